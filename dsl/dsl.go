@@ -1,0 +1,185 @@
+// Package dsl reads pipeline files into a *Pipeline: YAML, with SQL inline or in files beside it. Every
+// value knows where it was written. The package knows no connector and no DuckDB: what a query
+// reads and whether it binds is engine/plan's business.
+package dsl
+
+import (
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// Node is the place of a mapping in a file, embedded in every declared thing.
+type Node struct {
+	// Range is the name or key that the thing is declared under.
+	Range diag.Range
+	// Fields are the values' ranges by key.
+	Fields map[string]diag.Range
+}
+
+// At returns the range of the field's value, or of the thing itself when the field was not written.
+func (n Node) At(field string) diag.Range {
+	if r, ok := n.Fields[field]; ok {
+		return r
+	}
+	return n.Range
+}
+
+// Pipeline is one pipeline file, checked as far as that goes without looking at data: keys, types, names,
+// parameters. Slices keep the order of the file.
+type Pipeline struct {
+	Node
+	File        string // as given
+	Dir         string // absolute folder of File; relative paths start here
+	Name        string
+	Description string
+	Target      Target
+	Parameters  []Parameter
+	Sources     []*Source
+	Tables      []*Table
+	DeadLetter  DeadLetter
+	DuckDB      DuckDB
+}
+
+// Target is where tables are published.
+type Target struct {
+	Node
+	Warehouse string // absolute folder; default Dir/warehouse
+	Schema    string // Iceberg namespace; default: the pipeline's name
+}
+
+// Parameter is a typed value that SQL and text values refer to as ${name}. Value is nil, bool, int64, float64 or string.
+type Parameter struct {
+	Node
+	Name  string
+	Value any
+}
+
+// Source is a declared input. Exactly one connector is set.
+type Source struct {
+	Node
+	Name  string
+	Files *Files
+	// Schema holds hints: columns whose type is given (DuckDB type text, unparsed). The rest is inferred.
+	Schema []ColumnHint
+	// Evolution is what happens when a column shows up that the source does not have.
+	Evolution Evolution
+}
+
+// ColumnHint gives the type of one column.
+type ColumnHint struct {
+	Node
+	Name string
+	Type string
+}
+
+// Evolution is an Auto Loader schema evolution mode.
+type Evolution string
+
+// The evolution modes.
+const (
+	AddNewColumns Evolution = "add_new_columns" // the default
+	Rescue        Evolution = "rescue"
+	FailOnNew     Evolution = "fail"
+	IgnoreNew     Evolution = "none"
+)
+
+// Files is the file connector's configuration.
+type Files struct {
+	Node
+	Path             string // absolute; a folder, file or glob
+	Format           string // json, csv, parquet
+	MaxFilesPerBatch int    // default 1000
+	MaxBytesPerBatch int64  // default 1 GiB
+	AllowOverwrites  bool
+	CSV              CSV
+}
+
+// CSV options; zero values are detected from the data.
+type CSV struct {
+	Node
+	Header    *bool
+	Delimiter string
+	Quote     *string
+	Escape    *string
+	NullValue *string
+}
+
+// Kind of a dataset.
+type Kind string
+
+// The kinds of datasets.
+const (
+	StreamingTable   Kind = "streaming_table"
+	MaterializedView Kind = "materialized_view"
+	View             Kind = "view"
+)
+
+// Table is a declared dataset.
+type Table struct {
+	Node
+	Name        string
+	Kind        Kind
+	Layer       string // bronze, silver, gold or empty: a label
+	Description string
+	Flows       []*Flow // one for sql/sql_file, named like the table; or several from flows:
+	PartitionBy []PartitionBy
+	// Expectations in the order of the file.
+	Expectations []Expectation
+	// DeadLetter false discards dropped rows, counted.
+	DeadLetter bool
+	Parquet    Parquet
+}
+
+// Flow is one query that feeds a table.
+type Flow struct {
+	Node
+	Name string
+	SQL  *sqltext.Query
+}
+
+// PartitionBy is one partition transform as written: month(departed_at), bucket(16, id), country.
+type PartitionBy struct {
+	Node
+	Column    string
+	Transform string // identity, year, month, day, hour, bucket, truncate
+	Arg       int
+}
+
+// Expectation is one data-quality rule.
+type Expectation struct {
+	Node
+	Name      string
+	Expect    *sqltext.Query // a boolean expression over the output row
+	Violation Action
+}
+
+// Action is what happens to a row that violates an expectation.
+type Action string
+
+// The actions, as in Delta Live Tables.
+const (
+	Warn Action = "warn"
+	Drop Action = "drop"
+	Fail Action = "fail"
+)
+
+// Parquet settings of a table's files.
+type Parquet struct {
+	Node
+	Compression  string // zstd (default), snappy, gzip, lz4, none
+	RowGroupSize int    // rows; default 122880
+}
+
+// DeadLetter names the pipeline's dead-letter table.
+type DeadLetter struct {
+	Node
+	Table string // default dead_letter
+}
+
+// DuckDB bounds the embedded engine.
+type DuckDB struct {
+	Node
+	MemoryLimit   string // "512MB"; default: half of the machine's memory, at most 4 GiB
+	TempDirectory string // absolute; default: inside the warehouse folder
+	Threads       int    // default: the machine's
+}

@@ -1,0 +1,57 @@
+// Package failpoint kills the process at a named place, so that tests can check what a crash there
+// leaves behind. It does nothing unless LAKEFLOW_FAILPOINT is set.
+package failpoint
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Names lists every place that Hit is called with, in the order an update passes them. The crash
+// tests walk it; a test fails when a name here is never hit.
+var Names = []string{
+	"owner.before-acquire", "owner.after-acquire",
+	"source.after-list", "source.after-batch",
+	"file.before-write", "file.after-write", "file.after-sync",
+	"batch.before-balance", "batch.after-balance",
+	"events.before-write", "events.after-write",
+	"commit.before-manifests", "commit.after-manifests",
+	"commit.before-metadata", "commit.after-metadata",
+	"catalog.before-tx", "catalog.after-pointers", "ledger.before-write", "ledger.after-write",
+	"catalog.before-commit", "catalog.after-commit",
+	"view.before-refresh", "view.after-refresh",
+	"update.before-done",
+}
+
+// target is parsed once: the name to stop at, and the 1-based pass to stop on.
+var target = sync.OnceValues(func() (string, int) {
+	name, nth, found := strings.Cut(os.Getenv("LAKEFLOW_FAILPOINT"), "#")
+	n, err := strconv.Atoi(nth)
+	if !found || err != nil {
+		n = 1
+	}
+	return name, n
+})
+
+var (
+	mu     sync.Mutex
+	passed int
+)
+
+// Hit sends SIGKILL to the process when LAKEFLOW_FAILPOINT is "name" or "name#n" and this is the
+// n-th pass. Safe for concurrent use.
+func Hit(name string) {
+	want, nth := target()
+	if want != name {
+		return
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if passed++; passed == nth {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // the signal is on its way; do not run one more instruction of the update
+	}
+}

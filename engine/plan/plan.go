@@ -1,0 +1,95 @@
+// Package plan compiles a pipeline: an ordered, visible list of passes from *dsl.Pipeline to *Plan. Nothing is run and
+// nothing is written. DuckDB does the parsing and binding, over a connection that the caller gives;
+// every mistake found becomes a diagnostic at the place in the user's file.
+package plan
+
+import (
+	"database/sql"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// Plan is a compiled pipeline. It is read-only once made.
+type Plan struct {
+	Name        string
+	Schema      string // Iceberg namespace
+	Warehouse   string
+	DeadLetter  string // table name
+	Sources     []*Source
+	Datasets    []*Dataset // upstream before downstream; stable order
+	Diagnostics diag.List  // warnings
+}
+
+// Source is a declared source as queries see it.
+type Source struct {
+	Name    string
+	Format  string        // "json files"
+	Columns schemas.Table // without _metadata
+	At      diag.Range
+}
+
+// Dataset is a table or view with its place in the graph.
+type Dataset struct {
+	Name        string
+	Kind        dsl.Kind
+	Layer       string
+	Description string
+	Columns     schemas.Table // of the query's output, in types that lakes store; no field ids
+	Partition   []schemas.PartitionField
+	Flows       []*Flow
+	Rules       expectations.RuleSet
+	Parquet     dsl.Parquet
+	// Streaming is true for a streaming table, and for a view whose query reads a stream.
+	Streaming bool
+	// Refresh says in words how the dataset is kept up to date: "appends new rows", "recomputed in full when an
+	// input changed", "computed when read". Guarantee: "exactly once".
+	Refresh, Guarantee string
+	At                 diag.Range
+}
+
+// Flow is one query of a dataset.
+type Flow struct {
+	Name string
+	// SQL is the DuckDB text of the query. It names whole datasets as themselves and new rows as "__stream".name; the
+	// caller makes relations of those names before evaluating it. Output has the dataset's columns by name, still in
+	// DuckDB's types: Project wraps it.
+	SQL string
+	// Project is SQL with every column cast to the dataset's stored type, in the dataset's column order.
+	Project string
+	// Streams and Reads are the datasets and sources that the query itself names, by STREAM or whole.
+	Streams, Reads []string
+	// UsesMetadata is true when the query refers to _metadata.
+	UsesMetadata bool
+	// Rescan is true when the query may be evaluated more than once with the same result and at
+	// little cost: it reads one relation, and only projects and filters it with functions that are not volatile.
+	Rescan bool
+	// Fingerprint identifies the query regardless of white space and comments.
+	Fingerprint string
+	At          diag.Range
+}
+
+// Dataset returns the dataset of that name, or nil.
+func (p *Plan) Dataset(name string) *Dataset {
+	for _, d := range p.Datasets {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+// Input is what Compile needs beside the file.
+type Input struct {
+	Pipeline *dsl.Pipeline
+	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and drops relations in the schemas
+	// main and __stream of its TEMP or in-memory database.
+	Conn *sql.Conn
+	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no hints).
+	SourceColumns map[string]schemas.Table
+	// StoredColumns are the columns of the tables that exist in the lake.
+	StoredColumns map[string]schemas.Table
+}
+

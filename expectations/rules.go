@@ -1,0 +1,29 @@
+// Package expectations turns data-quality rules into SQL, SQL's counts into verdicts, violating rows
+// into dead letters, and stored figures into the quality report. It touches no database: it writes SQL and reads numbers.
+package expectations
+
+// Action is what happens to a row that violates a rule.
+type Action string
+
+// The actions, as in Delta Live Tables.
+const (
+	Warn Action = "warn" // keep the row, count it
+	Drop Action = "drop" // do not write it; it goes to the dead letters
+	Fail Action = "fail" // stop the update and publish nothing of the batch
+)
+
+// Rule is one expectation. A row satisfies it only when SQL is TRUE; NULL is a violation.
+type Rule struct {
+	Name   string
+	Expr   string // as the user wrote it
+	SQL    string // for DuckDB: parameters bound
+	Action Action
+}
+
+// RuleSet is the rules of one table, in the order of the file.
+type RuleSet struct {
+	Table string
+	Rules []Rule
+	// DeadLetter is false when dropped rows are to be discarded and only counted.
+	DeadLetter bool
+}

@@ -1,0 +1,85 @@
+package schemas
+
+import "time"
+
+// Event is one row of the event_log table: Databricks' field names and event types where they apply. Details is a
+// JSON text with one key, the event type.
+type Event struct {
+	ID        string    `json:"id"`
+	Sequence  int64     `json:"sequence"` // grows within an update
+	Origin    Origin    `json:"origin"`
+	Timestamp time.Time `json:"timestamp"`
+	Message   string    `json:"message"`
+	Level     string    `json:"level"` // INFO, WARN, ERROR, METRICS
+	Error     string    `json:"error,omitempty"`
+	Details   string    `json:"details"`
+	EventType string    `json:"event_type"`
+	// Maturity is always STABLE; it is there because Databricks' queries select it.
+	Maturity string `json:"maturity_level"`
+}
+
+// Origin says where an event comes from.
+type Origin struct {
+	PipelineName string `json:"pipeline_name"`
+	UpdateID     string `json:"update_id"`
+	DatasetName  string `json:"dataset_name,omitempty"`
+	FlowName     string `json:"flow_name,omitempty"`
+	BatchID      int64  `json:"batch_id,omitempty"` // the commit number
+	Host         string `json:"host,omitempty"`
+}
+
+// FlowProgress is the details of a flow_progress event. One with status RUNNING is written by each
+// commit for every flow that the batch fed, one with COMPLETED, SKIPPED or FAILED ends the flow in an update.
+type FlowProgress struct {
+	Status      string       `json:"status"`
+	Metrics     *FlowMetrics `json:"metrics,omitempty"`
+	DataQuality *DataQuality `json:"data_quality,omitempty"`
+	Lakeflow    *Accounting  `json:"lakeflow,omitempty"`
+}
+
+// FlowMetrics are Databricks' figures of a flow.
+type FlowMetrics struct {
+	OutputRows   int64 `json:"num_output_rows"`
+	OutputBytes  int64 `json:"num_output_bytes"`
+	BacklogBytes int64 `json:"backlog_bytes,omitempty"`
+	BacklogFiles int64 `json:"backlog_files,omitempty"`
+	ExecutorMS   int64 `json:"executor_time_ms"`
+}
+
+// DataQuality is Databricks' block that dashboards read.
+type DataQuality struct {
+	DroppedRecords int64               `json:"dropped_records"`
+	Expectations   []ExpectationResult `json:"expectations"`
+}
+
+// ExpectationResult counts one rule over the rows of one flow in one batch. Passed + Failed is the number of rows the query gave.
+type ExpectationResult struct {
+	Name    string `json:"name"`
+	Dataset string `json:"dataset"`
+	Passed  int64  `json:"passed_records"`
+	Failed  int64  `json:"failed_records"`
+	// Action and Expression are lakeflow's additions.
+	Action     string `json:"action"`
+	Expression string `json:"expression"`
+}
+
+// Accounting is where every row of one flow in one batch went. It balances when
+// QueryRows = Written + DeadLettered + Discarded; Unreadable records never became rows.
+type Accounting struct {
+	Commit       int64  `json:"commit"`
+	Mode         string `json:"mode"`                  // append, replace
+	InputFiles   int64  `json:"input_files"`           // files, or snapshots of an upstream table
+	InputBytes   int64  `json:"input_bytes"`           // of those files
+	Unreadable   int64  `json:"unreadable_records"`    // dead-lettered because they could not be parsed or cast
+	QueryRows    int64  `json:"query_rows"`            // rows that the flow's query gave
+	Written      int64  `json:"written_records"`       // rows in the table's new files
+	DeadLettered int64  `json:"quarantined_records"`   // rows in the dead-letter table
+	Discarded    int64  `json:"discarded_records"`     // dropped by a table with dead_letter: false
+	RuleSet      string `json:"rule_set_hash"`         // of the expectations that were applied
+	Table        string `json:"quarantine_table"`      // the dead-letter table
+	Files        int64  `json:"output_files"`          // files written
+	Snapshot     int64  `json:"snapshot_id,omitempty"` // of the table, when known
+}
+
+// Balances reports whether every row is accounted for.
+func (a Accounting) Balances() bool { return a.QueryRows == a.Written+a.DeadLettered+a.Discarded }

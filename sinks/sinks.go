@@ -1,0 +1,200 @@
+// Package sinks is the contract between the engine and what it publishes to: a Lake of versioned tables
+// that are committed together.
+package sinks
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// Lake is a set of versioned tables with one commit for all. Implementations are safe for
+// concurrent reads; Commit is called by one goroutine at a time.
+type Lake interface {
+	// State reads what the last commit left: which tables there are, the positions, the commit number. It
+	// creates nothing.
+	State(ctx context.Context) (*State, error)
+	// Acquire makes the caller the pipeline's only writer and returns the epoch that its commits must carry. It
+	// returns *HeldError when another live process holds it.
+	Acquire(ctx context.Context, holder Holder) (epoch int64, err error)
+	// Commit publishes everything in c or nothing.
+	Commit(ctx context.Context, c *Commit) (Outcome, error)
+	// Close releases the writer's place and all handles.
+	Close() error
+}
+
+// Reader gives the contents of tables. The embedded lake is both a Lake and a Reader.
+type Reader interface {
+	// Files returns the data files of a table at a version. An unknown table gives ErrNoTable.
+	Files(ctx context.Context, table string, at Version) (*Contents, error)
+	// Appended returns the files that were added after snapshot from, in the order of their snapshots, stopping after the
+	// snapshot that passes maxBytes (0: no limit). It returns ErrRewritten when the table was replaced after from,
+	// because then "new rows" has no meaning. from 0 is the beginning.
+	Appended(ctx context.Context, table string, from int64, maxBytes int64) (*Contents, error)
+	// History lists the snapshots of a table, oldest first.
+	History(ctx context.Context, table string) ([]Snapshot, error)
+	// Marks returns the marks of an input ("flow/source").
+	Marks(input string) sources.Marks
+	// DataDir is the folder into which data files of the table are to be written.
+	DataDir(table string) string
+}
+
+// Version selects what to read: the head (zero value), a snapshot id, a commit number, or the head at a time.
+type Version struct {
+	Snapshot int64
+	Commit   int64
+	AsOf     time.Time
+}
+
+// Holder says who a writer is; it is shown to whoever comes second.
+type Holder struct {
+	Update  string    `json:"update"`
+	PID     int       `json:"pid"`
+	Host    string    `json:"host"`
+	Started time.Time `json:"started"`
+}
+
+// HeldError says that another process is the pipeline's writer.
+type HeldError struct{ Holder Holder }
+
+func (e *HeldError) Error() string {
+	return "another update is running: " + e.Holder.Update + ", process " + strconv.Itoa(e.Holder.PID) + " on " + e.Holder.Host +
+		", since " + e.Holder.Started.Format(time.RFC3339) + "; wait for it to end, or stop it"
+}
+
+var (
+	// ErrNoTable says that a table does not exist yet.
+	ErrNoTable = errors.New("no such table")
+	// ErrRewritten says that a table's contents were replaced, so it cannot be read from where a stream stood.
+	ErrRewritten = errors.New("table was rewritten")
+)
+
+// State is what the last commit left.
+type State struct {
+	// Commit is the number of the last commit; 0 before the first.
+	Commit int64
+	// Positions per input: "flow/source" for sources and "flow/table" for upstream tables (there: {"snapshot": id}).
+	Positions map[string]sources.Position
+	// Tables that exist, by name.
+	Tables map[string]TableState
+}
+
+// TableState is the head of a table.
+type TableState struct {
+	Name      string
+	Schema    schemas.Table // with field ids
+	Partition []schemas.PartitionField
+	// Properties of the table; lakeflow.definition holds what the engine remembers of the table's definition.
+	Properties map[string]string
+	Snapshot   int64 // 0: the table exists but was never written
+	Rows       int64
+	Bytes      int64
+	Files      int64
+}
+
+// Snapshot is one version of a table.
+type Snapshot struct {
+	ID        int64
+	Commit    int64 // lakeflow.commit, 0 for snapshots of other writers
+	Time      time.Time
+	Operation string // append, overwrite, delete, replace
+	AddedRows int64
+	TotalRows int64
+	Added     []string // paths of files that this snapshot added; filled by History
+}
+
+// Contents is what a reader of a table's version needs: the files and the schema to read them with, by field id.
+type Contents struct {
+	Schema   schemas.Table
+	Snapshot int64
+	Files    []DataFile
+}
+
+// DataFile is one Parquet file. Written files carry statistics; files read back from a table need not.
+type DataFile struct {
+	Path  string // absolute
+	Rows  int64
+	Bytes int64
+	// Partition values by partition field name, as text (DuckDB's spelling of the transformed value); nil is NULL.
+	Partition map[string]*string
+	// Columns: statistics by dotted column path, as DuckDB's COPY … RETURN_STATS gives them.
+	Columns map[string]ColumnStats
+}
+
+// ColumnStats are the statistics of one column of one file; Min and Max are DuckDB's text of the value.
+type ColumnStats struct {
+	Min, Max             string
+	HasMin, HasMax       bool
+	Nulls, Values, Bytes int64
+	HasNaN               bool
+}
+
+// Mode says what a change does to the rows a table had.
+type Mode int
+
+const (
+	// Append keeps them.
+	Append Mode = iota
+	// Replace removes them all.
+	Replace
+	// ReplacePartition removes those whose partition values equal Where.
+	ReplacePartition
+)
+
+// TableChange is what a commit does to one table. A table that does not exist is created.
+type TableChange struct {
+	Table string
+	// Schema the table must have after the commit. Columns are matched by name with the existing ones, which keep
+	// their field ids. Without Recreate, only additions and safe widenings are accepted.
+	Schema     schemas.Table
+	Partition  []schemas.PartitionField
+	Properties map[string]string
+	Mode       Mode
+	Where      map[string]string // ReplacePartition: partition field -> value
+	Recreate   bool              // any schema or partition change is accepted (full refresh)
+	Add        []DataFile
+	// Base is the snapshot the change was computed from: 0 for a new table. The commit conflicts when the head moved.
+	Base int64
+	// Summary entries of the snapshot.
+	Summary map[string]string
+}
+
+// MarkChange sets marks of an input, or removes all of them first.
+type MarkChange struct {
+	Input string
+	Clear bool
+	Set   []sources.Mark
+}
+
+// Commit is everything that one batch publishes.
+type Commit struct {
+	Number int64 // State.Commit + 1
+	Epoch  int64
+	Tables []TableChange
+	// Positions to merge into the state; a nil value removes the key.
+	Positions map[string]sources.Position
+	Marks     []MarkChange
+}
+
+// Outcome of a commit.
+type Outcome struct {
+	Status Status
+	// Snapshots are the new heads by table.
+	Snapshots map[string]int64
+}
+
+// Status of a commit.
+type Status int
+
+const (
+	// Committed: everything is visible.
+	Committed Status = iota + 1
+	// AlreadyCommitted: a commit with this number and epoch is there already (the answer of an earlier attempt was lost).
+	AlreadyCommitted
+	// Conflict: somebody else moved a table or the commit number, or took the writer's place. Nothing is visible.
+	Conflict
+)

@@ -1,0 +1,106 @@
+// Package sources is the contract between the engine and what it reads from: files, and later Kafka and change feeds.
+// A source hands out bounded batches of new records from a position; it never decides what has been
+// read, because positions live in the lake's commits.
+package sources
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"iter"
+
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// Position is how far an input has been read, as the source encodes it (JSON, small: it is stored
+// in every commit). A nil Position is the beginning.
+type Position = json.RawMessage
+
+// Mark is one durable fact about an input that is too many to sit in the position: for files, that
+// one path was read. Marks are written by the same commit as the tables.
+type Mark struct {
+	Key   string // for files: the path relative to the source's root
+	Value string // for files: size, modification time, outcome
+}
+
+// Marks reads the marks that the last commit left, in key order.
+type Marks interface {
+	// All yields every mark of the input. It may be called from any goroutine and is read once.
+	All(ctx context.Context) iter.Seq2[Mark, error]
+}
+
+// Session is what a source works with while it makes a batch.
+type Session struct {
+	// Conn is a DuckDB connection of the engine's sandboxed database. The source may create TEMP objects on it whose
+	// names begin with Prefix, and must not close it. One goroutine uses it at a time.
+	Conn *sql.Conn
+	// Prefix is unique among the inputs of an update: "__src3_".
+	Prefix string
+	// TempDir is a folder that DuckDB may read, emptied when the update ends.
+	TempDir string
+}
+
+// Source reads one declared source. Implementations are used by one goroutine at a time.
+type Source interface {
+	// Schema returns the columns that the source's relation has, without _metadata: those remembered in the position, else inferred
+	// from what is there now, with the declared hints applied. It returns an empty table, and no error, when nothing
+	// is there yet to infer from and no hints are declared.
+	Schema(ctx context.Context, s Session, from Position) (schemas.Table, error)
+	// Next returns the next batch after from, bounded by the source's limits, or nil when nothing new is there.
+	Next(ctx context.Context, s Session, from Position, marks Marks) (*Batch, error)
+	// Snapshot returns everything that is there now as one relation, for queries that read the
+	// source without STREAM. Its Position is a fingerprint: equal fingerprints mean equal contents.
+	Snapshot(ctx context.Context, s Session, from Position) (*Batch, error)
+	// Folders are the local folders that DuckDB must be allowed to read.
+	Folders() []string
+	// Close releases what the source holds.
+	Close() error
+}
+
+// Batch is a bounded set of new records, as SQL over the session. The engine evaluates Relation while the
+// batch lives, and drops it after the commit.
+type Batch struct {
+	// Relation is a DuckDB table expression, to be put behind FROM. It has the columns of Columns, in order, then
+	// _metadata, a struct. Reading it may fail when a record can't be parsed: see Repair.
+	Relation string
+	// Columns of the relation. They differ from the last position's when the source's schema evolved.
+	Columns schemas.Table
+	// Position is where the input stands once this batch is committed.
+	Position Position
+	// Marks are to be written with the commit; they replace marks with the same key.
+	Marks []Mark
+	// Rejects are the records that could not be read, known so far.
+	Rejects []Reject
+	// Notices are things the user should know: a file changed after it was read, a column was added.
+	Notices []Notice
+	// Items and Bytes say how much the batch reads: files and their sizes. More is true when more is waiting
+	// after this batch; Backlog says how many items, if known.
+	Items   int
+	Bytes   int64
+	More    bool
+	Backlog int
+	// Repair is called when reading Relation failed with cause. It finds out which records are to
+	// blame, sets them aside in Rejects, replaces Relation with one that leaves them out, and
+	// returns true; the engine then evaluates the batch again. It returns false when the source is
+	// not to blame. Nil when the source cannot fail that way.
+	Repair func(ctx context.Context, s Session, cause error) (bool, error)
+}
+
+// Reject is a record, or a whole file, that could not be read.
+type Reject struct {
+	File   string // path, or topic
+	Line   int64  // 1-based line (or array element, or row); 0 when the whole file is meant
+	Offset int64  // byte offset of the record, -1 when unknown
+	Raw    []byte // the record as found, cut at 1 MiB
+	Reason string // one sentence
+	// Whole is true when nothing of the file was taken.
+	Whole bool
+}
+
+// Notice is something about the input that the user should know and that stops nothing. Kind is a
+// stable word: file_changed, file_vanished, file_corrupt, column_added.
+type Notice struct {
+	Kind    string
+	Subject string // the file or column
+	Message string
+}
