@@ -92,4 +92,3 @@ type Input struct {
 	// StoredColumns are the columns of the tables that exist in the lake.
 	StoredColumns map[string]schemas.Table
 }
-
