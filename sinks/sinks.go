@@ -31,10 +31,11 @@ type Lake interface {
 type Reader interface {
 	// Files returns the data files of a table at a version. An unknown table gives ErrNoTable.
 	Files(ctx context.Context, table string, at Version) (*Contents, error)
-	// Appended returns the files that were added after snapshot from, in the order of their snapshots, stopping after the
-	// snapshot that passes maxBytes (0: no limit). It returns ErrRewritten when the table was replaced after from,
-	// because then "new rows" has no meaning. from 0 is the beginning.
-	Appended(ctx context.Context, table string, from int64, maxBytes int64) (*Contents, error)
+	// Appended returns the files that commits after number after added, in the order of the commits, stopping after the
+	// commit that passes maxBytes (0: no limit); Contents.Commit is the last commit taken. It returns ErrRewritten
+	// when the table's rows were replaced by a commit after it (its very first write is no replacement), because then "new rows" has no meaning.
+	// after 0 is the beginning.
+	Appended(ctx context.Context, table string, after int64, maxBytes int64) (*Contents, error)
 	// History lists the snapshots of a table, oldest first.
 	History(ctx context.Context, table string) ([]Snapshot, error)
 	// Marks returns the marks of an input ("flow/source").
@@ -77,7 +78,7 @@ var (
 type State struct {
 	// Commit is the number of the last commit; 0 before the first.
 	Commit int64
-	// Positions per input: "flow/source" for sources and "flow/table" for upstream tables (there: {"snapshot": id}).
+	// Positions per input: "flow/source" for sources and "flow/table" for upstream tables (there: {"commit": number}).
 	Positions map[string]sources.Position
 	// Tables that exist, by name.
 	Tables map[string]TableState
@@ -91,6 +92,7 @@ type TableState struct {
 	// Properties of the table; lakeflow.definition holds what the engine remembers of the table's definition.
 	Properties map[string]string
 	Snapshot   int64 // 0: the table exists but was never written
+	Commit     int64 // lakeflow.commit of the head snapshot
 	Rows       int64
 	Bytes      int64
 	Files      int64
@@ -111,6 +113,7 @@ type Snapshot struct {
 type Contents struct {
 	Schema   schemas.Table
 	Snapshot int64
+	Commit   int64 // lakeflow.commit of that snapshot
 	Files    []DataFile
 }
 
@@ -141,7 +144,7 @@ const (
 	Append Mode = iota
 	// Replace removes them all.
 	Replace
-	// ReplacePartition removes those whose partition values equal Where.
+	// ReplacePartition removes those whose partition values equal one of Where; Add may hold files of any partition.
 	ReplacePartition
 )
 
@@ -154,8 +157,8 @@ type TableChange struct {
 	Partition  []schemas.PartitionField
 	Properties map[string]string
 	Mode       Mode
-	Where      map[string]string // ReplacePartition: partition field -> value
-	Recreate   bool              // any schema or partition change is accepted (full refresh)
+	Where      []map[string]string // ReplacePartition: rows of partitions equal to any of these (field -> value) are removed
+	Recreate   bool                // any schema or partition change is accepted (full refresh)
 	Add        []DataFile
 	// Base is the snapshot the change was computed from: 0 for a new table. The commit conflicts when the head moved.
 	Base int64

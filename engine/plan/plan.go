@@ -12,6 +12,13 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
+// The kinds of datasets, for packages that do not know dsl.
+const (
+	StreamingTable   = dsl.StreamingTable
+	MaterializedView = dsl.MaterializedView
+	View             = dsl.View
+)
+
 // Plan is a compiled pipeline. It is read-only once made.
 type Plan struct {
 	Name        string
