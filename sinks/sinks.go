@@ -91,6 +91,7 @@ type TableState struct {
 	Partition []schemas.PartitionField
 	// Properties of the table; lakeflow.definition holds what the engine remembers of the table's definition.
 	Properties map[string]string
+	LastID     int   // highest field id ever given in this table
 	Snapshot   int64 // 0: the table exists but was never written
 	Commit     int64 // lakeflow.commit of the head snapshot
 	Rows       int64
@@ -151,8 +152,9 @@ const (
 // TableChange is what a commit does to one table. A table that does not exist is created.
 type TableChange struct {
 	Table string
-	// Schema the table must have after the commit. Columns are matched by name with the existing ones, which keep
-	// their field ids. Without Recreate, only additions and safe widenings are accepted.
+	// Schema the table must have after the commit, with the field ids that the files of Add were written with: those of
+	// the existing columns (TableState.Schema), new ones from TableState.LastID + 1 on (schemas.AssignIDs). Without
+	// Recreate, only additions and safe widenings are accepted.
 	Schema     schemas.Table
 	Partition  []schemas.PartitionField
 	Properties map[string]string

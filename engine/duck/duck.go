@@ -1,0 +1,136 @@
+// Package duck is the embedded DuckDB: a sandboxed, bounded, in-memory database with one connection, and the writing and
+// reading of Parquet files through it. It is the only package that imports the driver; everything else works with the
+// *sql.Conn that it hands out.
+package duck
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+)
+
+// Config bounds the database.
+type Config struct {
+	// MemoryLimit in DuckDB's spelling ("512MB"); empty means half of the machine's memory, at most 4 GiB.
+	MemoryLimit string
+	// TempDir is where DuckDB spills; it is created, and emptied by Close. Empty forbids spilling.
+	TempDir string
+	// Threads; 0 means one for each processor.
+	Threads int
+	// Folders that SQL may read and write, beside TempDir. Everything else of the file system is closed.
+	Folders []string
+}
+
+// DB is an open database. Its connection is used by one goroutine at a time.
+type DB struct {
+	db      *sql.DB
+	conn    *sql.Conn
+	tempDir string
+}
+
+// Open starts DuckDB with c, closes the sandbox and locks the configuration: from here on SQL can neither reach other files,
+// load extensions, nor change a setting. The caller closes the DB.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	if c.TempDir != "" {
+		if err := os.MkdirAll(c.TempDir, 0o755); err != nil {
+			return nil, fmt.Errorf("make temp folder: %w", err)
+		}
+	}
+	connector, err := duckdb.NewConnector("", func(execer driver.ExecerContext) error {
+		_, err := execer.ExecContext(ctx, settings(c), nil)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open duckdb: %w", err)
+	}
+	db := sql.OpenDB(connector)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("open duckdb: %w", err)
+	}
+	d := &DB{db: db, conn: conn, tempDir: c.TempDir}
+	if err := registerBuckets(conn); err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// settings is the SQL that configures a new database. The order matters: access is closed before the lock.
+func settings(c Config) string {
+	var b strings.Builder
+	set := func(name, value string) { fmt.Fprintf(&b, "SET %s = %s;\n", name, value) }
+	set("errors_as_json", "true")
+	set("TimeZone", "'UTC'")
+	set("preserve_insertion_order", "false")
+	set("autoinstall_known_extensions", "false")
+	set("autoload_known_extensions", "false")
+	memory := c.MemoryLimit
+	if memory == "" {
+		memory = defaultMemory()
+	}
+	set("memory_limit", quoteText(memory))
+	if c.Threads > 0 {
+		set("threads", strconv.Itoa(c.Threads))
+	}
+	folders := append([]string(nil), c.Folders...)
+	if c.TempDir != "" {
+		set("temp_directory", quoteText(filepath.Join(c.TempDir, "spill")))
+		folders = append(folders, c.TempDir)
+	}
+	quoted := make([]string, len(folders))
+	for i, f := range folders {
+		quoted[i] = quoteText(f)
+	}
+	set("allowed_directories", "["+strings.Join(quoted, ", ")+"]")
+	set("enable_external_access", "false")
+	set("lock_configuration", "true")
+	return b.String()
+}
+
+// defaultMemory is half of the machine's memory, at most 4 GiB: an update is to leave room for the rest of a laptop.
+func defaultMemory() string {
+	const most = 4096
+	mb := physicalMemory() >> 20 / 2
+	if mb == 0 || mb > most {
+		mb = most
+	}
+	return strconv.FormatUint(mb, 10) + "MiB"
+}
+
+// Conn is the connection. It must not be closed.
+func (d *DB) Conn() *sql.Conn { return d.conn }
+
+// TempDir is the folder for files that live as long as the DB.
+func (d *DB) TempDir() string { return d.tempDir }
+
+// Exec runs one statement.
+func (d *DB) Exec(ctx context.Context, query string, args ...any) error {
+	_, err := d.conn.ExecContext(ctx, query, args...)
+	return err
+}
+
+// Close ends DuckDB and removes the temp folder.
+func (d *DB) Close() error {
+	_ = d.conn.Close()
+	err := d.db.Close()
+	if d.tempDir != "" {
+		if e := os.RemoveAll(d.tempDir); err == nil && e != nil {
+			err = fmt.Errorf("remove temp folder: %w", e)
+		}
+	}
+	return err
+}
+
+// Ident quotes an identifier.
+func Ident(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -1,0 +1,252 @@
+package duck
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+	"github.com/google/uuid"
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// targetFileSize is where a data file is cut: large enough for scans, small enough to rewrite.
+const targetFileSize = "512MB"
+
+// Layout says how the rows of a query become files.
+type Layout struct {
+	Dir          string        // data folder of the table; made when missing
+	Schema       schemas.Table // with field ids; the query has these columns, by name
+	Partition    []schemas.PartitionField
+	Compression  string // zstd, snappy, gzip, lz4, none
+	RowGroupSize int    // rows
+}
+
+// WriteParquet writes the rows of query to new files, syncs them and their folders, and returns them with
+// statistics, and the number of rows that DuckDB says it wrote. DataFile.Rows comes from the file's own footer, read
+// back from disk, so that the two can be compared. A query without rows leaves no file.
+func (d *DB) WriteParquet(ctx context.Context, query string, l Layout) ([]sinks.DataFile, int64, error) {
+	failpoint.Hit("file.before-write")
+	if err := os.MkdirAll(l.Dir, 0o755); err != nil {
+		return nil, 0, fmt.Errorf("make data folder: %w", err)
+	}
+	dir := filepath.Join(l.Dir, uuid.NewString())
+	rows, err := d.conn.QueryContext(ctx, copyStatement(query, dir, l))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	var files []sinks.DataFile
+	var copied int64
+	for rows.Next() {
+		var f sinks.DataFile
+		var footer any
+		var stats, keys duckdb.OrderedMap
+		if err := rows.Scan(&f.Path, &f.Rows, &f.Bytes, &footer, &stats, &nullMap{&keys}); err != nil {
+			return nil, 0, fmt.Errorf("read what was written: %w", err)
+		}
+		copied += f.Rows
+		f.Columns = columnStats(stats)
+		f.Partition = partitionValues(keys)
+		files = append(files, f)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, err
+	}
+	failpoint.Hit("file.after-write")
+	kept, err := settle(files)
+	if err != nil {
+		return nil, 0, err
+	}
+	failpoint.Hit("file.after-sync")
+	return kept, copied, nil
+}
+
+// copyStatement is the COPY of query into the new folder dir.
+func copyStatement(query, dir string, l Layout) string {
+	compression := l.Compression
+	switch compression {
+	case "":
+		compression = "zstd"
+	case "none":
+		compression = "uncompressed"
+	}
+	opts := []string{"FORMAT parquet", "COMPRESSION " + compression, "RETURN_STATS", "FILENAME_PATTERN 'part-{uuid}'",
+		"FIELD_IDS " + schemas.FieldIDsSQL(l.Schema)}
+	if l.RowGroupSize > 0 {
+		opts = append(opts, "ROW_GROUP_SIZE "+strconv.Itoa(l.RowGroupSize))
+	}
+	names := make([]string, len(l.Schema))
+	for i, c := range l.Schema {
+		names[i] = Ident(c.Name)
+	}
+	list := strings.Join(names, ", ")
+	if len(l.Partition) == 0 {
+		opts = append(opts, "FILE_SIZE_BYTES '"+targetFileSize+"'")
+		return fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (%s)", list, query, quoteText(dir), strings.Join(opts, ", "))
+	}
+	keys := make([]string, len(l.Partition))
+	for i, p := range l.Partition {
+		keys[i] = Ident(partitionPrefix + p.Name)
+		list += ", " + TransformSQL(p, l.Schema) + " AS " + keys[i]
+	}
+	opts = append(opts, "PARTITION_BY ("+strings.Join(keys, ", ")+")")
+	return fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (%s)", list, query, quoteText(dir), strings.Join(opts, ", "))
+}
+
+// partitionPrefix keeps the computed partition columns apart from the table's own.
+const partitionPrefix = "p."
+
+// settle reads each file's footer, syncs files and folders, and removes files without rows.
+func settle(files []sinks.DataFile) ([]sinks.DataFile, error) {
+	kept := files[:0]
+	folders := map[string]bool{}
+	for _, f := range files {
+		if f.Rows == 0 {
+			if err := os.Remove(f.Path); err != nil {
+				return nil, fmt.Errorf("remove empty file: %w", err)
+			}
+			_ = os.Remove(filepath.Dir(f.Path)) // fails, rightly, when other files are in it
+			continue
+		}
+		n, err := syncAndCount(f.Path, f.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		f.Rows = n
+		kept = append(kept, f)
+		for dir := filepath.Dir(f.Path); !folders[dir]; dir = filepath.Dir(dir) {
+			folders[dir] = true
+			if filepath.Base(dir) == "data" {
+				break
+			}
+		}
+	}
+	for dir := range folders {
+		if err := syncFolder(dir); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+// syncAndCount makes the file durable and returns the number of rows in its footer.
+func syncAndCount(path string, size int64) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, fmt.Errorf("read back %s: %w", path, err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return 0, fmt.Errorf("sync %s: %w", path, err)
+	}
+	p, err := parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return 0, fmt.Errorf("read back %s: %w", path, err)
+	}
+	return p.NumRows(), nil
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+// ReadFiles is the table expression that reads files with the given schema by field id: files written before a column
+// was added, or with a narrower type, fit in.
+func ReadFiles(schema schemas.Table, files []sinks.DataFile) string {
+	if len(files) == 0 {
+		return Empty(schema)
+	}
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = quoteText(f.Path)
+	}
+	return fmt.Sprintf("read_parquet([%s], hive_partitioning = false, schema = %s)",
+		strings.Join(paths, ", "), schemas.ReadSchemaSQL(schema))
+}
+
+// Empty is a table expression with the schema's columns and no rows.
+func Empty(schema schemas.Table) string {
+	cols := make([]string, len(schema))
+	for i, c := range schema {
+		cols[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, Ident(c.Name))
+	}
+	if len(cols) == 0 {
+		return "(SELECT 1 AS nothing WHERE false)"
+	}
+	return "(SELECT " + strings.Join(cols, ", ") + " WHERE false)"
+}
+
+// nullMap scans a MAP that may be NULL.
+type nullMap struct{ to *duckdb.OrderedMap }
+
+func (n *nullMap) Scan(v any) error {
+	if v == nil {
+		return nil
+	}
+	return n.to.Scan(v)
+}
+
+// partitionValues turns DuckDB's partition_keys into values by partition field name.
+func partitionValues(keys duckdb.OrderedMap) map[string]*string {
+	if keys.Len() == 0 {
+		return nil
+	}
+	out := make(map[string]*string, keys.Len())
+	for i, k := range keys.Keys() {
+		name := strings.TrimPrefix(fmt.Sprint(k), partitionPrefix)
+		out[name] = nil
+		if v := keys.Values()[i]; v != nil {
+			text := fmt.Sprint(v)
+			out[name] = &text
+		}
+	}
+	return out
+}
+
+// columnStats turns DuckDB's column_statistics into ColumnStats by column path, as DuckDB spells the path.
+func columnStats(m duckdb.OrderedMap) map[string]sinks.ColumnStats {
+	out := make(map[string]sinks.ColumnStats, m.Len())
+	for i, k := range m.Keys() {
+		var s sinks.ColumnStats
+		inner, ok := m.Values()[i].(duckdb.OrderedMap)
+		if !ok {
+			continue
+		}
+		for j, name := range inner.Keys() {
+			text := fmt.Sprint(inner.Values()[j])
+			n, _ := strconv.ParseInt(text, 10, 64) // only read for the counts below
+			switch name {
+			case "min":
+				s.Min, s.HasMin = text, true
+			case "max":
+				s.Max, s.HasMax = text, true
+			case "null_count":
+				s.Nulls = n
+			case "num_values":
+				s.Values = n
+			case "column_size_bytes":
+				s.Bytes = n
+			case "has_nan":
+				s.HasNaN = text == "true"
+			}
+		}
+		out[fmt.Sprint(k)] = s
+	}
+	return out
+}
