@@ -2,20 +2,33 @@ package schemas
 
 import "time"
 
-// Event is one row of the event_log table: Databricks' field names and event types where they apply. Details is a
-// JSON text with one key, the event type.
+// Event is one row of the event_log table: Databricks' field names and event types where they apply. Its JSON, one
+// object per line, is read by read_json with the columns of EventLog.
 type Event struct {
 	ID        string    `json:"id"`
-	Sequence  int64     `json:"sequence"` // grows within an update
+	Sequence  Sequence  `json:"sequence"`
 	Origin    Origin    `json:"origin"`
 	Timestamp time.Time `json:"timestamp"`
 	Message   string    `json:"message"`
 	Level     string    `json:"level"` // INFO, WARN, ERROR, METRICS
-	Error     string    `json:"error,omitempty"`
-	Details   string    `json:"details"`
-	EventType string    `json:"event_type"`
-	// Maturity is always STABLE; it is there because Databricks' queries select it.
-	Maturity string `json:"maturity_level"`
+	// Maturity is STABLE in every event; it is there because Databricks' queries select it.
+	Maturity string      `json:"maturity_level"`
+	Error    *EventError `json:"error"` // nil where nothing failed
+	// Details is a JSON text: an object with one key, the event type.
+	Details   string `json:"details"`
+	EventType string `json:"event_type"`
+}
+
+// Sequence orders the events of an update.
+type Sequence struct {
+	DataPlane    DataPlaneID `json:"data_plane_id"`
+	ControlPlane int64       `json:"control_plane_seq_no"`
+}
+
+// DataPlaneID numbers the events of one process: SeqNo grows within Instance, the update id.
+type DataPlaneID struct {
+	Instance string `json:"instance"`
+	SeqNo    int64  `json:"seq_no"`
 }
 
 // Origin says where an event comes from.
@@ -26,6 +39,18 @@ type Origin struct {
 	FlowName     string `json:"flow_name,omitempty"`
 	BatchID      int64  `json:"batch_id,omitempty"` // the commit number
 	Host         string `json:"host,omitempty"`
+}
+
+// EventError is what failed. Fatal ends the update.
+type EventError struct {
+	Fatal      bool        `json:"fatal"`
+	Exceptions []Exception `json:"exceptions"`
+}
+
+// Exception is one link of a chain of errors, outermost first.
+type Exception struct {
+	ClassName string `json:"class_name"`
+	Message   string `json:"message"`
 }
 
 // FlowProgress is the details of a flow_progress event. One with status RUNNING is written by each
