@@ -18,6 +18,9 @@ type Rule struct {
 	Expr   string // as the user wrote it
 	SQL    string // for DuckDB: parameters bound
 	Action Action
+	// Unguarded is set for a rule with a subquery or a volatile function, in which DuckDB refuses TRY. An
+	// error while such a rule is evaluated is an error of the query; for any other rule it is a violation.
+	Unguarded bool
 }
 
 // RuleSet is the rules of one table, in the order of the file.
