@@ -4,12 +4,18 @@
 // parser: DuckDB parses.
 package sqltext
 
-import "github.com/lakeflow/lakeflow/dsl/diag"
+import (
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+)
 
 // StreamSchema is the DuckDB schema whose relations are the new rows of a dataset.
 const StreamSchema = "__stream"
 
-// Query is a query or expression in both spellings.
+// Query is a query or expression in both spellings. Make one with New.
 type Query struct {
 	Raw  string // as written, after YAML
 	Text string // for DuckDB
@@ -20,10 +26,8 @@ type Query struct {
 	// UsesMetadata is true when an identifier _metadata occurs.
 	UsesMetadata bool
 
-	// The helper that builds the Query fills these; see At.
-	pieces []piece
-	lines  []linePos
-	file   string
+	pieces []piece // of Text, in order, without gaps
+	origin Origin
 }
 
 // Ref is a name in a query and where it stands.
@@ -32,9 +36,81 @@ type Ref struct {
 	Range diag.Range
 }
 
-type piece struct{ out, raw, n int }
+// Origin says where a text stands in a file. From each Mark the text runs on as in the file, one column per
+// character, and a line break leads to column 1 of the next line; where that is not so, there is another Mark.
+type Origin struct {
+	File  string
+	Marks []Mark // by Offset, the first at 0
+}
 
-type linePos struct {
-	offset int
-	pos    diag.Pos
+// Mark ties a byte offset of a text to a place in its file.
+type Mark struct {
+	Offset int
+	Pos    diag.Pos
+}
+
+// WholeFile is the Origin of a text that is all of a file.
+func WholeFile(name string) Origin {
+	return Origin{File: name, Marks: []Mark{{Pos: diag.Pos{Line: 1, Column: 1}}}}
+}
+
+// piece is a stretch of Text and the stretch of Raw that it stands for. A verbatim piece is the same bytes in both.
+type piece struct {
+	out, outLen int
+	raw, rawLen int
+	verbatim    bool
+}
+
+// At maps a stretch of Text, in bytes, to the user's file. With length 0 it is the token at the
+// offset. A place inside a bound parameter or a rewritten STREAM maps to the whole of what the user wrote there.
+func (q *Query) At(offset, length int) diag.Range {
+	offset = min(max(offset, 0), len(q.Text))
+	if length <= 0 {
+		length = tokenLength(q.Text, offset)
+	}
+	length = min(length, len(q.Text)-offset)
+	start, _ := q.rawAt(offset)
+	_, end := q.rawAt(offset + max(length-1, 0))
+	if length == 0 {
+		end = start
+	}
+	return q.rawRange(start, max(end, start))
+}
+
+// All is the place of the whole query.
+func (q *Query) All() diag.Range {
+	return q.rawRange(0, len(strings.TrimRight(q.Raw, " \t\r\n")))
+}
+
+// rawAt gives the stretch of Raw that the byte at offset of Text comes from.
+func (q *Query) rawAt(offset int) (start, end int) {
+	i := sort.Search(len(q.pieces), func(i int) bool { return q.pieces[i].out+q.pieces[i].outLen > offset })
+	if i == len(q.pieces) {
+		return len(q.Raw), len(q.Raw)
+	}
+	p := q.pieces[i]
+	if p.verbatim {
+		at := p.raw + offset - p.out
+		return at, at + 1
+	}
+	return p.raw, p.raw + p.rawLen
+}
+
+func (q *Query) rawRange(start, end int) diag.Range {
+	return diag.Range{File: q.origin.File, Start: q.origin.pos(q.Raw, start), End: q.origin.pos(q.Raw, end)}
+}
+
+// pos is the place of a byte offset of the text that has this origin.
+func (o Origin) pos(text string, offset int) diag.Pos {
+	i := sort.Search(len(o.Marks), func(i int) bool { return o.Marks[i].Offset > offset }) - 1
+	if i < 0 {
+		return diag.Pos{}
+	}
+	m := o.Marks[i]
+	between := text[min(m.Offset, len(text)):min(offset, len(text))]
+	if n := strings.Count(between, "\n"); n > 0 {
+		last := between[strings.LastIndexByte(between, '\n')+1:]
+		return diag.Pos{Line: m.Pos.Line + n, Column: 1 + utf8.RuneCountInString(last)}
+	}
+	return diag.Pos{Line: m.Pos.Line, Column: m.Pos.Column + utf8.RuneCountInString(between)}
 }

@@ -1,0 +1,217 @@
+package sqltext
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+)
+
+// New reads a query or expression. Parameters are nil, bool, int64, float64 or string values by name; they are bound as SQL
+// literals of their type. Mistakes are added to diags; the Query is usable all the same, with NULL for what could
+// not be bound.
+func New(raw string, at Origin, params map[string]any, diags *diag.List) *Query {
+	r := rewriter{q: &Query{Raw: raw, origin: at}, params: params, diags: diags}
+	tokens := lex(raw)
+	sig := significant(tokens)
+	r.streams(sig)
+	for i, t := range tokens {
+		switch t.kind {
+		case param:
+			r.parameter(t, i > 0 && glues(raw, tokens[i-1]), i+1 < len(tokens) && glues(raw, tokens[i+1]))
+		case str, quoted:
+			r.insideText(t)
+		}
+		if (t.kind == word || t.kind == quoted) && strings.EqualFold(unquote(raw[t.start:t.end]), "_metadata") {
+			r.q.UsesMetadata = true
+		}
+	}
+	r.build()
+	return r.q
+}
+
+// rewriter collects the edits of one query.
+type rewriter struct {
+	q      *Query
+	params map[string]any
+	diags  *diag.List
+	edits  []edit
+}
+
+// edit replaces Raw[start:end] by text.
+type edit struct {
+	start, end int
+	text       string
+}
+
+// streams replaces STREAM name and STREAM(name) where a relation is expected. The name itself stays as written, so that
+// aliases and qualified columns keep working.
+func (r *rewriter) streams(tokens []token) {
+	sql := r.q.Raw
+	for _, i := range relations(sql, tokens) {
+		t := tokens[i]
+		if t.kind != word || !strings.EqualFold(sql[t.start:t.end], "stream") || i+1 == len(tokens) {
+			continue
+		}
+		bracket := sql[tokens[i+1].start] == '('
+		first := i + 1
+		if bracket {
+			first++
+		}
+		name, after, ok := dotted(sql, tokens, first)
+		follows := func(s string) bool { return after < len(tokens) && sql[tokens[after].start:tokens[after].end] == s }
+		switch {
+		case !ok && !bracket:
+			continue // a relation that is called stream
+		case !ok, bracket && !follows(")"), !bracket && follows("("):
+			r.diags.Errorf("LF0130", r.q.rawRange(t.start, tokens[min(first, len(tokens)-1)].end),
+				"write STREAM name; to read files, declare them under sources: and name the source here",
+				"STREAM reads a source or table by its name, not a function or query")
+			continue
+		}
+		r.edits = append(r.edits, edit{t.start, name.start, `"` + StreamSchema + `".`})
+		if bracket {
+			r.edits = append(r.edits, edit{name.end, tokens[after].end, ""})
+		}
+		r.q.Streams = append(r.q.Streams, Ref{unquote(sql[name.start:name.end]), r.q.rawRange(name.start, name.end)})
+	}
+}
+
+var reference = regexp.MustCompile(`\$\{\s*((?:env:|file:)?)([^{}\r\n]*?)\s*\}`)
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// parameter replaces ${name} by a literal.
+func (r *rewriter) parameter(t token, gluedBefore, gluedAfter bool) {
+	at := r.q.rawRange(t.start, t.end)
+	text := r.q.Raw[t.start:t.end]
+	bound := "NULL"
+	defer func() { r.edits = append(r.edits, edit{t.start, t.end, bound}) }()
+	m := reference.FindStringSubmatch(text)
+	switch {
+	case m != nil && m[1] != "":
+		r.secret(at, text, m[1])
+	case m == nil || !identifier.MatchString(m[2]):
+		r.diags.Errorf("LF0123", at, "write ${name} with the name of a parameter: letters, digits and _",
+			"%s is not a parameter", clip(text))
+	case gluedBefore || gluedAfter:
+		r.diags.Errorf("LF0121", at, "put a space or an operator around it; names of tables and columns cannot be parameters",
+			"the parameter %s is glued to what stands beside it: a parameter is a value, not a part of a name", text)
+	default:
+		value, ok := r.params[m[2]]
+		if !ok {
+			known := slices.Sorted(maps.Keys(r.params))
+			r.diags.Errorf("LF0120", at, diag.DidYouMean(m[2], known, "declare it under parameters:"),
+				"unknown parameter %q", m[2])
+			return
+		}
+		bound = Literal(value)
+		r.q.Params = append(r.q.Params, Ref{m[2], at})
+	}
+}
+
+// insideText reports a parameter that stands where it would not be seen: in a string or a quoted name.
+func (r *rewriter) insideText(t token) {
+	text := r.q.Raw[t.start:t.end]
+	for _, m := range reference.FindAllStringSubmatchIndex(text, -1) {
+		at := r.q.rawRange(t.start+m[0], t.start+m[1])
+		found, name := text[m[0]:m[1]], text[m[4]:m[5]]
+		switch {
+		case m[2] != m[3]:
+			r.secret(at, found, text[m[2]:m[3]])
+		case !identifier.MatchString(name):
+			// plain text that happens to hold ${
+		case t.kind == quoted:
+			r.diags.Errorf("LF0122", at, "names of tables and columns cannot be parameters; write the name itself",
+				"%s stands inside a quoted name and would not be replaced", found)
+		case found == text[1:len(text)-1]:
+			r.diags.Errorf("LF0122", at, "write "+found+" without the quotes: it becomes a quoted text by itself",
+				"%s stands inside a string and would not be replaced", found)
+		default:
+			r.diags.Errorf("LF0122", at, "join the parts instead: 'text' || "+found+" || 'text'",
+				"%s stands inside a string and would not be replaced", found)
+		}
+	}
+}
+
+func (r *rewriter) secret(at diag.Range, text, prefix string) {
+	r.diags.Errorf("LF0124", at, "declare a parameter, as in parameters: {name: \""+text+"\"}, and write ${name} here",
+		"${%s…} cannot be used in SQL", prefix)
+}
+
+// build writes Text and its pieces from the edits.
+func (r *rewriter) build() {
+	q := r.q
+	slices.SortFunc(r.edits, func(a, b edit) int { return a.start - b.start })
+	var out strings.Builder
+	keep := func(from, to int) {
+		if from < to {
+			q.pieces = append(q.pieces, piece{out.Len(), to - from, from, to - from, true})
+			out.WriteString(q.Raw[from:to])
+		}
+	}
+	at := 0
+	for _, e := range r.edits {
+		keep(at, e.start)
+		q.pieces = append(q.pieces, piece{out.Len(), len(e.text), e.start, e.end - e.start, false})
+		out.WriteString(e.text)
+		at = e.end
+	}
+	keep(at, len(q.Raw))
+	q.Text = out.String()
+}
+
+// glues reports whether a literal beside the token would run together with it.
+func glues(sql string, t token) bool {
+	switch t.kind {
+	case word, quoted, str, number, param:
+		return true
+	case punct:
+		c := sql[t.start]
+		return c == '$' || c == '.' || c >= 0x80
+	}
+	return false
+}
+
+// Literal spells a parameter's value in SQL.
+func Literal(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "NULL"
+	case bool:
+		return strings.ToUpper(strconv.FormatBool(v))
+	case int64:
+		return signed(strconv.FormatInt(v, 10))
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return "CAST('" + strconv.FormatFloat(v, 'g', -1, 64) + "' AS DOUBLE)"
+		}
+		text := strconv.FormatFloat(v, 'g', -1, 64)
+		if !strings.ContainsAny(text, ".e") {
+			text += ".0"
+		}
+		return signed(text)
+	default:
+		return "'" + strings.ReplaceAll(fmt.Sprint(v), "'", "''") + "'"
+	}
+}
+
+// signed puts a negative number in brackets: in a -${b} it would begin a comment.
+func signed(number string) string {
+	if strings.HasPrefix(number, "-") {
+		return "(" + number + ")"
+	}
+	return number
+}
+
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
