@@ -51,6 +51,9 @@ type Dataset struct {
 	Parquet     dsl.Parquet
 	// Streaming is true for a streaming table, and for a view whose query reads a stream.
 	Streaming bool
+	// Steady is true when the queries give the same rows as long as what they read stays the same; now(), random() or
+	// a sample make it false. Such a materialized view is recomputed although no input changed.
+	Steady bool
 	// Refresh says in words how the dataset is kept up to date: "appends new rows", "recomputed in full when an
 	// input changed", "computed when read". Guarantee: "exactly once".
 	Refresh, Guarantee string

@@ -1,0 +1,283 @@
+package plan
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// MetadataColumn is the column of every source's relations that says where a row comes from. A query has to name it: * does
+// not give it.
+const MetadataColumn = "_metadata"
+
+// MetadataStruct is the DuckDB type of MetadataColumn.
+const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size BIGINT, file_modification_time TIMESTAMP WITH TIME ZONE)"
+
+// bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset that
+// failed, and those that read it, are left out: their mistakes would only be echoes.
+func (c *compiler) bind(ctx context.Context) error {
+	if _, err := c.tx.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+ident(sqltext.StreamSchema)); err != nil {
+		return err
+	}
+	for _, d := range c.ordered {
+		for _, f := range d.flows {
+			ready, err := c.prepare(ctx, f)
+			if err != nil {
+				return err
+			}
+			d.failed = d.failed || !ready
+		}
+		if d.failed {
+			continue
+		}
+		for _, f := range d.flows {
+			ok, err := c.bindFlow(ctx, f)
+			if err != nil {
+				return err
+			}
+			d.failed = d.failed || !ok
+		}
+		d.failed = d.failed || !c.mergeFlows(d)
+	}
+	return nil
+}
+
+// prepare reports whether the columns of everything that the flow reads are known.
+func (c *compiler) prepare(_ context.Context, f *flow) (bool, error) {
+	ready := f.syn != nil
+	for _, r := range f.refs {
+		if r.dataset != nil {
+			ready = ready && !r.dataset.failed
+			continue
+		}
+		if len(r.columns) > 0 {
+			continue
+		}
+		ready = false
+		if !r.told {
+			r.told = true
+			c.diags.Errorf(codeNoColumns, r.source.Range, noColumnsHelp(r.source), "%s", noColumns(r.source))
+		}
+	}
+	return ready, nil
+}
+
+func noColumns(s *dsl.Source) string {
+	if s.Files != nil {
+		return fmt.Sprintf("the columns of source %s are not known: no files match %s yet, and no schema is declared", s.Name, s.Files.Path)
+	}
+	return fmt.Sprintf("the columns of source %s are not known: nothing is there yet, and no schema is declared", s.Name)
+}
+
+func noColumnsHelp(s *dsl.Source) string {
+	if s.Files != nil {
+		return "put a file there, correct the path, or declare the columns: schema: {id: BIGINT, name: VARCHAR}"
+	}
+	return "declare the columns: schema: {id: BIGINT, name: VARCHAR}"
+}
+
+// bindFlow describes the flow's query and sets its SQL and columns.
+func (c *compiler) bindFlow(ctx context.Context, f *flow) (bool, error) {
+	for _, r := range f.refs {
+		if err := c.relation(ctx, r, f.out.UsesMetadata); err != nil {
+			return false, err
+		}
+	}
+	columns, err := c.describe(ctx, describePrefix+f.sql)
+	if err != nil {
+		return false, c.bindError(err, f.decl.SQL, len(describePrefix), codeBind, f.ds.name)
+	}
+	f.out.SQL = f.sql
+	f.columns = columns
+	if f.out.UsesMetadata {
+		f.hideMetadata()
+	}
+	return c.checkColumns(f), nil
+}
+
+const describePrefix = "DESCRIBE "
+
+// relation makes the empty relation behind a reference, unless it is there.
+func (c *compiler) relation(ctx context.Context, r reference, metadata bool) error {
+	want, columns := bare, r.columns.SQLColumns()
+	if r.source != nil && metadata {
+		want, columns = withMetadata, columns+", "+MetadataColumn+" "+MetadataStruct
+	}
+	if r.made[r.stream] == want {
+		return nil
+	}
+	create := "CREATE TABLE "
+	if r.made[r.stream] != notMade {
+		create = "CREATE OR REPLACE TABLE "
+	}
+	schema := "main."
+	if r.stream {
+		schema = ident(sqltext.StreamSchema) + "."
+	}
+	_, err := c.tx.ExecContext(ctx, create+schema+ident(r.name)+"("+columns+")")
+	if err != nil {
+		return fmt.Errorf("make the relation of %s: %w", r.name, err)
+	}
+	r.made[r.stream] = want
+	return nil
+}
+
+// describe returns the output columns of a statement that begins with DESCRIBE.
+func (c *compiler) describe(ctx context.Context, statement string) ([]column, error) {
+	rows, err := c.tx.QueryContext(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []column
+	var rest [4]sql.RawBytes // null, key, default, extra
+	for rows.Next() {
+		var col column
+		if err := rows.Scan(&col.name, &col.duckType, &rest[0], &rest[1], &rest[2], &rest[3]); err != nil {
+			return nil, err
+		}
+		out = append(out, col)
+	}
+	return out, rows.Err()
+}
+
+// hideMetadata takes the _metadata that came in by * out of the output, and keeps the one that the query names.
+func (f *flow) hideMetadata() {
+	kept := 0
+	for _, item := range f.syn.items {
+		if namesMetadata(item) {
+			kept = 1
+		}
+	}
+	var columns []column
+	var hidden []string
+	seen := 0
+	for _, col := range f.columns {
+		if !strings.EqualFold(col.name, MetadataColumn) {
+			columns = append(columns, col)
+			continue
+		}
+		if seen < kept {
+			columns = append(columns, col)
+		} else if seen == 0 {
+			hidden = append(hidden, ident(MetadataColumn))
+		} else { // DuckDB numbers the second and later columns of a name when they pass through a subquery
+			hidden = append(hidden, ident(fmt.Sprintf("%s_%d", MetadataColumn, seen)))
+		}
+		seen++
+	}
+	f.columns = columns
+	if len(hidden) > 0 {
+		f.out.SQL = "SELECT * EXCLUDE (" + strings.Join(hidden, ", ") + ") FROM (\n" + f.sql + "\n)"
+	}
+}
+
+// namesMetadata reports whether a select item gives a column _metadata by naming it.
+func namesMetadata(item any) bool {
+	m, _ := item.(map[string]any)
+	if alias := text(m["alias"]); alias != "" {
+		return strings.EqualFold(alias, MetadataColumn)
+	}
+	names, _ := m["column_names"].([]any)
+	return m["class"] == "COLUMN_REF" && len(names) > 0 && lower(names[len(names)-1]) == MetadataColumn
+}
+
+// checkColumns checks the names and types of a query's output.
+func (c *compiler) checkColumns(f *flow) bool {
+	ok := true
+	seen := map[string]string{}
+	for _, col := range f.columns {
+		place := f.columnPlace(col.name)
+		if first, there := seen[strings.ToLower(col.name)]; there {
+			ok = false
+			help := "give one of them another name with AS, or leave one out: * EXCLUDE (" + col.name + ")"
+			if first != col.name {
+				c.diags.Errorf(codeDuplicate, place, help, "the columns %s and %s of %s differ in case only", first, col.name, f.ds.name)
+			} else {
+				c.diags.Errorf(codeDuplicate, place, help, "%s has two columns named %s", f.ds.name, col.name)
+			}
+			continue
+		}
+		seen[strings.ToLower(col.name)] = col.name
+		if strings.HasPrefix(strings.ToLower(col.name), expectations.MaskPrefix) {
+			ok = false
+			c.diags.Errorf(codeReservedName, place, "give it another name with AS", "column names that begin with %s are taken by lakeflow", expectations.MaskPrefix)
+		}
+	}
+	return ok
+}
+
+// columnOffset is the offset in the query where an output column comes from, as far as the select list shows.
+func (f *flow) columnOffset(name string) int {
+	found := -1
+	for _, item := range f.syn.items {
+		m, _ := item.(map[string]any)
+		names, _ := m["column_names"].([]any)
+		switch {
+		case strings.EqualFold(text(m["alias"]), name),
+			text(m["alias"]) == "" && len(names) > 0 && strings.EqualFold(text(names[len(names)-1]), name):
+			found = firstOffset(m) // the last one: of two with one name, it is the one too many
+		}
+	}
+	if found < 0 {
+		found = findName(f.decl.SQL.Text, name)
+	}
+	return found
+}
+
+// mergeFlows unites the columns of a dataset's flows by name.
+func (c *compiler) mergeFlows(d *dataset) bool {
+	ok := true
+	var merged schemas.Table
+	for _, f := range d.flows {
+		for _, col := range f.columns {
+			t, err := schemas.Storable(col.duckType)
+			if err != nil {
+				ok = false
+				_, remedy, _ := strings.Cut(err.Error(), "; ")
+				c.diags.Errorf(codeUnstorable, f.columnPlace(col.name), remedy, "column %s of %s has type %s, which tables cannot store", col.name, d.name, col.duckType)
+				continue
+			}
+			have := merged.Column(col.name)
+			if have == nil {
+				merged = append(merged, schemas.Column{Name: col.name, Type: t})
+				continue
+			}
+			wide, fits := widest(have.Type, t)
+			if !fits {
+				ok = false
+				c.diags.Errorf(codeFlowsDiffer, f.columnPlace(col.name), "cast it to "+have.Type.String()+" here, or to one type in every flow",
+					"column %s of %s is %s in an earlier flow and %s in flow %s", col.name, d.name, have.Type, t, f.decl.Name)
+				continue
+			}
+			have.Type = wide
+		}
+	}
+	if ok && len(merged) == 0 {
+		c.diags.Errorf(codeNotSelect, at(d.flows[0].decl.SQL, -1, 0), "select a column", "%s has no columns", d.name)
+		return false
+	}
+	d.columns, d.out.Columns = merged, merged
+	return ok
+}
+
+// widest returns the one of two types that the other one widens to.
+func widest(a, b schemas.Type) (schemas.Type, bool) {
+	const name = "c"
+	for _, pair := range [][2]schemas.Type{{a, b}, {b, a}} {
+		if m, _, bad := schemas.Evolve(schemas.Table{{Name: name, Type: pair[0]}}, schemas.Table{{Name: name, Type: pair[1]}}); len(bad) == 0 {
+			return m[0].Type, true
+		}
+	}
+	return schemas.Type{}, false
+}
+
+// columnPlace is where in the file an output column comes from.
+func (f *flow) columnPlace(name string) diag.Range { return token(f.decl.SQL, f.columnOffset(name)) }

@@ -1,0 +1,32 @@
+package plan
+
+// The codes of the diagnostics, documented in docs/diagnostics.md. A code is never used for another mistake.
+const (
+	codeSyntax        = "LF0201"
+	codeNotSelect     = "LF0202"
+	codeUnknownName   = "LF0203"
+	codeOutside       = "LF0204"
+	codeOwnTable      = "LF0205"
+	codeNoStream      = "LF0206"
+	codeStreamInView  = "LF0207"
+	codeNotAStream    = "LF0208"
+	codeNeedsStream   = "LF0209"
+	codeCycle         = "LF0210"
+	codeBind          = "LF0211"
+	codeNoColumns     = "LF0212"
+	codeUnstorable    = "LF0213"
+	codeDuplicate     = "LF0214"
+	codeFlowsDiffer   = "LF0215"
+	codeReservedName  = "LF0216"
+	codePlaceholder   = "LF0217"
+	codeRuleSyntax    = "LF0221"
+	codeRuleBind      = "LF0222"
+	codeRuleType      = "LF0223"
+	codeRuleForm      = "LF0224"
+	codePartColumn    = "LF0231"
+	codePartType      = "LF0232"
+	codePartDuplicate = "LF0233"
+	codeBatchOnly     = "LF0241"
+	codeBatchOrder    = "LF0242"
+	codeUnusedSource  = "LF0243"
+)

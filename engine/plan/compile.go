@@ -1,0 +1,186 @@
+package plan
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// pass is one step of Compile. It adds to the compiler's diagnostics what is wrong with the pipeline; its error is a
+// failure of the world.
+type pass struct {
+	name string
+	run  func(*compiler, context.Context) error
+}
+
+// passes in their order. Each one works on what the earlier ones found sound, so that a mistake is reported once.
+var passes = []pass{
+	{"parse the queries", (*compiler).parse},
+	{"resolve the names in them", (*compiler).resolve},
+	{"check streams", (*compiler).checkStreams},
+	{"order the datasets", (*compiler).order},
+	{"bind the queries", (*compiler).bind},
+	{"bind the expectations", (*compiler).bindRules},
+	{"check the partition fields", (*compiler).checkPartitions},
+	{"settle how datasets are refreshed", (*compiler).settle},
+	{"look for unused sources", (*compiler).unused},
+}
+
+// Compile checks the pipeline and makes its plan. Everything that is wrong is in the list, in the order of the file; the plan
+// is nil when the list has errors. The error is for failures of the world: a broken connection, a
+// cancelled context. What Compile creates on the connection is rolled back.
+func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
+	tx, err := in.Conn.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("compile: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // there is nothing to keep, so nothing is lost when it fails
+	c := newCompiler(in, tx)
+	for _, p := range passes {
+		if err := p.run(c, ctx); err != nil {
+			return nil, c.sortedDiags(), fmt.Errorf("compile: %s: %w", p.name, err)
+		}
+	}
+	diags := c.sortedDiags()
+	if diags.HasErrors() {
+		return nil, diags, nil
+	}
+	return c.plan(), diags, nil
+}
+
+// compiler is what the passes share.
+type compiler struct {
+	in       Input
+	pipeline *dsl.Pipeline
+	tx       *sql.Tx
+	diags    diag.List
+	entities map[string]*entity // by name in lower case
+	sources  []*entity
+	datasets []*dataset // in the order of the file
+	ordered  []*dataset // upstream first, without those on cycles or behind them
+	schema   bool       // the schema of the streams was made
+}
+
+// entity is what a query can read: a source or a dataset.
+type entity struct {
+	name    string
+	source  *dsl.Source // nil for a dataset
+	dataset *dataset    // nil for a source
+	columns schemas.Table
+	used    bool
+	told    bool // that the source has no columns
+	// made says which relations exist now: by whether it is the stream, and whether it has _metadata.
+	made map[bool]relationShape
+}
+
+type relationShape int
+
+const (
+	notMade relationShape = iota
+	bare
+	withMetadata
+)
+
+// dataset is a declared table on its way through the passes.
+type dataset struct {
+	*entity
+	decl   *dsl.Table
+	flows  []*flow
+	out    *Dataset
+	failed bool // its columns cannot be known; the mistake was reported, here or upstream
+	rules  []*syntax
+}
+
+// flow is a declared flow on its way through the passes.
+type flow struct {
+	decl *dsl.Flow
+	ds   *dataset
+	syn  *syntax // nil when the query does not parse
+	refs []reference
+	// sql is the query's text with the pipeline's schema name blanked out; offsets are those of decl.SQL.Text.
+	sql     string
+	columns []column // of the query as DuckDB describes it
+	out     *Flow
+}
+
+// reference is a name in a query that was resolved.
+type reference struct {
+	*entity
+	stream bool
+	at     diag.Range
+}
+
+// column is an output column in DuckDB's types.
+type column struct{ name, duckType string }
+
+func newCompiler(in Input, tx *sql.Tx) *compiler {
+	c := &compiler{in: in, pipeline: in.Pipeline, tx: tx, entities: map[string]*entity{}}
+	for _, s := range in.Pipeline.Sources {
+		e := &entity{name: s.Name, source: s, columns: in.SourceColumns[s.Name], made: map[bool]relationShape{}}
+		c.sources = append(c.sources, e)
+		c.entities[strings.ToLower(s.Name)] = e
+	}
+	for _, t := range in.Pipeline.Tables {
+		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[bool]relationShape{}}}
+		d.dataset = d
+		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: t.Description, Parquet: t.Parquet, At: t.Range}
+		for _, f := range t.Flows {
+			d.flows = append(d.flows, &flow{decl: f, ds: d, sql: f.SQL.Text, out: &Flow{
+				Name: f.Name, UsesMetadata: f.SQL.UsesMetadata, At: f.Range}})
+		}
+		c.datasets = append(c.datasets, d)
+		c.entities[strings.ToLower(t.Name)] = d.entity
+	}
+	return c
+}
+
+// sortedDiags returns the diagnostics in the order of the files and lines.
+func (c *compiler) sortedDiags() diag.List {
+	l := append(diag.List(nil), c.diags...)
+	l.Sort()
+	return l
+}
+
+// plan puts the result together.
+func (c *compiler) plan() *Plan {
+	p := &Plan{Name: c.pipeline.Name, Schema: c.pipeline.Target.Schema, Warehouse: c.pipeline.Target.Warehouse,
+		DeadLetter: c.pipeline.DeadLetter.Table, Diagnostics: c.sortedDiags()}
+	for _, e := range c.sources {
+		p.Sources = append(p.Sources, &Source{Name: e.name, Format: sourceFormat(e.source), Columns: e.columns, At: e.source.Range})
+	}
+	for _, d := range c.ordered {
+		p.Datasets = append(p.Datasets, d.out)
+	}
+	return p
+}
+
+func sourceFormat(s *dsl.Source) string {
+	if s.Files != nil {
+		return s.Files.Format + " files"
+	}
+	return ""
+}
+
+// at is the place in the user's file of length bytes at an offset of a query's DuckDB text; the whole query when
+// the offset is not known.
+func at(q *sqltext.Query, offset, length int) diag.Range {
+	if offset < 0 || offset > len(q.Text) {
+		start := len(q.Text) - len(strings.TrimLeft(q.Text, " \t\r\n"))
+		return q.At(start, tokenLength(q.Text, start))
+	}
+	return q.At(offset, length)
+}
+
+// token is the place of the word, operator or dotted name at an offset.
+func token(q *sqltext.Query, offset int) diag.Range {
+	if offset < 0 || offset > len(q.Text) {
+		return at(q, -1, 0)
+	}
+	return q.At(offset, tokenLength(q.Text, offset))
+}

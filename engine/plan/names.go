@@ -1,0 +1,182 @@
+package plan
+
+import (
+	"context"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// resolve finds the source or dataset behind every relation that a query names.
+func (c *compiler) resolve(context.Context) error {
+	for _, d := range c.datasets {
+		for _, f := range d.flows {
+			if f.syn == nil {
+				continue
+			}
+			for _, fn := range f.syn.sources {
+				if !c.tableFunction(f, fn) {
+					d.failed = true
+				}
+			}
+			for _, t := range f.syn.tables {
+				if !c.resolveTable(f, t) {
+					d.failed = true
+				}
+			}
+			c.blankSchema(f)
+			f.record()
+		}
+	}
+	return nil
+}
+
+// tableFunction refuses functions that read what is not declared.
+func (c *compiler) tableFunction(f *flow, fn call) bool {
+	if strings.Contains(tableFunctions, " "+fn.name+" ") {
+		return true
+	}
+	help := "read a source or a table of this pipeline"
+	if strings.HasPrefix(fn.name, "read_") || strings.HasPrefix(fn.name, "parquet_") || fn.name == "glob" || fn.name == "sniff_csv" {
+		help = "declare it as a source, with files: {path: …, format: …}, and read the source by its name"
+	}
+	if fn.name == "query" || fn.name == "query_table" {
+		help = "name the table itself, so that lakeflow sees what is read"
+	}
+	c.diags.Errorf(codeOutside, token(f.decl.SQL, fn.at), help, "a query cannot read %s()", fn.name)
+	return false
+}
+
+// resolveTable resolves one reference and adds it to the flow, or says why it cannot be read.
+func (c *compiler) resolveTable(f *flow, t tableRef) bool {
+	place := token(f.decl.SQL, t.at)
+	stream := t.schema == sqltext.StreamSchema
+	if t.catalog == "" && (t.schema == "" || stream || strings.EqualFold(t.schema, c.pipeline.Target.Schema)) {
+		if e := c.entities[strings.ToLower(t.name)]; e != nil {
+			e.used = true
+			f.refs = append(f.refs, reference{e, stream, place})
+			return true
+		}
+	}
+	switch {
+	case looksLikeFile(t.name):
+		c.diags.Errorf(codeOutside, place, "declare it as a source, with files: {path: …, format: …}, and read the source by its name",
+			"a query cannot read the file %q", t.name)
+	case strings.EqualFold(t.name, "event_log") || strings.EqualFold(t.name, c.pipeline.DeadLetter.Table):
+		c.diags.Errorf(codeOwnTable, place, "query it from outside: lakeflow query \"SELECT … FROM "+t.name+"\"",
+			"%s is written by the update itself and cannot be read inside the pipeline", t.name)
+	case t.schema != "" && !stream && (t.catalog != "" || !strings.EqualFold(t.schema, c.pipeline.Target.Schema)):
+		name := t.schema + "." + t.name
+		if t.catalog != "" {
+			name = t.catalog + "." + name
+		}
+		c.diags.Errorf(codeUnknownName, place, "name a source or table of this pipeline; data from elsewhere is declared as a source",
+			"%s is not in this pipeline, whose schema is %s", name, c.pipeline.Target.Schema)
+	default:
+		c.diags.Errorf(codeUnknownName, place, diag.DidYouMean(t.name, c.readable(f.ds), "name a source or table of this pipeline"), "there is no source or table %q", t.name)
+	}
+	return false
+}
+
+func looksLikeFile(name string) bool {
+	low := strings.ToLower(name)
+	if strings.ContainsAny(low, "/\\*") {
+		return true
+	}
+	for _, ext := range []string{".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zst", ".txt", ".tsv", ".xlsx", ".db"} {
+		if strings.HasSuffix(low, ext) {
+			return true
+		}
+	}
+	return false
+}
+
+// readable are the names that a query of d may use.
+func (c *compiler) readable(d *dataset) []string {
+	var names []string
+	for _, s := range c.sources {
+		names = append(names, s.name)
+	}
+	for _, other := range c.datasets {
+		if other != d {
+			names = append(names, other.name)
+		}
+	}
+	return names
+}
+
+// blankSchema overwrites the pipeline's schema name with spaces where a query qualifies a table, or a column of one, with it. The
+// relations that queries are evaluated over have no such schema, and offsets stay what they are.
+func (c *compiler) blankSchema(f *flow) {
+	blank := func(offset int) {
+		end := partEnd(f.sql, offset)
+		for end < len(f.sql) && f.sql[end] != '.' {
+			end++ // white space before the dot
+		}
+		if end < len(f.sql) {
+			f.sql = f.sql[:offset] + strings.Repeat(" ", end+1-offset) + f.sql[end+1:]
+		}
+	}
+	schema := c.pipeline.Target.Schema
+	for _, t := range f.syn.tables {
+		if t.schema != "" && t.schema != sqltext.StreamSchema && strings.EqualFold(t.schema, schema) && t.at >= 0 {
+			blank(t.at)
+		}
+	}
+	for _, col := range f.syn.columns {
+		if len(col.path) >= 3 && strings.EqualFold(col.path[0], schema) && col.at >= 0 && f.reads(col.path[1]) {
+			blank(col.at)
+		}
+	}
+}
+
+func (f *flow) reads(name string) bool {
+	for _, r := range f.refs {
+		if strings.EqualFold(r.name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// record puts what the flow reads into the plan, each name once.
+func (f *flow) record() {
+	seen := map[string]bool{}
+	for _, r := range f.refs {
+		list, key := &f.out.Reads, r.name
+		if r.stream {
+			list, key = &f.out.Streams, "STREAM "+r.name
+		}
+		if !seen[key] {
+			seen[key] = true
+			*list = append(*list, r.name)
+		}
+	}
+}
+
+// streams reports whether any query of the dataset reads a stream.
+func (d *dataset) streams() bool {
+	for _, f := range d.flows {
+		if len(f.out.Streams) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// streamable reports whether the entity may be read through STREAM: its rows are only ever added to.
+func (e *entity) streamable() bool {
+	return e.source != nil || e.dataset.decl.Kind == dsl.StreamingTable || e.dataset.decl.Kind == dsl.View && e.dataset.streams()
+}
+
+// unused warns of sources that nothing reads.
+func (c *compiler) unused(context.Context) error {
+	for _, s := range c.sources {
+		if !s.used {
+			c.diags.Warnf(codeUnusedSource, s.source.Range, "read it with STREAM "+s.name+", or remove it", "no table reads the source %s", s.name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package plan
+
+import (
+	"context"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// The words for how a dataset is kept up to date, and what is promised of it.
+const (
+	refreshAppend   = "appends new rows"
+	refreshReplace  = "recomputed in full when an input changed"
+	refreshAlways   = "recomputed in full by every update"
+	refreshRead     = "computed when read"
+	guaranteeOnce   = "exactly once"
+	guaranteeInputs = "that of what it reads"
+)
+
+// settle writes down, for every dataset, how it is refreshed and what is promised, and finishes its flows.
+func (c *compiler) settle(context.Context) error {
+	for _, d := range c.ordered {
+		if d.failed {
+			continue
+		}
+		d.out.Steady = true
+		for _, f := range d.flows {
+			f.out.Project = project(f, d.columns)
+			d.out.Steady = d.out.Steady && c.steady(f)
+		}
+		for _, f := range d.flows {
+			f.out.Rescan = c.rescan(f)
+			d.out.Flows = append(d.out.Flows, f.out)
+		}
+		switch d.decl.Kind {
+		case dsl.StreamingTable:
+			d.out.Refresh, d.out.Guarantee = refreshAppend, guaranteeOnce
+		case dsl.View:
+			d.out.Refresh, d.out.Guarantee = refreshRead, guaranteeInputs
+		default:
+			d.out.Refresh, d.out.Guarantee = refreshReplace, guaranteeOnce
+			if !d.out.Steady {
+				d.out.Refresh = refreshAlways
+			}
+		}
+	}
+	return nil
+}
+
+// steady reports whether the flow gives the same rows as long as what it reads stays the same. A view is looked through, for it is
+// evaluated again by every reader.
+func (c *compiler) steady(f *flow) bool {
+	if !f.syn.steady() || f.syn.samples {
+		return false
+	}
+	for _, r := range f.refs {
+		if r.dataset != nil && r.dataset.decl.Kind == dsl.View && !r.dataset.out.Steady {
+			return false
+		}
+	}
+	return true
+}
+
+// rescan reports whether the flow may be evaluated again with the same result at little cost: a projection and filter of one stored
+// table. Sources are costly to read, and a view may hide anything. Rules count too, for they are evaluated along with the rows.
+func (c *compiler) rescan(f *flow) bool {
+	if !f.syn.plain || !f.syn.steady() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
+		return false
+	}
+	for _, r := range f.ds.rules {
+		if r == nil || !r.steady() {
+			return false
+		}
+	}
+	return true
+}
+
+// project wraps the flow's SQL so that it gives the dataset's columns in their order and stored types.
+func project(f *flow, columns schemas.Table) string {
+	types := map[string]string{}
+	for _, col := range f.columns {
+		types[strings.ToLower(col.name)] = col.duckType
+	}
+	cells := make([]string, len(columns))
+	for i, col := range columns {
+		name, want := ident(col.Name), col.Type.String()
+		switch have, there := types[strings.ToLower(col.Name)]; {
+		case !there:
+			cells[i] = "CAST(NULL AS " + want + ") AS " + name
+		case have == want:
+			cells[i] = name
+		default:
+			cells[i] = "CAST(" + name + " AS " + want + ") AS " + name
+		}
+	}
+	// The line break ends a comment in the query's last line.
+	return "SELECT " + strings.Join(cells, ", ") + " FROM (\n" + f.out.SQL + "\n)"
+}

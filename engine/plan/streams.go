@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"context"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+)
+
+// checkStreams applies the rules of what may be read through STREAM, and by what.
+func (c *compiler) checkStreams(context.Context) error {
+	for _, d := range c.datasets {
+		d.out.Streaming = d.decl.Kind == dsl.StreamingTable || d.decl.Kind == dsl.View && d.streams()
+		for _, f := range d.flows {
+			if f.syn == nil {
+				continue
+			}
+			ok := c.checkRefs(f)
+			if d.decl.Kind == dsl.StreamingTable && len(f.out.Streams) == 0 && len(f.refs) == len(f.syn.tables) && ok {
+				c.diags.Errorf(codeNoStream, c.noStreamAt(f), c.noStreamHelp(f),
+					"the streaming table %s reads no stream%s", d.name, inFlow(d, f))
+				ok = false
+			}
+			d.failed = d.failed || !ok
+			c.warnBatchOps(f)
+		}
+	}
+	return nil
+}
+
+// inFlow names the flow in a message when the table has several.
+func inFlow(d *dataset, f *flow) string {
+	if len(d.flows) > 1 {
+		return " in its flow " + f.decl.Name
+	}
+	return ""
+}
+
+// noStreamAt is the first thing read that could have been streamed, else the query.
+func (c *compiler) noStreamAt(f *flow) diag.Range {
+	for _, r := range f.refs {
+		if r.streamable() {
+			return r.at
+		}
+	}
+	if len(f.refs) > 0 {
+		return f.refs[0].at
+	}
+	return at(f.decl.SQL, -1, 0)
+}
+
+func (c *compiler) noStreamHelp(f *flow) string {
+	for _, r := range f.refs {
+		if r.streamable() {
+			return "write STREAM " + r.name + " to read its new rows, or declare kind: materialized_view"
+		}
+	}
+	return "declare kind: materialized_view"
+}
+
+// checkRefs checks every reference of a flow by itself.
+func (c *compiler) checkRefs(f *flow) bool {
+	ok := true
+	for _, r := range f.refs {
+		switch {
+		case r.stream && f.ds.decl.Kind == dsl.MaterializedView:
+			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare kind: streaming_table",
+				"the materialized view %s cannot read a stream", f.ds.name)
+		case r.stream && !r.streamable():
+			what, help := "a materialized view; its rows are replaced, so it has no stream of new ones", "read it whole, without STREAM"
+			if r.dataset.decl.Kind == dsl.View {
+				what, help = "a view over whole tables; it has no stream of new rows", "read it whole, or have the view itself read a STREAM"
+			}
+			c.diags.Errorf(codeNotAStream, r.at, help, "%s is %s", r.name, what)
+		case !r.stream && r.dataset != nil && r.dataset.decl.Kind == dsl.View && r.dataset.streams():
+			help := "write STREAM " + r.name
+			if f.ds.decl.Kind == dsl.MaterializedView {
+				help = "read a streaming table, whose rows are stored"
+			}
+			c.diags.Errorf(codeNeedsStream, r.at, help, "%s is a view over a stream; it has no rows but the new ones", r.name)
+		default:
+			continue
+		}
+		ok = false
+	}
+	return ok
+}
+
+// warnBatchOps warns once for each kind of operation whose result depends on how the stream was cut into batches.
+func (c *compiler) warnBatchOps(f *flow) {
+	computes, orders := false, false
+	for _, op := range f.syn.batchOps {
+		place := token(f.decl.SQL, op.at)
+		switch {
+		case op.order && !orders:
+			orders = true
+			c.diags.Warnf(codeBatchOrder, place, "leave it out, or declare kind: materialized_view",
+				"%s applies to each batch of new rows by itself, not to the table", op.what)
+		case !op.order && !computes:
+			computes = true
+			c.diags.Warnf(codeBatchOnly, place, "declare kind: materialized_view to compute it over all rows",
+				"%s is computed within each batch of new rows only", op.what)
+		}
+	}
+}
