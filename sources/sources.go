@@ -36,11 +36,12 @@ type Session struct {
 	Conn *sql.Conn
 	// Prefix is unique among the inputs of an update: "__src3_".
 	Prefix string
-	// TempDir is a folder that DuckDB may read, emptied when the update ends.
+	// TempDir is a folder that DuckDB may read and write, emptied when the update ends.
 	TempDir string
 }
 
-// Source reads one declared source. Implementations are used by one goroutine at a time.
+// Source reads one declared source. Implementations are used by one goroutine at a time. A batch of Next is good until the next
+// call of Next, one of Snapshot until the next call of Snapshot: then its temporary files are removed.
 type Source interface {
 	// Schema returns the columns that the source's relation has, without _metadata: those remembered in the position, else inferred
 	// from what is there now, with the declared hints applied. It returns an empty table, and no error, when nothing
@@ -61,7 +62,8 @@ type Source interface {
 // batch lives, and drops it after the commit.
 type Batch struct {
 	// Relation is a DuckDB table expression, to be put behind FROM. It has the columns of Columns, in order, then
-	// _metadata, a struct. Reading it may fail when a record can't be parsed: see Repair.
+	// _metadata, a struct. Reading it may fail when a record can't be parsed: see Repair. It is empty when the
+	// batch brings no records but Marks, Rejects or Notices to commit; Repair can leave it empty too.
 	Relation string
 	// Columns of the relation. They differ from the last position's when the source's schema evolved.
 	Columns schemas.Table
@@ -69,8 +71,10 @@ type Batch struct {
 	Position Position
 	// Marks are to be written with the commit; they replace marks with the same key.
 	Marks []Mark
-	// Rejects are the records that could not be read, known so far.
-	Rejects []Reject
+	// Rejects is a DuckDB table expression of the records, and whole files, that could not be read, known so far: RejectColumns, in
+	// order. Empty when RejectCount is 0.
+	Rejects     string
+	RejectCount int64
 	// Notices are things the user should know: a file changed after it was read, a column was added.
 	Notices []Notice
 	// Items and Bytes say how much the batch reads: files and their sizes. More is true when more is waiting
@@ -80,25 +84,21 @@ type Batch struct {
 	More    bool
 	Backlog int
 	// Repair is called when reading Relation failed with cause. It finds out which records are to
-	// blame, sets them aside in Rejects, replaces Relation with one that leaves them out, and
-	// returns true; the engine then evaluates the batch again. It returns false when the source is
+	// blame, sets them aside in Rejects, replaces Relation with one that leaves them out, corrects Marks, Notices,
+	// Items and Bytes, and returns true; the engine then evaluates the batch again. It returns false when the source is
 	// not to blame. Nil when the source cannot fail that way.
 	Repair func(ctx context.Context, s Session, cause error) (bool, error)
 }
 
-// Reject is a record, or a whole file, that could not be read.
-type Reject struct {
-	File   string // path, or topic
-	Line   int64  // 1-based line (or array element, or row); 0 when the whole file is meant
-	Offset int64  // byte offset of the record, -1 when unknown
-	Raw    []byte // the record as found, cut at 1 MiB
-	Reason string // one sentence
-	// Whole is true when nothing of the file was taken.
-	Whole bool
-}
+// RejectColumns are the columns of Batch.Rejects, one row per record or file that could not be read:
+// file is the path, or topic; line is the 1-based line (or array element, or row), 0 when the whole file is
+// meant; offset is the byte offset of the record, -1 when unknown; raw is the record as found, cut at 1 MiB;
+// reason is one sentence; whole is true when nothing of the file was taken.
+const RejectColumns = `file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN`
 
 // Notice is something about the input that the user should know and that stops nothing. Kind is a
-// stable word: file_changed, file_vanished, file_corrupt, column_added.
+// stable word: file_changed, file_vanished, file_corrupt, column_added,
+// column_ignored, file_unreadable (a permission is missing: it is tried again next time).
 type Notice struct {
 	Kind    string
 	Subject string // the file or column
