@@ -18,14 +18,16 @@ import (
 func New(raw string, at Origin, params map[string]any, diags *diag.List) *Query {
 	r := rewriter{q: &Query{Raw: raw, origin: at}, params: params, diags: diags}
 	tokens := lex(raw)
-	sig := significant(tokens)
-	r.streams(sig)
+	r.streams(significant(tokens))
+	r.ending(tokens)
 	for i, t := range tokens {
 		switch t.kind {
 		case param:
 			r.parameter(t, i > 0 && glues(raw, tokens[i-1]), i+1 < len(tokens) && glues(raw, tokens[i+1]))
 		case str, quoted:
 			r.insideText(t)
+		case comment:
+			r.foldedComment(t)
 		}
 		if (t.kind == word || t.kind == quoted) && strings.EqualFold(unquote(raw[t.start:t.end]), "_metadata") {
 			r.q.UsesMetadata = true
@@ -144,10 +146,34 @@ func (r *rewriter) secret(at diag.Range, text, prefix string) {
 		"${%s…} cannot be used in SQL", prefix)
 }
 
+// ending drops semicolons after the query, and puts a line break after a comment at the end, so that the text can
+// stand inside brackets.
+func (r *rewriter) ending(tokens []token) {
+	for _, t := range slices.Backward(tokens) {
+		switch {
+		case t.kind == punct && r.q.Raw[t.start] == ';':
+			r.edits = append(r.edits, edit{t.start, t.end, ""})
+		case t.kind != space && t.kind != comment:
+			return
+		case t.end == len(r.q.Raw) && strings.HasPrefix(r.q.Raw[t.start:], "--"):
+			r.edits = append(r.edits, edit{t.end, t.end, "\n"})
+		}
+	}
+}
+
+// foldedComment reports a -- comment that swallows the lines after it because YAML joined them.
+func (r *rewriter) foldedComment(t token) {
+	at := r.q.rawRange(t.start, t.end)
+	if strings.HasPrefix(r.q.Raw[t.start:], "--") && at.Start.Line != at.End.Line {
+		r.diags.Errorf("LF0125", at, "begin the query with | after the colon, which keeps its lines, or write /* */",
+			"YAML joins these lines, so the comment swallows the rest of the query")
+	}
+}
+
 // build writes Text and its pieces from the edits.
 func (r *rewriter) build() {
 	q := r.q
-	slices.SortFunc(r.edits, func(a, b edit) int { return a.start - b.start })
+	slices.SortStableFunc(r.edits, func(a, b edit) int { return a.start - b.start })
 	var out strings.Builder
 	keep := func(from, to int) {
 		if from < to {

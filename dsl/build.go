@@ -1,0 +1,178 @@
+package dsl
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+)
+
+// builder makes a Pipeline from a decoded file.
+type builder struct {
+	file, dir string
+	opts      Options
+	diags     *diag.List
+	params    map[string]any
+}
+
+func (b *builder) pipeline(s *specPipeline) *Pipeline {
+	p := &Pipeline{Node: s.Node, File: b.file, Dir: b.dir, Name: s.Name}
+	if _, ok := s.Fields["name"]; ok {
+		b.name("pipeline", s.Name, s.At("name"))
+	}
+	p.Parameters = b.parameters(s)
+	p.Description = b.text(s.Description, s.At("description"))
+	p.Target = b.target(&s.Target, s.Name)
+	p.DuckDB = b.duckdb(&s.DuckDB)
+	p.DeadLetter = DeadLetter{Node: s.DeadLetter.Node, Table: s.DeadLetter.Table}
+	if _, ok := s.DeadLetter.Fields["table"]; ok {
+		b.name("table", s.DeadLetter.Table, s.DeadLetter.At("table"))
+	}
+	p.DeadLetter.Table = cmp.Or(p.DeadLetter.Table, "dead_letter")
+	for _, name := range inOrder(s.Sources, func(x specSource) Node { return x.Node }) {
+		x := s.Sources[name]
+		p.Sources = append(p.Sources, b.source(name, &x))
+	}
+	for _, name := range inOrder(s.Tables, func(x specTable) Node { return x.Node }) {
+		x := s.Tables[name]
+		p.Tables = append(p.Tables, b.table(name, &x))
+	}
+	if _, ok := s.Fields["tables"]; ok && len(p.Tables) == 0 && s.Tables != nil {
+		b.diags.Errorf("LF0114", s.At("tables"), "declare a table: name: {kind: materialized_view, sql: SELECT 1 AS one}", "the pipeline has no tables")
+	}
+	b.uniqueNames(p)
+	return p
+}
+
+// inOrder gives the names of a mapping in the order of the file.
+func inOrder[T any](m map[string]T, node func(T) Node) []string {
+	return slices.SortedFunc(maps.Keys(m), func(x, y string) int {
+		a, b := node(m[x]).Range.Start, node(m[y]).Range.Start
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(x, y))
+	})
+}
+
+func (b *builder) target(s *specTarget, pipeline string) Target {
+	t := Target{Node: s.Node, Warehouse: filepath.Join(b.dir, "warehouse"), Schema: cmp.Or(s.Schema, pipeline)}
+	if at, ok := s.Fields["warehouse"]; ok {
+		t.Warehouse = b.path(s.Warehouse, at)
+	}
+	if at, ok := s.Fields["schema"]; ok {
+		b.name("schema", s.Schema, at)
+	}
+	return t
+}
+
+func (b *builder) duckdb(s *specDuckDB) DuckDB {
+	d := DuckDB{Node: s.Node, Threads: b.positive(s.Threads, s.At("threads"), 0)}
+	if at, ok := s.Fields["memory_limit"]; ok {
+		if n := b.size(s.MemoryLimit, at, 0); n > 0 {
+			d.MemoryLimit = humanBytes(n)
+		}
+	}
+	if at, ok := s.Fields["temp_directory"]; ok {
+		d.TempDirectory = b.path(s.TempDirectory, at)
+	}
+	return d
+}
+
+func (b *builder) source(name string, s *specSource) *Source {
+	b.name("source", name, s.Range)
+	out := &Source{Node: s.Node, Name: name, Evolution: Evolution(cmp.Or(s.Evolution, string(AddNewColumns)))}
+	if _, ok := s.Fields["files"]; ok {
+		out.Files = b.files(&s.Files)
+	}
+	for _, col := range inOrder(s.Schema, func(x specColumn) Node { return x.Node }) {
+		c := s.Schema[col]
+		if at, ok := c.Fields["type"]; ok && strings.TrimSpace(c.Type) == "" {
+			b.diags.Errorf("LF0114", at, "write a type, as in INTEGER, or remove the column", "the type of column %q is empty", col)
+		}
+		out.Schema = append(out.Schema, ColumnHint{Node: c.Node, Name: col, Type: c.Type})
+	}
+	return out
+}
+
+const (
+	defaultMaxFiles = 1000
+	defaultMaxBytes = 1 << 30
+	defaultRowGroup = 122880
+)
+
+func (b *builder) files(s *specFiles) *Files {
+	f := &Files{Node: s.Node, Format: s.Format, AllowOverwrites: s.AllowOverwrites, MaxBytesPerBatch: defaultMaxBytes}
+	if at, ok := s.Fields["path"]; ok {
+		f.Path = b.path(s.Path, at)
+	}
+	f.MaxFilesPerBatch = b.positive(s.MaxFiles, s.At("max_files_per_batch"), defaultMaxFiles)
+	if at, ok := s.Fields["max_bytes_per_batch"]; ok {
+		f.MaxBytesPerBatch = b.size(s.MaxBytes, at, defaultMaxBytes)
+	}
+	f.CSV = b.csv(&s.CSV)
+	if at, ok := s.Fields["csv"]; ok && s.Format != "csv" && s.Format != "" {
+		b.diags.Errorf("LF0115", at, "remove it, or write format: csv", "csv options have no effect on %s files", s.Format)
+	}
+	return f
+}
+
+func (b *builder) csv(s *specCSV) CSV {
+	c := CSV{Node: s.Node, Header: s.Header, Quote: s.Quote, Escape: s.Escape, NullValue: s.NullValue}
+	short := func(key string, v *string, least, most int) {
+		if v != nil && (len(*v) < least || len(*v) > most) {
+			b.diags.Errorf("LF0112", s.At(key), "write it in quotes, as in "+key+": \"|\"", "%s must have %d to %d characters", key, least, most)
+		}
+	}
+	short("delimiter", s.Delimiter, 1, 4)
+	short("quote", s.Quote, 0, 1)
+	short("escape", s.Escape, 0, 1)
+	if s.Delimiter != nil {
+		c.Delimiter = *s.Delimiter
+	}
+	return c
+}
+
+// positive checks the number of an optional key.
+func (b *builder) positive(n *int64, at diag.Range, otherwise int) int {
+	if n == nil {
+		return otherwise
+	}
+	if *n < 1 || *n > math.MaxInt32 {
+		b.diags.Errorf("LF0112", at, "write a whole number of at least 1, or remove the key for the default", "%d is out of range", *n)
+		return otherwise
+	}
+	return int(*n)
+}
+
+// size reads a number of bytes of an optional key.
+func (b *builder) size(s specSize, at diag.Range, otherwise int64) int64 {
+	written := b.text(s.text, at)
+	if written == "" {
+		return otherwise
+	}
+	n, err := humanize.ParseBytes(written)
+	if err != nil || n < 1 || n > 1<<62 {
+		b.diags.Errorf("LF0113", at, "write a number with a unit, as in 64MB or 1GiB", "%q is not a size", written)
+		return otherwise
+	}
+	return int64(n)
+}
+
+// humanBytes spells a size in the largest of DuckDB's units that keeps it whole.
+func humanBytes(n int64) string {
+	units := []struct {
+		size int64
+		name string
+	}{{1 << 40, "TiB"}, {1e12, "TB"}, {1 << 30, "GiB"}, {1e9, "GB"}, {1 << 20, "MiB"}, {1e6, "MB"}, {1 << 10, "KiB"}, {1e3, "KB"}}
+	for _, u := range units {
+		if n%u.size == 0 {
+			return strconv.FormatInt(n/u.size, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10) + "B"
+}

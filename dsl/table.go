@@ -1,0 +1,227 @@
+package dsl
+
+import (
+	"cmp"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+func (b *builder) table(name string, s *specTable) *Table {
+	b.name("table", name, s.Range)
+	t := &Table{Node: s.Node, Name: name, Kind: Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
+	t.Description = b.text(s.Description, s.At("description"))
+	t.Flows = b.flows(name, s)
+	if t.Kind == "" { // a mistake that is reported; later passes still want to check the query
+		t.Kind = MaterializedView
+		if slices.ContainsFunc(t.Flows, func(f *Flow) bool { return len(f.SQL.Streams) > 0 }) {
+			t.Kind = StreamingTable
+		}
+	}
+	t.PartitionBy = b.partitions(s)
+	for _, rule := range inOrder(s.Expectations, func(x specExpectation) Node { return x.Node }) {
+		x := s.Expectations[rule]
+		b.name("expectation", rule, x.Range)
+		if q := b.query(x.Expect, "expectation "+rule); q != nil {
+			t.Expectations = append(t.Expectations, Expectation{Node: x.Node, Name: rule, Expect: q, Violation: Action(cmp.Or(x.Violation, string(Warn)))})
+		}
+	}
+	t.Parquet = Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, "zstd"),
+		RowGroupSize: b.positive(s.Parquet.RowGroupSize, s.Parquet.At("row_group_size"), defaultRowGroup)}
+	if s.Kind == string(View) {
+		b.notOnView(name, s)
+	}
+	return t
+}
+
+// notOnView reports keys that say something about stored rows.
+func (b *builder) notOnView(name string, s *specTable) {
+	for _, key := range []string{"expectations", "partition_by", "parquet", "dead_letter"} {
+		if at, ok := s.Fields[key]; ok {
+			b.diags.Errorf("LF0110", at, "move it to a table that reads the view, or make "+name+" a materialized_view",
+				"a view stores no rows: %s has no effect on it", key)
+		}
+	}
+}
+
+// flows gives the queries of a table: the one of sql or sql_file, or those of flows.
+func (b *builder) flows(table string, s *specTable) []*Flow {
+	if at, ok := s.Fields["flows"]; ok {
+		for _, key := range []string{"sql", "sql_file"} {
+			if other, ok := s.Fields[key]; ok {
+				b.diags.Errorf("LF0108", other, "make it one of the flows", "table %q has both %s and flows", table, key)
+			}
+		}
+		if s.Kind != string(StreamingTable) && s.Kind != "" {
+			b.diags.Errorf("LF0111", at, "write one query in sql, with UNION ALL for several inputs", "a %s has one query; flows append to a streaming_table", s.Kind)
+		}
+		if len(s.Flows) == 0 && s.Flows != nil {
+			b.diags.Errorf("LF0114", at, "write name: {sql: SELECT …} below it", "table %q has no flows", table)
+		}
+		var out []*Flow
+		for _, name := range inOrder(s.Flows, func(x specFlow) Node { return x.Node }) {
+			f := s.Flows[name]
+			b.name("flow", name, f.Range)
+			out = append(out, b.flow(name, f.Node, f.SQL, f.SQLFile)...)
+		}
+		return out
+	}
+	return b.flow(table, s.Node, s.SQL, s.SQLFile)
+}
+
+// flow makes the flow of one pair of sql and sql_file; it is left out when the query is missing.
+func (b *builder) flow(name string, n Node, sql *specSQL, file *string) []*Flow {
+	_, hasSQL := n.Fields["sql"]
+	fileAt, hasFile := n.Fields["sql_file"]
+	switch {
+	case hasSQL && hasFile:
+		b.diags.Errorf("LF0108", fileAt, "keep one of them", "%q has both sql and sql_file", name)
+	case !hasSQL && !hasFile:
+		if n.Fields != nil { // else it is not a mapping, which is reported
+			b.diags.Errorf("LF0108", n.Range, "add sql: with a query, or sql_file: with the path of a file that holds it", "%q has no query", name)
+		}
+		return nil
+	case hasFile && file != nil:
+		sql = b.sqlFile(*file, fileAt)
+	}
+	q := b.query(sql, name)
+	if q == nil {
+		return nil
+	}
+	return []*Flow{{Node: n, Name: name, SQL: q}}
+}
+
+// sqlFile reads the file of a query.
+func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
+	path := b.path(written, at)
+	if path == "" {
+		return nil
+	}
+	content, err := b.readFile(path)
+	if err != nil {
+		b.diags.Errorf("LF0109", at, "write a path that exists, relative to the pipeline file", "the file %q cannot be read: %v", written, rootCause(err))
+		return nil
+	}
+	shown := path
+	if rel, err := filepath.Rel(b.dir, path); err == nil {
+		shown = filepath.Join(filepath.Dir(b.file), rel)
+	}
+	content, ok := checkText(shown, content, b.diags)
+	if !ok {
+		return nil
+	}
+	origin := sqltext.WholeFile(shown)
+	return &specSQL{content, origin, diag.Range{File: shown, Start: origin.Marks[0].Pos, End: origin.Marks[0].Pos}}
+}
+
+func (b *builder) query(s *specSQL, what string) *sqltext.Query {
+	if s == nil {
+		return nil
+	}
+	if strings.TrimSpace(s.raw) == "" {
+		b.diags.Errorf("LF0114", s.at, "write SQL here", "the SQL of %q is empty", what)
+		return nil
+	}
+	return sqltext.New(s.raw, s.origin, b.params, b.diags)
+}
+
+var transform = regexp.MustCompile(`^\s*([A-Za-z]+)\s*\((?:\s*([0-9]+)\s*,)?\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*\)\s*$`)
+var plainColumn = regexp.MustCompile(`^\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*$`)
+
+func (b *builder) partitions(s *specTable) []PartitionBy {
+	var out []PartitionBy
+	for _, x := range s.PartitionBy {
+		p, ok := b.partition(x)
+		if !ok {
+			continue
+		}
+		same := func(o PartitionBy) bool {
+			return strings.EqualFold(o.Column, p.Column) && o.Transform == p.Transform && o.Arg == p.Arg
+		}
+		if slices.ContainsFunc(out, same) {
+			b.diags.Errorf("LF0117", x.at, "remove one of them", "the table is partitioned by %s twice", x.text)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// partition reads country, month(departed_at), bucket(16, id) or truncate(4, name).
+func (b *builder) partition(s specPartition) (PartitionBy, bool) {
+	p := PartitionBy{Node: Node{Range: s.at}, Transform: "identity"}
+	if m := plainColumn.FindStringSubmatch(s.text); m != nil {
+		p.Column = unquote(m[1])
+		return p, true
+	}
+	help := "write a column, or year, month, day or hour(column), bucket(16, column), truncate(4, column)"
+	m := transform.FindStringSubmatch(s.text)
+	if m == nil {
+		if strings.Count(s.text, "(") != strings.Count(s.text, ")") {
+			help = `inside [ ], quote a transform that holds a comma: ["bucket(16, id)"]`
+		}
+		b.diags.Errorf("LF0117", s.at, help, "%q is not a partition", s.text)
+		return p, false
+	}
+	p.Transform, p.Column = strings.ToLower(m[1]), unquote(m[3])
+	withArg := p.Transform == "bucket" || p.Transform == "truncate"
+	names := []string{"identity", "year", "month", "day", "hour", "bucket", "truncate"}
+	arg, err := strconv.ParseInt(cmp.Or(m[2], "0"), 10, 32)
+	switch {
+	case !slices.Contains(names, p.Transform):
+		b.diags.Errorf("LF0117", s.at, diag.DidYouMean(p.Transform, names, help), "there is no partition transform %q", m[1])
+	case withArg && (err != nil || arg < 1):
+		b.diags.Errorf("LF0117", s.at, "write "+p.Transform+"(16, "+m[3]+")", "%s needs a number of at least 1 before the column", p.Transform)
+	case !withArg && m[2] != "":
+		b.diags.Errorf("LF0117", s.at, "write "+p.Transform+"("+m[3]+")", "%s takes a column and no number", p.Transform)
+	default:
+		p.Arg = int(arg)
+		return p, true
+	}
+	return p, false
+}
+
+func unquote(column string) string {
+	if strings.HasPrefix(column, `"`) {
+		return strings.ReplaceAll(column[1:len(column)-1], `""`, `"`)
+	}
+	return column
+}
+
+// uniqueNames reports names that two things have. SQL does not tell Orders from orders.
+func (b *builder) uniqueNames(p *Pipeline) {
+	owners := map[string]string{"event_log": "the pipeline's event log", "stream": "the keyword STREAM"}
+	claim := func(name, what string, at diag.Range) {
+		key := strings.ToLower(name)
+		owner, taken := owners[key]
+		if taken {
+			b.diags.Errorf("LF0107", at, "choose another name", "the name %q already belongs to %s", name, owner)
+			return
+		}
+		if strings.HasPrefix(key, "__") {
+			b.diags.Errorf("LF0107", at, "choose a name that does not begin with __", "the name %q is kept for lakeflow's own use", name)
+		}
+		owners[key] = what
+	}
+	claim(p.DeadLetter.Table, "the dead-letter table", p.DeadLetter.At("table"))
+	for _, s := range p.Sources {
+		claim(s.Name, "a source", s.Range)
+	}
+	for _, t := range p.Tables {
+		claim(t.Name, "a table", t.Range)
+	}
+	flows := map[string]string{}
+	for _, t := range p.Tables {
+		for _, f := range t.Flows {
+			if other, taken := flows[strings.ToLower(f.Name)]; taken {
+				b.diags.Errorf("LF0107", f.Range, "choose another name", "the name %q already belongs to a flow of table %q", f.Name, other)
+			}
+			flows[strings.ToLower(f.Name)] = t.Name
+		}
+	}
+}
