@@ -160,6 +160,8 @@ func (w *walker) object(m map[string]any, sc *scope, ops *nodeOps) bool {
 		f, _ := m["function"].(map[string]any)
 		w.syn.sources = append(w.syn.sources, call{lower(f["function_name"]), offset(f)})
 		return w.children(f, sc, ops)
+	case "JOIN":
+		return w.join(m, sc, ops)
 	case "SHOW_REF":
 		w.syn.show = true
 	case "PIVOT":
@@ -187,6 +189,16 @@ func (w *walker) object(m map[string]any, sc *scope, ops *nodeOps) bool {
 		w.syn.parameters = true
 	}
 	return w.children(m, sc, ops)
+}
+
+// join notes a join of two streams: rows that come in different batches never meet.
+func (w *walker) join(m map[string]any, sc *scope, ops *nodeOps) bool {
+	left, right := w.visit(m["left"], sc, ops), w.visit(m["right"], sc, ops)
+	w.visit(m["condition"], sc, ops)
+	if left && right {
+		ops.add("the join of two streams", offset(m), false)
+	}
+	return left || right
 }
 
 func (w *walker) columnRef(m map[string]any) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/expectations"
@@ -28,11 +27,7 @@ func (c *compiler) bind(ctx context.Context) error {
 	}
 	for _, d := range c.ordered {
 		for _, f := range d.flows {
-			ready, err := c.prepare(ctx, f)
-			if err != nil {
-				return err
-			}
-			d.failed = d.failed || !ready
+			d.failed = !c.ready(f) || d.failed
 		}
 		if d.failed {
 			continue
@@ -49,8 +44,8 @@ func (c *compiler) bind(ctx context.Context) error {
 	return nil
 }
 
-// prepare reports whether the columns of everything that the flow reads are known.
-func (c *compiler) prepare(_ context.Context, f *flow) (bool, error) {
+// ready reports whether the columns of everything that the flow reads are known.
+func (c *compiler) ready(f *flow) bool {
 	ready := f.syn != nil
 	for _, r := range f.refs {
 		if r.dataset != nil {
@@ -61,26 +56,14 @@ func (c *compiler) prepare(_ context.Context, f *flow) (bool, error) {
 			continue
 		}
 		ready = false
-		if !r.told {
+		if !r.told && r.source.Files != nil { // without a connector dsl.Load has said enough
 			r.told = true
-			c.diags.Errorf(codeNoColumns, r.source.Range, noColumnsHelp(r.source), "%s", noColumns(r.source))
+			c.diags.Errorf(codeNoColumns, r.source.Range,
+				"put a file there, correct the path, or declare the columns: schema: {id: BIGINT, name: VARCHAR}",
+				"the columns of source %s are not known: no files match %s yet, and no schema is declared", r.name, r.source.Files.Path)
 		}
 	}
-	return ready, nil
-}
-
-func noColumns(s *dsl.Source) string {
-	if s.Files != nil {
-		return fmt.Sprintf("the columns of source %s are not known: no files match %s yet, and no schema is declared", s.Name, s.Files.Path)
-	}
-	return fmt.Sprintf("the columns of source %s are not known: nothing is there yet, and no schema is declared", s.Name)
-}
-
-func noColumnsHelp(s *dsl.Source) string {
-	if s.Files != nil {
-		return "put a file there, correct the path, or declare the columns: schema: {id: BIGINT, name: VARCHAR}"
-	}
-	return "declare the columns: schema: {id: BIGINT, name: VARCHAR}"
+	return ready
 }
 
 // bindFlow describes the flow's query and sets its SQL and columns.

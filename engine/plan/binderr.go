@@ -53,6 +53,9 @@ func (c *compiler) bindError(err error, q *sqltext.Query, prefix int, code, data
 	offset := -1
 	if n, err := strconv.Atoi(e.Position); err == nil && n >= prefix {
 		offset = n - prefix
+		if e.Type == "Parser" || e.Type == "Syntax" {
+			offset = byteOffset(q.Text, offset)
+		}
 	} else if m := quotedName.FindStringSubmatch(e.Message); m != nil {
 		offset = findName(q.Text, m[1])
 	}

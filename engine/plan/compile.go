@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -33,7 +34,7 @@ var passes = []pass{
 }
 
 // Compile checks the pipeline and makes its plan. Everything that is wrong is in the list, in the order of the file; the plan
-// is nil when the list has errors. The error is for failures of the world: a broken connection, a
+// is nil when the list has errors, or when dsl.Load left something out that it reported. The error is for failures of the world: a broken connection, a
 // cancelled context. What Compile creates on the connection is rolled back.
 func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
 	tx, err := in.Conn.BeginTx(ctx, nil)
@@ -48,7 +49,7 @@ func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
 		}
 	}
 	diags := c.sortedDiags()
-	if diags.HasErrors() {
+	if diags.HasErrors() || slices.ContainsFunc(c.datasets, func(d *dataset) bool { return d.failed }) {
 		return nil, diags, nil
 	}
 	return c.plan(), diags, nil
@@ -130,7 +131,12 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[bool]relationShape{}}}
 		d.dataset = d
 		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: t.Description, Parquet: t.Parquet, At: t.Range}
+		d.failed = len(t.Flows) == 0
 		for _, f := range t.Flows {
+			if f.SQL == nil {
+				d.failed = true
+				continue
+			}
 			d.flows = append(d.flows, &flow{decl: f, ds: d, sql: f.SQL.Text, out: &Flow{
 				Name: f.Name, UsesMetadata: f.SQL.UsesMetadata, At: f.Range}})
 		}

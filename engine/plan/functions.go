@@ -7,7 +7,7 @@ type class int
 
 const (
 	pure      class = iota // from its arguments
-	aggregate              // from many rows
+	aggregate              // from many rows; window functions too
 	perQuery               // the same within a query, another in the next: now()
 	volatile               // another with every call: random()
 )
@@ -15,10 +15,12 @@ const (
 // The functions that are not pure, macros included. The lists are here because asking
 // duckdb_functions() takes longer than compiling a small pipeline; a test compares them with it.
 const (
-	aggregates = " any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_max_nulls_last arg_min arg_min_null arg_min_nulls_last argmax argmin array_agg" +
-		" avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr count count_if count_star countif covar_pop covar_samp entropy favg first fsum geomean geometric_mean group_concat histogram histogram_exact" +
-		" json_group_array json_group_object json_group_structure kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min min_by mode product quantile quantile_cont quantile_disc" +
-		" regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy reservoir_quantile sem skewness stddev stddev_pop stddev_samp string_agg sum sum_no_overflow sumkahan" +
+	aggregates = " any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_max_nulls_last arg_min arg_min_null arg_min_nulls_last" +
+		" argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr count count_if count_star countif covar_pop covar_samp" +
+		" cume_dist dense_rank entropy favg fill first first_value fsum geomean geometric_mean group_concat histogram histogram_exact json_group_array" +
+		" json_group_object json_group_structure kahan_sum kurtosis kurtosis_pop lag last last_value lead list listagg mad max max_by mean median min min_by" +
+		" mode nth_value ntile percent_rank product quantile quantile_cont quantile_disc rank rank_dense regr_avgx regr_avgy regr_count regr_intercept regr_r2" +
+		" regr_slope regr_sxx regr_sxy regr_syy reservoir_quantile row_number sem skewness stddev stddev_pop stddev_samp string_agg sum sum_no_overflow sumkahan" +
 		" var_pop var_samp variance wavg weighted_avg "
 	perQueries = " ago current_catalog current_database current_date current_schema current_schemas current_time current_timestamp get_current_time get_current_timestamp in_search_path localtime localtimestamp" +
 		" now pg_conf_load_time pg_postmaster_start_time today transaction_timestamp txid_current "

@@ -21,7 +21,9 @@ func (c *compiler) parse(ctx context.Context) error {
 			texts = append(texts, f.decl.SQL.Text)
 		}
 		for _, e := range d.decl.Expectations {
-			texts = append(texts, rulePrefix+e.Expect.Text)
+			if e.Expect != nil {
+				texts = append(texts, rulePrefix+e.Expect.Text)
+			}
 		}
 	}
 	trees, err := c.serialize(ctx, texts)
@@ -33,11 +35,15 @@ func (c *compiler) parse(ctx context.Context) error {
 	for _, d := range c.datasets {
 		for _, f := range d.flows {
 			text, tree := take()
-			if err := c.parsedFlow(f, text, tree); err != nil {
+			if err := c.parsedFlow(ctx, f, text, tree); err != nil {
 				return err
 			}
 		}
-		for i := range d.decl.Expectations {
+		d.rules = make([]*syntax, len(d.decl.Expectations))
+		for i, e := range d.decl.Expectations {
+			if e.Expect == nil {
+				continue
+			}
 			text, tree := take()
 			if err := c.parsedRule(d, i, text, tree); err != nil {
 				return err
@@ -85,7 +91,7 @@ func scanTexts(rows *sql.Rows, to []string) ([]string, error) {
 	return to, rows.Err()
 }
 
-func (c *compiler) parsedFlow(f *flow, text, tree string) error {
+func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) error {
 	syn, failed, statements, err := readSyntax(text, tree)
 	if err != nil {
 		return err
@@ -106,9 +112,36 @@ func (c *compiler) parsedFlow(f *flow, text, tree string) error {
 	default:
 		f.syn = syn
 		f.out.Fingerprint = syn.fingerprint
+		if strings.Contains(f.sql, ";") {
+			return c.blankSemicolons(ctx, f)
+		}
 	}
 	f.ds.failed = f.ds.failed || f.syn == nil
 	return nil
+}
+
+// blankSemicolons overwrites the semicolons that end the query, so that it can stand in brackets. A semicolon that is part of the query,
+// in a string or a name, is told by the syntax tree, which changes without it; those in comments may go too.
+func (c *compiler) blankSemicolons(ctx context.Context, f *flow) error {
+	for end := len(f.sql); ; {
+		i := strings.LastIndexByte(f.sql[:end], ';')
+		if i < 0 {
+			return nil
+		}
+		without := f.sql[:i] + " " + f.sql[i+1:]
+		trees, err := c.serialize(ctx, []string{without})
+		if err != nil {
+			return err
+		}
+		syn, _, _, err := readSyntax(without, trees[0])
+		if err != nil {
+			return err
+		}
+		if syn == nil || syn.fingerprint != f.syn.fingerprint {
+			return nil
+		}
+		f.sql, end = without, i
+	}
 }
 
 // refused reports that DuckDB does not parse a query; prefix is the length of what was put in front of it.
@@ -133,13 +166,24 @@ func (c *compiler) refused(q *sqltext.Query, prefix int, e *parseError) {
 		c.diags.Errorf(code, at(q, -1, 0), help, "%s", what)
 		return
 	}
-	offset := e.position() - prefix
+	offset := byteOffset(q.Text, e.position()-prefix)
 	if offset >= len(strings.TrimRight(q.Text, " \t\r\n")) {
 		offset = len(strings.TrimRight(q.Text, " \t\r\n"))
 		c.diags.Errorf(code, q.At(offset, 0), "finish it: a parenthesis may be open, or an expression missing", "the SQL ends too early")
 		return
 	}
 	c.diags.Errorf(code, token(q, offset), syntaxHelp(q.Text, offset), "SQL %s", e.Message)
+}
+
+// byteOffset turns an offset in characters, which DuckDB's parser counts, into one in bytes, which its binder counts.
+func byteOffset(text string, characters int) int {
+	for i := range text {
+		if characters <= 0 {
+			return i
+		}
+		characters--
+	}
+	return len(text)
 }
 
 // syntaxHelp guesses at the cause of a syntax error.
@@ -175,7 +219,6 @@ func (c *compiler) parsedRule(d *dataset, i int, text, tree string) error {
 	if err != nil {
 		return err
 	}
-	d.rules = append(d.rules, nil)
 	e := d.decl.Expectations[i]
 	q := e.Expect
 	if failed != nil {

@@ -13,10 +13,10 @@ import (
 // when that is refused, to find every mistake.
 func (c *compiler) bindRules(ctx context.Context) error {
 	for _, d := range c.ordered {
-		d.out.Rules = ruleSet(d.decl)
 		if d.failed {
 			continue
 		}
+		d.out.Rules = ruleSet(d.decl)
 		var all []int
 		for i := range d.decl.Expectations {
 			if d.rules[i] != nil {
@@ -105,6 +105,9 @@ func emptyRow(t schemas.Table) string {
 func ruleSet(t *dsl.Table) expectations.RuleSet {
 	rs := expectations.RuleSet{Table: t.Name, DeadLetter: t.DeadLetter}
 	for _, e := range t.Expectations {
+		if e.Expect == nil {
+			continue
+		}
 		rs.Rules = append(rs.Rules, expectations.Rule{Name: e.Name, Expr: strings.TrimSpace(e.Expect.Raw), SQL: e.Expect.Text,
 			Action: expectations.Action(e.Violation)})
 	}

@@ -1,0 +1,178 @@
+package plan_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// load extracts the files of an archive and loads its pipeline.yaml. A source has the columns of its schema.
+func load(t *testing.T, files []txtar.File) (plan.Input, func(string) ([]byte, error)) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range files {
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, diags, err := dsl.Load(filepath.Join(dir, "pipeline.yaml"), dsl.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diags.HasErrors() {
+		t.Fatalf("the pipeline file itself has mistakes: %v", []diag.Diagnostic(diags))
+	}
+	in := plan.Input{Pipeline: p, Conn: connect(t), SourceColumns: map[string]schemas.Table{}}
+	for _, s := range p.Sources {
+		var specs []string
+		for _, c := range s.Schema {
+			specs = append(specs, c.Name+" "+c.Type)
+		}
+		if len(specs) > 0 {
+			in.SourceColumns[s.Name] = columns(t, specs...)
+		}
+	}
+	read := func(name string) ([]byte, error) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		return os.ReadFile(name)
+	}
+	return in, read
+}
+
+// portable takes the test's folder out of a text.
+func portable(in plan.Input, text string) string {
+	return strings.ReplaceAll(text, in.Pipeline.Dir+string(filepath.Separator), "")
+}
+
+// golden compares the archive's file with got, or replaces it.
+func golden(t *testing.T, path string, archive *txtar.Archive, name, got string) {
+	t.Helper()
+	for i, f := range archive.Files {
+		if f.Name != name {
+			continue
+		}
+		if *update {
+			archive.Files[i].Data = []byte(got)
+			if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		if diff := cmp.Diff(string(f.Data), got); diff != "" {
+			t.Errorf("%s: %s (-want +got; -update rewrites it):\n%s", path, name, diff)
+		}
+		return
+	}
+	t.Fatalf("%s has no file %s", path, name)
+}
+
+// TestDiagnostics compiles a pipeline for every code and compares what the user would see.
+func TestDiagnostics(t *testing.T) {
+	paths, err := filepath.Glob("testdata/diagnostics/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	for _, path := range paths {
+		code := strings.TrimSuffix(filepath.Base(path), ".txtar")
+		t.Run(code, func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, read := load(t, archive.Files)
+			p, diags, err := plan.Compile(context.Background(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diags.HasErrors() == (p != nil) {
+				t.Errorf("plan %v with errors %v", p != nil, diags.HasErrors())
+			}
+			found := false
+			for _, d := range diags {
+				found = found || d.Code == code
+				if d.Range.Start.Line == 0 || d.Help == "" {
+					t.Errorf("%s has no place or no help: %+v", d.Code, d)
+				}
+			}
+			if !found {
+				t.Errorf("no diagnostic %s", code)
+			}
+			var out bytes.Buffer
+			if err := diag.Render(&out, diags, read, false); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, path, archive, "want", portable(in, out.String()))
+		})
+	}
+}
+
+// TestEveryCodeHasAGolden reads the codes from the source: each has its archive and its entry in the reference.
+func TestEveryCodeHasAGolden(t *testing.T) {
+	source, err := os.ReadFile("codes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reference, err := os.ReadFile("../../docs/diagnostics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`"(LF\d{4})"`).FindAllSubmatch(source, -1)
+	if len(codes) == 0 {
+		t.Fatal("no codes found")
+	}
+	for _, m := range codes {
+		if _, err := os.Stat("testdata/diagnostics/" + string(m[1]) + ".txtar"); err != nil {
+			t.Error(err)
+		}
+		if !bytes.Contains(reference, m[1]) {
+			t.Errorf("docs/diagnostics.md does not explain %s", m[1])
+		}
+	}
+}
+
+// TestPlanOutput compares every rendering of a pipeline of six tables.
+func TestPlanOutput(t *testing.T) {
+	const path = "testdata/flights.txtar"
+	archive, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _ := load(t, archive.Files)
+	p, diags, err := plan.Compile(context.Background(), in)
+	if err != nil || len(diags) > 0 {
+		t.Fatal([]diag.Diagnostic(diags), err)
+	}
+	for name, render := range map[string]func(*bytes.Buffer) error{
+		"want.txt":  func(b *bytes.Buffer) error { return p.Text(b) },
+		"want.json": func(b *bytes.Buffer) error { return p.JSON(b) },
+		"want.mmd":  func(b *bytes.Buffer) error { return p.Mermaid(b) },
+		"want.dot":  func(b *bytes.Buffer) error { return p.DOT(b) },
+	} {
+		var out bytes.Buffer
+		if err := render(&out); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, path, archive, name, portable(in, out.String()))
+	}
+}

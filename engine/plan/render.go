@@ -1,0 +1,169 @@
+package plan
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/lakeflow/lakeflow/engine/graph"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// The JSON form of a plan. Its names are part of the command line's contract: fields are added, not renamed.
+type (
+	planJSON struct {
+		Name       string        `json:"name"`
+		Schema     string        `json:"schema"`
+		Warehouse  string        `json:"warehouse"`
+		DeadLetter string        `json:"dead_letter"`
+		Sources    []sourceJSON  `json:"sources"`
+		Datasets   []datasetJSON `json:"datasets"`
+	}
+	sourceJSON struct {
+		Name    string       `json:"name"`
+		Format  string       `json:"format"`
+		Columns []columnJSON `json:"columns"`
+	}
+	datasetJSON struct {
+		Name         string       `json:"name"`
+		Kind         string       `json:"kind"`
+		Layer        string       `json:"layer,omitempty"`
+		Description  string       `json:"description,omitempty"`
+		Streaming    bool         `json:"streaming"`
+		Steady       bool         `json:"steady"`
+		Refresh      string       `json:"refresh"`
+		Guarantee    string       `json:"guarantee"`
+		Columns      []columnJSON `json:"columns"`
+		Partition    []partJSON   `json:"partition_by,omitempty"`
+		Flows        []flowJSON   `json:"flows"`
+		Expectations []ruleJSON   `json:"expectations,omitempty"`
+		RuleSet      string       `json:"rule_set_hash,omitempty"`
+	}
+	columnJSON struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	partJSON struct {
+		Name      string `json:"name"`
+		Column    string `json:"column"`
+		Transform string `json:"transform"`
+		Arg       int    `json:"arg,omitempty"`
+	}
+	flowJSON struct {
+		Name        string   `json:"name"`
+		Streams     []string `json:"streams"`
+		Reads       []string `json:"reads"`
+		SQL         string   `json:"sql"`
+		Fingerprint string   `json:"fingerprint"`
+	}
+	ruleJSON struct {
+		Name   string `json:"name"`
+		Expect string `json:"expect"`
+		Action string `json:"on_violation"`
+	}
+)
+
+// JSON writes the plan for machines.
+func (p *Plan) JSON(w io.Writer) error {
+	out := planJSON{Name: p.Name, Schema: p.Schema, Warehouse: p.Warehouse, DeadLetter: p.DeadLetter,
+		Sources: []sourceJSON{}, Datasets: []datasetJSON{}}
+	for _, s := range p.Sources {
+		out.Sources = append(out.Sources, sourceJSON{s.Name, s.Format, columnsJSON(s.Columns)})
+	}
+	for _, d := range p.Datasets {
+		out.Datasets = append(out.Datasets, d.json())
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(out)
+}
+
+func (d *Dataset) json() datasetJSON {
+	j := datasetJSON{Name: d.Name, Kind: string(d.Kind), Layer: d.Layer, Description: d.Description, Streaming: d.Streaming, Steady: d.Steady,
+		Refresh: d.Refresh, Guarantee: d.Guarantee, Columns: columnsJSON(d.Columns), Flows: []flowJSON{}}
+	for _, f := range d.Partition {
+		j.Partition = append(j.Partition, partJSON{f.Name, f.Column, f.Transform, f.Arg})
+	}
+	for _, f := range d.Flows {
+		j.Flows = append(j.Flows, flowJSON{f.Name, listJSON(f.Streams), listJSON(f.Reads), f.SQL, f.Fingerprint})
+	}
+	for _, r := range d.Rules.Rules {
+		j.Expectations = append(j.Expectations, ruleJSON{r.Name, r.Expr, string(r.Action)})
+	}
+	if len(d.Rules.Rules) > 0 {
+		j.RuleSet = d.Rules.Hash()
+	}
+	return j
+}
+
+func columnsJSON(columns schemas.Table) []columnJSON {
+	out := make([]columnJSON, len(columns))
+	for i, c := range columns {
+		out[i] = columnJSON{c.Name, c.Type.String()}
+	}
+	return out
+}
+
+// listJSON makes nil an empty list.
+func listJSON(names []string) []string { return append([]string{}, names...) }
+
+// Graph is the sources and datasets, with an edge from everything to what reads it.
+func (p *Plan) Graph() *graph.Graph {
+	g := &graph.Graph{}
+	for _, s := range p.Sources {
+		g.AddNode(s.Name)
+	}
+	for _, d := range p.Datasets {
+		g.AddNode(d.Name)
+		for _, f := range d.Flows {
+			for _, in := range append(listJSON(f.Streams), f.Reads...) {
+				g.AddEdge(in, d.Name)
+			}
+		}
+	}
+	return g
+}
+
+// Mermaid writes the graph as a Mermaid flowchart.
+func (p *Plan) Mermaid(w io.Writer) error {
+	_, err := io.WriteString(w, p.Graph().Mermaid(p.label, p.edge))
+	return err
+}
+
+// DOT writes the graph in Graphviz's language.
+func (p *Plan) DOT(w io.Writer) error {
+	_, err := io.WriteString(w, p.Graph().DOT(p.Name, p.label, p.edge))
+	return err
+}
+
+// label is how a node of the graph is drawn.
+func (p *Plan) label(name string) graph.Label {
+	if d := p.Dataset(name); d != nil {
+		l := graph.Label{Lines: []string{name, d.labels()[0]}, Class: d.Layer}
+		if d.Kind == "view" {
+			l.Shape = "rounded"
+		}
+		if n := len(d.Rules.Rules); n > 0 {
+			l.Lines = append(l.Lines, count(n, "expectation"))
+		}
+		return l
+	}
+	for _, s := range p.Sources {
+		if s.Name == name {
+			return graph.Label{Lines: []string{name, s.Format}, Class: "source", Shape: "cylinder"}
+		}
+	}
+	return graph.Label{Lines: []string{name}}
+}
+
+// edge says how a dataset reads another one.
+func (p *Plan) edge(from, to string) string {
+	for _, f := range p.Dataset(to).Flows {
+		for _, s := range f.Streams {
+			if s == from {
+				return "stream"
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// textWidth is where lists are broken into lines.
+const textWidth = 110
+
+// Text writes the plan for people: the sources, then every dataset with what it reads, how it is refreshed, what is promised of
+// it, its columns and its expectations.
+func (p *Plan) Text(w io.Writer) error {
+	t := &textWriter{Writer: bufio.NewWriter(w)}
+	t.printf("Pipeline %s: %s, %s", p.Name, count(len(p.Sources), "source"), count(len(p.Datasets), "dataset"))
+	t.printf("\nTables are published in schema %s of %s; dead letters go to %s\n", p.Schema, p.Warehouse, p.DeadLetter)
+	for _, s := range p.Sources {
+		t.printf("\n%s  (source, %s)\n", s.Name, s.Format)
+		t.list("columns", columnTexts(s.Columns))
+	}
+	for _, d := range p.Datasets {
+		t.dataset(d)
+	}
+	return t.Flush()
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+type textWriter struct{ *bufio.Writer }
+
+// printf writes to the buffer, which keeps the first error for Flush.
+func (t *textWriter) printf(format string, args ...any) { fmt.Fprintf(t, format, args...) }
+
+func (t *textWriter) dataset(d *Dataset) {
+	t.printf("\n%s  (%s)\n", d.Name, strings.Join(d.labels(), ", "))
+	if d.Description != "" {
+		t.field("about", d.Description)
+	}
+	for _, f := range d.Flows {
+		label := "reads"
+		if len(d.Flows) > 1 {
+			label = "flow " + f.Name
+		}
+		t.list(label, f.inputs())
+	}
+	t.field("refresh", d.Refresh)
+	t.field("guarantee", d.Guarantee)
+	if len(d.Partition) > 0 {
+		t.list("partition", partitionTexts(d.Partition))
+	}
+	t.list("columns", columnTexts(d.Columns))
+	t.rules(d.Rules)
+}
+
+// labels say what kind of dataset it is.
+func (d *Dataset) labels() []string {
+	kind := strings.ReplaceAll(string(d.Kind), "_", " ")
+	if d.Streaming && kind == "view" {
+		kind = "streaming view"
+	}
+	if d.Layer == "" {
+		return []string{kind}
+	}
+	return []string{kind, d.Layer}
+}
+
+// inputs are what the flow reads: streams first.
+func (f *Flow) inputs() []string {
+	var in []string
+	for _, s := range f.Streams {
+		in = append(in, "STREAM "+s)
+	}
+	in = append(in, f.Reads...)
+	if len(in) == 0 {
+		return []string{"nothing"}
+	}
+	return in
+}
+
+func (t *textWriter) rules(rs expectations.RuleSet) {
+	width := 0
+	for _, r := range rs.Rules {
+		width = max(width, utf8.RuneCountInString(r.Name))
+	}
+	for i, r := range rs.Rules {
+		label := ""
+		if i == 0 {
+			label = "expects"
+		}
+		t.field(label, fmt.Sprintf("%-*s  %-4s  %s", width, r.Name, r.Action, strings.Join(strings.Fields(r.Expr), " ")))
+	}
+	if len(rs.Rules) > 0 && !rs.DeadLetter {
+		t.field("", "dropped rows are discarded and counted")
+	}
+}
+
+const labelWidth = 9
+
+func (t *textWriter) field(label, value string) { t.printf("  %-*s  %s\n", labelWidth, label, value) }
+
+// list writes a field whose items are broken into lines.
+func (t *textWriter) list(label string, items []string) {
+	line := ""
+	for i, item := range items {
+		if i < len(items)-1 {
+			item += ","
+		}
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(item) > textWidth-labelWidth-4 {
+			t.field(label, line)
+			label, line = "", ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += item
+	}
+	if line != "" {
+		t.field(label, line)
+	}
+}
+
+func columnTexts(columns schemas.Table) []string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = c.Name + " " + c.Type.String()
+	}
+	return out
+}
+
+func partitionTexts(fields []schemas.PartitionField) []string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		switch {
+		case f.Transform == "identity":
+			out[i] = f.Column
+		case f.Arg > 0:
+			out[i] = fmt.Sprintf("%s(%d, %s)", f.Transform, f.Arg, f.Column)
+		default:
+			out[i] = f.Transform + "(" + f.Column + ")"
+		}
+	}
+	return out
+}
