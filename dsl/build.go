@@ -23,19 +23,13 @@ type builder struct {
 }
 
 func (b *builder) pipeline(s *specPipeline) *Pipeline {
-	p := &Pipeline{Node: s.Node, File: b.file, Dir: b.dir, Name: s.Name}
-	if _, ok := s.Fields["name"]; ok {
-		b.name("pipeline", s.Name, s.At("name"))
-	}
+	p := &Pipeline{Node: s.Node, File: b.file, Dir: b.dir, Name: b.optionalName("pipeline", s.Name, s.At("name"), "")}
 	p.Parameters = b.parameters(s)
 	p.Description = b.text(s.Description, s.At("description"))
-	p.Target = b.target(&s.Target, s.Name)
+	p.Target = b.target(&s.Target, p.Name)
 	p.DuckDB = b.duckdb(&s.DuckDB)
-	p.DeadLetter = DeadLetter{Node: s.DeadLetter.Node, Table: s.DeadLetter.Table}
-	if _, ok := s.DeadLetter.Fields["table"]; ok {
-		b.name("table", s.DeadLetter.Table, s.DeadLetter.At("table"))
-	}
-	p.DeadLetter.Table = cmp.Or(p.DeadLetter.Table, "dead_letter")
+	p.DeadLetter = DeadLetter{Node: s.DeadLetter.Node}
+	p.DeadLetter.Table = b.optionalName("table", s.DeadLetter.Table, s.DeadLetter.At("table"), "dead_letter")
 	for _, name := range inOrder(s.Sources, func(x specSource) Node { return x.Node }) {
 		x := s.Sources[name]
 		p.Sources = append(p.Sources, b.source(name, &x))
@@ -60,14 +54,11 @@ func inOrder[T any](m map[string]T, node func(T) Node) []string {
 }
 
 func (b *builder) target(s *specTarget, pipeline string) Target {
-	t := Target{Node: s.Node, Warehouse: filepath.Join(b.dir, "warehouse"), Schema: cmp.Or(s.Schema, pipeline)}
-	if at, ok := s.Fields["warehouse"]; ok {
-		t.Warehouse = b.path(s.Warehouse, at)
+	return Target{
+		Node:      s.Node,
+		Warehouse: b.path(s.Warehouse, s.At("warehouse"), filepath.Join(b.dir, "warehouse")),
+		Schema:    b.optionalName("schema", s.Schema, s.At("schema"), pipeline),
 	}
-	if at, ok := s.Fields["schema"]; ok {
-		b.name("schema", s.Schema, at)
-	}
-	return t
 }
 
 func (b *builder) duckdb(s *specDuckDB) DuckDB {
@@ -77,9 +68,7 @@ func (b *builder) duckdb(s *specDuckDB) DuckDB {
 			d.MemoryLimit = humanBytes(n)
 		}
 	}
-	if at, ok := s.Fields["temp_directory"]; ok {
-		d.TempDirectory = b.path(s.TempDirectory, at)
-	}
+	d.TempDirectory = b.path(s.TempDirectory, s.At("temp_directory"), "")
 	return d
 }
 
@@ -91,10 +80,13 @@ func (b *builder) source(name string, s *specSource) *Source {
 	}
 	for _, col := range inOrder(s.Schema, func(x specColumn) Node { return x.Node }) {
 		c := s.Schema[col]
-		if at, ok := c.Fields["type"]; ok && strings.TrimSpace(c.Type) == "" {
-			b.diags.Errorf("LF0114", at, "write a type, as in INTEGER, or remove the column", "the type of column %q is empty", col)
+		switch {
+		case c.Type == nil:
+		case strings.TrimSpace(*c.Type) == "":
+			b.diags.Errorf("LF0114", c.At("type"), "write a type, as in INTEGER, or remove the column", "the type of column %q is empty", col)
+		default:
+			out.Schema = append(out.Schema, ColumnHint{Node: c.Node, Name: col, Type: *c.Type})
 		}
-		out.Schema = append(out.Schema, ColumnHint{Node: c.Node, Name: col, Type: c.Type})
 	}
 	return out
 }
@@ -107,9 +99,7 @@ const (
 
 func (b *builder) files(s *specFiles) *Files {
 	f := &Files{Node: s.Node, Format: s.Format, AllowOverwrites: s.AllowOverwrites, MaxBytesPerBatch: defaultMaxBytes}
-	if at, ok := s.Fields["path"]; ok {
-		f.Path = b.path(s.Path, at)
-	}
+	f.Path = b.path(s.Path, s.At("path"), "")
 	f.MaxFilesPerBatch = b.positive(s.MaxFiles, s.At("max_files_per_batch"), defaultMaxFiles)
 	if at, ok := s.Fields["max_bytes_per_batch"]; ok {
 		f.MaxBytesPerBatch = b.size(s.MaxBytes, at, defaultMaxBytes)
@@ -125,7 +115,7 @@ func (b *builder) csv(s *specCSV) CSV {
 	c := CSV{Node: s.Node, Header: s.Header, Quote: s.Quote, Escape: s.Escape, NullValue: s.NullValue}
 	short := func(key string, v *string, least, most int) {
 		if v != nil && (len(*v) < least || len(*v) > most) {
-			b.diags.Errorf("LF0112", s.At(key), "write it in quotes, as in "+key+": \"|\"", "%s must have %d to %d characters", key, least, most)
+			b.diags.Errorf("LF0112", s.At(key), "write it in quotes, as in "+key+": \"|\"", "%s must have at least %d and at most %d characters", key, least, most)
 		}
 	}
 	short("delimiter", s.Delimiter, 1, 4)

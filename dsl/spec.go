@@ -14,7 +14,7 @@ import (
 
 type specPipeline struct {
 	Node        `yaml:"-"`
-	Name        string                   `yaml:"name" jsonschema:"required,pattern=^[A-Za-z_][A-Za-z0-9_]*$,example=flights" jsonschema_description:"Name of the pipeline."`
+	Name        *string                  `yaml:"name" jsonschema:"required,pattern=^[A-Za-z_][A-Za-z0-9_]*$,example=flights" jsonschema_description:"Name of the pipeline."`
 	Description string                   `yaml:"description" jsonschema_description:"What the pipeline is for."`
 	Target      specTarget               `yaml:"target" jsonschema_description:"Where the tables are published."`
 	Parameters  map[string]specParameter `yaml:"parameters" jsonschema_description:"Typed values that SQL and texts refer to as ${name}. Overridden by --param name=value."`
@@ -26,8 +26,8 @@ type specPipeline struct {
 
 type specTarget struct {
 	Node      `yaml:"-"`
-	Warehouse string `yaml:"warehouse" jsonschema:"default=warehouse,example=./warehouse" jsonschema_description:"Local folder of the Iceberg tables and their catalog, relative to the pipeline file."`
-	Schema    string `yaml:"schema" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$" jsonschema_description:"Iceberg namespace of the tables. Default: the name of the pipeline."`
+	Warehouse *string `yaml:"warehouse" jsonschema:"default=warehouse,example=./warehouse" jsonschema_description:"Local folder of the Iceberg tables and their catalog, relative to the pipeline file."`
+	Schema    *string `yaml:"schema" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$" jsonschema_description:"Iceberg namespace of the tables. Default: the name of the pipeline."`
 }
 
 type specSource struct {
@@ -39,7 +39,7 @@ type specSource struct {
 
 type specFiles struct {
 	Node            `yaml:"-"`
-	Path            string   `yaml:"path" jsonschema:"required,example=data/flights/*.json" jsonschema_description:"File, folder or glob, relative to the pipeline file. ** matches folders of any depth."`
+	Path            *string  `yaml:"path" jsonschema:"required,example=data/flights/*.json" jsonschema_description:"File, folder or glob, relative to the pipeline file. ** matches folders of any depth."`
 	Format          string   `yaml:"format" jsonschema:"required,enum=json,enum=csv,enum=parquet" jsonschema_description:"Format of the files. JSON and CSV may be compressed with gzip or zstd."`
 	MaxFiles        *int64   `yaml:"max_files_per_batch" jsonschema:"minimum=1,default=1000" jsonschema_description:"Most files that one batch reads."`
 	MaxBytes        specSize `yaml:"max_bytes_per_batch" jsonschema_description:"Most bytes that one batch reads, as in 64MB or 1GiB. A larger file makes a batch of its own. Default: 1GiB."`
@@ -84,13 +84,13 @@ type specParquet struct {
 
 type specDeadLetter struct {
 	Node  `yaml:"-"`
-	Table string `yaml:"table" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$,default=dead_letter" jsonschema_description:"Name of the dead-letter table."`
+	Table *string `yaml:"table" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$,default=dead_letter" jsonschema_description:"Name of the dead-letter table."`
 }
 
 type specDuckDB struct {
 	Node          `yaml:"-"`
 	MemoryLimit   specSize `yaml:"memory_limit" jsonschema_description:"Most memory that the engine uses, as in 512MB or 4GiB. Default: half of the machine's memory, at most 4GiB."`
-	TempDirectory string   `yaml:"temp_directory" jsonschema_description:"Folder for what does not fit into memory, relative to the pipeline file. Default: inside the warehouse."`
+	TempDirectory *string  `yaml:"temp_directory" jsonschema_description:"Folder for what does not fit into memory, relative to the pipeline file. Default: inside the warehouse."`
 	Threads       *int64   `yaml:"threads" jsonschema:"minimum=1" jsonschema_description:"Threads of the engine. Default: the machine's."`
 }
 
@@ -125,7 +125,7 @@ func (specParameter) JSONSchema() *jsonschema.Schema {
 // specColumn is the type of one column.
 type specColumn struct {
 	Node `yaml:"-"`
-	Type string
+	Type *string // nil when it is not a text
 }
 
 func (c *specColumn) decode(w *walker, n *node, at diag.Range, path string) bool {

@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"cmp"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -98,7 +99,7 @@ func (b *builder) flow(name string, n Node, sql *specSQL, file *string) []*Flow 
 
 // sqlFile reads the file of a query.
 func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
-	path := b.path(written, at)
+	path := b.path(&written, at, "")
 	if path == "" {
 		return nil
 	}
@@ -135,8 +136,14 @@ var plainColumn = regexp.MustCompile(`^\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*
 
 func (b *builder) partitions(s *specTable) []PartitionBy {
 	var out []PartitionBy
+	split := false // by the comma of bucket(16, id): the first half is reported
 	for _, x := range s.PartitionBy {
+		if split && strings.HasSuffix(x.text, ")") && !strings.Contains(x.text, "(") {
+			split = false
+			continue
+		}
 		p, ok := b.partition(x)
+		split = strings.Count(x.text, "(") > strings.Count(x.text, ")")
 		if !ok {
 			continue
 		}
@@ -207,6 +214,9 @@ func (b *builder) uniqueNames(p *Pipeline) {
 			b.diags.Errorf("LF0107", at, "choose a name that does not begin with __", "the name %q is kept for lakeflow's own use", name)
 		}
 		owners[key] = what
+		if at.Start.Line > 0 {
+			owners[key] = fmt.Sprintf("%s on line %d", what, at.Start.Line)
+		}
 	}
 	claim(p.DeadLetter.Table, "the dead-letter table", p.DeadLetter.At("table"))
 	for _, s := range p.Sources {

@@ -1,7 +1,10 @@
 package dsl
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +18,15 @@ import (
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+// optionalName is the name when it was written, and otherwise the default.
+func (b *builder) optionalName(what string, name *string, at diag.Range, otherwise string) string {
+	if name == nil {
+		return otherwise
+	}
+	b.name(what, *name, at)
+	return cmp.Or(*name, otherwise)
+}
+
 // name checks a name that becomes an identifier in SQL, a folder or a key.
 func (b *builder) name(what, name string, at diag.Range) {
 	if identifier.MatchString(name) {
@@ -24,7 +36,7 @@ func (b *builder) name(what, name string, at diag.Range) {
 	if fixed := asIdentifier(name); fixed != "" {
 		help += ", as in " + fixed
 	}
-	b.diags.Errorf("LF0106", at, help, "%q cannot be the name of a %s", name, what)
+	b.diags.Errorf("LF0106", at, help, "%q is not a good %s name", name, what)
 }
 
 // asIdentifier is the nearest good name, or "".
@@ -148,7 +160,7 @@ func (b *builder) env(name string, at diag.Range) string {
 func (b *builder) secretFile(path string, at diag.Range) string {
 	content, err := b.readFile(path)
 	if err == nil && (len(content) > maxFile || strings.ContainsRune(content, 0)) {
-		err = fmt.Errorf("%s holds no text, or more than 1 MiB", path)
+		err = errors.New("it holds no text, or more than 1 MiB")
 	}
 	if err != nil {
 		b.diags.Errorf("LF0143", at, "write a path that exists, relative to the pipeline file", "the file of ${file:%s} cannot be read: %v", path, rootCause(err))
@@ -167,25 +179,29 @@ func (b *builder) readFile(path string) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a regular file", path)
+		return "", errors.New("not a regular file")
 	}
 	return readLimited(path)
 }
 
 // rootCause leaves out the absolute path that an *fs.PathError repeats.
 func rootCause(err error) error {
-	if wrapped, ok := err.(interface{ Unwrap() error }); ok {
-		return wrapped.Unwrap()
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
 	}
 	return err
 }
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
-// path makes a local path absolute.
-func (b *builder) path(s string, at diag.Range) string {
+// path makes a local path absolute. It is empty when something is wrong with it.
+func (b *builder) path(s *string, at diag.Range, otherwise string) string {
+	if s == nil {
+		return otherwise
+	}
 	before := len(*b.diags)
-	path := b.text(s, at)
+	path := b.text(*s, at)
 	switch {
 	case len(*b.diags) > before:
 	case strings.TrimSpace(path) == "":

@@ -101,7 +101,7 @@ func parseYAML(file, content string, diags *diag.List) *node {
 // {expect: delay < ${max}} works without quotes. Columns stay what they are.
 const maskOpen, maskClose = '\ufdd0', '\ufdd1'
 
-var maskable = regexp.MustCompile(`\$\{[^{}\r\n]*\}`)
+var maskable = regexp.MustCompile(`\$\{[^{}"'\r\n]*\}`)
 
 func mask(s string) string {
 	return maskable.ReplaceAllStringFunc(s, func(m string) string {
@@ -162,7 +162,7 @@ func (r *reader) parse(content string) (body ast.Node, ok bool) {
 	case 0:
 		r.fail("LF0004", r.start(), "write at least name: and tables:, or let lakeflow init write a pipeline", "the file is empty")
 	default:
-		r.fail("LF0004", r.tokenRange(docs[1].Body.GetToken()), "move it to a file of its own", "a second YAML document begins here")
+		r.fail("LF0004", r.first(docs[1].Body), "move it to a file of its own", "a second YAML document begins here")
 	}
 	return nil, false
 }
@@ -176,16 +176,22 @@ func (r *reader) syntaxError(err error) {
 			at = r.tokenRange(syntax.Token)
 		}
 	}
-	r.fail("LF0003", at, "check the indentation, and quote texts that hold \": \" or \" #\" or begin with one of []{}&*!|>%@`",
-		"not valid YAML: %s", message)
+	help := "check the indentation, and quote texts that hold \": \" or \" #\" or begin with one of []{}&*!|>%@`"
+	if line := r.src.line(max(at.Start.Line, 1) - 1); strings.Contains(line[:len(line)-len(strings.TrimLeft(line, " \t"))], "\t") {
+		help = "indent with spaces: YAML allows no tabs there"
+	}
+	r.fail("LF0003", at, help, "not valid YAML: %s", strings.ReplaceAll(message, "'\t'", `'\t'`))
 }
 
 // checkTokens refuses, before the recursive parser sees it, what a pipeline file has no use for.
 func (r *reader) checkTokens(tokens token.Tokens) bool {
-	aliases, flow := 0, 0
+	aliases, flow, count := 0, 0, 0
 	var columns []int // of the block collections around the token
 	for i, t := range tokens {
+		count++
 		switch t.Type {
+		case token.CommentType:
+			count--
 		case token.TagType, token.DirectiveType, token.MappingKeyType:
 			r.fail("LF0007", r.tokenRange(t), "leave it out; quote a text that begins with this character",
 				"%s is YAML that a pipeline file has no use for", strconv.Quote(unmask(t.Value)))
@@ -211,7 +217,7 @@ func (r *reader) checkTokens(tokens token.Tokens) bool {
 			r.fail("LF0005", r.tokenRange(t), "write the repeated parts out", "more than %d anchors and aliases", maxAliases)
 		case flow+len(columns) > maxDepth:
 			r.fail("LF0006", r.tokenRange(t), "a pipeline file needs no more than 6 levels", "nested more than %d levels deep", maxDepth)
-		case i >= maxTokens:
+		case count > maxTokens:
 			r.fail("LF0006", r.tokenRange(t), "split the pipeline into several", "more than %d YAML tokens", maxTokens)
 		default:
 			continue
@@ -229,13 +235,26 @@ func (r *reader) tokenRange(t *token.Token) diag.Range {
 	return r.src.span(r.file, start, end)
 }
 
+// first is the place of a node's first token.
+func (r *reader) first(n ast.Node) diag.Range {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		if !n.IsFlowStyle && len(n.Values) > 0 {
+			return r.tokenRange(n.Values[0].Key.GetToken())
+		}
+	case *ast.MappingValueNode:
+		return r.tokenRange(n.Key.GetToken())
+	}
+	return r.tokenRange(n.GetToken())
+}
+
 // node converts a value, with what it holds. A mistake is reported and becomes an empty value.
 func (r *reader) node(n ast.Node) *node {
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		return r.mapping(n.Values, r.tokenRange(n.GetToken()))
+		return r.mapping(n.Values, r.first(n))
 	case *ast.MappingValueNode:
-		return r.mapping([]*ast.MappingValueNode{n}, r.tokenRange(n.Key.GetToken()))
+		return r.mapping([]*ast.MappingValueNode{n}, r.first(n))
 	case *ast.SequenceNode:
 		s := &node{kind: sequence, at: r.tokenRange(n.GetToken()), size: 1}
 		for _, v := range n.Values {

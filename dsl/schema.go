@@ -1,0 +1,59 @@
+package dsl
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+)
+
+// JSONSchema describes pipeline files for editors. It is made from the same structs that Load decodes into;
+// schemas/pipeline.schema.json holds a copy.
+func JSONSchema() ([]byte, error) {
+	r := jsonschema.Reflector{
+		FieldNameTag:               "yaml",
+		RequiredFromJSONSchemaTags: true,
+		ExpandedStruct:             true,
+		Anonymous:                  true,
+		Namer:                      func(t reflect.Type) string { return strings.TrimPrefix(t.Name(), "spec") },
+	}
+	s := r.Reflect(&specPipeline{})
+	s.Title = "lakeflow pipeline"
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write JSON schema: %w", err)
+	}
+	return append(b, '\n'), nil
+}
+
+// nameKeys says that the keys of these mappings are names.
+func nameKeys(s *jsonschema.Schema, keys ...string) {
+	for _, key := range keys {
+		if p, ok := s.Properties.Get(key); ok {
+			p.PropertyNames = &jsonschema.Schema{Pattern: identifier.String()}
+		}
+	}
+}
+
+// JSONSchemaExtend adds what tags cannot say.
+func (specPipeline) JSONSchemaExtend(s *jsonschema.Schema) {
+	nameKeys(s, "parameters", "sources", "tables")
+}
+
+// JSONSchemaExtend adds what tags cannot say.
+func (specTable) JSONSchemaExtend(s *jsonschema.Schema) {
+	nameKeys(s, "flows", "expectations")
+	oneQuery(s, "sql", "sql_file", "flows")
+}
+
+// JSONSchemaExtend adds what tags cannot say.
+func (specFlow) JSONSchemaExtend(s *jsonschema.Schema) { oneQuery(s, "sql", "sql_file") }
+
+// oneQuery says that exactly one of the keys is given.
+func oneQuery(s *jsonschema.Schema, keys ...string) {
+	for _, key := range keys {
+		s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
+	}
+}
