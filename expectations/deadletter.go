@@ -1,0 +1,114 @@
+package expectations
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// The statuses of a dead letter.
+const (
+	StatusOpen         = "open"          // the row was not written; its commit says so
+	StatusFailedUpdate = "failed_update" // one of the rows that stopped an update; nothing of its batch was published
+)
+
+// SampleRows is how many offending rows of a stopped update are worth keeping.
+const SampleRows = 20
+
+// DeadLetterInfo is what the dead letters of one flow in one batch have in common.
+type DeadLetterInfo struct {
+	Pipeline, Table, Flow, UpdateID string
+	Commit                          int64
+	Source                          string // of rejects; empty when unknown
+	FirstSeen                       time.Time
+}
+
+// DeadLetterSQL selects the dead letters of a relation that has the columns that Wrap adds: one per row that violates a drop
+// rule, naming every rule that the row broke. The result has exactly the columns of schemas.DeadLetter. Ids are random:
+// that a row has one dead letter is the commit's doing.
+func (rs RuleSet) DeadLetterSQL(relation string, d DeadLetterInfo) string {
+	return rs.deadLetters(relation, rs.DropWhere(), d, StatusOpen, "")
+}
+
+// SampleSQL selects up to n of the rows that violate a fail rule, as dead letters with the status failed_update.
+func (rs RuleSet) SampleSQL(relation string, d DeadLetterInfo, n int) string {
+	return rs.deadLetters(relation, rs.FailWhere(), d, StatusFailedUpdate, fmt.Sprintf("\nLIMIT %d", n))
+}
+
+func (rs RuleSet) deadLetters(relation, where string, d DeadLetterInfo, status, limit string) string {
+	v := d.values(status)
+	v["violated"] = rs.violated()
+	v["row"] = finiteJSON
+	v["rule_set_hash"] = quoteText(rs.Hash())
+	inner := append(rs.maskNames(), fmt.Sprintf(`CAST(to_json(struct_pack(*COLUMNS(%s))) AS VARCHAR) AS "__json"`, rs.RowColumns()))
+	return fmt.Sprintf("%s\nFROM (SELECT %s FROM %s WHERE %s%s)", selectDeadLetter(v), strings.Join(inner, ", "), relation, where, limit)
+}
+
+// finiteJSON is the row's text with NaN and the infinities, which DuckDB writes bare though JSON has no such
+// numbers, turned into strings. The text is cut into strings, which are kept, and what is between them.
+const finiteJSON = `CASE WHEN contains("__json", 'NaN') OR contains("__json", 'Infinity') THEN
+  array_to_string(list_transform(regexp_extract_all("__json", '(?s)"(?:[^"\\]|\\.)*"|[^"]+'),
+    lambda part: CASE WHEN starts_with(part, '"') THEN part ELSE regexp_replace(part, '-?(?:NaN|Infinity)', '"\0"', 'g') END), '')
+  ELSE "__json" END`
+
+// violated is the list of the rules whose bits are set.
+func (rs RuleSet) violated() string {
+	items := make([]string, len(rs.Rules))
+	for k, r := range rs.Rules {
+		items[k] = fmt.Sprintf("CASE WHEN (%s & %d) <> 0 THEN {'name': %s, 'expression': %s, 'action': %s} END",
+			quoteName(maskName(k/rulesPerMask)), int64(1)<<(k%rulesPerMask), quoteText(r.Name), quoteText(r.Expr), quoteText(string(r.Action)))
+	}
+	return "list_filter([" + strings.Join(items, ",\n  ") + "], lambda rule: rule IS NOT NULL)"
+}
+
+// RejectSQL selects the dead letters of records that could not be read, from a relation with the columns
+// file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, as in sources.Reject. A line of 0 and
+// an offset of -1 mean unknown. A reject is about a record of the file, so it has no rules and no row.
+func RejectSQL(relation string, d DeadLetterInfo) string {
+	v := d.values(StatusOpen)
+	v["violated"] = "[]"
+	v["error"] = `CASE WHEN "whole" THEN 'the whole file was left out: ' ELSE '' END || "reason"`
+	v["raw"] = `"raw"`
+	v["file"] = `"file"`
+	v["line"] = `nullif("line", 0)`
+	v["offset"] = `CASE WHEN "offset" >= 0 THEN "offset" END`
+	return selectDeadLetter(v) + "\nFROM " + relation
+}
+
+// values are the columns that all dead letters of d share.
+func (d DeadLetterInfo) values(status string) map[string]string {
+	source := "NULL"
+	if d.Source != "" {
+		source = quoteText(d.Source)
+	}
+	return map[string]string{
+		"id":         "uuid()",
+		"pipeline":   quoteText(d.Pipeline),
+		"table":      quoteText(d.Table),
+		"flow":       quoteText(d.Flow),
+		"update_id":  quoteText(d.UpdateID),
+		"commit":     fmt.Sprint(d.Commit),
+		"source":     source,
+		"first_seen": quoteText(d.FirstSeen.UTC().Format("2006-01-02 15:04:05.999999+00")),
+		"status":     quoteText(status),
+	}
+}
+
+// selectDeadLetter begins a SELECT with the columns of the dead-letter table, in its order and types; those without a value are NULL.
+func selectDeadLetter(values map[string]string) string {
+	var b strings.Builder
+	b.WriteString("SELECT")
+	for i, c := range schemas.DeadLetter() {
+		value, ok := values[c.Name]
+		if !ok {
+			value = "NULL"
+		}
+		if i > 0 {
+			b.WriteString(",")
+		}
+		fmt.Fprintf(&b, "\n CAST(%s AS %s) AS %s", value, c.Type, quoteName(c.Name))
+	}
+	return b.String()
+}
