@@ -289,7 +289,8 @@ func (w *walker) modifiers(m map[string]any, ops *nodeOps) {
 		ops.add("GROUP BY", w.before("group", at, at), false)
 	}
 	if all, isSet := m["setop_all"].(bool); isSet && !all {
-		ops.add(text(m["setop_type"])+" without ALL", -1, false)
+		word := text(m["setop_type"])
+		ops.add(word+" without ALL", w.before(strings.ToLower(word), firstOffset(m["right"]), -1), false)
 	}
 	list, _ := m["modifiers"].([]any)
 	for _, e := range list {
@@ -328,6 +329,9 @@ func (w *walker) before(word string, end, fallback int) int {
 
 // unmodified reports whether a SELECT has nothing but its list, FROM and WHERE.
 func unmodified(m map[string]any) bool {
+	if !empty(m["cte_map"]) {
+		return false
+	}
 	for _, key := range []string{"having", "qualify", "sample"} {
 		if m[key] != nil {
 			return false

@@ -172,47 +172,58 @@ func namesMetadata(item any) bool {
 	return m["class"] == "COLUMN_REF" && len(names) > 0 && lower(names[len(names)-1]) == MetadataColumn
 }
 
-// checkColumns checks the names and types of a query's output.
+// checkColumns checks the names of a query's output.
 func (c *compiler) checkColumns(f *flow) bool {
 	ok := true
 	seen := map[string]string{}
+	var twice []string
 	for _, col := range f.columns {
-		place := f.columnPlace(col.name)
-		if first, there := seen[strings.ToLower(col.name)]; there {
+		first, there := seen[strings.ToLower(col.name)]
+		switch {
+		case there && first == col.name:
+			twice = append(twice, col.name)
+		case there:
+			twice = append(twice, first+" and "+col.name)
+		case strings.HasPrefix(strings.ToLower(col.name), expectations.MaskPrefix):
 			ok = false
-			help := "give one of them another name with AS, or leave one out: * EXCLUDE (" + col.name + ")"
-			if first != col.name {
-				c.diags.Errorf(codeDuplicate, place, help, "the columns %s and %s of %s differ in case only", first, col.name, f.ds.name)
-			} else {
-				c.diags.Errorf(codeDuplicate, place, help, "%s has two columns named %s", f.ds.name, col.name)
-			}
-			continue
+			c.diags.Errorf(codeReservedName, f.columnPlace(col.name), "give it another name with AS",
+				"column names that begin with %s are taken by lakeflow", expectations.MaskPrefix)
 		}
 		seen[strings.ToLower(col.name)] = col.name
-		if strings.HasPrefix(strings.ToLower(col.name), expectations.MaskPrefix) {
-			ok = false
-			c.diags.Errorf(codeReservedName, place, "give it another name with AS", "column names that begin with %s are taken by lakeflow", expectations.MaskPrefix)
-		}
 	}
-	return ok
+	if len(twice) == 0 {
+		return ok
+	}
+	_, last, found := strings.Cut(twice[0], " and ")
+	if !found {
+		last = twice[0]
+	}
+	c.diags.Errorf(codeDuplicate, f.columnPlace(last), "name them with AS, or leave one out: * EXCLUDE ("+last+")",
+		"%s has two columns of one name, letter case aside: %s", f.ds.name, strings.Join(twice, ", "))
+	return false
 }
 
 // columnOffset is the offset in the query where an output column comes from, as far as the select list shows.
 func (f *flow) columnOffset(name string) int {
-	found := -1
+	found, star := -1, -1
 	for _, item := range f.syn.items {
 		m, _ := item.(map[string]any)
 		names, _ := m["column_names"].([]any)
 		switch {
+		case m["class"] == "STAR":
+			star = offset(m)
 		case strings.EqualFold(text(m["alias"]), name),
 			text(m["alias"]) == "" && len(names) > 0 && strings.EqualFold(text(names[len(names)-1]), name):
 			found = firstOffset(m) // the last one: of two with one name, it is the one too many
 		}
 	}
-	if found < 0 {
-		found = findName(f.decl.SQL.Text, name)
+	switch {
+	case found >= 0:
+		return found
+	case star >= 0:
+		return star
 	}
-	return found
+	return findName(f.decl.SQL.Text, name)
 }
 
 // mergeFlows unites the columns of a dataset's flows by name.

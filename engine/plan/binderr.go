@@ -64,39 +64,74 @@ func (c *compiler) bindError(err error, q *sqltext.Query, prefix int, code, data
 	return nil
 }
 
+const sqlReference = "see https://duckdb.org/docs/stable/sql/introduction"
+
 // explain puts DuckDB's message into one sentence and a help.
 func (e *duckError) explain() (message, help string) {
-	switch {
-	case e.Subtype == "COLUMN_NOT_FOUND":
+	switch e.Subtype {
+	case "COLUMN_NOT_FOUND":
 		return "there is no column " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, lastParts(splitList(e.Candidates)), "name a column of what the query reads")
-	case e.Subtype == "MISSING_ENTRY":
-		what := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(e.Kind, "Scalar "), "Aggregate "))
-		return "there is no " + what + " " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, splitList(e.Candidates), "see https://duckdb.org/docs/sql/introduction")
-	case e.Subtype == "NO_MATCHING_FUNCTION":
-		// The candidates hold commas; the message has one to a line.
-		_, list, _ := strings.Cut(e.Message, "Candidate functions:")
-		lines := strings.FieldsFunc(list, func(r rune) bool { return r == '\n' || r == '\t' })
-		const most = 4
-		more := ""
-		if len(lines) > most {
-			lines, more = lines[:most], ", …"
+	case "MISSING_ENTRY":
+		if operator, ok := strings.CutSuffix(e.Name, "__postfix"); ok {
+			return "the operator " + operator + " stands where it has no meaning", operatorHelp(operator)
 		}
-		return "there is no " + e.Call, "cast its arguments; there are " + strings.Join(lines, ", ") + more
+		what := strings.ToLower(e.Kind)
+		if strings.HasSuffix(what, "function") {
+			what = "function"
+		}
+		return "there is no " + what + " " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, splitList(e.Candidates), sqlReference)
+	case "NO_MATCHING_FUNCTION":
+		return "there is no " + e.Call, e.overloads()
 	}
+	return e.plainText()
+}
+
+func operatorHelp(operator string) string {
+	if strings.HasPrefix(operator, "`") {
+		return "quote a name with \"double quotes\", not with backticks"
+	}
+	return "something is missing behind it, or too much in front of it"
+}
+
+// overloads lists the first few signatures of the function that was called.
+func (e *duckError) overloads() string {
+	// The candidates hold commas; the message has one to a line.
+	_, list, _ := strings.Cut(e.Message, "Candidate functions:")
+	lines := strings.FieldsFunc(list, func(r rune) bool { return r == '\n' || r == '\t' })
+	const most = 4
+	more := ""
+	if len(lines) > most {
+		lines, more = lines[:most], ", …"
+	}
+	return "cast its arguments; there are " + strings.Join(lines, ", ") + more
+}
+
+// plainText makes a sentence and a help of a message that has no form.
+func (e *duckError) plainText() (message, help string) {
 	first, rest, _ := strings.Cut(strings.ReplaceAll(e.Message, sqltext.StreamSchema+".", ""), "\n")
 	first, tail, two := strings.Cut(first, "! ")
 	if two {
 		rest = tail + "\n" + rest
 	}
-	message = strings.TrimRight(first, "!. ")
+	rest, _, _ = strings.Cut(rest, "LINE ")
+	message = lowerFirst(strings.TrimRight(first, "!. "))
 	help = strings.Join(strings.Fields(rest), " ")
-	if i := strings.Index(help, "LINE "); i >= 0 {
-		help = strings.TrimSpace(help[:i])
+	names := quotedName.FindAllStringSubmatch(message, -1)
+	switch {
+	case len(names) > 0 && names[0][1] == MetadataColumn:
+		return message, "only sources have it; let the table that reads the source store it: SELECT *, _metadata.file_path AS source_file …"
+	case len(names) > 0 && strings.HasPrefix(help, "Candidate"):
+		var candidates []string
+		for _, m := range quotedName.FindAllStringSubmatch(help, -1) {
+			candidates = append(candidates, m[1])
+		}
+		return message, diag.DidYouMean(names[len(names)-1][1], candidates, help)
+	case strings.Contains(message, "cast is required"):
+		return message, "write CAST(… AS type) around one side"
+	case help == "":
+		return message, sqlReference
 	}
-	if help == "" {
-		help = "this is DuckDB's word on the query; change it there"
-	}
-	return lowerFirst(message), help
+	return message, help
 }
 
 func splitList(s string) []string {

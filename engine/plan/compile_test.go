@@ -3,11 +3,12 @@ package plan_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	_ "github.com/duckdb/duckdb-go/v2"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -66,30 +67,181 @@ func expect(t *dsl.Table, name, rule string, action dsl.Action) *dsl.Table {
 	return t
 }
 
-func flightsPipeline() *dsl.Pipeline {
-	return &dsl.Pipeline{
-		Name: "flights", Target: dsl.Target{Schema: "flights"}, DeadLetter: dsl.DeadLetter{Table: "dead_letter"},
-		Sources: []*dsl.Source{{Name: "feed", Files: &dsl.Files{Format: "json", Path: "/data/*.json"}}, {Name: "airports", Files: &dsl.Files{Format: "csv"}}},
-		Tables: []*dsl.Table{
-			table("gold", dsl.MaterializedView, "SELECT origin, count(*) AS flights, avg(delay) AS mean_delay, sum(delay) AS total FROM flights.silver GROUP BY ALL"),
-			expect(table("silver", dsl.StreamingTable, "SELECT f.*, a.city FROM STREAM bronze f LEFT JOIN airports a ON a.iata = f.origin -- join"), "known", "delay > 0 -- x", dsl.Drop),
-			table("bronze", dsl.StreamingTable, "SELECT *, _metadata.file_path AS source_file FROM STREAM feed"),
-		},
+func pipeline(sources []string, tables ...*dsl.Table) *dsl.Pipeline {
+	p := &dsl.Pipeline{Name: "p", Target: dsl.Target{Schema: "p"}, DeadLetter: dsl.DeadLetter{Table: "dead_letter"}, Tables: tables}
+	for _, s := range sources {
+		p.Sources = append(p.Sources, &dsl.Source{Name: s, Files: &dsl.Files{Format: "json"}})
+	}
+	return p
+}
+
+// compile expects no mistakes.
+func compile(t *testing.T, conn *sql.Conn, p *dsl.Pipeline, sources map[string]schemas.Table) *plan.Plan {
+	t.Helper()
+	out, diags, err := plan.Compile(context.Background(), plan.Input{Pipeline: p, Conn: conn, SourceColumns: sources})
+	if err != nil || diags.HasErrors() {
+		t.Fatal([]diag.Diagnostic(diags), err)
+	}
+	return out
+}
+
+func exec(t *testing.T, conn *sql.Conn, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		if _, err := conn.ExecContext(context.Background(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
 	}
 }
 
-func TestCompile(t *testing.T) {
-	conn := connect(t)
-	p, diags, err := plan.Compile(context.Background(), plan.Input{Pipeline: flightsPipeline(), Conn: conn, SourceColumns: map[string]schemas.Table{
-		"feed":     columns(t, "date TIMESTAMP", "delay INTEGER", "origin VARCHAR"),
-		"airports": columns(t, "iata VARCHAR", "city VARCHAR"),
-	}})
+// query returns the rows as DuckDB prints them.
+func query(t *testing.T, conn *sql.Conn, q string) []string {
+	t.Helper()
+	rows, err := conn.QueryContext(context.Background(), "SELECT CAST(r AS VARCHAR) FROM ("+q+") AS r")
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", q, err)
 	}
-	for _, d := range diags {
-		t.Log(d)
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
 	}
-	b, _ := json.MarshalIndent(p, "", " ")
-	t.Logf("%s", b)
+	return out
+}
+
+// TestProjectGivesTheStoredColumns evaluates what the engine will evaluate over real rows, and has DuckDB describe it.
+func TestProjectGivesTheStoredColumns(t *testing.T) {
+	conn := connect(t)
+	two := table("both", dsl.StreamingTable, "SELECT id, 'a;b' AS name FROM STREAM(feed) ; -- the end; really")
+	two.Flows = append(two.Flows, table("second", dsl.StreamingTable, "SELECT name AS \"Name\", 7::TINYINT AS small, id FROM STREAM p.stars").Flows...)
+	p := compile(t, conn, pipeline([]string{"feed"},
+		two,
+		table("stars", dsl.StreamingTable, "SELECT *, _metadata.file_name AS file FROM STREAM feed -- all"),
+		table("kept", dsl.StreamingTable, "SELECT *, f._metadata FROM STREAM feed AS f"),
+		table("totals", dsl.MaterializedView, "SELECT p.stars.name, sum(id) AS total FROM p . stars GROUP BY ALL"),
+	), map[string]schemas.Table{"feed": columns(t, "id BIGINT", "name VARCHAR")})
+
+	exec(t, conn, "CREATE SCHEMA __stream",
+		"CREATE TABLE __stream.feed AS SELECT 1::BIGINT AS id, 'x' AS name, CAST({'file_path': '/d/f', 'file_name': 'f', 'file_size': 3, 'file_modification_time': NULL} AS "+plan.MetadataStruct+") AS _metadata",
+		"CREATE TABLE stars AS SELECT 1::BIGINT AS id, 'x' AS name, 'f' AS file",
+		"CREATE TABLE __stream.stars AS FROM stars")
+	for _, tc := range []struct {
+		dataset string
+		flow    int
+		want    string
+	}{
+		{"both", 0, "{'id': 1, 'name': a;b, 'small': NULL}"},
+		{"both", 1, "{'id': 1, 'name': x, 'small': 7}"},
+		{"stars", 0, "{'id': 1, 'name': x, 'file': f}"},
+		{"kept", 0, "{'id': 1, 'name': x, '_metadata': {'file_path': /d/f, 'file_name': f, 'file_size': 3, 'file_modification_time': NULL}}"},
+		{"totals", 0, "{'name': x, 'total': 1}"},
+	} {
+		d := p.Dataset(tc.dataset)
+		if diff := cmp.Diff([]string{tc.want}, query(t, conn, d.Flows[tc.flow].Project)); diff != "" {
+			t.Errorf("%s, flow %d:\n%s", tc.dataset, tc.flow, diff)
+		}
+		var want []string
+		for _, c := range d.Columns {
+			want = append(want, "{'column_name': "+c.Name+", 'column_type': '"+c.Type.String()+"'}")
+		}
+		got := query(t, conn, "SELECT column_name, column_type FROM (DESCRIBE "+d.Flows[tc.flow].Project+")")
+		for i := range got {
+			got[i] = strings.ReplaceAll(got[i], "'"+d.Columns[i].Type.String()+"'", d.Columns[i].Type.String())
+			want[i] = strings.ReplaceAll(want[i], "'"+d.Columns[i].Type.String()+"'", d.Columns[i].Type.String())
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s, flow %d, types:\n%s", tc.dataset, tc.flow, diff)
+		}
+	}
+}
+
+func TestCompileLeavesNothingBehind(t *testing.T) {
+	conn := connect(t)
+	good := pipeline([]string{"feed"}, table("a", dsl.StreamingTable, "SELECT * FROM STREAM feed"), table("b", dsl.MaterializedView, "SELECT * FROM a"))
+	bad := pipeline([]string{"feed"}, table("a", dsl.StreamingTable, "SELECT wrong FROM STREAM feed"))
+	sources := map[string]schemas.Table{"feed": columns(t, "id BIGINT")}
+	compile(t, conn, good, sources)
+	if p, diags, err := plan.Compile(context.Background(), plan.Input{Pipeline: bad, Conn: conn, SourceColumns: sources}); p != nil || !diags.HasErrors() || err != nil {
+		t.Fatal(p, diags, err)
+	}
+	compile(t, conn, good, sources)
+	if got := query(t, conn, "SELECT table_name FROM duckdb_tables() UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE schema_name = '__stream'"); len(got) > 0 {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+func TestWorldFailureIsAnError(t *testing.T) {
+	conn := connect(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	in := plan.Input{Pipeline: pipeline(nil, table("a", dsl.MaterializedView, "SELECT 1 AS one")), Conn: conn}
+	if _, _, err := plan.Compile(ctx, in); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// TestUnfinishedPipeline compiles what dsl.Load gives for a file with mistakes: it adds none, finds the others, and makes no plan.
+func TestUnfinishedPipeline(t *testing.T) {
+	conn := connect(t)
+	p := pipeline(nil, &dsl.Table{Name: "no_flows", Kind: dsl.StreamingTable},
+		&dsl.Table{Name: "no_sql", Kind: dsl.MaterializedView, Flows: []*dsl.Flow{{Name: "no_sql"}}, Expectations: []dsl.Expectation{{Name: "empty"}}},
+		table("reader", dsl.MaterializedView, "SELECT x FROM no_flows, unfinished"))
+	p.Sources = []*dsl.Source{{Name: "unfinished"}}
+	out, diags, err := plan.Compile(context.Background(), plan.Input{Pipeline: p, Conn: conn})
+	if out != nil || len(diags) > 0 || err != nil {
+		t.Errorf("plan %v, %v, %v", out, []diag.Diagnostic(diags), err)
+	}
+}
+
+func TestRescanSteadyAndFingerprint(t *testing.T) {
+	conn := connect(t)
+	sources := map[string]schemas.Table{"feed": columns(t, "id BIGINT", "name VARCHAR", "l BIGINT[]")}
+	one := func(query, rule string) *plan.Dataset {
+		d := table("d", dsl.StreamingTable, query)
+		if rule != "" {
+			expect(d, "rule", rule, dsl.Drop)
+		}
+		p := pipeline([]string{"feed"}, table("stored", dsl.StreamingTable, "SELECT * FROM STREAM feed"),
+			table("v", dsl.View, "SELECT *, random() AS r FROM STREAM stored"), d)
+		return compile(t, conn, p, sources).Dataset("d")
+	}
+	for _, tc := range []struct {
+		query, rule    string
+		rescan, steady bool
+	}{
+		{"SELECT id, upper(name) AS name FROM STREAM stored WHERE id > 3 OR name LIKE 'x%'", "id > 0", true, true},
+		{"SELECT id FROM STREAM stored", "id > epoch(now())", false, true},
+		{"SELECT id FROM STREAM feed", "", false, true},
+		{"SELECT id, r FROM STREAM v", "", false, false},
+		{"SELECT id, current_date AS d FROM STREAM stored", "", false, false},
+		{"SELECT id, list_transform(l, lambda x: x + random()) AS d FROM STREAM stored", "", false, false},
+		{"SELECT id FROM STREAM stored TABLESAMPLE 10%", "", false, false},
+		{"SELECT id, unnest(l) AS x FROM STREAM stored", "", false, true},
+		{"SELECT count(*) AS n FROM STREAM stored", "", false, true},
+		{"SELECT row_number() OVER (ORDER BY id) AS n FROM STREAM stored", "", false, true},
+		{"SELECT DISTINCT id FROM STREAM stored", "", false, true},
+		{"SELECT id FROM STREAM stored LIMIT 3", "", false, true},
+		{"SELECT id FROM STREAM stored WHERE id IN (SELECT id FROM feed)", "", false, true},
+		{"SELECT s.id FROM STREAM stored AS s JOIN feed USING (id)", "", false, true},
+		{"SELECT id FROM STREAM stored UNION ALL SELECT id FROM STREAM stored", "", false, true},
+		{"WITH s AS (SELECT id FROM STREAM stored) SELECT id FROM s", "", false, true},
+	} {
+		d := one(tc.query, tc.rule)
+		if d.Flows[0].Rescan != tc.rescan || d.Steady != tc.steady {
+			t.Errorf("%s, rule %q: rescan %v, steady %v; want %v, %v", tc.query, tc.rule, d.Flows[0].Rescan, d.Steady, tc.rescan, tc.steady)
+		}
+	}
+	base := one("SELECT id FROM STREAM stored WHERE id > 3", "").Flows[0].Fingerprint
+	if got := one("select id -- the id\n  from stream(stored)\nwhere id>3", "").Flows[0].Fingerprint; got != base {
+		t.Error("white space, comments and letter case of keywords change the fingerprint")
+	}
+	for _, q := range []string{"SELECT id FROM STREAM stored WHERE id > 4", "SELECT id FROM STREAM stored WHERE id >= 3", "SELECT id, name FROM STREAM stored WHERE id > 3"} {
+		if one(q, "").Flows[0].Fingerprint == base {
+			t.Errorf("%s has the fingerprint of another query", q)
+		}
+	}
 }

@@ -17,7 +17,7 @@ func (c *compiler) order(context.Context) error {
 		// The query of the first name reads the one before it on the way round.
 		reader, read := cycle[0], cycle[len(cycle)-2]
 		c.diags.Errorf(codeCycle, c.referenceAt(reader, read), "one of these queries has to read something else",
-			"tables cannot be made from each other in a circle: %s", strings.Join(cycle, " → "))
+			"the tables read each other in a cycle: %s", strings.Join(cycle, " → "))
 		broken[[2]string{read, reader}] = true
 		g = c.graph(broken)
 	}

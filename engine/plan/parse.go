@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -186,20 +187,21 @@ func byteOffset(text string, characters int) int {
 	return len(text)
 }
 
-// syntaxHelp guesses at the cause of a syntax error.
+// syntaxHelp guesses at the cause of a syntax error: a keyword that is misspelled, here or one word earlier, where DuckDB took it for
+// an alias.
 func syntaxHelp(text string, offset int) string {
 	if offset < 0 || offset >= len(text) {
-		return "this is DuckDB's SQL; see https://duckdb.org/docs/sql/introduction"
+		return sqlReference
 	}
-	word := text[offset : offset+tokenLength(text, offset)]
 	keywords := []string{"SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "UNION", "JOIN", "LIMIT", "WITH", "VALUES"}
-	near := diag.Suggest(word, keywords)
-	switch {
-	case near != "" && !strings.EqualFold(near, word):
-		return "did you mean " + near + "?"
-	case strings.HasPrefix(word, "`"):
-		return "quote a name with \"double quotes\""
-	case word == "," || word == ")" || near != "" && strings.EqualFold(near, word):
+	word := text[offset : offset+tokenLength(text, offset)]
+	fields := strings.Fields(text[:offset])
+	for _, w := range append(fields[max(0, len(fields)-1):], word) {
+		if near := diag.Suggest(w, keywords); near != "" && !strings.EqualFold(near, w) {
+			return "did you mean " + near + " instead of " + w + "?"
+		}
+	}
+	if word == "," || word == ")" || slices.Contains(keywords, strings.ToUpper(word)) {
 		return "something is missing, or too much, in front of it"
 	}
 	return "a comma, an operator or a quote may be missing in front of it"

@@ -60,7 +60,7 @@ func (c *compiler) bindRulesSingly(ctx context.Context, d *dataset, all []int) e
 func (c *compiler) checkRuleTypes(d *dataset, rules []int, columns []column) {
 	for k, i := range rules {
 		if e := d.decl.Expectations[i]; k < len(columns) && columns[k].duckType != "BOOLEAN" {
-			c.diags.Errorf(codeRuleType, at(e.Expect, -1, 0), "compare it with something: "+strings.TrimSpace(e.Expect.Raw)+" IS NOT NULL",
+			c.diags.Errorf(codeRuleType, at(e.Expect, -1, 0), "compare it with something, as in delay > 0 or origin IS NOT NULL",
 				"expectation %s is %s, not a boolean", e.Name, typeWithArticle(columns[k].duckType))
 		}
 	}

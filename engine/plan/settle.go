@@ -78,17 +78,17 @@ func (c *compiler) rescan(f *flow) bool {
 
 // project wraps the flow's SQL so that it gives the dataset's columns in their order and stored types.
 func project(f *flow, columns schemas.Table) string {
-	types := map[string]string{}
+	own := map[string]column{}
 	for _, col := range f.columns {
-		types[strings.ToLower(col.name)] = col.duckType
+		own[strings.ToLower(col.name)] = col
 	}
 	cells := make([]string, len(columns))
 	for i, col := range columns {
 		name, want := ident(col.Name), col.Type.String()
-		switch have, there := types[strings.ToLower(col.Name)]; {
+		switch have, there := own[strings.ToLower(col.Name)]; {
 		case !there:
 			cells[i] = "CAST(NULL AS " + want + ") AS " + name
-		case have == want:
+		case have == column{col.Name, want}:
 			cells[i] = name
 		default:
 			cells[i] = "CAST(" + name + " AS " + want + ") AS " + name

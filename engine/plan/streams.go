@@ -22,7 +22,9 @@ func (c *compiler) checkStreams(context.Context) error {
 				ok = false
 			}
 			d.failed = d.failed || !ok
-			c.warnBatchOps(f)
+			if ok && d.out.Streaming {
+				c.warnBatchOps(f)
+			}
 		}
 	}
 	return nil
