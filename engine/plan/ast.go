@@ -126,10 +126,7 @@ func (s *scope) find(name string) *scope {
 }
 
 // nodeOps are the operations of one query node, told apart from those of the nodes inside it.
-type nodeOps struct {
-	ops      []batchOp
-	grouping bool
-}
+type nodeOps struct{ ops []batchOp }
 
 // visit walks v and reports whether it is, or holds, a relation that reads a stream.
 func (w *walker) visit(v any, sc *scope, ops *nodeOps) (stream bool) {

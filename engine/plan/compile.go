@@ -65,7 +65,6 @@ type compiler struct {
 	sources  []*entity
 	datasets []*dataset // in the order of the file
 	ordered  []*dataset // upstream first, without those on cycles or behind them
-	schema   bool       // the schema of the streams was made
 }
 
 // entity is what a query can read: a source or a dataset.

@@ -245,3 +245,15 @@ func TestRescanSteadyAndFingerprint(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesSeeTheirOwnTableOnly guards the binding of several tables' rules in one statement: DuckDB joins laterally unasked.
+func TestRulesSeeTheirOwnTableOnly(t *testing.T) {
+	p := pipeline([]string{"feed"},
+		expect(table("flagged", dsl.StreamingTable, "SELECT id, id > 0 AS late FROM STREAM feed"), "late", "late", dsl.Warn),
+		expect(table("other", dsl.StreamingTable, "SELECT id FROM STREAM feed"), "late", "late", dsl.Warn))
+	in := plan.Input{Pipeline: p, Conn: connect(t), SourceColumns: map[string]schemas.Table{"feed": columns(t, "id BIGINT")}}
+	_, diags, err := plan.Compile(context.Background(), in)
+	if err != nil || len(diags) != 1 || diags[0].Code != "LF0222" || diags[0].Range.File != "other.late" {
+		t.Error([]diag.Diagnostic(diags), err)
+	}
+}

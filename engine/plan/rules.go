@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -9,34 +11,58 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// bindRules binds the expectations of every dataset against its columns: all of them in one statement, and one by one
-// when that is refused, to find every mistake.
+// ruledDataset is a dataset with the positions of its expectations that parsed.
+type ruledDataset struct {
+	*dataset
+	sound []int
+}
+
+// bindRules binds the expectations of every dataset against its columns: those of several datasets in one statement, because that
+// is faster, and one by one where a statement is refused, to find every mistake.
 func (c *compiler) bindRules(ctx context.Context) error {
+	var ruled []ruledDataset
 	for _, d := range c.ordered {
 		if d.failed {
 			continue
 		}
 		d.out.Rules = ruleSet(d.decl)
-		var all []int
-		for i := range d.decl.Expectations {
-			if d.rules[i] != nil {
-				all = append(all, i)
+		var sound []int
+		for i, syn := range d.rules {
+			if syn != nil {
+				sound = append(sound, i)
 			}
 		}
-		if len(all) == 0 {
-			continue
+		if len(sound) > 0 {
+			ruled = append(ruled, ruledDataset{d, sound})
 		}
-		columns, err := c.describe(ctx, ruleQuery(d, all))
-		switch {
-		case err == nil:
-			c.checkRuleTypes(d, all, columns)
-		case readDuckError(err) == nil:
+	}
+	const chunk = 10 // binding many relations side by side costs more than it saves
+	for group := range slices.Chunk(ruled, chunk) {
+		if err := c.bindGroup(ctx, group); err != nil {
 			return err
-		default:
-			if err := c.bindRulesSingly(ctx, d, all); err != nil {
+		}
+	}
+	return nil
+}
+
+func (c *compiler) bindGroup(ctx context.Context, group []ruledDataset) error {
+	queries := make([]string, len(group))
+	for i, d := range group {
+		queries[i] = "(" + ruleQuery(d.dataset, d.sound) + ")"
+	}
+	columns, err := c.describe(ctx, describePrefix+"FROM "+strings.Join(queries, ", "))
+	if err != nil && readDuckError(err) == nil {
+		return err
+	}
+	for _, d := range group {
+		if err != nil {
+			if err := c.bindRulesSingly(ctx, d.dataset, d.sound); err != nil {
 				return err
 			}
+			continue
 		}
+		c.checkRuleTypes(d.dataset, d.sound, columns[:len(d.sound)])
+		columns = columns[len(d.sound):]
 	}
 	return nil
 }
@@ -44,10 +70,10 @@ func (c *compiler) bindRules(ctx context.Context) error {
 func (c *compiler) bindRulesSingly(ctx context.Context, d *dataset, all []int) error {
 	for _, i := range all {
 		one := []int{i}
-		columns, err := c.describe(ctx, ruleQuery(d, one))
+		columns, err := c.describe(ctx, describePrefix+ruleQuery(d, one))
 		if err != nil {
 			e := d.decl.Expectations[i]
-			if err := c.bindError(err, e.Expect, len(ruleQueryPrefix), codeRuleBind, "expectation "+e.Name); err != nil {
+			if err := c.bindError(err, e.Expect, len(describePrefix+ruleQueryPrefix), codeRuleBind, "expectation "+e.Name); err != nil {
 				return err
 			}
 			continue
@@ -59,7 +85,7 @@ func (c *compiler) bindRulesSingly(ctx context.Context, d *dataset, all []int) e
 
 func (c *compiler) checkRuleTypes(d *dataset, rules []int, columns []column) {
 	for k, i := range rules {
-		if e := d.decl.Expectations[i]; k < len(columns) && columns[k].duckType != "BOOLEAN" {
+		if e := d.decl.Expectations[i]; columns[k].duckType != "BOOLEAN" {
 			c.diags.Errorf(codeRuleType, at(e.Expect, -1, 0), "compare it with something, as in delay > 0 or origin IS NOT NULL",
 				"expectation %s is %s, not a boolean", e.Name, typeWithArticle(columns[k].duckType))
 		}
@@ -76,19 +102,20 @@ func typeWithArticle(duckType string) string {
 	return "a " + duckType
 }
 
-const ruleQueryPrefix = "DESCRIBE SELECT (\n"
+const ruleQueryPrefix = "SELECT (\n"
 
-// ruleQuery selects the rules from an empty row of the dataset's stored types. The line breaks end a comment.
+// ruleQuery selects the rules from an empty row of the dataset's stored types. The line breaks end a comment. The names keep a rule from
+// seeing one of another dataset in the same statement, where DuckDB would take it for a lateral join.
 func ruleQuery(d *dataset, rules []int) string {
 	var b strings.Builder
 	b.WriteString(ruleQueryPrefix)
 	for k, i := range rules {
 		if k > 0 {
-			b.WriteString("\n), (\n")
+			b.WriteString(", (\n")
 		}
-		b.WriteString(d.decl.Expectations[i].Expect.Text)
+		fmt.Fprintf(&b, "%s\n) AS \"rule %d\"", d.decl.Expectations[i].Expect.Text, i)
 	}
-	b.WriteString("\n) FROM (" + emptyRow(d.columns) + ")")
+	b.WriteString(" FROM (" + emptyRow(d.columns) + ")")
 	return b.String()
 }
 
