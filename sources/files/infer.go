@@ -1,0 +1,241 @@
+package files
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// How much is looked at to find the columns of the first batch: files, records in all, and at least so many of each file.
+const (
+	sampleFiles   = 32
+	sampleRecords = 20480
+	sampleLeast   = 640
+)
+
+// sample picks files evenly over the batch.
+func sample(files []*file) []*file {
+	if len(files) <= sampleFiles {
+		return slices.Clone(files)
+	}
+	out := make([]*file, sampleFiles)
+	for i := range out {
+		out[i] = files[i*(len(files)-1)/(sampleFiles-1)]
+	}
+	return out
+}
+
+// infer takes the columns of a sample, then, unless new columns are ignored or rescued, looks at every record for more.
+func (j jsonFormat) infer(ctx context.Context, w *work) error {
+	for {
+		files := sample(w.files)
+		path, err := w.writeSample(files)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(files, func(f *file) bool { return !slices.Contains(w.files, f) }) {
+			t, err := w.describeSample(ctx, path)
+			if err != nil {
+				return err
+			}
+			w.state.Schema, _ = extend(nil, t, "")
+			break
+		}
+		// A file of the sample was dropped: take another one.
+	}
+	w.state.Schema = withHints(w.state.Schema, w.src.hints)
+	if mode := w.src.cfg.Evolution; (mode == AddNewColumns || mode == Fail) && len(w.state.Schema) > 0 {
+		return j.addColumns(ctx, w)
+	}
+	return nil
+}
+
+// writeSample copies the first records of the files, one per line. It drops files that can't be read.
+func (w *work) writeSample(files []*file) (path string, err error) {
+	path = w.temp("sample.json")
+	out, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	buf := bufio.NewWriterSize(out, 1<<16)
+	defer func() { err = errors.Join(err, buf.Flush(), out.Close()) }()
+	limit := max(sampleRecords/max(len(files), 1), sampleLeast)
+	var compact bytes.Buffer
+	for _, f := range files {
+		n := 0
+		err := readRecords(f.path, f.kind, func(r record) bool {
+			compact.Reset()
+			if r.reason == "" && len(r.raw) > 2 && r.raw[0] == '{' && json.Compact(&compact, r.raw) == nil {
+				_, _ = buf.Write(append(compact.Bytes(), '\n')) // Flush reports it
+			}
+			n++
+			return n < limit
+		})
+		if err != nil {
+			w.drop(f, err)
+		}
+	}
+	return path, nil
+}
+
+// describeSample infers the columns of a file of JSON lines.
+func (w *work) describeSample(ctx context.Context, path string) (schemas.Table, error) {
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		return nil, err
+	}
+	t, err := describe(ctx, w.session.Conn, fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true,"+
+		" sample_size=-1, ignore_errors=true, hive_partitioning=false)", literal(path)))
+	if err != nil {
+		return nil, fmt.Errorf("infer columns: %w", err)
+	}
+	objects := fmt.Sprintf("read_ndjson_objects(%s)", literal(path))
+	if t, err = w.dropRenamed(ctx, t, objects); err != nil {
+		return nil, err
+	}
+	return t, w.refine(ctx, t, objects)
+}
+
+// describe returns the columns of a query, with types that tables can store.
+func describe(ctx context.Context, conn *sql.Conn, query string) (schemas.Table, error) {
+	rows, err := conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+query+")")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var t schemas.Table
+	for rows.Next() {
+		var name, duckType string
+		if err := rows.Scan(&name, &duckType); err != nil {
+			return nil, err
+		}
+		typ, err := schemas.Storable(duckType)
+		if err != nil {
+			typ = schemas.Type{Kind: schemas.Varchar} // everything has a text
+		}
+		t = append(t, schemas.Column{Name: name, Type: generous(typ)})
+	}
+	return t, rows.Err()
+}
+
+// generous gives inferred whole numbers 64 bits, as later files may have larger ones.
+func generous(t schemas.Type) schemas.Type {
+	switch t.Kind {
+	case schemas.Integer:
+		t.Kind = schemas.BigInt
+	case schemas.Float:
+		t.Kind = schemas.Double
+	}
+	return mapType(t, generous)
+}
+
+// mapType applies f to the types inside t.
+func mapType(t schemas.Type, f func(schemas.Type) schemas.Type) schemas.Type {
+	t.Fields = slices.Clone(t.Fields)
+	for i := range t.Fields {
+		t.Fields[i].Type = f(t.Fields[i].Type)
+	}
+	if t.Elem != nil {
+		elem := f(*t.Elem)
+		t.Elem = &elem
+	}
+	return t
+}
+
+var renamed = regexp.MustCompile(`^(.*)_\d+$`)
+
+// dropRenamed drops columns that DuckDB made up: A_1 for the key A beside a.
+func (w *work) dropRenamed(ctx context.Context, t schemas.Table, objects string) (schemas.Table, error) {
+	var out schemas.Table
+	for _, c := range t {
+		if m := renamed.FindStringSubmatch(c.Name); m != nil && t.Column(m[1]) != nil {
+			var real sql.NullBool
+			query := fmt.Sprintf("SELECT bool_or(json_exists(json, %s)) FROM %s", literal(pointer(c.Name)), objects)
+			if err := w.session.Conn.QueryRowContext(ctx, query).Scan(&real); err != nil {
+				return nil, fmt.Errorf("infer columns: %w", err)
+			}
+			if !real.Bool {
+				continue
+			}
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// zone matches texts of a time with its zone.
+const zone = `[0-9](Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$`
+
+// refine looks again at the dates and times that DuckDB recognized in texts of a sample. It knows formats that only work
+// when they are detected, and it moves times with a zone to UTC silently: those become TIMESTAMP WITH TIME ZONE.
+func (w *work) refine(ctx context.Context, t schemas.Table, objects string) error {
+	for i := range t {
+		for _, l := range leavesOf(&t[i].Type, "$."+pathKey(t[i].Name), false) {
+			texts := fmt.Sprintf("json_extract_string(json, %s)", literal(l.path))
+			if !l.many {
+				texts = "[" + texts + "]"
+			}
+			ask := func(typ string) (misfits, zoned, bare bool, err error) {
+				query := fmt.Sprintf("SELECT coalesce(bool_or(TRY_CAST(v AS %s) IS NULL), false), coalesce(bool_or(regexp_matches(v, '%s')), false),"+
+					" coalesce(bool_or(NOT regexp_matches(v, '%s')), false) FROM (SELECT unnest(%s) AS v FROM %s) WHERE v IS NOT NULL", typ, zone, zone, texts, objects)
+				err = w.session.Conn.QueryRowContext(ctx, query).Scan(&misfits, &zoned, &bare)
+				return misfits, zoned, bare, err
+			}
+			misfits, zoned, bare, err := ask(l.typ.String())
+			if err != nil {
+				return fmt.Errorf("infer column %s: %w", t[i].Name, err)
+			}
+			switch {
+			case misfits, zoned && bare && l.typ.Kind == schemas.Timestamp:
+				l.typ.Kind = schemas.Varchar
+			case zoned && l.typ.Kind == schemas.Timestamp:
+				l.typ.Kind = schemas.TimestampTZ
+			}
+		}
+	}
+	return nil
+}
+
+// leaf is a column or field that holds texts of another type.
+type leaf struct {
+	path string
+	many bool // the path has wildcards
+	typ  *schemas.Type
+}
+
+// leavesOf finds the dates, times and the like in t; what it returns points into t.
+func leavesOf(t *schemas.Type, path string, many bool) []leaf {
+	var out []leaf
+	switch t.Kind {
+	case schemas.Date, schemas.Time, schemas.Timestamp, schemas.TimestampTZ, schemas.UUID:
+		return []leaf{{path, many, t}}
+	case schemas.Struct:
+		for i := range t.Fields {
+			out = append(out, leavesOf(&t.Fields[i].Type, path+"."+pathKey(t.Fields[i].Name), many)...)
+		}
+	case schemas.List:
+		return leavesOf(t.Elem, path+"[*]", true)
+	case schemas.Map:
+		return leavesOf(t.Elem, path+".*", true)
+	}
+	return out
+}
+
+// pathKey quotes a key for a JSON path.
+func pathKey(name string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+}
+
+// pointer is the JSON pointer to a key.
+func pointer(name string) string {
+	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}

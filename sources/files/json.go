@@ -1,0 +1,111 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// jsonKind is how the records stand in a JSON file.
+type jsonKind int
+
+const (
+	jsonLines jsonKind = iota // one per line
+	jsonArray                 // elements of one array
+	jsonBlank                 // none
+)
+
+type jsonFormat struct{}
+
+// open tells lines from arrays by the first byte of each file.
+func (jsonFormat) open(_ context.Context, w *work) error {
+	for _, f := range slices.Clone(w.files) {
+		kind, marked, err := sniffJSON(f.path)
+		if err != nil {
+			w.drop(f, err)
+			continue
+		}
+		f.kind = kind
+		if marked {
+			w.slow = append(w.slow, f) // DuckDB does not read a byte order mark
+		}
+	}
+	return nil
+}
+
+func sniffJSON(path string) (kind jsonKind, marked bool, err error) {
+	t, err := openText(path)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { err = errors.Join(decompression(err), t.Close()) }()
+	marked = t.skipBOM()
+	for {
+		c, err := t.ReadByte()
+		switch {
+		case errors.Is(err, io.EOF):
+			return jsonBlank, false, nil
+		case err != nil:
+			return 0, false, err
+		case c == '[':
+			return jsonArray, marked, nil
+		case c != ' ' && c != '\t' && c != '\r' && c != '\n':
+			return jsonLines, marked, nil
+		}
+	}
+}
+
+// readers returns a table expression per kind of file; reader makes it from the DuckDB format's name and the files.
+func readers(files []*file, reader func(format string, files []*file) string) []string {
+	var lines, arrays []*file
+	for _, f := range files {
+		switch f.kind {
+		case jsonLines:
+			lines = append(lines, f)
+		case jsonArray:
+			arrays = append(arrays, f)
+		}
+	}
+	var out []string
+	if len(lines) > 0 {
+		out = append(out, reader("newline_delimited", lines))
+	}
+	if len(arrays) > 0 {
+		out = append(out, reader("array", arrays))
+	}
+	return out
+}
+
+// strict reads with all columns given. The filter is always true: it makes DuckDB read every column even when a query uses
+// few, so that whether a record is refused does not depend on the query. It costs nothing measurable.
+func (jsonFormat) strict(w *work, files []*file) string {
+	rescued := ""
+	if w.rescues() {
+		rescued = "NULL::VARCHAR AS " + rescuedColumn + ", "
+	}
+	return union(readers(files, func(format string, files []*file) string {
+		index, name := "file_index", ""
+		if w.state.Schema.Column(index) != nil {
+			name = ", filename='__lakeflow_file'"
+			index = "list_position(" + paths(files) + ", __lakeflow_file) - 1"
+		}
+		return fmt.Sprintf("(SELECT %s, %s%s FROM read_json(%s, format='%s', columns=%s, hive_partitioning=false, maximum_object_size=%d%s) AS __lakeflow_row"+
+			" WHERE __lakeflow_row IS NOT NULL)", names(w.state.Schema), rescued, metadata(files, index), paths(files), format, readerColumns(w.state.Schema), maxRecord, name)
+	}))
+}
+
+// names lists the columns for SELECT.
+func names(t schemas.Table) string {
+	out := ""
+	for i, c := range t {
+		if i > 0 {
+			out += ", "
+		}
+		out += quoted(c.Name)
+	}
+	return out
+}

@@ -1,0 +1,258 @@
+package files
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"golang.org/x/sys/unix"
+
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// file is one file as it was listed. What the formats find out about it follows.
+type file struct {
+	rel         string // below the root, with slashes: the key of its mark
+	path        string // absolute; set when the file is taken into a batch
+	size, mtime int64  // bytes, nanoseconds
+
+	kind   jsonKind // json
+	raw    string   // json: the Parquet file with its records, once it was scanned
+	header []string // csv: the names of its columns
+	shape  int      // parquet: files of one shape have the same columns
+}
+
+// listing is what is below the root now.
+type listing struct {
+	base  string // folder that the files' rel is relative to
+	files []file
+}
+
+// base is the folder that marks are relative to, and the one file below it when the path names a file.
+func (s *Source) base() (folder, only string) {
+	if s.pattern != "" {
+		return s.root, ""
+	}
+	if info, err := os.Stat(s.root); err == nil && info.Mode().IsRegular() {
+		return filepath.Dir(s.root), filepath.Base(s.root)
+	}
+	return s.root, ""
+}
+
+// extensions of the formats' files in a folder, compression aside.
+var extensions = map[string][]string{
+	"json":    {".json", ".jsonl", ".ndjson"},
+	"csv":     {".csv", ".tsv"},
+	"parquet": {".parquet"},
+}
+
+// accepts says whether the file belongs to the source. rel is below the root.
+func (s *Source) accepts(rel, name string) bool {
+	if s.pattern != "" {
+		ok, _ := doublestar.Match(s.pattern, rel)
+		return ok
+	}
+	if s.cfg.Format != "parquet" {
+		name = strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
+	}
+	for _, ext := range extensions[s.cfg.Format] {
+		if len(name) > len(ext) && strings.EqualFold(name[len(name)-len(ext):], ext) {
+			return true
+		}
+	}
+	return false
+}
+
+// hidden names are ignored, files and folders alike.
+func hidden(name string) bool { return name[0] == '.' || name[0] == '_' }
+
+// list returns the files that are there, in no order. A root that does not exist yet is empty. Names are read on one
+// goroutine and their sizes and times on others: both take about as long.
+func (s *Source) list(ctx context.Context) (*listing, error) {
+	base, only := s.base()
+	l := &listing{base: base}
+	w := &walker{src: s, ctx: ctx, chunks: make(chan chunk, 16), base: base}
+	var workers sync.WaitGroup
+	parts := make([][]file, 2)
+	for i := range parts {
+		workers.Go(func() { parts[i] = w.stat() })
+	}
+	if only != "" {
+		w.single(only)
+	} else {
+		w.walk(base, "")
+	}
+	close(w.chunks)
+	workers.Wait()
+	if w.err != nil {
+		return nil, fmt.Errorf("source %s: list %s: %w", s.cfg.Name, s.cfg.Path, w.err)
+	}
+	l.files = slices.Concat(parts...)
+	return l, ctx.Err()
+}
+
+// chunk is some names of one folder, which stays open until the last chunk of it was looked at.
+type chunk struct {
+	dir   *os.File
+	users *sync.WaitGroup
+	rel   string // of the folder, with a slash at the end, or empty
+	names []string
+}
+
+type walker struct {
+	src    *Source
+	ctx    context.Context
+	chunks chan chunk
+	base   string
+	err    error // of the walk; only the walking goroutine sets it
+}
+
+// single lists one file of the base folder.
+func (w *walker) single(name string) {
+	dir, err := os.Open(w.base)
+	if err != nil {
+		w.err = err
+		return
+	}
+	var users sync.WaitGroup
+	users.Add(1)
+	w.chunks <- chunk{dir: dir, users: &users, names: []string{name}}
+	users.Wait()
+	_ = dir.Close() // opened for reading
+}
+
+// walk reads a folder's names and sends them on, then descends. Folders are told from files by their type in the
+// listing, not by name; a symbolic link to a folder is not followed.
+func (w *walker) walk(dir, rel string) {
+	f, err := os.Open(dir)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			w.err = err
+		}
+		return
+	}
+	var users sync.WaitGroup
+	var folders []string
+	for w.err == nil && w.ctx.Err() == nil {
+		entries, err := f.ReadDir(4096)
+		names := make([]string, 0, len(entries))
+		for _, e := range entries {
+			name := e.Name()
+			switch t := e.Type(); {
+			case hidden(name) && !w.src.asked(rel+name):
+			case t.IsDir():
+				folders = append(folders, name)
+			case t.IsRegular() || t&fs.ModeSymlink != 0:
+				if w.src.accepts(rel+name, name) {
+					names = append(names, name)
+				}
+			}
+		}
+		if len(names) > 0 {
+			users.Add(1)
+			w.chunks <- chunk{dir: f, users: &users, rel: rel, names: names}
+		}
+		if err != nil || len(entries) == 0 {
+			break
+		}
+	}
+	for _, name := range folders {
+		if w.err == nil && w.src.descends(rel+name) {
+			w.walk(filepath.Join(dir, name), rel+name+"/")
+		}
+	}
+	users.Wait()
+	_ = f.Close() // opened for reading
+}
+
+// asked says whether the pattern names a hidden file itself.
+func (s *Source) asked(rel string) bool { return s.pattern != "" && s.pattern == rel }
+
+// descends says whether files below the folder can match.
+func (s *Source) descends(rel string) bool {
+	if s.pattern == "" {
+		return true
+	}
+	head, _, found := strings.Cut(s.pattern, "**")
+	if found && strings.Count(rel, "/") >= strings.Count(head, "/") {
+		return true
+	}
+	parts := strings.Split(s.pattern, "/")
+	depth := strings.Count(rel, "/") + 1
+	if depth >= len(parts) {
+		return false
+	}
+	ok, err := doublestar.Match(path.Join(parts[:depth]...), rel)
+	return ok || err != nil // a brace that spans folders cannot be cut: look inside
+}
+
+// stat looks at the chunks' files relative to their open folder, which spares the kernel the path.
+func (w *walker) stat() []file {
+	var out []file
+	for c := range w.chunks {
+		fd := int(c.dir.Fd())
+		for _, name := range c.names {
+			var st unix.Stat_t
+			if unix.Fstatat(fd, name, &st, 0) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+				continue // gone, a dangling link, or a link to something else
+			}
+			rel := name
+			if c.rel != "" {
+				rel = c.rel + name
+			}
+			out = append(out, file{rel: rel, size: st.Size, mtime: st.Mtim.Nano()})
+		}
+		c.users.Done()
+	}
+	return out
+}
+
+// sortByAge orders the files as they are read: oldest first, then by path.
+func (l *listing) sortByAge() {
+	slices.SortFunc(l.files, func(a, b file) int {
+		return cmp.Or(cmp.Compare(a.mtime, b.mtime), cmp.Compare(a.rel, b.rel))
+	})
+}
+
+// cut returns the first files up to the limits, at least one.
+func (s *Source) cut(base string, files []file) []*file {
+	var out []*file
+	var bytes int64
+	for i := range files {
+		f := files[i]
+		if len(out) > 0 && (len(out) >= s.cfg.MaxFiles || bytes+f.size > s.cfg.MaxBytes) {
+			break
+		}
+		f.path = filepath.Join(base, filepath.FromSlash(f.rel))
+		bytes += f.size
+		out = append(out, &f)
+	}
+	return out
+}
+
+// known is what the marks say, by rel.
+type known map[string]mark
+
+func readMarks(ctx context.Context, marks sources.Marks) (known, error) {
+	k := known{}
+	for m, err := range marks.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		v, err := parseMark(m.Value)
+		if err != nil {
+			return nil, fmt.Errorf("mark of %s: %w", m.Key, err)
+		}
+		k[m.Key] = v
+	}
+	return k, nil
+}

@@ -1,0 +1,44 @@
+package files
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// status is what became of a file as it was at the time and size of its mark.
+type status byte
+
+const (
+	taken   status = 'r' // read
+	corrupt status = 'c' // could not be read; tried again when it changes
+	changed status = 'o' // overwritten after it was read, reported and not read again
+)
+
+// mark is the value of a file's mark: "size mtime status" in decimal nanoseconds.
+type mark struct {
+	size, mtime int64
+	status      status
+}
+
+func (m mark) String() string {
+	b := make([]byte, 0, 48)
+	b = strconv.AppendInt(b, m.size, 10)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, m.mtime, 10)
+	return string(append(b, ' ', byte(m.status)))
+}
+
+func parseMark(text string) (mark, error) {
+	size, rest, _ := strings.Cut(text, " ")
+	mtime, st, ok := strings.Cut(rest, " ")
+	var m mark
+	var err1, err2 error
+	m.size, err1 = strconv.ParseInt(size, 10, 64)
+	m.mtime, err2 = strconv.ParseInt(mtime, 10, 64)
+	if !ok || err1 != nil || err2 != nil || len(st) != 1 {
+		return m, fmt.Errorf("%q is not size, time and status; the ledger is damaged", text)
+	}
+	m.status = status(st[0])
+	return m, nil
+}

@@ -1,0 +1,128 @@
+package files
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// Next returns the oldest files that have no mark yet, up to the limits.
+func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, marks sources.Marks) (*sources.Batch, error) {
+	removeAll(&s.next)
+	st, err := decodeState(from, s)
+	if err != nil {
+		return nil, err
+	}
+	l, known, err := s.listAndMarks(ctx, marks)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Hit("source.after-list")
+	changes := s.compare(l, known)
+	l.sortByAge()
+	for {
+		w := &work{src: s, session: session, state: st, temps: &s.next, out: &sources.Batch{}}
+		w.files = s.cut(l.base, l.files)
+		if len(w.files) == 0 && len(changes) == 0 {
+			return nil, nil
+		}
+		w.reportChanges(changes)
+		l.files = l.files[len(w.files):]
+		w.out.More, w.out.Backlog = len(l.files) > 0, len(l.files)
+		if err := w.build(ctx); err != nil {
+			return nil, err
+		}
+		failpoint.Hit("source.after-batch")
+		if b := w.out; b.Items > 0 || len(b.Marks) > 0 || len(b.Notices) > 0 {
+			return b, nil
+		}
+		// Every file of the cut was passed over: go on with the next ones.
+	}
+}
+
+// listAndMarks lists the files while another goroutine reads what is known: with a million of either, both take a second.
+func (s *Source) listAndMarks(ctx context.Context, marks sources.Marks) (l *listing, k known, err error) {
+	var g sync.WaitGroup
+	var markErr error
+	g.Go(func() {
+		if k, markErr = readMarks(ctx, marks); markErr != nil {
+			markErr = fmt.Errorf("source %s: read the ledger: %w", s.cfg.Name, markErr)
+		}
+	})
+	l, err = s.list(ctx)
+	g.Wait()
+	return l, k, errors.Join(err, markErr)
+}
+
+// compare keeps the files that are to be read in l, and returns those that changed after they were read.
+func (s *Source) compare(l *listing, known known) (changes []file) {
+	l.files = slices.DeleteFunc(l.files, func(f file) bool {
+		m, ok := known[f.rel]
+		same := ok && m.size == f.size && m.mtime == f.mtime
+		switch {
+		case !ok || s.cfg.AllowOverwrites && m.status == changed:
+			return s.skip[f.rel]
+		case same:
+			return true
+		case s.cfg.AllowOverwrites || m.status == corrupt:
+			return s.skip[f.rel]
+		}
+		changes = append(changes, f)
+		return true
+	})
+	return changes
+}
+
+func (w *work) reportChanges(changes []file) {
+	for _, f := range changes {
+		w.notice("file_changed", f.rel, "was read before and changed; not read again; set allow_overwrites: true to read it anew")
+		w.mark(&f, changed)
+	}
+}
+
+// Snapshot returns all files that are there as one relation.
+func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sources.Position) (*sources.Batch, error) {
+	removeAll(&s.snapshot)
+	st, err := decodeState(from, s)
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Snapshot = l.fingerprint()
+	l.sortByAge()
+	w := &work{src: s, session: session, state: st, temps: &s.snapshot, out: &sources.Batch{}, noMarks: true}
+	all := *s
+	all.cfg.MaxFiles, all.cfg.MaxBytes = len(l.files), 1<<62
+	w.files = all.cut(l.base, l.files)
+	if err := w.build(ctx); err != nil {
+		return nil, err
+	}
+	return w.out, nil
+}
+
+// fingerprint is a hash over the names, sizes and times of all files.
+func (l *listing) fingerprint() string {
+	slices.SortFunc(l.files, func(a, b file) int { return strings.Compare(a.rel, b.rel) })
+	h := sha256.New()
+	for _, f := range l.files {
+		var b []byte
+		b = binary.AppendUvarint(b, uint64(len(f.rel)))
+		b = append(b, f.rel...)
+		b = binary.AppendVarint(b, f.size)
+		b = binary.AppendVarint(b, f.mtime)
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

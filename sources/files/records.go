@@ -1,0 +1,203 @@
+package files
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+)
+
+// Records longer than maxRecord are refused, as DuckDB does; of refused ones maxRaw bytes are kept.
+const (
+	maxRecord = 16 << 20
+	maxRaw    = 1 << 20
+)
+
+// record is one JSON text as it stands in a file. Raw is only good until the next one is read. Reason is set
+// when it is known to be no good.
+type record struct {
+	line, offset int64 // the line, or the number of the array's element, from 1; the byte it starts at
+	raw          []byte
+	reason       string
+}
+
+const (
+	tooLong   = "the record is longer than 16 MiB"
+	notUTF8   = "the record is not valid UTF-8"
+	unclosed  = "the file ends inside the array"
+	afterward = "something follows the end of the array"
+)
+
+// readRecords calls yield for every record of the file until it returns false. Records are split, not checked. An
+// error means that the file can't be read.
+func readRecords(path string, kind jsonKind, yield func(record) bool) (err error) {
+	t, err := openText(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(decompression(err), t.Close()) }()
+	start := int64(0)
+	if t.skipBOM() {
+		start = int64(len(bom))
+	}
+	checked := func(r record) bool {
+		if r.reason == "" && !utf8.Valid(r.raw) {
+			r.reason = notUTF8
+		}
+		return yield(r)
+	}
+	if kind == jsonArray {
+		return (&elements{in: t.Reader, offset: start, yield: checked}).read()
+	}
+	return readLines(t.Reader, start, checked)
+}
+
+func readLines(in *bufio.Reader, offset int64, yield func(record) bool) error {
+	var buf []byte
+	for line := int64(1); ; line++ {
+		text, size, err := readLine(in, &buf)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		r := record{line: line, offset: offset, raw: text}
+		if size > maxRecord {
+			r.reason = tooLong
+		}
+		if len(bytes.Trim(text, " \t\r\n")) > 0 && !yield(r) {
+			return nil
+		}
+		offset += size
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+// readLine returns the next line without its end, cut at maxRecord, and its size in the file. buf is kept between calls.
+func readLine(in *bufio.Reader, buf *[]byte) (line []byte, size int64, err error) {
+	*buf = (*buf)[:0]
+	for {
+		part, err := in.ReadSlice('\n')
+		size += int64(len(part))
+		whole := err == nil || errors.Is(err, io.EOF)
+		if whole && len(*buf) == 0 {
+			return bytes.TrimRight(part, "\r\n"), size, err
+		}
+		if room := maxRecord - len(*buf); room > 0 {
+			*buf = append(*buf, part[:min(room, len(part))]...)
+		}
+		if whole || !errors.Is(err, bufio.ErrBufferFull) {
+			return bytes.TrimRight(*buf, "\r\n"), size, err
+		}
+	}
+}
+
+// elements splits a JSON array at the commas between its elements. It follows brackets and strings only, so that a
+// malformed element does not hide the next ones.
+type elements struct {
+	in     *bufio.Reader
+	offset int64
+	number int64
+	yield  func(record) bool
+
+	buf      []byte
+	started  int64 // offset of the element
+	size     int64 // of the element, which may be longer than buf
+	depth    int
+	quoted   bool
+	escaped  bool
+	finished bool // the array was closed
+}
+
+func (e *elements) read() error {
+	for {
+		c, err := e.in.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return e.end()
+		}
+		if err != nil {
+			return err
+		}
+		e.offset++
+		if !e.take(c) {
+			return nil
+		}
+	}
+}
+
+// take handles one byte and says whether to go on.
+func (e *elements) take(c byte) bool {
+	switch {
+	case e.quoted:
+		switch {
+		case e.escaped:
+			e.escaped = false
+		case c == '\\':
+			e.escaped = true
+		case c == '"':
+			e.quoted = false
+		}
+	case e.finished:
+	case c == '"':
+		e.quoted = true
+	case c == '[' || c == '{':
+		if e.depth++; e.depth == 1 {
+			return true // the array itself
+		}
+	case c == ']' || c == '}':
+		if e.depth--; e.depth == 0 {
+			e.finished = true
+			return e.flush("", c == ']' && e.number == 0)
+		}
+	case c == ',' && e.depth == 1:
+		return e.flush("", false)
+	}
+	e.add(c)
+	return true
+}
+
+func (e *elements) add(c byte) {
+	if e.size == 0 {
+		if c == ' ' || c == '\t' || c == '\r' || c == '\n' {
+			return
+		}
+		e.started = e.offset - 1
+	}
+	if e.size++; e.size <= maxRecord {
+		e.buf = append(e.buf, c)
+	}
+}
+
+// flush ends an element. Nothing at all between the brackets is an empty array; nothing between commas is a mistake.
+func (e *elements) flush(reason string, mayBeEmpty bool) bool {
+	if e.size == 0 && mayBeEmpty {
+		return true
+	}
+	if e.size == 0 {
+		e.started = e.offset - 1
+		reason = "an element of the array is missing"
+	}
+	if e.size > maxRecord {
+		reason = tooLong
+	}
+	e.number++
+	ok := e.yield(record{line: e.number, offset: e.started, raw: bytes.TrimRight(e.buf, " \t\r\n"), reason: reason})
+	e.buf, e.size = e.buf[:0], 0
+	return ok
+}
+
+// end is called at the end of the file.
+func (e *elements) end() error {
+	switch {
+	case e.finished && e.size > 0:
+		e.flush(afterward, false)
+	case !e.finished:
+		e.number++
+		if e.size == 0 {
+			e.started = e.offset
+		}
+		e.yield(record{line: e.number, offset: e.started, raw: bytes.TrimRight(e.buf, " \t\r\n"), reason: unclosed})
+	}
+	return nil
+}

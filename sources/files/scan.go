@@ -1,0 +1,112 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// rawRecord is a record as it stands in a file, for DuckDB to look at. Raw is what may be JSON; records that are known to be
+// no good have Bad and Reason instead.
+type rawRecord struct {
+	Path   string `parquet:"path,dict"`
+	Line   int64  `parquet:"line"`
+	Offset int64  `parquet:"offset"`
+	Raw    string `parquet:"raw,optional"`
+	Bad    []byte `parquet:"bad,optional"`
+	Reason string `parquet:"reason,optional"`
+}
+
+// flushBytes bounds the memory of one row group.
+const flushBytes = 32 << 20
+
+// scan copies the records of the files to Parquet files, and drops files that can't be read to their end.
+func (w *work) scan(files []*file) error {
+	workers := min(runtime.GOMAXPROCS(0), len(files))
+	outputs := make([]string, workers)
+	for i := range outputs {
+		outputs[i] = w.temp("raw.parquet")
+	}
+	causes := make([]error, len(files)) // why a file is dropped
+	errs := make([]error, workers)
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for i := range workers {
+		running.Go(func() {
+			errs[i] = writeRecords(outputs[i], func(write func(record, *file) error) error {
+				for {
+					n := int(next.Add(1)) - 1
+					if n >= len(files) {
+						return nil
+					}
+					f := files[n]
+					f.raw = outputs[i]
+					var failed error
+					causes[n] = readRecords(f.path, f.kind, func(r record) bool {
+						failed = write(r, f)
+						return failed == nil
+					})
+					if failed != nil {
+						return failed
+					}
+				}
+			})
+		})
+	}
+	running.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("write records to the temporary folder: %w", err)
+	}
+	for i, cause := range causes {
+		if cause != nil {
+			w.drop(files[i], cause)
+		}
+	}
+	return nil
+}
+
+// writeRecords makes a Parquet file of what fill writes.
+func writeRecords(path string, fill func(write func(record, *file) error) error) (err error) {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	pw := parquet.NewGenericWriter[rawRecord](out, parquet.Compression(&parquet.Snappy))
+	rows := make([]rawRecord, 0, 1024)
+	pending := 0
+	flush := func() error {
+		_, err := pw.Write(rows)
+		rows = rows[:0]
+		return err
+	}
+	err = fill(func(r record, f *file) error {
+		row := rawRecord{Path: f.path, Line: r.line, Offset: r.offset, Reason: r.reason}
+		if r.reason == "" {
+			row.Raw = string(r.raw)
+		} else {
+			row.Bad = append([]byte{}, r.raw[:min(len(r.raw), maxRaw)]...)
+		}
+		rows = append(rows, row)
+		pending += len(r.raw)
+		if len(rows) == cap(rows) || pending > flushBytes {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if pending > flushBytes {
+			pending = 0
+			return pw.Flush()
+		}
+		return nil
+	})
+	if err == nil {
+		err = flush()
+	}
+	return errors.Join(err, pw.Close())
+}

@@ -1,0 +1,186 @@
+// Package files reads local folders and globs of JSON, CSV and Parquet files. Every file is read once: what was read is kept in
+// marks, one per file, and the columns in the position. Reading is strict and fast as long as all records fit; when one does not, Repair
+// reads the files that have such records again, record by record, and sets aside those that are to blame.
+package files
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// Config declares a file source.
+type Config struct {
+	Name      string // of the source, for messages
+	Path      string // absolute: a file, a folder, or a glob where ** matches any number of folders
+	Format    string // json, csv, parquet
+	Hints     []Hint
+	Evolution Evolution // empty means add_new_columns
+	MaxFiles  int       // per batch; 0 means 1000
+	MaxBytes  int64     // per batch; 0 means 1 GiB. One file is always taken
+	// AllowOverwrites reads a file again, as new rows, when it changed after it was read.
+	AllowOverwrites bool
+	CSV             CSV
+}
+
+// Hint gives the type of one column, in DuckDB's spelling.
+type Hint struct{ Name, Type string }
+
+// CSV are the options of CSV files. What is empty is detected from the first files and remembered.
+type CSV struct {
+	Header                   *bool
+	Delimiter                string
+	Quote, Escape, NullValue *string
+}
+
+// Evolution is what happens when a file has a column that the source does not have.
+type Evolution string
+
+// The evolution modes.
+const (
+	AddNewColumns Evolution = "add_new_columns"
+	Rescue        Evolution = "rescue"
+	Fail          Evolution = "fail"
+	None          Evolution = "none"
+)
+
+// The names of the columns that the source adds.
+const (
+	metadataColumn = "_metadata"
+	rescuedColumn  = "_rescued_data"
+)
+
+// Source reads the files of one Config.
+type Source struct {
+	cfg     Config
+	hints   schemas.Table
+	root    string // the folder that marks are relative to
+	pattern string // a glob relative to root; empty: everything of the format's extensions
+	format  format
+	// skip are files without permission to read, already reported by this process.
+	skip map[string]bool
+	// next and snapshot are the temporary files of the last batch of each kind.
+	next, snapshot []string
+	serial         int
+	inferred       inference
+}
+
+// format is what differs between JSON, CSV and Parquet. The methods set aside files that turn out to be corrupt with work.drop.
+type format interface {
+	// open looks at the head of every file of the work.
+	open(ctx context.Context, w *work) error
+	// infer finds the columns of the work's files, hints applied.
+	infer(ctx context.Context, w *work) error
+	// evolve compares the files' columns with w.state.Schema as the evolution mode demands.
+	evolve(ctx context.Context, w *work) error
+	// strict is the relation that fails when a record of the files does not fit; empty when there is nothing to read.
+	strict(w *work, files []*file) string
+	// tolerant reads the files, which failed to be read strictly, record by record: it returns a relation of
+	// the good records and one of the rejects.
+	tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error)
+}
+
+// New checks the configuration and returns the source. It does not touch the files.
+func New(cfg Config) (*Source, error) {
+	s := &Source{cfg: cfg, skip: map[string]bool{}}
+	if s.cfg.MaxFiles <= 0 {
+		s.cfg.MaxFiles = 1000
+	}
+	if s.cfg.MaxBytes <= 0 {
+		s.cfg.MaxBytes = 1 << 30
+	}
+	if s.cfg.Evolution == "" {
+		s.cfg.Evolution = AddNewColumns
+	}
+	switch s.cfg.Evolution {
+	case AddNewColumns, Rescue, Fail, None:
+	default:
+		return nil, fmt.Errorf("source %s: schema_evolution %q is unknown; write add_new_columns, rescue, fail or none", cfg.Name, cfg.Evolution)
+	}
+	switch cfg.Format {
+	case "json":
+		s.format = jsonFormat{}
+	case "csv":
+		s.format = csvFormat{}
+	case "parquet":
+		s.format = parquetFormat{}
+	default:
+		return nil, fmt.Errorf("source %s: format %q is unknown; write json, csv or parquet", cfg.Name, cfg.Format)
+	}
+	for _, h := range cfg.Hints {
+		t, err := schemas.Storable(h.Type)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: column %s: %w", cfg.Name, h.Name, err)
+		}
+		if reserved(h.Name) || find(s.hints, h.Name) >= 0 {
+			return nil, fmt.Errorf("source %s: the column name %q is taken; choose another", cfg.Name, h.Name)
+		}
+		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
+	}
+	if !filepath.IsAbs(cfg.Path) {
+		return nil, fmt.Errorf("source %s: the path %s must be absolute", cfg.Name, cfg.Path)
+	}
+	return s, s.splitPath()
+}
+
+// splitPath separates the folder to walk from the pattern below it. Whether a path without wildcards is a
+// file or a folder is seen when it is listed.
+func (s *Source) splitPath() error {
+	path := filepath.Clean(s.cfg.Path)
+	if !strings.ContainsAny(path, "*?[{") {
+		s.root = path
+		return nil
+	}
+	if !doublestar.ValidatePattern(path) {
+		return fmt.Errorf("source %s: %s is not a valid glob; check its brackets", s.cfg.Name, s.cfg.Path)
+	}
+	s.root, s.pattern = doublestar.SplitPattern(path)
+	return nil
+}
+
+// Folders returns the folder that the source's files are in.
+func (s *Source) Folders() []string {
+	root, _ := s.base()
+	return []string{root}
+}
+
+// Schema returns the columns remembered in from, or those inferred from the files of the first batch.
+func (s *Source) Schema(ctx context.Context, session sources.Session, from sources.Position) (schemas.Table, error) {
+	st, err := decodeState(from, s)
+	if err != nil || st.Schema != nil {
+		return s.visible(st.Schema), err
+	}
+	l, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.sortByAge()
+	w := &work{src: s, session: session, state: st, files: s.cut(l.base, l.files), temps: new([]string)}
+	defer removeAll(w.temps)
+	if err := w.learn(ctx); err != nil {
+		return nil, err
+	}
+	return s.visible(w.state.Schema), nil
+}
+
+// visible is the schema that queries see.
+func (s *Source) visible(t schemas.Table) schemas.Table {
+	t = t.Clone()
+	if s.cfg.Evolution == Rescue && len(t) > 0 {
+		t = append(t, schemas.Column{Name: rescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
+	}
+	return t
+}
+
+// Close removes the temporary files of the last batches.
+func (s *Source) Close() error {
+	removeAll(&s.next)
+	removeAll(&s.snapshot)
+	return nil
+}

@@ -1,0 +1,102 @@
+package files
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	kgzip "github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// textFile is an opened text file, decompressed by its extension as DuckDB does.
+type textFile struct {
+	*bufio.Reader
+	close []func() error
+}
+
+func openText(path string) (*textFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &textFile{close: []func() error{f.Close}}
+	raw := bufio.NewReaderSize(f, 256<<10)
+	if _, err := raw.Peek(1); errors.Is(err, io.EOF) {
+		t.Reader = raw // nothing in it: also fine for .gz, a file that was just made
+		return t, nil
+	}
+	switch {
+	case strings.HasSuffix(path, ".gz"):
+		z, err := kgzip.NewReader(raw)
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		t.close = append(t.close, z.Close)
+		t.Reader = bufio.NewReaderSize(z, 256<<10)
+	case strings.HasSuffix(path, ".zst"):
+		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		t.close = append(t.close, func() error { z.Close(); return nil })
+		t.Reader = bufio.NewReaderSize(z, 256<<10)
+	default:
+		t.Reader = raw
+	}
+	return t, nil
+}
+
+// Close releases the decompressor and the file.
+func (t *textFile) Close() error {
+	var errs []error
+	for i := len(t.close) - 1; i >= 0; i-- {
+		errs = append(errs, t.close[i]())
+	}
+	return errors.Join(errs...)
+}
+
+var bom = []byte("\xef\xbb\xbf")
+
+// skipBOM steps over a byte order mark and says whether there was one.
+func (t *textFile) skipBOM() bool {
+	head, _ := t.Peek(len(bom))
+	if !bytes.Equal(head, bom) {
+		return false
+	}
+	_, _ = t.Discard(len(bom)) // it was peeked
+	return true
+}
+
+// compressed files can be corrupt as a whole; others are only text.
+func compressed(path string) bool {
+	return strings.HasSuffix(path, ".gz") || strings.HasSuffix(path, ".zst")
+}
+
+// drain reads a compressed file to its end, to see whether it is whole.
+func drain(path string) error {
+	t, err := openText(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, t.Reader)
+	return errors.Join(decompression(err), t.Close())
+}
+
+// decompression says in words what ended the reading of a compressed file.
+func decompression(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it ends too early")
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
+		return errors.New("its checksum is wrong")
+	}
+	return fmt.Errorf("decompress: %w", err)
+}

@@ -1,0 +1,307 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// work is one batch, or one look at the schema, in the making.
+type work struct {
+	src     *Source
+	session sources.Session
+	state   state
+	files   []*file // that are still in
+	out     *sources.Batch
+	noMarks bool      // a snapshot commits no marks
+	temps   *[]string // files to remove with the batch
+	first   bool      // the schema is inferred by this work
+	slow    []*file   // files that can't be read strictly
+	parts   []part    // how they are read
+	whole   []refused // files of which nothing was taken
+}
+
+// part is some files read record by record.
+type part struct {
+	files         []*file
+	good, rejects string
+}
+
+type refused struct{ path, reason string }
+
+// build opens the files, learns or evolves the schema, and fills w.out.
+func (w *work) build(ctx context.Context) error {
+	if err := w.learn(ctx); err != nil {
+		return err
+	}
+	if (!w.first || w.rescues()) && w.src.cfg.Evolution != None && len(w.state.Schema) > 0 {
+		if err := w.src.format.evolve(ctx, w); err != nil {
+			return w.src.wrap(err)
+		}
+	}
+	if err := w.readSlow(ctx, w.slow); err != nil {
+		return w.src.wrap(err)
+	}
+	w.out.Repair = w.repair
+	return w.finish(ctx)
+}
+
+// learn opens the files and infers the schema when none is remembered.
+func (w *work) learn(ctx context.Context) error {
+	if w.out == nil {
+		w.out = &sources.Batch{}
+	}
+	for _, f := range slices.Clone(w.files) {
+		if !utf8.ValidString(f.rel) {
+			w.drop(f, fmt.Errorf("its name is not UTF-8; rename it: %w", fs.ErrPermission))
+		}
+	}
+	if err := w.src.format.open(ctx, w); err != nil {
+		return w.src.wrap(err)
+	}
+	if w.state.Schema != nil {
+		return nil
+	}
+	w.first = true
+	l := listing{}
+	for _, f := range w.files {
+		l.files = append(l.files, *f)
+	}
+	print := l.fingerprint()
+	if c := w.src.inferred; c.print == print {
+		w.state.Schema, w.state.CSV = c.state.Schema.Clone(), c.state.CSV
+		return nil
+	}
+	if err := w.src.format.infer(ctx, w); err != nil {
+		return w.src.wrap(err)
+	}
+	w.state.Schema = withHints(w.state.Schema, w.src.hints)
+	if len(w.files) == len(l.files) { // none was dropped
+		w.src.inferred = inference{print, state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
+	}
+	return nil
+}
+
+// inference is what was inferred last, of files with this fingerprint: Schema and then Next ask for the same.
+type inference struct {
+	print string
+	state state
+}
+
+func (s *Source) wrap(err error) error { return fmt.Errorf("source %s: %w", s.cfg.Name, err) }
+
+// finish fills the batch from what is known now. It is called again after a repair.
+func (w *work) finish(ctx context.Context) error {
+	b := w.out
+	b.Items, b.Bytes = len(w.files), 0
+	b.Marks = slices.DeleteFunc(b.Marks, func(m sources.Mark) bool { return strings.HasSuffix(m.Value, " "+string(taken)) })
+	for _, f := range w.files {
+		b.Bytes += f.size
+		w.mark(f, taken)
+	}
+	var err error
+	if b.Position, err = w.state.encode(); err != nil {
+		return err
+	}
+	b.Columns = w.src.visible(w.state.Schema)
+	b.Relation = w.relation()
+	return w.fillRejects(ctx)
+}
+
+// relation puts together the files that are read strictly and those that are read record by record.
+func (w *work) relation() string {
+	if len(w.state.Schema) == 0 {
+		return ""
+	}
+	slow := map[*file]bool{}
+	var relations []string
+	for _, p := range w.parts {
+		for _, f := range p.files {
+			slow[f] = true
+		}
+		relations = append(relations, p.good)
+	}
+	strict := slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return slow[f] })
+	if r := w.src.format.strict(w, strict); r != "" {
+		relations = append(relations, r)
+	}
+	return union(relations)
+}
+
+func (w *work) fillRejects(ctx context.Context) error {
+	var relations []string
+	for _, p := range w.parts {
+		relations = append(relations, p.rejects)
+	}
+	if len(w.whole) > 0 {
+		rows := make([]string, len(w.whole))
+		for i, r := range w.whole {
+			rows[i] = fmt.Sprintf("(%s, 0, -1, NULL::BLOB, %s, true)", literal(r.path), literal(r.reason))
+		}
+		relations = append(relations, `(SELECT CAST(file AS VARCHAR) AS file, CAST(line AS BIGINT) AS line, CAST("offset" AS BIGINT) AS "offset", raw, reason, whole`+
+			` FROM (VALUES `+strings.Join(rows, ", ")+`) AS v(file, line, "offset", raw, reason, whole))`)
+	}
+	w.out.Rejects, w.out.RejectCount = "", 0
+	if len(relations) == 0 {
+		return nil
+	}
+	all := union(relations)
+	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+all).Scan(&w.out.RejectCount); err != nil {
+		return fmt.Errorf("count rejects: %w", err)
+	}
+	if w.out.RejectCount > 0 {
+		w.out.Rejects = all
+	}
+	return nil
+}
+
+// readSlow reads the files record by record.
+func (w *work) readSlow(ctx context.Context, files []*file) error {
+	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
+	if len(files) == 0 || len(w.state.Schema) == 0 {
+		return nil
+	}
+	good, rejects, err := w.src.format.tolerant(ctx, w, files)
+	if err != nil {
+		return err
+	}
+	files = slices.DeleteFunc(files, func(f *file) bool { return !slices.Contains(w.files, f) })
+	if len(files) > 0 {
+		w.parts = append(w.parts, part{files, good, rejects})
+	}
+	return nil
+}
+
+// repair finds the files that can't be read strictly and reads them record by record.
+func (w *work) repair(ctx context.Context, session sources.Session, cause error) (bool, error) {
+	w.session = session
+	before := len(w.files)
+	for _, f := range slices.Clone(w.files) {
+		if err := readable(f.path); err != nil {
+			w.drop(f, err)
+		}
+	}
+	if relation := w.relation(); len(w.files) == before {
+		if relation == "" || w.reads(ctx, relation) == nil {
+			return false, ctx.Err()
+		}
+	}
+	slow := map[*file]bool{}
+	for _, p := range w.parts {
+		for _, f := range p.files {
+			slow[f] = true
+		}
+	}
+	var failing []*file
+	for _, f := range w.files {
+		if slow[f] {
+			continue
+		}
+		if r := w.src.format.strict(w, []*file{f}); r != "" && w.reads(ctx, r) != nil {
+			failing = append(failing, f)
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+	}
+	if len(failing) == 0 && len(w.files) == before {
+		return false, nil // a file that could not be read a moment ago can be read now, or the fault is not ours
+	}
+	if err := w.readSlow(ctx, failing); err != nil {
+		return false, w.src.wrap(fmt.Errorf("set bad records aside after %q: %w", cause, err))
+	}
+	return true, w.finish(ctx)
+}
+
+// reads evaluates the relation: its filter touches every column that can fail.
+func (w *work) reads(ctx context.Context, relation string) error {
+	var n int64
+	return w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+relation).Scan(&n)
+}
+
+// readable tries to open the file.
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// drop takes a file out of the work and reports why. A vanished file leaves no mark, nor does one without permission, which is
+// tried again by the next process; a corrupt one is marked until it changes.
+func (w *work) drop(f *file, cause error) {
+	w.files = slices.DeleteFunc(w.files, func(g *file) bool { return g == f })
+	switch {
+	case errors.Is(cause, fs.ErrNotExist):
+		w.notice("file_vanished", f.rel, "was there when the folder was listed and is gone; nothing of it was read")
+	case errors.Is(cause, fs.ErrPermission):
+		w.src.skip[f.rel] = true
+		w.notice("file_unreadable", f.rel, "can't be opened: "+cause.Error()+"; it is tried again by the next update")
+	default:
+		reason := "the file is corrupt: " + cause.Error()
+		w.whole = append(w.whole, refused{f.path, reason})
+		w.notice("file_corrupt", f.rel, reason+"; nothing of it was taken; replace it and it is read again")
+		w.mark(f, corrupt)
+	}
+}
+
+func (w *work) notice(kind, subject, message string) {
+	w.out.Notices = append(w.out.Notices, sources.Notice{Kind: kind, Subject: subject, Message: message})
+}
+
+func (w *work) mark(f *file, s status) {
+	if !w.noMarks {
+		w.out.Marks = append(w.out.Marks, sources.Mark{Key: f.rel, Value: mark{f.size, f.mtime, s}.String()})
+	}
+}
+
+// temp names a new temporary file that lives as long as the batch.
+func (w *work) temp(name string) string {
+	w.src.serial++
+	path := filepath.Join(w.session.TempDir, fmt.Sprintf("%s%d_%s", w.session.Prefix, w.src.serial, name))
+	*w.temps = append(*w.temps, path)
+	return path
+}
+
+func removeAll(paths *[]string) {
+	for _, p := range *paths {
+		_ = os.Remove(p) // the folder is emptied anyway when the update ends
+	}
+	*paths = nil
+}
+
+// metadata is the expression of _metadata for a reader over these files, where index is the 0-based number of the row's file.
+// A constant list costs nothing when _metadata is not read, where a join would.
+func metadata(files []*file, index string) string {
+	items := make([]string, len(files))
+	for i, f := range files {
+		t := time.Unix(0, f.mtime).UTC().Format("2006-01-02 15:04:05.000000")
+		items[i] = fmt.Sprintf("{'file_path': %s, 'file_name': %s, 'file_size': %d::BIGINT, 'file_modification_time': TIMESTAMPTZ '%s+00'}",
+			literal(f.path), literal(filepath.Base(f.path)), f.size, t)
+	}
+	return "[" + strings.Join(items, ", ") + "][CAST(" + index + " AS BIGINT) + 1] AS " + metadataColumn
+}
+
+func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }
+
+// added reports new columns, once the schema has them.
+func (w *work) added(t schemas.Table, names []string) {
+	w.state.Schema = t
+	if w.first {
+		return
+	}
+	for _, name := range names {
+		w.notice("column_added", name, "is new in the files and was added to the columns")
+	}
+}
