@@ -35,7 +35,7 @@ func sample(files []*file) []*file {
 	return out
 }
 
-// infer takes the columns of a sample, then, unless new columns are ignored or rescued, looks at every record for more.
+// infer writes a sample of the records to a file and lets DuckDB look at it.
 func (j jsonFormat) infer(ctx context.Context, w *work) error {
 	for {
 		files := sample(w.files)
@@ -52,10 +52,6 @@ func (j jsonFormat) infer(ctx context.Context, w *work) error {
 			break
 		}
 		// A file of the sample was dropped: take another one.
-	}
-	w.state.Schema = withHints(w.state.Schema, w.src.hints)
-	if mode := w.src.cfg.Evolution; (mode == AddNewColumns || mode == Fail) && len(w.state.Schema) > 0 {
-		return j.addColumns(ctx, w)
 	}
 	return nil
 }
@@ -94,7 +90,7 @@ func (w *work) describeSample(ctx context.Context, path string) (schemas.Table, 
 		return nil, err
 	}
 	t, err := describe(ctx, w.session.Conn, fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true,"+
-		" sample_size=-1, ignore_errors=true, hive_partitioning=false)", literal(path)))
+		" sample_size=-1, ignore_errors=true, hive_partitioning=false)", literal(path)), generous)
 	if err != nil {
 		return nil, fmt.Errorf("infer columns: %w", err)
 	}
@@ -105,8 +101,8 @@ func (w *work) describeSample(ctx context.Context, path string) (schemas.Table, 
 	return t, w.refine(ctx, t, objects)
 }
 
-// describe returns the columns of a query, with types that tables can store.
-func describe(ctx context.Context, conn *sql.Conn, query string) (schemas.Table, error) {
+// describe returns the columns of a query, with types that tables can store, changed by adjust.
+func describe(ctx context.Context, conn *sql.Conn, query string, adjust func(schemas.Type) schemas.Type) (schemas.Table, error) {
 	rows, err := conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+query+")")
 	if err != nil {
 		return nil, err
@@ -122,7 +118,7 @@ func describe(ctx context.Context, conn *sql.Conn, query string) (schemas.Table,
 		if err != nil {
 			typ = schemas.Type{Kind: schemas.Varchar} // everything has a text
 		}
-		t = append(t, schemas.Column{Name: name, Type: generous(typ)})
+		t = append(t, schemas.Column{Name: name, Type: adjust(typ)})
 	}
 	return t, rows.Err()
 }
@@ -175,32 +171,40 @@ func (w *work) dropRenamed(ctx context.Context, t schemas.Table, objects string)
 // zone matches texts of a time with its zone.
 const zone = `[0-9](Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$`
 
-// refine looks again at the dates and times that DuckDB recognized in texts of a sample. It knows formats that only work
-// when they are detected, and it moves times with a zone to UTC silently: those become TIMESTAMP WITH TIME ZONE.
+// refine looks again at the dates and times that DuckDB recognized in texts of a sample.
 func (w *work) refine(ctx context.Context, t schemas.Table, objects string) error {
 	for i := range t {
 		for _, l := range leavesOf(&t[i].Type, "$."+pathKey(t[i].Name), false) {
 			texts := fmt.Sprintf("json_extract_string(json, %s)", literal(l.path))
-			if !l.many {
-				texts = "[" + texts + "]"
+			if l.many {
+				texts = "unnest(" + texts + ")"
 			}
-			ask := func(typ string) (misfits, zoned, bare bool, err error) {
-				query := fmt.Sprintf("SELECT coalesce(bool_or(TRY_CAST(v AS %s) IS NULL), false), coalesce(bool_or(regexp_matches(v, '%s')), false),"+
-					" coalesce(bool_or(NOT regexp_matches(v, '%s')), false) FROM (SELECT unnest(%s) AS v FROM %s) WHERE v IS NOT NULL", typ, zone, zone, texts, objects)
-				err = w.session.Conn.QueryRowContext(ctx, query).Scan(&misfits, &zoned, &bare)
-				return misfits, zoned, bare, err
-			}
-			misfits, zoned, bare, err := ask(l.typ.String())
-			if err != nil {
+			values := fmt.Sprintf("SELECT %s AS v FROM %s", texts, objects)
+			if err := w.refineLeaf(ctx, l.typ, values, func(t schemas.Type) string { return fmt.Sprintf("TRY_CAST(v AS %s)", t) }); err != nil {
 				return fmt.Errorf("infer column %s: %w", t[i].Name, err)
 			}
-			switch {
-			case misfits, zoned && bare && l.typ.Kind == schemas.Timestamp:
-				l.typ.Kind = schemas.Varchar
-			case zoned && l.typ.Kind == schemas.Timestamp:
-				l.typ.Kind = schemas.TimestampTZ
-			}
 		}
+	}
+	return nil
+}
+
+// refineLeaf corrects the type of the texts v that the query values gives. DuckDB knows formats that only work when they are
+// detected: columns with such dates are texts. And it moves times with a zone to UTC silently, or drops the zone: they become TIMESTAMP WITH
+// TIME ZONE. convert makes a value of a text, or NULL.
+func (w *work) refineLeaf(ctx context.Context, t *schemas.Type, values string, convert func(schemas.Type) string) error {
+	var misfits, zoned, bare bool
+	query := fmt.Sprintf("SELECT coalesce(bool_or(%s IS NULL), false), coalesce(bool_or(z), false), coalesce(bool_or(NOT z), false)"+
+		" FROM (SELECT v, regexp_matches(v, '%s') AS z FROM (%s) WHERE v IS NOT NULL)", convert(*t), zone, values)
+	if err := w.session.Conn.QueryRowContext(ctx, query).Scan(&misfits, &zoned, &bare); err != nil {
+		return err
+	}
+	switch stamp := t.Kind == schemas.Timestamp || t.Kind == schemas.TimestampTZ; {
+	case misfits, stamp && zoned && bare:
+		*t = schemas.Type{Kind: schemas.Varchar}
+	case stamp && zoned:
+		t.Kind = schemas.TimestampTZ
+	case stamp:
+		t.Kind = schemas.Timestamp
 	}
 	return nil
 }

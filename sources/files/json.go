@@ -88,13 +88,9 @@ func (jsonFormat) strict(w *work, files []*file) string {
 		rescued = "NULL::VARCHAR AS " + rescuedColumn + ", "
 	}
 	return union(readers(files, func(format string, files []*file) string {
-		index, name := "file_index", ""
-		if w.state.Schema.Column(index) != nil {
-			name = ", filename='__lakeflow_file'"
-			index = "list_position(" + paths(files) + ", __lakeflow_file) - 1"
-		}
+		index, option := fileIndex(w.state.Schema, nil, files)
 		return fmt.Sprintf("(SELECT %s, %s%s FROM read_json(%s, format='%s', columns=%s, hive_partitioning=false, maximum_object_size=%d%s) AS __lakeflow_row"+
-			" WHERE __lakeflow_row IS NOT NULL)", names(w.state.Schema), rescued, metadata(files, index), paths(files), format, readerColumns(w.state.Schema), maxRecord, name)
+			" WHERE __lakeflow_row IS NOT NULL)", names(w.state.Schema), rescued, metadata(files, index), paths(files), format, readerColumns(w.state.Schema), maxRecord, option)
 	}))
 }
 

@@ -73,8 +73,8 @@ func unknownKeys(objects []object) string {
 }
 
 // evolve looks at the keys of every record.
-func (j jsonFormat) evolve(ctx context.Context, w *work) error {
-	switch w.src.cfg.Evolution {
+func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
+	switch mode {
 	case AddNewColumns:
 		return j.addColumns(ctx, w)
 	case Rescue:
@@ -202,7 +202,7 @@ func (j jsonFormat) overAll(ctx context.Context, w *work, do func(relation strin
 		}
 		var failing []*file
 		for _, f := range w.files {
-			if r := w.objects([]*file{f}); r != "" && f.raw == "" && w.reads(ctx, r+" WHERE json IS NULL OR json_type(json) <> 'NULL'") != nil {
+			if r := w.objects([]*file{f}); r != "" && f.raw == "" && w.reads(ctx, r) != nil {
 				failing = append(failing, f)
 			}
 		}

@@ -75,10 +75,10 @@ type Source struct {
 type format interface {
 	// open looks at the head of every file of the work.
 	open(ctx context.Context, w *work) error
-	// infer finds the columns of the work's files, hints applied.
+	// infer finds the columns of a sample of the work's files.
 	infer(ctx context.Context, w *work) error
-	// evolve compares the files' columns with w.state.Schema as the evolution mode demands.
-	evolve(ctx context.Context, w *work) error
+	// evolve compares the columns of all files with w.state.Schema as the mode, which is not None, demands.
+	evolve(ctx context.Context, w *work, mode Evolution) error
 	// strict is the relation that fails when a record of the files does not fit; empty when there is nothing to read.
 	strict(w *work, files []*file) string
 	// tolerant reads the files, which failed to be read strictly, record by record: it returns a relation of

@@ -23,12 +23,13 @@ type work struct {
 	state   state
 	files   []*file // that are still in
 	out     *sources.Batch
-	noMarks bool      // a snapshot commits no marks
-	temps   *[]string // files to remove with the batch
-	first   bool      // the schema is inferred by this work
-	slow    []*file   // files that can't be read strictly
-	parts   []part    // how they are read
-	whole   []refused // files of which nothing was taken
+	noMarks bool            // a snapshot commits no marks
+	temps   *[]string       // files to remove with the batch
+	first   bool            // the schema is inferred by this work
+	slow    []*file         // files that can't be read strictly
+	parts   []part          // how they are read
+	whole   []refused       // files of which nothing was taken
+	shapes  []schemas.Table // parquet: the columns of the files by file.shape
 }
 
 // part is some files read record by record.
@@ -44,9 +45,9 @@ func (w *work) build(ctx context.Context) error {
 	if err := w.learn(ctx); err != nil {
 		return err
 	}
-	if (!w.first || w.rescues()) && w.src.cfg.Evolution != None && len(w.state.Schema) > 0 {
-		if err := w.src.format.evolve(ctx, w); err != nil {
-			return w.src.wrap(err)
+	if !w.first || w.rescues() {
+		if err := w.evolve(ctx); err != nil {
+			return err
 		}
 	}
 	if err := w.readSlow(ctx, w.slow); err != nil {
@@ -85,9 +86,33 @@ func (w *work) learn(ctx context.Context) error {
 	if err := w.src.format.infer(ctx, w); err != nil {
 		return w.src.wrap(err)
 	}
+	w.blank = len(w.state.Schema) == 0
 	w.state.Schema = withHints(w.state.Schema, w.src.hints)
+	if w.blank {
+		return nil
+	}
+	if !w.rescues() { // what a sample did not show is rescued
+		if err := w.evolve(ctx); err != nil {
+			return err
+		}
+	}
 	if len(w.files) == len(l.files) { // none was dropped
 		w.src.inferred = inference{print, state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
+	}
+	return nil
+}
+
+// evolve compares the files' columns with the schema. All columns of the first batch are taken, also when later ones are refused.
+func (w *work) evolve(ctx context.Context) error {
+	mode := w.src.cfg.Evolution
+	if mode == None || len(w.state.Schema) == 0 {
+		return nil
+	}
+	if w.first && mode == Fail {
+		mode = AddNewColumns
+	}
+	if err := w.src.format.evolve(ctx, w, mode); err != nil {
+		return w.src.wrap(err)
 	}
 	return nil
 }
@@ -109,8 +134,12 @@ func (w *work) finish(ctx context.Context) error {
 		b.Bytes += f.size
 		w.mark(f, taken)
 	}
+	remembered := w.state
+	if w.blank {
+		remembered.Schema = nil
+	}
 	var err error
-	if b.Position, err = w.state.encode(); err != nil {
+	if b.Position, err = remembered.encode(); err != nil {
 		return err
 	}
 	b.Columns = w.src.visible(w.state.Schema)
@@ -223,10 +252,10 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 	return true, w.finish(ctx)
 }
 
-// reads evaluates the relation: its filter touches every column that can fail.
+// reads evaluates all columns of the relation.
 func (w *work) reads(ctx context.Context, relation string) error {
-	var n int64
-	return w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+relation).Scan(&n)
+	var hash any
+	return w.session.Conn.QueryRowContext(ctx, "SELECT bit_xor(hash(__lakeflow_all)) FROM "+relation+" AS __lakeflow_all").Scan(&hash)
 }
 
 // readable tries to open the file.
