@@ -26,6 +26,7 @@ type work struct {
 	noMarks bool            // a snapshot commits no marks
 	temps   *[]string       // files to remove with the batch
 	first   bool            // the schema is inferred by this work
+	blank   bool            // there was nothing to infer it from: it is only what is hinted, and not remembered
 	slow    []*file         // files that can't be read strictly
 	parts   []part          // how they are read
 	whole   []refused       // files of which nothing was taken
