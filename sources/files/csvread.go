@@ -22,7 +22,7 @@ func readCSV(path string, d dialect, yield func(fields []string) bool) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(decompression(err), t.Close()) }()
+	defer func() { err = t.finish(err) }()
 	t.skipBOM()
 	for {
 		fields, err := readFields(t.Reader, d)

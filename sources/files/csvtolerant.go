@@ -11,14 +11,6 @@ import (
 
 // tolerant lets DuckDB store what it rejects. The good rows go to Parquet files in the same pass.
 func (c csvFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
-	for _, f := range slices.Clone(files) {
-		if compressed(f.path) {
-			if cause := drain(f.path); cause != nil {
-				w.drop(f, cause)
-			}
-		}
-	}
-	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
 	var goods, bads []string
 	for _, group := range byHeader(files) {
 		g, b, err := c.split(ctx, w, group)

@@ -42,7 +42,7 @@ func sniffJSON(path string) (kind jsonKind, marked bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	defer func() { err = errors.Join(decompression(err), t.Close()) }()
+	defer func() { err = t.finish(err) }()
 	marked = t.skipBOM()
 	for {
 		c, err := t.ReadByte()

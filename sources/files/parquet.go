@@ -262,11 +262,20 @@ func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good,
 	reason := "concat_ws('; ', " + strings.Join(wrong, ", ") + ")"
 	bad := w.temp("bad.parquet")
 	_, err = w.session.Conn.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s AS file, file_row_number + 1 AS line, -1::BIGINT AS "offset",
-		encode(left(CAST(to_json(__lakeflow_row) AS VARCHAR), 262144)) AS raw, %s AS reason, false AS whole FROM %s AS __lakeflow_row WHERE %s <> '') TO %s (FORMAT parquet)`,
-		pathAt(files, index), reason, reader, reason, literal(bad)))
+		encode(left(CAST(to_json(struct_pack(%s)) AS VARCHAR), 262144)) AS raw, %s AS reason, false AS whole FROM %s WHERE %s <> '') TO %s (FORMAT parquet)`,
+		pathAt(files, index), packed(shape), reason, reader, reason, literal(bad)))
 	if err != nil {
 		return "", "", fmt.Errorf("check rows of %s: %w", files[0].path, err)
 	}
 	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(columns, ", "), metadata(files, index), reader, reason),
 		fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+}
+
+// packed are the columns as arguments of struct_pack.
+func packed(t schemas.Table) string {
+	items := make([]string, len(t))
+	for i, c := range t {
+		items[i] = quoted(c.Name) + " := " + quoted(c.Name)
+	}
+	return strings.Join(items, ", ")
 }

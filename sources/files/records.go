@@ -36,7 +36,7 @@ func readRecords(path string, kind jsonKind, yield func(record) bool) (err error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(decompression(err), t.Close()) }()
+	defer func() { err = t.finish(err) }()
 	start := int64(0)
 	if t.skipBOM() {
 		start = int64(len(bom))

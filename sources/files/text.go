@@ -3,14 +3,14 @@ package files
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
-	kgzip "github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -33,9 +33,9 @@ func openText(path string) (*textFile, error) {
 	}
 	switch {
 	case strings.HasSuffix(path, ".gz"):
-		z, err := kgzip.NewReader(raw)
+		z, err := gzip.NewReader(raw)
 		if err != nil {
-			return nil, errors.Join(err, t.Close())
+			return nil, errors.Join(decompression(err), t.Close())
 		}
 		t.close = append(t.close, z.Close)
 		t.Reader = bufio.NewReaderSize(z, 256<<10)
@@ -59,6 +59,15 @@ func (t *textFile) Close() error {
 		errs = append(errs, t.close[i]())
 	}
 	return errors.Join(errs...)
+}
+
+// finish closes the file after it was read, up to its end or to an error.
+func (t *textFile) finish(err error) error {
+	closing := t.Close() // a decompressor may repeat err
+	if err != nil {
+		return decompression(err)
+	}
+	return closing
 }
 
 var bom = []byte("\xef\xbb\xbf")
@@ -85,18 +94,18 @@ func drain(path string) error {
 		return err
 	}
 	_, err = io.Copy(io.Discard, t.Reader)
-	return errors.Join(decompression(err), t.Close())
+	return t.finish(err)
 }
 
 // decompression says in words what ended the reading of a compressed file.
 func decompression(err error) error {
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return errors.New("it ends too early")
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
 		return errors.New("its checksum is wrong")
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return err
 	}
 	return fmt.Errorf("decompress: %w", err)
 }

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -68,6 +71,7 @@ func (w *work) learn(ctx context.Context) error {
 			w.drop(f, fmt.Errorf("its name is not UTF-8; rename it: %w", fs.ErrPermission))
 		}
 	}
+	w.verify(ctx)
 	if err := w.src.format.open(ctx, w); err != nil {
 		return w.src.wrap(err)
 	}
@@ -122,6 +126,51 @@ func (w *work) evolve(ctx context.Context) error {
 type inference struct {
 	print string
 	state state
+}
+
+// verify reads compressed files to their end: DuckDB takes a file that is cut off, or whose checksum is wrong, for a good one. What was
+// verified is remembered until the next work, as Schema and Next look at the same files.
+func (w *work) verify(ctx context.Context) {
+	if w.src.cfg.Format == "parquet" {
+		return
+	}
+	verified := map[string]mark{}
+	var todo []*file
+	for _, f := range w.files {
+		if m := (mark{f.size, f.mtime, taken}); w.src.verified[f.path] == m {
+			verified[f.path] = m
+		} else if compressed(f.path) {
+			todo = append(todo, f)
+		}
+	}
+	causes := make([]error, len(todo))
+	eachFile(todo, func(i int, f *file) {
+		if ctx.Err() == nil {
+			causes[i] = drain(f.path)
+		}
+	})
+	for i, f := range todo {
+		if causes[i] != nil {
+			w.drop(f, causes[i])
+		} else {
+			verified[f.path] = mark{f.size, f.mtime, taken}
+		}
+	}
+	w.src.verified = verified
+}
+
+// eachFile calls do for every file, as many at a time as there are processors.
+func eachFile(files []*file, do func(i int, f *file)) {
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(files)) {
+		running.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
+				do(i, files[i])
+			}
+		})
+	}
+	running.Wait()
 }
 
 func (s *Source) wrap(err error) error { return fmt.Errorf("source %s: %w", s.cfg.Name, err) }

@@ -1,0 +1,403 @@
+package files
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// notices are the batch's notices as "kind subject", sorted.
+func notices(batch *sources.Batch) string {
+	var out []string
+	for _, n := range batch.Notices {
+		out = append(out, n.Kind+" "+n.Subject)
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+func mode(e Evolution) func(*Config) { return func(c *Config) { c.Evolution = e } }
+
+func TestChangedFile(t *testing.T) {
+	b := newBed(t)
+	b.put("a.json", `{"a":1}`)
+	s := b.source("json", nil)
+	b.commit(b.next(s))
+	b.put("a.json", `{"a":2}`)
+	batch := b.next(s)
+	if batch == nil || batch.Relation != "" || batch.Items != 0 || notices(batch) != "file_changed a.json" {
+		t.Fatalf("batch of a changed file: %+v", batch)
+	}
+	b.commit(batch)
+	if batch := b.next(s); batch != nil {
+		t.Errorf("the change is reported twice: %+v", batch)
+	}
+	b.put("b.json", `{"a":3}`)
+	b.put("a.json", `{"a":4}`)
+	batch = b.next(s)
+	wantText(t, "notices", notices(batch), "file_changed a.json")
+	wantText(t, "rows", b.rows(batch), "3\n")
+	b.commit(batch)
+
+	over := b.source("json", func(c *Config) { c.AllowOverwrites = true })
+	batch = b.next(over)
+	wantText(t, "rows with allow_overwrites", b.rows(batch), "4\n")
+	b.commit(batch)
+	if batch := b.next(over); batch != nil {
+		t.Errorf("read twice: %+v", batch)
+	}
+	b.put("a.json", `{"a":5}`)
+	wantText(t, "rows after another change", b.rows(b.next(over)), "5\n")
+}
+
+func TestOrderAndLimits(t *testing.T) {
+	b := newBed(t)
+	for _, name := range []string{"z.json", "b.json", "a.json", "y.json"} {
+		b.put(name, `{"f":"`+name+`"}`)
+	}
+	same := time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, name := range []string{"a.json", "b.json"} {
+		if err := os.Chtimes(filepath.Join(b.dir, name), same, same); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := b.source("json", func(c *Config) { c.MaxBytes = 30 }) // one file has 14 bytes
+	var got []string
+	for batch := b.next(s); batch != nil; batch = b.next(s) {
+		got = append(got, sorted(b.rows(batch)))
+		if more := len(got) == 1; batch.More != more || (batch.Backlog == 2) != more || batch.Bytes != 28 {
+			t.Errorf("batch %d: more %t, backlog %d, bytes %d", len(got), batch.More, batch.Backlog, batch.Bytes)
+		}
+		b.commit(batch)
+	}
+	wantText(t, "order", strings.Join(got, "-"), "a.json\nb.json\n-y.json\nz.json\n")
+	one := b.source("json", func(c *Config) { c.MaxBytes = 1 })
+	b.marks, b.pos = map[string]string{}, nil
+	if batch := b.next(one); batch.Items != 1 {
+		t.Errorf("a file larger than the limit: %+v", batch)
+	}
+}
+
+func TestCorruptAndVanished(t *testing.T) {
+	gz := compress("x.gz", strings.Repeat(`{"a":1}`+"\n", 100000))
+	zst := compress("x.zst", strings.Repeat(`{"a":1}`+"\n", 100000))
+	b := newBed(t)
+	b.put("1.json", `{"a":1}`)
+	b.put("2.json.gz", "no gzip at all")
+	b.put("3.json.gz", gz[:len(gz)-9])
+	b.put("4.json.zst", zst[:len(zst)/2])
+	b.put("5.json.gz", gz[:len(gz)-6]+"xx"+gz[len(gz)-4:])
+	b.put("6.json", `{"a":2}`)
+	b.put("7.json", `{"a":3}`)
+	for _, evolution := range []Evolution{AddNewColumns, None, Rescue} {
+		b.marks, b.pos = map[string]string{}, nil
+		b.put("7.json", `{"a":3}`)
+		s := b.source("json", mode(evolution))
+		batch := b.next(s)
+		if err := os.Remove(filepath.Join(b.dir, "7.json")); err != nil {
+			t.Fatal(err)
+		}
+		rows := sorted(b.rows(batch))
+		want := "1\n2\n"
+		if evolution == Rescue {
+			want = "1|NULL\n2|NULL\n"
+		}
+		wantText(t, string(evolution)+" rows", rows, want)
+		wantText(t, "notices", notices(batch), "file_corrupt 2.json.gz, file_corrupt 3.json.gz, file_corrupt 4.json.zst, file_corrupt 5.json.gz, file_vanished 7.json")
+		wantText(t, "rejects", b.must("SELECT parse_filename(file), line, raw, reason, whole FROM "+batch.Rejects+" ORDER BY 1"), strings.Join([]string{
+			"2.json.gz|0|NULL|the file is corrupt: decompress: gzip: invalid header|true",
+			"3.json.gz|0|NULL|the file is corrupt: it ends too early|true",
+			"4.json.zst|0|NULL|the file is corrupt: it ends too early|true",
+			"5.json.gz|0|NULL|the file is corrupt: its checksum is wrong|true", ""}, "\n"))
+		if batch.Items != 2 || len(batch.Marks) != 6 {
+			t.Errorf("%s: %d items, marks %v", evolution, batch.Items, batch.Marks)
+		}
+		b.commit(batch)
+		if batch := b.next(s); batch != nil {
+			t.Errorf("corrupt files are tried again: %+v", batch)
+		}
+	}
+	b.put("3.json.gz", compress("x.gz", `{"a":33}`))
+	wantText(t, "a corrupt file that was replaced", b.rows(b.next(b.source("json", nil))), "33\n")
+}
+
+func TestUnreadable(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Log("root may read everything: the permission is checked with a name that SQL can't carry instead")
+	}
+	b := newBed(t)
+	b.put("bad\xffname.json", `{"a":1}`)
+	b.put("good.json", `{"a":2}`)
+	s := b.source("json", func(c *Config) { c.MaxFiles = 1 })
+	batch := b.next(s)
+	if batch.Items != 0 || len(batch.Marks) != 0 || notices(batch) != "file_unreadable bad\xffname.json" {
+		t.Errorf("batch: %+v", batch)
+	}
+	b.commit(batch)
+	batch = b.next(s)
+	wantText(t, "rows", b.rows(batch), "2\n")
+	b.commit(batch)
+	if batch := b.next(s); batch != nil {
+		t.Errorf("reported twice: %+v", batch)
+	}
+}
+
+func TestJSONEvolution(t *testing.T) {
+	setup := func(e Evolution) (*bed, *Source) {
+		b := newBed(t)
+		b.put("1.json", `{"a":1,"s":{"p":1},"l":[{"x":1}]}`)
+		s := b.source("json", mode(e))
+		batch := b.next(s)
+		b.rows(batch)
+		b.commit(batch)
+		b.put("2.json", strings.Repeat(`{"a":2,"s":{"p":2},"l":[]}`+"\n", 30000)+`{"a":3,"new":"2024-01-02","s":{"p":3,"q":true},"l":[{"x":1,"y":{"k":1}}],"A":5,"_metadata":1}`)
+		return b, s
+	}
+	t.Run("add_new_columns", func(t *testing.T) {
+		b, s := setup(AddNewColumns)
+		batch := b.next(s)
+		wantText(t, "columns", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT, q BOOLEAN), "l" STRUCT(x BIGINT, y STRUCT(k BIGINT))[], "new" DATE`)
+		wantText(t, "notices", notices(batch), "column_added l.y, column_added new, column_added s.q, column_ignored A, column_ignored _metadata")
+		wantText(t, "row", b.must("SELECT * EXCLUDE (_metadata, new), new::VARCHAR FROM "+batch.Relation+" WHERE a = 3"),
+			"3|map[p:3 q:true]|[map[x:1 y:map[k:1]]]|2024-01-02\n")
+		b.commit(batch)
+		b.put("3.json", `{"a":4}`)
+		batch = b.next(s)
+		wantText(t, "columns stay", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT, q BOOLEAN), "l" STRUCT(x BIGINT, y STRUCT(k BIGINT))[], "new" DATE`)
+	})
+	t.Run("rescue", func(t *testing.T) {
+		b, s := setup(Rescue)
+		b.put("3.json", `{"a":"x","s":{"p":[],"z~/":1},"l":[{"x":"bad"}]}`+"\n"+`{"a":7,"s":5}`)
+		batch := b.next(s)
+		wantText(t, "columns", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT), "l" STRUCT(x BIGINT)[], "_rescued_data" VARCHAR`)
+		b.rows(batch)
+		wantText(t, "rescued", b.must("SELECT a, s, l, replace(_rescued_data, "+literal(b.dir)+", 'DIR') FROM "+batch.Relation+" WHERE _rescued_data IS NOT NULL ORDER BY a"), strings.Join([]string{
+			`3|map[p:3]|[map[x:1]]|{"new":"2024-01-02","A":5,"_metadata":1,"s":{"q":true},"l":[{"x":1,"y":{"k":1}}],"_file_path":"DIR/2.json"}`,
+			`7|map[p:<nil>]|NULL|{"s":5,"_file_path":"DIR/3.json"}`,
+			`NULL|map[p:<nil>]|[map[x:<nil>]]|{"a":"x","s":{"z~/":1,"p":[]},"l":[{"x":"bad"}],"_file_path":"DIR/3.json"}`, ""}, "\n"))
+		wantText(t, "all rows", b.must("SELECT count(*) FROM "+batch.Relation), "30003\n")
+		if batch.RejectCount != 0 {
+			t.Errorf("rejects: %s", b.rejects(batch))
+		}
+	})
+	t.Run("none", func(t *testing.T) {
+		b, s := setup(None)
+		batch := b.next(s)
+		wantText(t, "columns", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT), "l" STRUCT(x BIGINT)[]`)
+		wantText(t, "rows", b.must("SELECT count(*) FROM "+batch.Relation), "30001\n")
+		wantText(t, "notices", notices(batch), "")
+	})
+	t.Run("fail", func(t *testing.T) {
+		b, s := setup(Fail)
+		_, err := s.Next(context.Background(), b.session, b.pos, b.marks)
+		want := "source src: file " + filepath.Join(b.dir, "2.json") + ` has the column "new", which the source does not have; set schema_evolution: add_new_columns`
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v; want %s…", err, want)
+		}
+	})
+}
+
+func TestBlankFilesTeachNothing(t *testing.T) {
+	b := newBed(t)
+	b.put("1.json", "\n")
+	b.put("2.json", "[]")
+	b.put("3.json.gz", "")
+	b.put("4.json", "{}\n{}")
+	s := b.source("json", mode(Fail))
+	batch := b.next(s)
+	if batch.Relation != "" || len(batch.Marks) != 4 || batch.RejectCount != 0 {
+		t.Errorf("batch: %+v", batch)
+	}
+	b.commit(batch)
+	b.put("5.json", `{"a":1}`)
+	wantText(t, "rows", b.rows(b.next(s)), "1\n")
+}
+
+func TestCSV(t *testing.T) {
+	b := newBed(t)
+	b.put("1.csv", "id,day,at,note\r\n1,2024-01-31,2024-01-31T10:00:00+02:00,\"a, \"\"b\"\"\nc\"\r\n2,,,\r\n")
+	b.put("2.csv", "\xef\xbb\xbfNOTE,extra,id\nx,true,3\n")
+	b.put("3.csv", "")
+	b.put("4.csv", "id,day\n")
+	s := b.source("csv", nil)
+	batch := b.next(s)
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"id" BIGINT, "day" DATE, "at" TIMESTAMP WITH TIME ZONE, "note" VARCHAR, "extra" BOOLEAN`)
+	wantText(t, "rows", sorted(b.rows(batch)), sorted("1|2024-01-31|2024-01-31 08:00:00+00|a, \"b\"\nc|NULL\n2|NULL|NULL|NULL|NULL\n3|NULL|NULL|x|true\n"))
+	b.commit(batch)
+	b.put("5.csv", "id,day,more\n5,2024-02-01,\"say \"\"x\"\"\"\nx,2024-02-01,y\n6,2024-13-01,z\n7,2024-02-01\n8,2024-02-01,\"q\nr\"\n9,2024-02-01,\xfe\xff\n10,2024-02-01,a\x00b\n")
+	batch = b.next(s)
+	wantText(t, "new column", notices(batch), "column_added more")
+	wantText(t, "good rows", sorted(b.rows(batch)), sorted("10|2024-02-01|NULL|NULL|NULL|a\x00b\n5|2024-02-01|NULL|NULL|NULL|say \"x\"\n8|2024-02-01|NULL|NULL|NULL|q\nr\n"))
+	wantText(t, "rejects", b.must(`SELECT line, "offset", raw, left(reason, 40) FROM `+batch.Rejects+" ORDER BY line"), strings.Join([]string{
+		"3|37|x,2024-02-01,y|Error when converting column \"id\". Could",
+		"4|52|6,2024-13-01,z|Error when converting column \"day\". Coul",
+		"5|67|7,2024-02-01|Expected Number of Columns: 3 Found: 2",
+		"7|99|9,2024-02-01,\xfe\xff|Invalid unicode (byte sequence mismatch)", ""}, "\n"))
+}
+
+func TestCSVModesAndOptions(t *testing.T) {
+	b := newBed(t)
+	b.put("1.csv", "id;day\n1;01/31/2024\n2;02/01/2024\n")
+	s := b.source("csv", mode(Rescue))
+	batch := b.next(s)
+	wantText(t, "detected date format", b.rows(batch), "1|2024-01-31|NULL\n2|2024-02-01|NULL\n")
+	b.commit(batch)
+	b.put("2.csv", "id;day;filename;file_index\n3;31/31/2024;f;5\nx;02/03/2024;;\n5;1;2;3;4;5;6\n")
+	batch = b.next(s)
+	wantText(t, "rescued", strings.ReplaceAll(b.rows(batch), b.dir, "DIR"), strings.Join([]string{
+		`3|NULL|{"day":"31/31/2024","filename":"f","file_index":"5","_file_path":"DIR/2.csv"}`,
+		`NULL|2024-02-03|{"id":"x","_file_path":"DIR/2.csv"}`, ""}, "\n"))
+	wantText(t, "rejects", b.must("SELECT line, raw FROM "+batch.Rejects), "4|5;1;2;3;4;5;6\n")
+
+	n := newBed(t)
+	n.put("x.tsv", "1\tNA\t'it''s'\n2\tb\tc\n")
+	no, quote, null := false, "'", "NA"
+	s = n.source("csv", func(c *Config) {
+		c.Hints = []Hint{{"id", "INTEGER"}, {"v", "VARCHAR"}}
+		c.CSV = CSV{Header: &no, Delimiter: "\t", Quote: &quote, Escape: &quote, NullValue: &null}
+		c.Path = filepath.Join(n.dir, "*.tsv")
+	})
+	batch = n.next(s)
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"id" INTEGER, "v" VARCHAR, "column2" VARCHAR`)
+	wantText(t, "rows", n.rows(batch), "1|NULL|it's\n2|b|c\n")
+
+	f := newBed(t)
+	f.put("1.csv", "a\n1\n")
+	s = f.source("csv", mode(Fail))
+	f.commit(f.next(s))
+	f.put("2.csv", "a,b\n1,2\n")
+	if _, err := s.Next(context.Background(), f.session, f.pos, f.marks); err == nil || !strings.Contains(err.Error(), `2.csv has the column "b"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestParquet(t *testing.T) {
+	b := newBed(t)
+	write := func(name, query string) {
+		path := b.put(name, "")
+		b.must("COPY (" + query + ") TO " + literal(path) + " (FORMAT parquet)")
+		b.put(name, read(t, path))
+	}
+	write("1.parquet", "SELECT 1::TINYINT AS a, {'p': 1} AS s, 'x' AS file_index")
+	s := b.source("parquet", nil)
+	batch := b.next(s)
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"a" INTEGER, "s" STRUCT(p INTEGER), "file_index" VARCHAR`)
+	wantText(t, "type", b.must("SELECT typeof(a), _metadata.file_name FROM "+batch.Relation), "INTEGER|1.parquet\n")
+	b.commit(batch)
+	write("2.parquet", "SELECT i AS a, {'p': i, 'q': 'y'} AS s, DATE '2024-01-01' AS d FROM unnest(['2', 'x', '3']) AS t(i)")
+	b.put("3.parquet", "PAR1 no more PAR1")
+	bytes := read(t, filepath.Join(b.dir, "1.parquet"))
+	broken := []byte(bytes)
+	copy(broken[4:20], strings.Repeat("\xff", 16))
+	b.put("4.parquet", string(broken))
+	batch = b.next(s)
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"a" INTEGER, "s" STRUCT(p INTEGER, q VARCHAR), "file_index" VARCHAR, "d" DATE`)
+	wantText(t, "rows", sorted(b.rows(batch)), sorted("2|{'p': 2, 'q': y}|NULL|2024-01-01\n3|{'p': 3, 'q': y}|NULL|2024-01-01\n"))
+	wantText(t, "notices", notices(batch), "column_added d, column_added s.q, file_corrupt 3.parquet, file_corrupt 4.parquet")
+	wantText(t, "rejects", b.must("SELECT parse_filename(file), line, raw, whole FROM "+batch.Rejects+" ORDER BY ALL"),
+		`2.parquet|2|{"a":"x","s":{"p":"x","q":"y"},"d":"2024-01-01"}|false`+"\n3.parquet|0|NULL|true\n4.parquet|0|NULL|true\n")
+
+	r := b.source("parquet", mode(Rescue))
+	b.marks, b.pos = map[string]string{}, nil
+	if err := os.Remove(filepath.Join(b.dir, "4.parquet")); err != nil {
+		t.Fatal(err)
+	}
+	one := b.source("parquet", func(c *Config) { c.Evolution, c.MaxFiles = Rescue, 1 })
+	b.commit(b.next(one))
+	batch = b.next(r)
+	wantText(t, "rescued", strings.ReplaceAll(sorted(b.rows(batch)), b.dir, "DIR"), sorted(strings.Join([]string{
+		`2|{'p': 2}|NULL|{"s":{"p":"2","q":"y"},"d":"2024-01-01","_file_path":"DIR/2.parquet"}`,
+		`3|{'p': 3}|NULL|{"s":{"p":"3","q":"y"},"d":"2024-01-01","_file_path":"DIR/2.parquet"}`,
+		`NULL|NULL|NULL|{"a":"x","s":{"p":"x","q":"y"},"s":{"p":"x","q":"y"},"d":"2024-01-01","_file_path":"DIR/2.parquet"}`, ""}, "\n")))
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func TestPaths(t *testing.T) {
+	b := newBed(t)
+	for _, name := range []string{"x/1.json", "x/y/2.json", "x/y/z/3.json", "x/.h/4.json", "x/_t/5.json", "6.json", "x/7.log", "k=1/8.json"} {
+		b.put(name, `{"n":"`+name+`"}`)
+	}
+	if err := os.Symlink(filepath.Join(b.dir, "x/7.log"), filepath.Join(b.dir, "x/link.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(b.dir, "gone"), filepath.Join(b.dir, "x/dangling.json")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ path, want, folder string }{
+		{"", "6.json k=1/8.json x/1.json x/link.json x/y/2.json x/y/z/3.json", ""},
+		{"*.json", "6.json", ""},
+		{"x/*", "1.json 7.log link.json", "x"},
+		{"x/**/*.json", "1.json link.json y/2.json y/z/3.json", "x"},
+		{"**/y/*.json", "x/y/2.json", ""},
+		{"{x,k=1}/*.json", "k=1/8.json x/1.json x/link.json", ""},
+		{"x/y/2.json", "2.json", "x/y"},
+		{"nothing/here", "", "nothing/here"},
+	} {
+		s := b.source("json", func(c2 *Config) { c2.Path = filepath.Join(b.dir, c.path) })
+		if got := s.Folders(); len(got) != 1 || got[0] != filepath.Join(b.dir, c.folder) {
+			t.Errorf("%s: folders %v", c.path, got)
+		}
+		b.marks, b.pos = map[string]string{}, nil
+		var keys []string
+		if batch := b.next(s); batch != nil {
+			if n := len(strings.Fields(b.rows(batch))); n != batch.Items {
+				t.Errorf("%s: %d rows of %d files", c.path, n, batch.Items)
+			}
+			for _, m := range batch.Marks {
+				keys = append(keys, m.Key)
+			}
+		}
+		slices.Sort(keys)
+		if got := strings.Join(keys, " "); got != c.want {
+			t.Errorf("%s: %s; want %s", c.path, got, c.want)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Path: "/x", Format: "xml"}, `format "xml" is unknown`},
+		{Config{Path: "x", Format: "json"}, "must be absolute"},
+		{Config{Path: "/x/[", Format: "json"}, "not a valid glob"},
+		{Config{Path: "/x", Format: "json", Evolution: "sometimes"}, `schema_evolution "sometimes" is unknown`},
+		{Config{Path: "/x", Format: "json", Hints: []Hint{{"a", "NOSUCH"}}}, "column a: type NOSUCH"},
+		{Config{Path: "/x", Format: "json", Hints: []Hint{{"_metadata", "INTEGER"}}}, "taken"},
+		{Config{Path: "/x", Format: "json", Hints: []Hint{{"a", "INTEGER"}, {"a", "DATE"}}}, "taken"},
+	} {
+		if _, err := New(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: error %v; want %s", c.cfg, err, c.want)
+		}
+	}
+}
+
+func TestDamagedState(t *testing.T) {
+	b := newBed(t)
+	b.put("a.json", `{"a":1}`)
+	s := b.source("json", nil)
+	for _, pos := range []string{`{`, `{"schema":[{"name":"a","type":"NOSUCH"}]}`} {
+		if _, err := s.Next(context.Background(), b.session, sources.Position(pos), b.marks); err == nil || !strings.Contains(err.Error(), "position is damaged") {
+			t.Errorf("position %s: %v", pos, err)
+		}
+	}
+	b.marks["a.json"] = "1 x"
+	if _, err := s.Next(context.Background(), b.session, nil, b.marks); err == nil || !strings.Contains(err.Error(), "ledger is damaged") {
+		t.Errorf("damaged mark: %v", err)
+	}
+}
