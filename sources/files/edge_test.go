@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,6 +218,18 @@ func TestBlankFilesTeachNothing(t *testing.T) {
 	b.commit(batch)
 	b.put("5.json", `{"a":1}`)
 	wantText(t, "rows", b.rows(b.next(s)), "1\n")
+}
+
+func TestSparseRecords(t *testing.T) {
+	b := newBed(t)
+	var lines, want []string
+	for i := range 300 {
+		lines = append(lines, fmt.Sprintf(`{"k%03d": %d}`, i, i))
+		want = append(want, fmt.Sprintf(`"k%03d" BIGINT`, i))
+	}
+	b.put("a.json", strings.Join(lines, "\n"))
+	batch := b.next(b.source("json", nil))
+	wantText(t, "columns", batch.Columns.SQLColumns(), strings.Join(want, ", "))
 }
 
 func TestCSV(t *testing.T) {

@@ -185,9 +185,6 @@ func (b *bed) rejects(batch *sources.Batch) string {
 }
 
 func wantText(t *testing.T, what, got, want string) {
-	if len(got) > 3000 {
-		got = got[:3000]
-	}
 	t.Helper()
 	if got != want {
 		t.Errorf("%s:\n%swant:\n%s", what, got, want)

@@ -71,7 +71,7 @@ func (w *work) writeSample(files []*file) (path string, err error) {
 		n := 0
 		err := readRecords(f.path, f.kind, func(r record) bool {
 			compact.Reset()
-			if r.reason == "" && len(r.raw) > 2 && r.raw[0] == '{' && json.Compact(&compact, r.raw) == nil {
+			if r.reason == "" && r.raw[0] == '{' && json.Compact(&compact, r.raw) == nil && compact.Len() > len("{}") {
 				_, _ = buf.Write(append(compact.Bytes(), '\n')) // Flush reports it
 			}
 			n++
@@ -86,15 +86,19 @@ func (w *work) writeSample(files []*file) (path string, err error) {
 
 // describeSample infers the columns of a file of JSON lines.
 func (w *work) describeSample(ctx context.Context, path string) (schemas.Table, error) {
-	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+	objects := fmt.Sprintf("read_ndjson_objects(%s, ignore_errors=true)", literal(path))
+	var valid int64
+	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(json) FROM "+objects).Scan(&valid); err != nil || valid == 0 {
 		return nil, err
 	}
-	t, err := describe(ctx, w.session.Conn, fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true,"+
-		" sample_size=-1, ignore_errors=true, hive_partitioning=false)", literal(path)), generous)
+	query := fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true, sample_size=-1, ignore_errors=true, hive_partitioning=false", literal(path))
+	t, err := describe(ctx, w.session.Conn, query+")", generous)
+	if err != nil { // DuckDB takes records that have few keys in common for maps: then there must be none
+		t, err = describe(ctx, w.session.Conn, query+", map_inference_threshold=-1)", generous)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("infer columns: %w", err)
 	}
-	objects := fmt.Sprintf("read_ndjson_objects(%s)", literal(path))
 	if t, err = w.dropRenamed(ctx, t, objects); err != nil {
 		return nil, err
 	}

@@ -24,26 +24,31 @@ type jsonFormat struct{}
 // open tells lines from arrays by the first byte of each file.
 func (jsonFormat) open(_ context.Context, w *work) error {
 	for _, f := range slices.Clone(w.files) {
-		kind, marked, err := sniffJSON(f.path)
+		kind, odd, err := sniffJSON(f.path)
 		if err != nil {
 			w.drop(f, err)
 			continue
 		}
 		f.kind = kind
-		if marked {
-			w.slow = append(w.slow, f) // DuckDB does not read a byte order mark
+		if odd {
+			w.slow = append(w.slow, f)
 		}
 	}
 	return nil
 }
 
-func sniffJSON(path string) (kind jsonKind, marked bool, err error) {
+// sniffJSON looks at the head of a file. It is odd when DuckDB would stumble over it: it refuses byte order marks, and
+// takes a single character for nothing.
+func sniffJSON(path string) (kind jsonKind, odd bool, err error) {
 	t, err := openText(path)
 	if err != nil {
 		return 0, false, err
 	}
 	defer func() { err = t.finish(err) }()
-	marked = t.skipBOM()
+	odd = t.skipBOM()
+	if head, _ := t.Peek(2); len(head) == 1 {
+		odd = true
+	}
 	for {
 		c, err := t.ReadByte()
 		switch {
@@ -52,9 +57,9 @@ func sniffJSON(path string) (kind jsonKind, marked bool, err error) {
 		case err != nil:
 			return 0, false, err
 		case c == '[':
-			return jsonArray, marked, nil
+			return jsonArray, odd, nil
 		case c != ' ' && c != '\t' && c != '\r' && c != '\n':
-			return jsonLines, marked, nil
+			return jsonLines, odd, nil
 		}
 	}
 }
@@ -89,7 +94,7 @@ func (jsonFormat) strict(w *work, files []*file) string {
 	}
 	return union(readers(files, func(format string, files []*file) string {
 		index, option := fileIndex(w.state.Schema, nil, files)
-		return fmt.Sprintf("(SELECT %s, %s%s FROM read_json(%s, format='%s', columns=%s, hive_partitioning=false, maximum_object_size=%d%s) AS __lakeflow_row"+
+		return fmt.Sprintf("(SELECT %s, %s%s FROM read_json(%s, format='%s', records=true, columns=%s, hive_partitioning=false, maximum_object_size=%d%s) AS __lakeflow_row"+
 			" WHERE __lakeflow_row IS NOT NULL)", names(w.state.Schema), rescued, metadata(files, index), paths(files), format, readerColumns(w.state.Schema), maxRecord, option)
 	}))
 }

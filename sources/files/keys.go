@@ -133,7 +133,7 @@ func (w *work) knownObjects(ignored map[string]bool) []object {
 
 // ignore remembers the unknown keys of the file of records: keys that can't become columns.
 func (w *work) ignore(ctx context.Context, path string, objects []object, ignored map[string]bool) error {
-	keys, err := strs(ctx, w.session.Conn, fmt.Sprintf("SELECT DISTINCT unnest(%s) AS k FROM read_ndjson_objects(%s) ORDER BY k", unknownKeys(objects), literal(path)))
+	keys, err := strs(ctx, w.session.Conn, fmt.Sprintf("SELECT DISTINCT unnest(%s) AS k FROM read_ndjson_objects(%s, ignore_errors=true) ORDER BY k", unknownKeys(objects), literal(path)))
 	if err != nil {
 		return err
 	}

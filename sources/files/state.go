@@ -62,13 +62,16 @@ func (st state) encode() (sources.Position, error) {
 	return json.Marshal(pos)
 }
 
-// withHints gives hinted columns their type; hinted columns that the files do not have follow at the end.
+// withHints gives hinted columns their type, by the name as it is written in the files if only its letter case differs. Hinted
+// columns that the files do not have follow at the end.
 func withHints(t, hints schemas.Table) schemas.Table {
 	t = t.Clone()
 	for _, h := range hints {
 		if i := find(t, h.Name); i >= 0 {
 			t[i].Type = h.Type
-		} else if t.Column(h.Name) == nil {
+		} else if c := t.Column(h.Name); c != nil {
+			c.Type = h.Type
+		} else {
 			t = append(t, h)
 		}
 	}

@@ -25,12 +25,12 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	query := fmt.Sprintf(`COPY (SELECT path AS file, line, "offset", coalesce(bad, encode(CASE WHEN strlen(raw) > %d THEN left(raw, %d) ELSE raw END)) AS raw, why AS reason, false AS whole
 	FROM (SELECT *, CASE WHEN raw IS NULL THEN reason WHEN NOT valid THEN 'the record is not valid JSON'
 			WHEN t <> 'OBJECT' THEN CASE WHEN t = 'NULL' THEN NULL ELSE 'the record is not a JSON object but ' || lower(t) END
-			ELSE nullif(concat_ws('; ', %s), '') END AS why
-		FROM (SELECT *, CASE WHEN t = 'OBJECT' THEN json_extract(raw, %s) END AS x, CASE WHEN t = 'OBJECT' THEN TRY_CAST(TRY_CAST(raw AS JSON) AS %s) END AS v
+			ELSE coalesce(nullif(concat_ws('; ', %s), ''), CASE WHEN v IS NULL THEN 'the record can''t be converted' END) END AS why
+		FROM (SELECT *, CASE WHEN t = 'OBJECT' THEN json_extract(raw, %s) END AS x, CASE WHEN t = 'OBJECT' THEN %s END AS v
 			FROM (SELECT *, CASE WHEN valid THEN json_type(raw) END AS t
 				FROM (SELECT *, json_valid(raw) AS valid FROM %s))))
 	WHERE why IS NOT NULL) TO %s (FORMAT parquet)`,
-		maxRaw, maxRaw/4, strings.Join(c.reasons(w.state.Schema, w.rescues()), ", "), pointers(w.state.Schema), structOf(w.state.Schema), records, literal(bad))
+		maxRaw, maxRaw/4, strings.Join(c.reasons(w.state.Schema, w.rescues()), ", "), pointers(w.state.Schema), converted(w.state.Schema), records, literal(bad))
 	if _, err := w.session.Conn.ExecContext(ctx, query); err != nil {
 		return "", "", fmt.Errorf("check records: %w", err)
 	}
@@ -46,10 +46,26 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	for i, col := range w.state.Schema {
 		fields[i] = fmt.Sprintf("v.%s AS %s", quoted(col.Name), quoted(col.Name))
 	}
-	good = fmt.Sprintf(`(SELECT %s, %s%s FROM (SELECT path, TRY_CAST(raw AS JSON) AS j, TRY_CAST(TRY_CAST(raw AS JSON) AS %s) AS v FROM %s AS r
+	good = fmt.Sprintf(`(SELECT %s, %s%s FROM (SELECT path, TRY_CAST(raw AS JSON) AS j, %s AS v FROM %s AS r
 	WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.file = r.path AND b.line = r.line)))`,
-		strings.Join(fields, ", "), rescued, metadata(files, fmt.Sprintf("list_position(%s, path) - 1", literals(names))), structOf(w.state.Schema), records, literal(bad))
+		strings.Join(fields, ", "), rescued, metadata(files, fmt.Sprintf("list_position(%s, path) - 1", literals(names))), converted(w.state.Schema), records, literal(bad))
 	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+}
+
+// converted is the struct that read_json would make of raw, with NULL for what does not fit. A map's key has no NULL: the
+// whole struct is NULL then.
+func converted(t schemas.Table) string {
+	cast := fmt.Sprintf("TRY_CAST(TRY_CAST(raw AS JSON) AS %s)", structOf(t))
+	if typedKeys(structOf(t)) {
+		return "TRY(" + cast + ")"
+	}
+	return cast
+}
+
+// typedKeys says whether there is a map in t with keys that are not texts.
+func typedKeys(t schemas.Type) bool {
+	return t.Kind == schemas.Map && t.Key.Kind != schemas.Varchar || t.Elem != nil && typedKeys(*t.Elem) ||
+		slices.ContainsFunc(t.Fields, func(c schemas.Column) bool { return typedKeys(c.Type) })
 }
 
 // scanned is the relation of the records of files that were scanned.
@@ -98,7 +114,7 @@ func (c *checker) reasons(t schemas.Table, rescues bool) []string {
 			case schemas.Struct, schemas.List, schemas.Map:
 				wrong = c.misfit(x, col.Type, false)
 			default: // cheaper: it was converted already
-				wrong = fmt.Sprintf("v.%s IS NULL AND %s <> 'null'", quoted(col.Name), x)
+				wrong = fmt.Sprintf("v IS NOT NULL AND v.%s IS NULL AND %s <> 'null'", quoted(col.Name), x)
 			}
 		}
 		if wrong != "" {
