@@ -96,7 +96,14 @@ func (q *Query) rawAt(offset int) (start, end int) {
 	return p.raw, p.raw + p.rawLen
 }
 
+// rawRange is the place of Raw[start:end], widened to whole characters.
 func (q *Query) rawRange(start, end int) diag.Range {
+	for start > 0 && start < len(q.Raw) && !utf8.RuneStart(q.Raw[start]) {
+		start--
+	}
+	for end < len(q.Raw) && !utf8.RuneStart(q.Raw[end]) {
+		end++
+	}
 	return diag.Range{File: q.origin.File, Start: q.origin.pos(q.Raw, start), End: q.origin.pos(q.Raw, end)}
 }
 
