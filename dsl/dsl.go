@@ -12,7 +12,7 @@ import (
 type Node struct {
 	// Range is the name or key that the thing is declared under.
 	Range diag.Range
-	// Fields are the values' ranges by key.
+	// Fields are the ranges of the values by key; for a mapping or list, that of the key itself.
 	Fields map[string]diag.Range
 }
 

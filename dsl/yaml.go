@@ -28,7 +28,7 @@ const (
 	maxDepth   = 64
 	maxAliases = 100
 	maxNodes   = 100_000 // with every alias expanded
-	maxBlank   = 200     // blank lines in a row: the scanner's time grows with their square
+	maxBlank   = 50      // blank lines in a row: the scanner's time grows with their square
 )
 
 type nodeKind int
@@ -109,9 +109,9 @@ func mask(s string) string {
 	})
 }
 
-func unmask(s string) string {
-	return strings.NewReplacer(string(maskOpen), "{", string(maskClose), "}").Replace(s)
-}
+var unmasker = strings.NewReplacer(string(maskOpen), "{", string(maskClose), "}")
+
+func unmask(s string) string { return unmasker.Replace(s) }
 
 func (r *reader) fail(code string, at diag.Range, help, format string, args ...any) {
 	r.diags.Errorf(code, at, help, format, args...)

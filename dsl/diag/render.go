@@ -31,7 +31,7 @@ func (l *List) Sort() {
 // the range underlined, and the help. src reads a file named in a Range; where it fails, the line is left
 // out. Color uses ANSI escapes. The error is that of writing to w.
 func Render(w io.Writer, l List, src func(file string) ([]byte, error), color bool) error {
-	r := renderer{src: src, lines: map[string][]string{}, color: color}
+	r := renderer{src: src, lines: map[string][][]rune{}, color: color}
 	for i, d := range l {
 		if i > 0 {
 			r.out.WriteByte('\n')
@@ -55,7 +55,7 @@ const maxLine = 160
 type renderer struct {
 	out   strings.Builder
 	src   func(string) ([]byte, error)
-	lines map[string][]string
+	lines map[string][][]rune
 	color bool
 }
 
@@ -154,14 +154,16 @@ func (r *renderer) line(at Range) ([]rune, bool) {
 	lines, ok := r.lines[at.File]
 	if !ok {
 		if text, err := r.src(at.File); err == nil {
-			lines = strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
+			for line := range strings.SplitSeq(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
+				lines = append(lines, []rune(strings.TrimSuffix(line, "\r")))
+			}
 		}
 		r.lines[at.File] = lines
 	}
 	if at.Start.Line > len(lines) {
 		return nil, false
 	}
-	return []rune(strings.TrimSuffix(lines[at.Start.Line-1], "\r")), true
+	return lines[at.Start.Line-1], true
 }
 
 func (r *renderer) paint(code, text string) {

@@ -55,7 +55,8 @@ func next(sql string, i int) (tokenKind, int) {
 	case c == '"':
 		return quoted, closing(sql, i+1, '"', false)
 	case strings.HasPrefix(rest, "${"):
-		if n := strings.IndexAny(rest, "}\r\n"); n >= 0 && rest[n] == '}' {
+		const longest = 256
+		if n := strings.IndexAny(rest[:min(len(rest), longest)], "}\r\n"); n >= 0 && rest[n] == '}' {
 			return param, i + n + 1
 		}
 		return param, i + 2

@@ -16,7 +16,7 @@ import (
 // literals of their type. Mistakes are added to diags; the Query is usable all the same, with NULL for what could
 // not be bound.
 func New(raw string, at Origin, params map[string]any, diags *diag.List) *Query {
-	r := rewriter{q: &Query{Raw: raw, origin: at}, params: params, diags: diags}
+	r := rewriter{q: &Query{Raw: raw, origin: at.dense(raw)}, params: params, diags: diags}
 	tokens := lex(raw)
 	r.streams(significant(tokens))
 	r.ending(tokens)

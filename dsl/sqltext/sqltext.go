@@ -107,6 +107,32 @@ func (q *Query) rawRange(start, end int) diag.Range {
 	return diag.Range{File: q.origin.File, Start: q.origin.pos(q.Raw, start), End: q.origin.pos(q.Raw, end)}
 }
 
+// dense adds marks, so that finding a place takes as long in a large text as in a small one.
+func (o Origin) dense(text string) Origin {
+	const stride = 512
+	if len(text) <= stride || len(o.Marks) == 0 {
+		return o
+	}
+	marks := make([]Mark, 0, len(o.Marks)+len(text)/stride)
+	dense := Origin{File: o.File}
+	for i, m := range o.Marks {
+		end := len(text)
+		if i+1 < len(o.Marks) {
+			end = min(o.Marks[i+1].Offset, end)
+		}
+		marks = append(marks, m)
+		for at := m.Offset + stride; at < end; at += stride {
+			for at < end && !utf8.RuneStart(text[at]) {
+				at++
+			}
+			dense.Marks = marks
+			marks = append(marks, Mark{at, dense.pos(text, at)})
+		}
+	}
+	dense.Marks = marks
+	return dense
+}
+
 // pos is the place of a byte offset of the text that has this origin.
 func (o Origin) pos(text string, offset int) diag.Pos {
 	i := sort.Search(len(o.Marks), func(i int) bool { return o.Marks[i].Offset > offset }) - 1
