@@ -114,3 +114,17 @@ func clearTypeIDs(t *Type) {
 		clearTypeIDs(t.Key)
 	}
 }
+
+// Recreate returns new with the ids of old where a column has the same name and type; the ids of all others are 0.
+// It is for tables whose rows are all written anew, where any change is fine.
+func Recreate(old, new Table) Table {
+	next := new.Clone()
+	for i := range next {
+		if c := old.Column(next[i].Name); c != nil && c.Type.Equal(next[i].Type) {
+			next[i].ID, next[i].Type = c.ID, c.Type.clone()
+		} else {
+			clearIDs(&next[i])
+		}
+	}
+	return next
+}

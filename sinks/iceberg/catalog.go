@@ -1,0 +1,234 @@
+package iceberg
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// catalogName is the name under which other engines find the tables in the catalog.
+const catalogName = "lakeflow"
+
+// catalogTables are the JDBC catalog's two tables, as PyIceberg and Spark make them, and lakeflow's own.
+const catalogTables = `
+CREATE TABLE IF NOT EXISTS iceberg_tables (
+	catalog_name VARCHAR(255) NOT NULL, table_namespace VARCHAR(255) NOT NULL, table_name VARCHAR(255) NOT NULL,
+	metadata_location VARCHAR(1000), previous_metadata_location VARCHAR(1000), iceberg_type VARCHAR(5),
+	PRIMARY KEY (catalog_name, table_namespace, table_name));
+CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
+	catalog_name VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, property_key VARCHAR(255) NOT NULL, property_value VARCHAR(1000) NOT NULL,
+	PRIMARY KEY (catalog_name, namespace, property_key));
+CREATE TABLE IF NOT EXISTS lakeflow_ledger (
+	pipeline TEXT NOT NULL, input TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL,
+	PRIMARY KEY (pipeline, input, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lakeflow_owner (pipeline TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT NOT NULL) WITHOUT ROWID;`
+
+func (l *Lake) catalogFile() string { return filepath.Join(l.warehouse, "catalog.db") }
+
+// catalog opens the catalog once. Without create it returns nil when there is none.
+func (l *Lake) catalog(ctx context.Context, create bool) (*sql.DB, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.db == nil {
+		db, err := l.openCatalog(ctx, create)
+		if db == nil {
+			return nil, err
+		}
+		l.db = db
+	}
+	if create {
+		if err := l.createCatalog(ctx); err != nil {
+			return nil, fmt.Errorf("create %s: %w", l.catalogFile(), err)
+		}
+	}
+	return l.db, nil
+}
+
+func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
+	if !create {
+		info, err := os.Stat(l.catalogFile())
+		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+			return nil, nil // a crash at birth leaves an empty file
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open catalog: %w", err)
+		}
+	}
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "synchronous(FULL)"}}
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: l.catalogFile(), RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", l.catalogFile(), err)
+	}
+	if create {
+		return db, nil
+	}
+	n, err := countTables(ctx, db)
+	if err == nil && n == 4 {
+		return db, nil
+	}
+	_ = db.Close()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", l.catalogFile(), err)
+	}
+	return nil, nil // made by another program; lakeflow has never committed here
+}
+
+func countTables(ctx context.Context, db *sql.DB) (n int, err error) {
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table'
+		AND name IN ('iceberg_tables', 'iceberg_namespace_properties', 'lakeflow_ledger', 'lakeflow_owner')`).Scan(&n)
+	return n, err
+}
+
+// createCatalog makes what is missing. The journal mode is a property of the file: setting it once is enough.
+func (l *Lake) createCatalog(ctx context.Context) error {
+	if _, err := l.db.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	}
+	n, err := countTables(ctx, l.db)
+	if err != nil {
+		return err
+	}
+	if n < 4 {
+		if _, err := l.db.ExecContext(ctx, "BEGIN IMMEDIATE;"+catalogTables+"COMMIT;"); err != nil {
+			return err
+		}
+		if err := syncPath(l.warehouse); err != nil {
+			return err
+		}
+	}
+	_, err = l.db.ExecContext(ctx, `INSERT OR IGNORE INTO iceberg_namespace_properties VALUES (?, ?, 'exists', 'true')`, catalogName, l.namespace)
+	return err
+}
+
+// locations reads the metadata location of every table of the namespace.
+func (l *Lake) locations(ctx context.Context, db *sql.DB) (map[string]string, error) {
+	rows, err := db.QueryContext(ctx, `SELECT table_name, metadata_location FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND (iceberg_type IS NULL OR iceberg_type = 'TABLE')`, catalogName, l.namespace)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]string{}
+	for rows.Next() {
+		var name string
+		var location sql.NullString
+		if err := rows.Scan(&name, &location); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		out[name] = location.String
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return out, nil
+}
+
+// location reads the metadata location of one table.
+func (l *Lake) location(ctx context.Context, table string) (string, error) {
+	db, err := l.catalog(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	if db == nil {
+		return "", fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
+	}
+	var location sql.NullString
+	err = db.QueryRowContext(ctx, `SELECT metadata_location FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`, catalogName, l.namespace, table).Scan(&location)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read catalog: %w", err)
+	}
+	return location.String, nil
+}
+
+// checkFolder refuses a catalog that knows nothing of the tables whose folders are there: it was deleted or replaced, and
+// starting from nothing would read every input a second time. db may be nil.
+func (l *Lake) checkFolder(ctx context.Context, db *sql.DB) error {
+	if db != nil {
+		var known bool
+		err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ?)
+			OR EXISTS (SELECT 1 FROM lakeflow_owner WHERE pipeline = ?)`, catalogName, l.namespace, l.pipeline).Scan(&known)
+		if err != nil {
+			return fmt.Errorf("read catalog %s: %w", l.catalogFile(), err)
+		}
+		if known {
+			return nil
+		}
+	}
+	found, err := filepath.Glob(filepath.Join(globEscape(filepath.Join(l.warehouse, l.namespace)), "*", "metadata"))
+	if err != nil {
+		return fmt.Errorf("read warehouse: %w", err)
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("%s does not know the tables in %s, for example %s: the catalog was deleted or replaced; restore it from a backup, "+
+			"or remove the folder %[2]s to begin anew", l.catalogFile(), filepath.Join(l.warehouse, l.namespace), filepath.Base(filepath.Dir(found[0])))
+	}
+	return nil
+}
+
+// globEscape makes Glob take a path literally.
+func globEscape(path string) string {
+	out := make([]byte, 0, len(path))
+	for i := range len(path) {
+		switch path[i] {
+		case '*', '?', '[', '\\':
+			out = append(out, '\\')
+		}
+		out = append(out, path[i])
+	}
+	return string(out)
+}
+
+// Marks returns the marks of an input.
+func (l *Lake) Marks(input string) sources.Marks { return &marks{l, input} }
+
+type marks struct {
+	lake  *Lake
+	input string
+}
+
+// All yields every mark of the input, in the order of the keys' bytes.
+func (m *marks) All(ctx context.Context) iter.Seq2[sources.Mark, error] {
+	return func(yield func(sources.Mark, error) bool) {
+		if err := m.each(ctx, func(mark sources.Mark) bool { return yield(mark, nil) }); err != nil {
+			yield(sources.Mark{}, fmt.Errorf("read marks of %s: %w", m.input, err))
+		}
+	}
+}
+
+func (m *marks) each(ctx context.Context, yield func(sources.Mark) bool) error {
+	db, err := m.lake.catalog(ctx, false)
+	if db == nil {
+		return err
+	}
+	rows, err := db.QueryContext(ctx, "SELECT path, value FROM lakeflow_ledger WHERE pipeline = ? AND input = ? ORDER BY path", m.lake.pipeline, m.input)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var mark sources.Mark
+	for rows.Next() {
+		if err := rows.Scan(&mark.Key, &mark.Value); err != nil {
+			return err
+		}
+		if !yield(mark) {
+			return nil
+		}
+	}
+	return rows.Err()
+}

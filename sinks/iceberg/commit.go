@@ -1,0 +1,344 @@
+package iceberg
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// Commit publishes everything in c or nothing. An error means that nothing is visible, unless it says otherwise.
+func (l *Lake) Commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, error) {
+	if err := checkCommit(c); err != nil {
+		return sinks.Outcome{}, fmt.Errorf("commit %d: %w", c.Number, err)
+	}
+	out, err := l.commit(ctx, c)
+	if err != nil {
+		return sinks.Outcome{}, fmt.Errorf("commit %d: %w", c.Number, err)
+	}
+	return out, nil
+}
+
+// checkCommit refuses commits that are mistakes in the program.
+func checkCommit(c *sinks.Commit) error {
+	if c.Number < 1 || c.Epoch < 1 {
+		return errors.New("it needs a number and an epoch; call Acquire first")
+	}
+	seen := map[string]bool{}
+	logged := false
+	for _, t := range c.Tables {
+		if t.Table == "" || t.Table != filepath.Base(t.Table) || t.Table[0] == '.' {
+			return fmt.Errorf("%q cannot be a table's name", t.Table)
+		}
+		if seen[t.Table] {
+			return fmt.Errorf("table %s is changed twice", t.Table)
+		}
+		seen[t.Table] = true
+		logged = logged || t.Table == EventLog && t.Mode == sinks.Append && len(t.Add) > 0
+	}
+	if !logged {
+		return fmt.Errorf("it adds nothing to %s, which holds the commit record", EventLog)
+	}
+	return nil
+}
+
+func (l *Lake) commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, error) {
+	db, err := l.catalog(ctx, false)
+	if err != nil {
+		return sinks.Outcome{}, err
+	}
+	if db == nil {
+		return sinks.Outcome{}, errors.New("the warehouse has no catalog; call Acquire first")
+	}
+	heads, err := l.readHeads(ctx, db)
+	if err != nil {
+		return sinks.Outcome{}, err
+	}
+	rec, err := l.record(ctx, db, heads)
+	if err != nil {
+		return sinks.Outcome{}, err
+	}
+	if rec.commit != c.Number-1 {
+		return l.settled(c, rec, heads), nil
+	}
+	for _, t := range c.Tables {
+		if snapshotOf(heads[t.Table]) != t.Base {
+			return sinks.Outcome{Status: sinks.Conflict}, nil
+		}
+	}
+	files := &output{}
+	changes, err := l.stageAll(c, rec, heads, files)
+	if err != nil {
+		files.remove()
+		return sinks.Outcome{}, err
+	}
+	return l.publish(ctx, db, c, changes, files)
+}
+
+// settled answers a commit whose number does not follow the last one's.
+func (l *Lake) settled(c *sinks.Commit, rec *record, heads map[string]*head) sinks.Outcome {
+	if rec.commit == c.Number && rec.owner == c.Epoch {
+		out := sinks.Outcome{Status: sinks.AlreadyCommitted, Snapshots: map[string]int64{}}
+		for _, t := range c.Tables {
+			out.Snapshots[t.Table] = snapshotOf(heads[t.Table])
+		}
+		return out
+	}
+	return sinks.Outcome{Status: sinks.Conflict}
+}
+
+func snapshotOf(h *head) int64 {
+	if h == nil {
+		return 0
+	}
+	return h.state.Snapshot
+}
+
+// stageAll writes all files of the commit, tables side by side, and makes them durable.
+func (l *Lake) stageAll(c *sinks.Commit, rec *record, heads map[string]*head, out *output) ([]*staged, error) {
+	failpoint.Hit("commit.before-manifests")
+	changes := make([]*staged, len(c.Tables))
+	err := eachTable(c, func(i int, t *sinks.TableChange) (err error) {
+		props := summaryProps(c, t)
+		if t.Table == EventLog {
+			if err := l.addRecord(props, c, rec); err != nil {
+				return err
+			}
+		}
+		changes[i], err = l.stage(t, heads[t.Table], props, out)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Hit("commit.after-manifests")
+	failpoint.Hit("commit.before-metadata")
+	err = eachTable(c, func(i int, t *sinks.TableChange) error {
+		return changes[i].writeMetadata(filepath.Join(l.tableDir(t.Table), "metadata"), out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := out.sync(l.warehouse); err != nil {
+		return nil, err
+	}
+	failpoint.Hit("commit.after-metadata")
+	return changes, nil
+}
+
+// eachTable calls f for every table side by side.
+func eachTable(c *sinks.Commit, f func(i int, t *sinks.TableChange) error) error {
+	errs := make([]error, len(c.Tables))
+	var wg sync.WaitGroup
+	for i := range c.Tables {
+		wg.Go(func() {
+			if err := f(i, &c.Tables[i]); err != nil {
+				errs[i] = fmt.Errorf("table %s: %w", c.Tables[i].Table, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func summaryProps(c *sinks.Commit, t *sinks.TableChange) map[string]string {
+	props := maps.Clone(t.Summary)
+	if props == nil {
+		props = map[string]string{}
+	}
+	props[keyCommit] = strconv.FormatInt(c.Number, 10)
+	return props
+}
+
+// addRecord writes the commit record into the summary of event_log's snapshot.
+func (l *Lake) addRecord(props map[string]string, c *sinks.Commit, rec *record) error {
+	positions := maps.Clone(rec.positions)
+	for input, p := range c.Positions {
+		if p == nil {
+			delete(positions, input)
+		} else {
+			positions[input] = p
+		}
+	}
+	text, err := json.Marshal(positions)
+	if err != nil {
+		return fmt.Errorf("write positions: %w", err)
+	}
+	props[keyPipeline], props[keyPositions], props[keyOwner] = l.pipeline, string(text), strconv.FormatInt(c.Epoch, 10)
+	return nil
+}
+
+// errConflict says, inside the transaction, that somebody else was there.
+var errConflict = errors.New("conflict")
+
+// publish makes the staged changes visible with one transaction.
+func (l *Lake) publish(ctx context.Context, db *sql.DB, c *sinks.Commit, changes []*staged, files *output) (sinks.Outcome, error) {
+	failpoint.Hit("catalog.before-tx")
+	err := l.transact(ctx, db, c, changes)
+	failpoint.Hit("catalog.after-commit")
+	if err != nil && !errors.Is(err, errConflict) {
+		// Whether the transaction took place is not known: the catalog is asked.
+		visible, readErr := l.visible(context.WithoutCancel(ctx), changes)
+		if readErr != nil {
+			return sinks.Outcome{}, fmt.Errorf("%w; whether it took place is unknown (%w), and is found out by the next run", err, readErr)
+		}
+		if visible {
+			err = nil
+		}
+	}
+	if err != nil {
+		files.remove()
+		if errors.Is(err, errConflict) {
+			return sinks.Outcome{Status: sinks.Conflict}, nil
+		}
+		return sinks.Outcome{}, err
+	}
+	out := sinks.Outcome{Status: sinks.Committed, Snapshots: make(map[string]int64, len(changes))}
+	for _, st := range changes {
+		h := st.base
+		if st.next != nil {
+			h = st.next
+			l.keep(h)
+			removeOldMetadata(st)
+		}
+		out.Snapshots[st.change.Table] = snapshotOf(h)
+	}
+	return out, nil
+}
+
+// visible reports whether the catalog points to the event log that this attempt wrote.
+func (l *Lake) visible(ctx context.Context, changes []*staged) (bool, error) {
+	location, err := l.location(ctx, EventLog)
+	if errors.Is(err, sinks.ErrNoTable) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(changes, func(st *staged) bool {
+		return st.change.Table == EventLog && st.next.location == location
+	}), nil
+}
+
+// transact moves all tables' metadata pointers and writes the marks. It returns errConflict when the owner or a table is not the
+// one that the commit was made for.
+func (l *Lake) transact(ctx context.Context, db *sql.DB, c *sinks.Commit, changes []*staged) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	var epoch int64
+	err = tx.QueryRowContext(ctx, "SELECT epoch FROM lakeflow_owner WHERE pipeline = ?", l.pipeline).Scan(&epoch)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != c.Epoch {
+		return errConflict
+	}
+	if err != nil {
+		return fmt.Errorf("read owner: %w", err)
+	}
+	for _, st := range changes {
+		if err := l.movePointer(ctx, tx, st); err != nil {
+			return err
+		}
+	}
+	failpoint.Hit("catalog.after-pointers")
+	failpoint.Hit("ledger.before-write")
+	if err := l.writeMarks(ctx, tx, c.Marks); err != nil {
+		return fmt.Errorf("write marks: %w", err)
+	}
+	failpoint.Hit("ledger.after-write")
+	failpoint.Hit("catalog.before-commit")
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// movePointer points the catalog to the table's new metadata, if it still points to the metadata that the change was made for.
+func (l *Lake) movePointer(ctx context.Context, tx *sql.Tx, st *staged) error {
+	var result sql.Result
+	var err error
+	if st.base == nil {
+		result, err = tx.ExecContext(ctx, `INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type)
+			VALUES (?, ?, ?, ?, NULL, 'TABLE') ON CONFLICT DO NOTHING`, catalogName, l.namespace, st.change.Table, st.next.location)
+	} else {
+		location := st.base.location
+		if st.next != nil {
+			location = st.next.location
+		}
+		result, err = tx.ExecContext(ctx, `UPDATE iceberg_tables SET
+				previous_metadata_location = CASE WHEN metadata_location = ?1 THEN previous_metadata_location ELSE metadata_location END, metadata_location = ?1
+			WHERE catalog_name = ?2 AND table_namespace = ?3 AND table_name = ?4 AND metadata_location = ?5`,
+			location, catalogName, l.namespace, st.change.Table, st.base.location)
+	}
+	if err != nil {
+		return fmt.Errorf("move table %s: %w", st.change.Table, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errConflict
+	}
+	return nil
+}
+
+func (l *Lake) writeMarks(ctx context.Context, tx *sql.Tx, changes []sinks.MarkChange) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	put, err := tx.PrepareContext(ctx, "INSERT INTO lakeflow_ledger (pipeline, input, path, value) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+	if err != nil {
+		return err
+	}
+	defer put.Close()
+	for _, m := range changes {
+		if m.Clear {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM lakeflow_ledger WHERE pipeline = ? AND input = ?", l.pipeline, m.Input); err != nil {
+				return err
+			}
+		}
+		// In the order of the primary key, which is how the ledger is stored.
+		for _, mark := range slices.SortedFunc(slices.Values(m.Set), compareMarks) {
+			if _, err := put.ExecContext(ctx, l.pipeline, m.Input, mark.Key, mark.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func compareMarks(a, b sources.Mark) int {
+	switch {
+	case a.Key < b.Key:
+		return -1
+	case a.Key > b.Key:
+		return 1
+	}
+	return 0
+}
+
+// removeOldMetadata deletes the metadata files that the new one's log has dropped. The one before stays readable for whoever has just
+// looked it up; a file that cannot be removed only takes up space.
+func removeOldMetadata(st *staged) {
+	if st.base == nil {
+		return
+	}
+	kept := map[string]bool{}
+	for entry := range st.next.meta.PreviousFiles() {
+		kept[entry.MetadataFile] = true
+	}
+	for entry := range st.base.meta.PreviousFiles() {
+		if !kept[entry.MetadataFile] {
+			_ = os.Remove(local(entry.MetadataFile))
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package iceberg
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// formatVersion is Iceberg's version 2.
+const formatVersion = 2
+
+// Manifests smaller than mergeBelow bytes are merged into one when there are mergeCount of them, so that a table of many
+// small commits stays quick to open.
+const (
+	mergeCount = 100
+	mergeBelow = 4 << 20
+)
+
+// producer writes the manifests and the manifest list of one new snapshot. It is written on iceberg-go's manifest writers, not on its
+// Transaction, because that one percent-encodes the paths that it makes, and PyIceberg does not decode them.
+type producer struct {
+	dir    string // of the metadata
+	out    *output
+	meta   *table.MetadataBuilder // with the schema and specs that the snapshot needs
+	seq    int64                  // the sequence number of the snapshot
+	id     int64
+	prefix string // of file names
+	count  int
+
+	added, removed  []iceberg.DataFile
+	manifests, kept []iceberg.ManifestFile
+}
+
+func newProducer(dir string, out *output, meta *table.MetadataBuilder, seq int64) *producer {
+	id := uuid.New()
+	return &producer{dir: dir, out: out, meta: meta, seq: seq, id: snapshotID(id, meta), prefix: id.String()}
+}
+
+// snapshotID makes a positive number that no snapshot of the table has.
+func snapshotID(id uuid.UUID, meta *table.MetadataBuilder) int64 {
+	for {
+		n := binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[8:])
+		n &= math.MaxInt64
+		if taken, _ := meta.SnapshotByID(int64(n)); n > 0 && taken == nil {
+			return int64(n)
+		}
+		id = uuid.New()
+	}
+}
+
+// carry takes over the parent's files, except those that drop names; those become deleted entries. A nil drop keeps all, and reads no manifest.
+func (p *producer) carry(parent *table.Snapshot, drop func(iceberg.DataFile) (bool, error)) error {
+	if parent == nil {
+		return nil
+	}
+	manifests, err := parent.Manifests(disk{})
+	if err != nil {
+		return fmt.Errorf("read manifests: %w", err)
+	}
+	deleted := map[int32][]iceberg.ManifestEntry{}
+	for _, m := range manifests {
+		if !m.HasAddedFiles() && !m.HasExistingFiles() {
+			continue // tells only what the parent deleted
+		}
+		if drop == nil {
+			p.kept = append(p.kept, m)
+			continue
+		}
+		gone, err := p.filter(m, drop)
+		if err != nil {
+			return err
+		}
+		deleted[m.PartitionSpecID()] = append(deleted[m.PartitionSpecID()], gone...)
+	}
+	for _, spec := range slices.Sorted(maps.Keys(deleted)) {
+		if err := p.write(spec, deleted[spec], (*iceberg.ManifestWriter).Delete); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filter keeps what is left of a manifest and returns the entries that were dropped, marked as deleted by this snapshot.
+func (p *producer) filter(m iceberg.ManifestFile, drop func(iceberg.DataFile) (bool, error)) ([]iceberg.ManifestEntry, error) {
+	var gone, left []iceberg.ManifestEntry
+	for e, err := range m.Entries(disk{}, true) {
+		if err != nil {
+			return nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+		}
+		yes, err := drop(e.DataFile())
+		if err != nil {
+			return nil, err
+		}
+		if !yes {
+			left = append(left, e)
+			continue
+		}
+		seq := e.SequenceNum()
+		gone = append(gone, iceberg.NewManifestEntry(iceberg.EntryStatusDELETED, &p.id, &seq, e.FileSequenceNum(), e.DataFile()))
+		p.removed = append(p.removed, e.DataFile())
+	}
+	if len(gone) == 0 {
+		p.kept = append(p.kept, m)
+		return nil, nil
+	}
+	return gone, p.write(m.PartitionSpecID(), left, (*iceberg.ManifestWriter).Existing)
+}
+
+// add writes the manifest of the new files.
+func (p *producer) add(spec iceberg.PartitionSpec, files []iceberg.DataFile) error {
+	entries := make([]iceberg.ManifestEntry, len(files))
+	for i, f := range files {
+		entries[i] = iceberg.NewManifestEntry(iceberg.EntryStatusADDED, &p.id, nil, nil, f)
+	}
+	p.added = append(p.added, files...)
+	return p.write(int32(spec.ID()), entries, (*iceberg.ManifestWriter).Add)
+}
+
+// merge replaces the many small manifests that were carried over with one of each spec.
+func (p *producer) merge() error {
+	small := map[int32][]iceberg.ManifestFile{}
+	for _, m := range p.kept {
+		if m.Length() < mergeBelow {
+			small[m.PartitionSpecID()] = append(small[m.PartitionSpecID()], m)
+		}
+	}
+	for _, spec := range slices.Sorted(maps.Keys(small)) {
+		if len(small[spec]) < mergeCount {
+			continue
+		}
+		var entries []iceberg.ManifestEntry
+		for _, m := range small[spec] {
+			for e, err := range m.Entries(disk{}, true) {
+				if err != nil {
+					return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+				}
+				entries = append(entries, e)
+			}
+		}
+		p.kept = slices.DeleteFunc(p.kept, func(m iceberg.ManifestFile) bool { return slices.Contains(small[spec], m) })
+		if err := p.write(spec, entries, (*iceberg.ManifestWriter).Existing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes one manifest; without entries it makes none.
+func (p *producer) write(specID int32, entries []iceberg.ManifestEntry, put func(*iceberg.ManifestWriter, iceberg.ManifestEntry) error) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	spec, err := p.meta.GetSpecByID(int(specID))
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	var buf bytes.Buffer
+	w, err := iceberg.NewManifestWriter(formatVersion, &buf, *spec, p.meta.CurrentSchema(), p.id)
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	for _, e := range entries {
+		if err := put(w, e); err != nil {
+			return fmt.Errorf("write manifest: %s: %w", e.DataFile().FilePath(), err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	path := filepath.Join(p.dir, p.prefix+"-m"+strconv.Itoa(p.count)+".avro")
+	p.count++
+	m, err := w.ToManifestFile(uri(path), int64(buf.Len()))
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	if err := p.out.write(path, buf.Bytes()); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	p.manifests = append(p.manifests, m)
+	return nil
+}
+
+// finish writes the manifest list and returns the snapshot.
+func (p *producer) finish(parent *table.Snapshot, operation table.Operation, props map[string]string) (*table.Snapshot, error) {
+	schemaID := p.meta.CurrentSchema().ID
+	path := filepath.Join(p.dir, fmt.Sprintf("snap-%d-%s.avro", p.id, p.prefix))
+	s := &table.Snapshot{SnapshotID: p.id, SequenceNumber: p.seq, ManifestList: uri(path), SchemaID: &schemaID,
+		Summary: &table.Summary{Operation: operation, Properties: p.summary(parent, props)}}
+	if parent != nil {
+		s.ParentSnapshotID = &parent.SnapshotID
+	}
+	var buf bytes.Buffer
+	err := iceberg.WriteManifestList(formatVersion, &buf, p.id, s.ParentSnapshotID, &p.seq, 0, append(p.manifests, p.kept...))
+	if err != nil {
+		return nil, fmt.Errorf("write manifest list: %w", err)
+	}
+	if err := p.out.write(path, buf.Bytes()); err != nil {
+		return nil, fmt.Errorf("write manifest list: %w", err)
+	}
+	return s, nil
+}
+
+// summary counts what the snapshot adds and removes, and what the table then has.
+func (p *producer) summary(parent *table.Snapshot, props map[string]string) iceberg.Properties {
+	out := iceberg.Properties(maps.Clone(props))
+	count := func(files []iceberg.DataFile) (rows, size int64) {
+		for _, f := range files {
+			rows += f.Count()
+			size += f.FileSizeBytes()
+		}
+		return rows, size
+	}
+	set := func(key string, n int64) {
+		if n != 0 {
+			out[key] = strconv.FormatInt(n, 10)
+		}
+	}
+	addedRows, addedSize := count(p.added)
+	removedRows, removedSize := count(p.removed)
+	set("added-data-files", int64(len(p.added)))
+	set("added-records", addedRows)
+	set("added-files-size", addedSize)
+	set("deleted-data-files", int64(len(p.removed)))
+	set("deleted-records", removedRows)
+	set("removed-files-size", removedSize)
+	total := func(key string, n int64) { out[key] = strconv.FormatInt(summaryInt(parent, key)+n, 10) }
+	total("total-data-files", int64(len(p.added)-len(p.removed)))
+	total("total-records", addedRows-removedRows)
+	total("total-files-size", addedSize-removedSize)
+	for _, key := range []string{"total-delete-files", "total-position-deletes", "total-equality-deletes"} {
+		out[key] = "0"
+	}
+	return out
+}
+
+// checkDeletes refuses tables in which another engine deleted rows: their files cannot be read as they are.
+func checkDeletes(name string, s *table.Snapshot) error {
+	if s != nil && summaryInt(s, "total-delete-files") > 0 {
+		return fmt.Errorf("table %s has delete files, which another program wrote; compact it there, and then run again", name)
+	}
+	return nil
+}
+
+// drop says which files a change removes: nil for none.
+func drop(c *sinks.TableChange, tg *target) (func(iceberg.DataFile) (bool, error), error) {
+	switch c.Mode {
+	case sinks.Replace:
+		return func(iceberg.DataFile) (bool, error) { return true, nil }, nil
+	case sinks.ReplacePartition:
+		var wanted []map[int]any
+		for _, where := range c.Where {
+			want, err := tg.wherePartition(where)
+			if err != nil {
+				return nil, err
+			}
+			wanted = append(wanted, want)
+		}
+		return func(f iceberg.DataFile) (bool, error) {
+			if int(f.SpecID()) != tg.spec.ID() {
+				return false, fmt.Errorf("replace a partition: %s was written with another partition spec; a full refresh rewrites it", f.FilePath())
+			}
+			values := f.Partition()
+			return slices.ContainsFunc(wanted, func(want map[int]any) bool { return hasPartition(values, want) }), nil
+		}, nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,250 @@
+package iceberg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// Files returns the data files of a table at a version, with the schema that the table had then.
+func (l *Lake) Files(ctx context.Context, name string, at sinks.Version) (*sinks.Contents, error) {
+	h, err := l.head(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	out := &sinks.Contents{Schema: h.state.Schema}
+	s := h.meta.CurrentSnapshot()
+	if at != (sinks.Version{}) {
+		if s, err = h.version(at); err != nil {
+			return nil, err
+		}
+		if out.Schema, err = h.schemaOf(s); err != nil {
+			return nil, err
+		}
+	}
+	if s == nil {
+		return out, nil
+	}
+	if err := checkDeletes(name, s); err != nil {
+		return nil, err
+	}
+	out.Snapshot, out.Commit = s.SnapshotID, summaryInt(s, keyCommit)
+	if out.Files, err = liveFiles(s); err != nil {
+		return nil, fmt.Errorf("table %s: %w", name, err)
+	}
+	return out, nil
+}
+
+func (l *Lake) head(ctx context.Context, name string) (*head, error) {
+	location, err := l.location(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return l.readHead(name, location)
+}
+
+// chain returns the snapshots that lead to the head, oldest first. It ends where a parent has been expired.
+func (h *head) chain() []*table.Snapshot {
+	var out []*table.Snapshot
+	for s := h.meta.CurrentSnapshot(); s != nil; {
+		out = append(out, s)
+		if s.ParentSnapshotID == nil {
+			break
+		}
+		s = h.meta.SnapshotByID(*s.ParentSnapshotID)
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// version finds the snapshot of a version.
+func (h *head) version(at sinks.Version) (*table.Snapshot, error) {
+	if at.Snapshot != 0 {
+		if s := h.meta.SnapshotByID(at.Snapshot); s != nil {
+			return s, nil
+		}
+		return nil, fmt.Errorf("table %s has no snapshot %d; lakeflow's history of the table lists those it has", h.name, at.Snapshot)
+	}
+	var found *table.Snapshot
+	chain := h.chain()
+	for _, s := range chain {
+		switch {
+		case at.Commit != 0 && summaryInt(s, keyCommit) <= at.Commit,
+			at.Commit == 0 && s.TimestampMs <= at.AsOf.UnixMilli():
+			found = s
+		}
+	}
+	if found != nil {
+		return found, nil
+	}
+	wanted, oldest := fmt.Sprintf("commit %d", at.Commit), "nothing was written to it yet"
+	if at.Commit == 0 {
+		wanted = at.AsOf.Format(time.RFC3339Nano)
+	}
+	if len(chain) > 0 {
+		oldest = fmt.Sprintf("its oldest version is commit %d of %s", summaryInt(chain[0], keyCommit), snapshotTime(chain[0]).Format(time.RFC3339Nano))
+	}
+	return nil, fmt.Errorf("%w: %s at %s; %s", sinks.ErrNoTable, h.name, wanted, oldest)
+}
+
+func (h *head) schemaOf(s *table.Snapshot) (schemas.Table, error) {
+	for _, schema := range h.meta.Schemas() {
+		if s.SchemaID != nil && schema.ID == *s.SchemaID {
+			t, err := columns(schema.Fields())
+			if err != nil {
+				return nil, fmt.Errorf("table %s: %w", h.name, err)
+			}
+			return t, nil
+		}
+	}
+	return h.state.Schema, nil
+}
+
+func snapshotTime(s *table.Snapshot) time.Time { return time.UnixMilli(s.TimestampMs).UTC() }
+
+// liveFiles reads all files of a snapshot.
+func liveFiles(s *table.Snapshot) ([]sinks.DataFile, error) {
+	return readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool { return true })
+}
+
+// addedFiles reads the files that a snapshot itself added.
+func addedFiles(s *table.Snapshot) ([]sinks.DataFile, error) {
+	return readFiles(s, func(m iceberg.ManifestFile) bool { return m.SnapshotID() == s.SnapshotID && m.HasAddedFiles() },
+		func(e iceberg.ManifestEntry) bool {
+			return e.Status() == iceberg.EntryStatusADDED && e.SnapshotID() == s.SnapshotID
+		})
+}
+
+func readFiles(s *table.Snapshot, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]sinks.DataFile, error) {
+	manifests, err := s.Manifests(disk{})
+	if err != nil {
+		return nil, fmt.Errorf("read manifests of snapshot %d: %w; restore the warehouse from a backup", s.SnapshotID, err)
+	}
+	var out []sinks.DataFile
+	for _, m := range manifests {
+		if m.ManifestContent() != iceberg.ManifestContentData || !manifest(m) {
+			continue
+		}
+		for e, err := range m.Entries(disk{}, true) {
+			if err != nil {
+				return nil, fmt.Errorf("read manifest %s: %w; restore the warehouse from a backup", local(m.FilePath()), err)
+			}
+			if entry(e) {
+				f := e.DataFile()
+				out = append(out, sinks.DataFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes()})
+			}
+		}
+	}
+	return out, nil
+}
+
+// Appended returns the files that were added after a commit. A stream that begins (after 0) takes what the table had after it was
+// last rewritten as its first step. Snapshots of other programs count as part of lakeflow's next commit.
+func (l *Lake) Appended(ctx context.Context, name string, after, maxBytes int64) (*sinks.Contents, error) {
+	h, err := l.head(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDeletes(name, h.meta.CurrentSnapshot()); err != nil {
+		return nil, err
+	}
+	steps, err := h.since(after)
+	if err != nil {
+		return nil, err
+	}
+	out := &sinks.Contents{Schema: h.state.Schema, Commit: after}
+	var size int64
+	for _, step := range steps {
+		for i, s := range step.snapshots {
+			read := addedFiles
+			if i == 0 && step.whole {
+				read = liveFiles
+			}
+			files, err := read(s)
+			if err != nil {
+				return nil, fmt.Errorf("table %s: %w", name, err)
+			}
+			for _, f := range files {
+				size += f.Bytes
+			}
+			out.Files = append(out.Files, files...)
+			out.Snapshot = s.SnapshotID
+		}
+		out.Commit = step.commit
+		if maxBytes > 0 && size >= maxBytes {
+			break
+		}
+	}
+	return out, nil
+}
+
+// step is the snapshots of one commit: several when other programs wrote before it. Whole says that the first of them
+// begins a stream, so that everything in it counts.
+type step struct {
+	commit    int64
+	snapshots []*table.Snapshot
+	whole     bool
+}
+
+// since lists the commits after one. It returns ErrRewritten when one of them replaced rows that were there before.
+func (h *head) since(after int64) ([]step, error) {
+	var steps []step
+	var next step
+	for i, s := range h.chain() {
+		switch {
+		case i == 0 && s.ParentSnapshotID != nil: // history before it has been expired
+			next.whole = true
+			next.snapshots = append(next.snapshots, s)
+		case s.Summary == nil || s.Summary.Operation != table.OpAppend && s.Summary.Operation != table.OpReplace:
+			if after == 0 {
+				steps = nil
+			}
+			next = step{snapshots: []*table.Snapshot{s}, whole: true}
+		case s.Summary.Operation == table.OpAppend:
+			next.snapshots = append(next.snapshots, s)
+		}
+		if next.commit = summaryInt(s, keyCommit); next.commit == 0 {
+			continue
+		}
+		if next.commit > after {
+			if next.whole && after > 0 {
+				return nil, fmt.Errorf("%w: %s at commit %d", sinks.ErrRewritten, h.name, next.commit)
+			}
+			steps = append(steps, next)
+		}
+		next = step{}
+	}
+	return steps, nil
+}
+
+// History lists the snapshots that lead to the table's head, oldest first, with the files each added.
+func (l *Lake) History(ctx context.Context, name string) ([]sinks.Snapshot, error) {
+	h, err := l.head(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	chain := h.chain()
+	out := make([]sinks.Snapshot, len(chain))
+	for i, s := range chain {
+		out[i] = sinks.Snapshot{ID: s.SnapshotID, Commit: summaryInt(s, keyCommit), Time: snapshotTime(s),
+			AddedRows: summaryInt(s, "added-records"), TotalRows: summaryInt(s, "total-records")}
+		if s.Summary != nil {
+			out[i].Operation = string(s.Summary.Operation)
+		}
+		files, err := addedFiles(s)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: %w", name, err)
+		}
+		for _, f := range files {
+			out[i].Added = append(out[i].Added, f.Path)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,268 @@
+package iceberg
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// tableProperties are set on every table. Old metadata files are of no use, because the snapshots are in the new ones.
+func tableProperties() iceberg.Properties {
+	return iceberg.Properties{
+		"write.metadata.previous-versions-max":       "20",
+		"write.metadata.delete-after-commit.enabled": "true",
+	}
+}
+
+// staged is one table's part of a commit: new files are written, the catalog does not know them yet.
+type staged struct {
+	change *sinks.TableChange
+	base   *head // nil for a new table
+	// builder has base with the change applied; snapshot is nil when the change adds and removes nothing.
+	builder  *table.MetadataBuilder
+	snapshot *table.Snapshot
+	next     *head // nil when nothing changed
+}
+
+// stage applies a change to the table's metadata and writes its manifests.
+func (l *Lake) stage(c *sinks.TableChange, base *head, props map[string]string, out *output) (*staged, error) {
+	st := &staged{change: c, base: base}
+	dir := filepath.Join(l.tableDir(c.Table), "metadata")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make metadata folder: %w", err)
+	}
+	if err := st.shape(uri(l.tableDir(c.Table))); err != nil {
+		return nil, err
+	}
+	var seq int64
+	if base != nil {
+		seq = base.meta.LastSequenceNumber()
+	}
+	if err := st.produce(newProducer(dir, out, st.builder, seq+1), props); err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// shape creates the table, or brings its schema, partition spec and properties to what the change wants.
+func (st *staged) shape(location string) error {
+	var err error
+	if st.base == nil {
+		st.builder, err = newTable(st.change, location)
+		return err
+	}
+	if st.builder, err = table.MetadataBuilderFromBase(st.base.meta, st.base.location); err != nil {
+		return err
+	}
+	old := &st.base.state
+	next, err := successor(old.Schema, old.LastID, st.change)
+	if err != nil {
+		return err
+	}
+	schema := icebergSchema(next)
+	if !st.base.meta.CurrentSchema().Equals(schema) {
+		if err := errors.Join(st.builder.AddSchema(schema), st.builder.SetCurrentSchemaID(-1)); err != nil {
+			return fmt.Errorf("change schema: %w", err)
+		}
+	}
+	if err := st.repartition(next); err != nil {
+		return err
+	}
+	changed := iceberg.Properties{}
+	for k, v := range st.change.Properties {
+		if old.Properties[k] != v {
+			changed[k] = v
+		}
+	}
+	return st.builder.SetProperties(changed)
+}
+
+// repartition gives the table another partition spec where the change has one.
+func (st *staged) repartition(next schemas.Table) error {
+	old, c := &st.base.state, st.change
+	same := samePartition(old.Partition, c.Partition)
+	if !same && !c.Recreate {
+		return fmt.Errorf("the partitions changed from %s to %s; a full refresh accepts the change",
+			describePartition(old.Partition), describePartition(c.Partition))
+	}
+	if same && sameSources(st.base.meta.PartitionSpec(), c.Partition, next) {
+		return nil
+	}
+	spec, err := partitionSpec(c.Partition, next, st.builder.CurrentSchema())
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(st.builder.AddPartitionSpec(&spec, false), st.builder.SetDefaultSpecID(-1)); err != nil {
+		return fmt.Errorf("change partitions: %w", err)
+	}
+	return nil
+}
+
+// sameSources reports whether the spec's source columns are still the ones of those names: a recreated column has a new id.
+func sameSources(spec iceberg.PartitionSpec, fields []schemas.PartitionField, t schemas.Table) bool {
+	for i, f := range spec.Fields() {
+		if c := t.Column(fields[i].Column); c == nil || c.ID != f.SourceID() {
+			return false
+		}
+	}
+	return true
+}
+
+// newTable starts the metadata of a table that does not exist.
+func newTable(c *sinks.TableChange, location string) (*table.MetadataBuilder, error) {
+	next, err := successor(nil, 0, c)
+	if err != nil {
+		return nil, err
+	}
+	schema := icebergSchema(next)
+	spec, err := partitionSpec(c.Partition, next, schema)
+	if err != nil {
+		return nil, err
+	}
+	b, err := table.NewMetadataBuilder(formatVersion)
+	if err != nil {
+		return nil, err
+	}
+	props := tableProperties()
+	maps.Copy(props, c.Properties)
+	order := table.UnsortedSortOrder
+	for _, step := range []func() error{
+		func() error { return b.SetUUID(uuid.New()) },
+		func() error { return b.SetLoc(location) },
+		func() error { return b.AddSchema(schema) },
+		func() error { return b.SetCurrentSchemaID(-1) },
+		func() error { return b.AddPartitionSpec(&spec, true) },
+		func() error { return b.SetDefaultSpecID(-1) },
+		func() error { return b.AddSortOrder(&order) },
+		func() error { return b.SetDefaultSortOrderID(-1) },
+		func() error { return b.SetProperties(props) },
+	} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("create table: %w", err)
+		}
+	}
+	return b, nil
+}
+
+// produce writes the manifests of the change and adds the snapshot.
+func (st *staged) produce(p *producer, props map[string]string) error {
+	var parent *table.Snapshot
+	if st.base != nil {
+		parent = st.base.meta.CurrentSnapshot()
+	}
+	if err := checkDeletes(st.change.Table, parent); err != nil {
+		return err
+	}
+	if len(st.change.Add) == 0 && (parent == nil || st.change.Mode == sinks.Append) {
+		return nil
+	}
+	tg, err := st.target()
+	if err != nil {
+		return err
+	}
+	files, err := st.dataFiles(tg)
+	if err != nil {
+		return err
+	}
+	dropped, err := drop(st.change, tg)
+	if err != nil {
+		return err
+	}
+	if err := p.carry(parent, dropped); err != nil {
+		return err
+	}
+	if len(files) == 0 && len(p.removed) == 0 {
+		return nil
+	}
+	if err := errors.Join(p.merge(), p.add(tg.spec, files)); err != nil {
+		return err
+	}
+	operation := table.OpAppend
+	if len(p.removed) > 0 {
+		operation = table.OpOverwrite
+	}
+	if st.snapshot, err = p.finish(parent, operation, props); err != nil {
+		return err
+	}
+	st.snapshot.TimestampMs = time.Now().UnixMilli()
+	if st.base != nil { // a clock that was set back must not turn the history around
+		st.snapshot.TimestampMs = max(st.snapshot.TimestampMs, st.base.meta.LastUpdatedMillis())
+	}
+	return errors.Join(st.builder.AddSnapshot(st.snapshot), st.builder.SetSnapshotRef(table.MainBranch, st.snapshot.SnapshotID, table.BranchRef))
+}
+
+// target is the schema and the partition spec after the change.
+func (st *staged) target() (*target, error) {
+	schema := st.builder.CurrentSchema()
+	t, err := columns(schema.Fields())
+	if err != nil {
+		return nil, err
+	}
+	spec, err := st.builder.CurrentSpec()
+	if err != nil {
+		return nil, err
+	}
+	return newTarget(t, schema, *spec), nil
+}
+
+func (st *staged) dataFiles(tg *target) ([]iceberg.DataFile, error) {
+	files := make([]iceberg.DataFile, len(st.change.Add))
+	for i, f := range st.change.Add {
+		if !filepath.IsAbs(f.Path) {
+			return nil, fmt.Errorf("data file %s: the path is not absolute", f.Path)
+		}
+		built, err := tg.build(f)
+		if err != nil {
+			return nil, err
+		}
+		files[i] = built
+	}
+	return files, nil
+}
+
+// writeMetadata writes the table's new metadata file. It leaves next nil when the change changes nothing.
+func (st *staged) writeMetadata(dir string, out *output) error {
+	if st.base != nil && !st.builder.HasChanges() {
+		return nil
+	}
+	meta, err := st.builder.Build()
+	if err != nil {
+		return fmt.Errorf("build metadata: %w", err)
+	}
+	content, err := json.Marshal(meta)
+	if err != nil {
+		return fmt.Errorf("build metadata: %w", err)
+	}
+	path := filepath.Join(dir, fmt.Sprintf("%05d-%s.metadata.json", st.version(), uuid.NewString()))
+	if err := out.write(path, content); err != nil {
+		return fmt.Errorf("write metadata: %w", err)
+	}
+	st.next, err = newHead(st.change.Table, uri(path), meta)
+	return err
+}
+
+// version numbers the metadata files of a table; it only helps people who look into the folder.
+func (st *staged) version() int {
+	if st.base == nil {
+		return 0
+	}
+	number, _, _ := strings.Cut(filepath.Base(local(st.base.location)), "-")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 1 // written by another program
+	}
+	return n + 1
+}

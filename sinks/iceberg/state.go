@@ -1,0 +1,199 @@
+package iceberg
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// The keys of snapshot summaries.
+const (
+	keyCommit    = "lakeflow.commit"    // of every snapshot: the number of the commit
+	keyPipeline  = "lakeflow.pipeline"  // of event_log's snapshots, as the others below
+	keyPositions = "lakeflow.positions" // a JSON object: input to position
+	keyOwner     = "lakeflow.owner"     // the epoch of the writer
+)
+
+// head is a table as the catalog has it. It is not changed once made.
+type head struct {
+	name     string
+	location string
+	meta     table.Metadata
+	state    sinks.TableState
+}
+
+// State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
+func (l *Lake) State(ctx context.Context) (*sinks.State, error) {
+	db, err := l.catalog(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	if db == nil {
+		if err := l.checkFolder(ctx, nil); err != nil {
+			return nil, err
+		}
+		return &sinks.State{Positions: map[string]sources.Position{}, Tables: map[string]sinks.TableState{}}, nil
+	}
+	heads, err := l.readHeads(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := l.record(ctx, db, heads)
+	if err != nil {
+		return nil, err
+	}
+	state := &sinks.State{Commit: rec.commit, Positions: rec.positions, Tables: make(map[string]sinks.TableState, len(heads))}
+	for name, h := range heads {
+		state.Tables[name] = h.state
+	}
+	return state, nil
+}
+
+// readHeads reads the heads of all tables, using the metadata read before where the catalog still points to it.
+func (l *Lake) readHeads(ctx context.Context, db *sql.DB) (map[string]*head, error) {
+	locations, err := l.locations(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	heads := make(map[string]*head, len(locations))
+	for name, location := range locations {
+		if heads[name], err = l.readHead(name, location); err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+// readHead reads a table's metadata, unless it is the one read last: metadata files never change.
+func (l *Lake) readHead(name, location string) (*head, error) {
+	l.mu.Lock()
+	h := l.heads[name]
+	l.mu.Unlock()
+	if h != nil && h.location == location {
+		return h, nil
+	}
+	content, err := os.ReadFile(local(location))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("table %s: its metadata file %s is missing; restore it from a backup of the warehouse", name, local(location))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("table %s: read metadata: %w", name, err)
+	}
+	meta, err := table.ParseMetadataBytes(content)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: metadata file %s: %w; restore it from a backup of the warehouse", name, local(location), err)
+	}
+	if h, err = newHead(name, location, meta); err != nil {
+		return nil, err
+	}
+	l.keep(h)
+	return h, nil
+}
+
+func (l *Lake) keep(h *head) {
+	l.mu.Lock()
+	l.heads[h.name] = h
+	l.mu.Unlock()
+}
+
+func newHead(name, location string, meta table.Metadata) (*head, error) {
+	schema, err := columns(meta.CurrentSchema().Fields())
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", name, err)
+	}
+	partition, err := partitionFields(meta.PartitionSpec(), meta.CurrentSchema())
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", name, err)
+	}
+	state := sinks.TableState{Name: name, Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID()}
+	if s := meta.CurrentSnapshot(); s != nil {
+		state.Snapshot, state.Commit = s.SnapshotID, summaryInt(s, keyCommit)
+		state.Rows, state.Bytes, state.Files = summaryInt(s, "total-records"), summaryInt(s, "total-files-size"), summaryInt(s, "total-data-files")
+	}
+	return &head{name: name, location: location, meta: meta, state: state}, nil
+}
+
+// summary reads one entry of a snapshot's summary, empty when it is not there.
+func summary(s *table.Snapshot, key string) string {
+	if s == nil || s.Summary == nil {
+		return ""
+	}
+	return s.Summary.Properties[key]
+}
+
+// summaryInt reads a number, 0 when it is not there.
+func summaryInt(s *table.Snapshot, key string) int64 {
+	n, err := strconv.ParseInt(summary(s, key), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// record is what event_log's head says of the last commit.
+type record struct {
+	commit, owner int64
+	positions     map[string]sources.Position
+}
+
+// record reads the commit record, and refuses states that no sequence of commits and crashes can leave.
+func (l *Lake) record(ctx context.Context, db *sql.DB, heads map[string]*head) (*record, error) {
+	log := heads[EventLog]
+	if log == nil {
+		return &record{positions: map[string]sources.Position{}}, l.checkUnborn(ctx, db, heads)
+	}
+	s := log.meta.CurrentSnapshot()
+	rec := &record{commit: summaryInt(s, keyCommit), owner: summaryInt(s, keyOwner)}
+	if rec.commit <= 0 || summary(s, keyPositions) == "" {
+		return nil, fmt.Errorf("the last snapshot of %s.%s has no %s: another program has written to it; roll the table back to its last snapshot that has one",
+			l.namespace, EventLog, keyCommit)
+	}
+	if p := summary(s, keyPipeline); p != l.pipeline {
+		return nil, fmt.Errorf("schema %s belongs to pipeline %s, not to %s; give each pipeline a target schema of its own", l.namespace, p, l.pipeline)
+	}
+	if err := json.Unmarshal([]byte(summary(s, keyPositions)), &rec.positions); err != nil || rec.positions == nil {
+		return nil, fmt.Errorf("the positions of commit %d cannot be read (%w); restore the warehouse from a backup", rec.commit, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(heads)) {
+		if c := heads[name].state.Commit; c > rec.commit {
+			return nil, fmt.Errorf("table %s is at commit %d, but %s at commit %d: the catalog mixes two states; restore the warehouse from a backup",
+				name, c, EventLog, rec.commit)
+		}
+	}
+	return rec, nil
+}
+
+// checkUnborn makes sure that a pipeline without event_log has never committed.
+func (l *Lake) checkUnborn(ctx context.Context, db *sql.DB, heads map[string]*head) error {
+	for _, name := range slices.Sorted(maps.Keys(heads)) {
+		if heads[name].state.Commit > 0 {
+			return l.lostLog(fmt.Sprintf("table %s has commit %d", name, heads[name].state.Commit))
+		}
+	}
+	var input string
+	err := db.QueryRowContext(ctx, "SELECT input FROM lakeflow_ledger WHERE pipeline = ? LIMIT 1", l.pipeline).Scan(&input)
+	switch {
+	case err == nil:
+		return l.lostLog("the ledger has files of " + input)
+	case !errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("read ledger: %w", err)
+	}
+	return l.checkFolder(ctx, db)
+}
+
+func (l *Lake) lostLog(evidence string) error {
+	return fmt.Errorf("pipeline %s has no table %s.%s, but %s: the table was dropped; restore %s from a backup, or remove the warehouse folder %s to begin anew",
+		l.pipeline, l.namespace, EventLog, evidence, l.catalogFile(), l.warehouse)
+}
