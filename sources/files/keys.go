@@ -1,270 +1,228 @@
 package files
 
 import (
-	"context"
-	"database/sql"
-	"errors"
-	"fmt"
-	"os"
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// object is a place in the records where an object with known keys stands.
-type object struct {
-	path  string // JSON path
-	many  bool   // the path has wildcards
-	label string // prefix of its keys in messages
-	keys  []string
+// keyTree is what is known of the keys in JSON values of a type. Nil is a value whose inside does not matter.
+type keyTree struct {
+	label  string              // prefix of the keys in messages: "s."
+	fields map[string]*keyTree // of a struct
+	order  []string            // the fields as the records most likely have them
+	inner  []*keyTree          // fields in that order
+	elem   *keyTree            // of a list or map; fields is nil
+	object bool                // a struct
 }
 
-// objectsOf lists the record itself and all structs in it.
-func objectsOf(t schemas.Table, path, label string, many bool) []object {
-	out := []object{{path, many, label, t.Names()}}
+// treeOf makes the tree of a struct. Ignored keys, by label, are taken for known.
+func treeOf(t schemas.Table, label string, ignored map[string]bool) *keyTree {
+	k := &keyTree{label: label, fields: map[string]*keyTree{}, object: true}
 	for _, c := range t {
-		out = append(out, objectsIn(c.Type, path+"."+pathKey(c.Name), label+c.Name, many)...)
+		k.fields[c.Name] = treeIn(c.Type, label+c.Name, ignored)
+		k.order, k.inner = append(k.order, c.Name), append(k.inner, k.fields[c.Name])
 	}
-	return out
+	for key := range ignored {
+		if name, ok := strings.CutPrefix(key, label); ok {
+			if _, known := k.fields[name]; !known {
+				k.fields[name] = nil
+			}
+		}
+	}
+	return k
 }
 
-func objectsIn(t schemas.Type, path, label string, many bool) []object {
+func treeIn(t schemas.Type, label string, ignored map[string]bool) *keyTree {
 	switch t.Kind {
 	case schemas.Struct:
-		return objectsOf(t.Fields, path, label+".", many)
-	case schemas.List:
-		return objectsIn(*t.Elem, path+"[*]", label, true)
-	case schemas.Map:
-		return objectsIn(*t.Elem, path+".*", label, true)
+		return treeOf(t.Fields, label+".", ignored)
+	case schemas.List, schemas.Map:
+		if elem := treeIn(*t.Elem, label, ignored); elem != nil {
+			return &keyTree{elem: elem}
+		}
 	}
 	return nil
 }
 
-// found is the expression of the object's keys in a record; of all objects when the path has wildcards.
-func (o object) found() string {
-	switch {
-	case o.path == "$":
-		return "json_keys(json)"
-	case o.many:
-		return fmt.Sprintf("flatten(json_keys(json, %s))", literal(o.path))
-	}
-	return fmt.Sprintf("json_keys(json, %s)", literal(o.path))
+// keyScanner finds unknown keys in JSON texts. It is lenient: what it takes for a value may be none, but it sees every key of a
+// text that is JSON.
+type keyScanner struct {
+	text    []byte
+	pos     int
+	unknown []string // of this text
 }
 
-// deviates is true for a record with a key that is not known. Most records have exactly the known keys,
-// in order: that comparison is cheap and comes first.
-func deviates(objects []object) string {
-	terms := make([]string, len(objects))
-	for i, o := range objects {
-		terms[i] = fmt.Sprintf("(%s <> %s AND NOT list_has_all(%s, %s))", o.found(), literals(o.keys), literals(o.keys), o.found())
-	}
-	return strings.Join(terms, " OR ")
+// scan returns the unknown keys of one record, until the next call.
+func (s *keyScanner) scan(text []byte, root *keyTree) []string {
+	s.text, s.pos, s.unknown = text, 0, s.unknown[:0]
+	s.space()
+	s.value(root)
+	return s.unknown
 }
 
-// unknownKeys is the expression of all unknown keys of a record, as texts like s.q.
-func unknownKeys(objects []object) string {
-	terms := make([]string, len(objects))
-	for i, o := range objects {
-		terms[i] = fmt.Sprintf("coalesce(list_transform(list_filter(%s, lambda k: NOT list_contains(%s, k)), lambda k: %s || k), [])",
-			o.found(), literals(o.keys), literal(o.label))
+func (s *keyScanner) space() {
+	for s.pos < len(s.text) && s.text[s.pos] <= ' ' {
+		s.pos++
 	}
-	return "flatten([" + strings.Join(terms, ", ") + "])"
 }
 
-// evolve looks at the keys of every record.
-func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
-	switch mode {
-	case AddNewColumns:
-		return j.addColumns(ctx, w)
-	case Rescue:
-		return j.findRescues(ctx, w)
-	case Fail:
-		return j.refuseNew(ctx, w)
+// peek returns the next byte that is no space, or 0 at the end.
+func (s *keyScanner) peek() byte {
+	s.space()
+	if s.pos == len(s.text) {
+		return 0
 	}
-	return nil
+	return s.text[s.pos]
 }
 
-// addColumns extends the schema until no record has a key that it lacks. Every round adds a column or ignores a key.
-func (j jsonFormat) addColumns(ctx context.Context, w *work) error {
-	ignored := map[string]bool{}
+// value steps over a value and looks at the keys in it. It returns false when the text ends or makes no sense.
+func (s *keyScanner) value(k *keyTree) bool {
+	switch s.peek() {
+	case 0:
+		return false
+	case '"':
+		_, ok := s.str()
+		return ok
+	case '{':
+		if k == nil {
+			return s.skip()
+		}
+		return s.members(k)
+	case '[':
+		if k == nil || k.object {
+			return s.skip()
+		}
+		return s.items(k.elem)
+	}
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case ',', '}', ']':
+			return true
+		}
+		s.pos++
+	}
+	return true
+}
+
+// str steps over a string and returns what is between its quotes.
+func (s *keyScanner) str() (inside []byte, ok bool) {
+	start := s.pos + 1
+	for at := start; at < len(s.text); {
+		i := bytes.IndexByte(s.text[at:], '"')
+		if i < 0 {
+			break
+		}
+		end := at + i
+		back := end
+		for back > start && s.text[back-1] == '\\' {
+			back--
+		}
+		if (end-back)%2 == 0 {
+			s.pos = end + 1
+			return s.text[start:end], true
+		}
+		at = end + 1
+	}
+	s.pos = len(s.text)
+	return nil, false
+}
+
+// members looks at an object. Most objects have the known keys in the known order: the next one is guessed before it is looked up.
+func (s *keyScanner) members(k *keyTree) bool {
+	s.pos++
+	guess := 0
 	for {
-		objects := w.knownObjects(ignored)
-		path := w.temp("new.json")
-		var n int64
-		err := j.overAll(ctx, w, func(relation string) error {
-			// The quotes are switched off: what is written is one JSON text per line.
-			query := fmt.Sprintf("COPY (SELECT CAST(json(json) AS VARCHAR) FROM %s WHERE %s LIMIT %d) TO %s (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\\x01')",
-				relation, deviates(objects), sampleRecords, literal(path))
-			return w.session.Conn.QueryRowContext(ctx, query).Scan(&n)
-		})
-		if err != nil || n == 0 {
-			return err
+		switch s.peek() {
+		case '}':
+			s.pos++
+			return true
+		case ',':
+			s.pos++
+			continue
+		case '"':
+		default:
+			return false
 		}
-		t, err := w.describeSample(ctx, path)
-		if err != nil {
-			return err
+		name, ok := s.str()
+		if !ok || s.peek() != ':' {
+			return false
 		}
-		schema, added := extend(w.state.Schema, t, "")
-		w.added(schema, added)
-		if len(added) == 0 {
-			if err := w.ignore(ctx, path, objects, ignored); err != nil {
-				return err
-			}
+		s.pos++
+		var inner *keyTree
+		switch {
+		case !k.object:
+			inner = k.elem
+		case guess < len(k.order) && string(name) == k.order[guess]:
+			inner = k.inner[guess]
+			guess++
+		default:
+			inner = s.lookUp(k, name, &guess)
 		}
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-}
-
-// knownObjects are the objects of the schema, with the ignored keys taken for known.
-func (w *work) knownObjects(ignored map[string]bool) []object {
-	objects := objectsOf(w.state.Schema, "$", "", false)
-	for i := range objects {
-		for key := range ignored {
-			if rest, ok := strings.CutPrefix(key, objects[i].label); ok {
-				objects[i].keys = append(objects[i].keys, rest)
-			}
+		if !s.value(inner) {
+			return false
 		}
 	}
-	return objects
 }
 
-// ignore remembers the unknown keys of the file of records: keys that can't become columns.
-func (w *work) ignore(ctx context.Context, path string, objects []object, ignored map[string]bool) error {
-	keys, err := strs(ctx, w.session.Conn, fmt.Sprintf("SELECT DISTINCT unnest(%s) AS k FROM read_ndjson_objects(%s, ignore_errors=true) ORDER BY k", unknownKeys(objects), literal(path)))
-	if err != nil {
-		return err
-	}
-	if len(keys) == 0 {
-		return errors.New("a record deviates from the columns without an unknown key; please report this as a bug")
-	}
-	for _, key := range keys {
-		ignored[key] = true
-		w.notice("column_ignored", key, "is the name of another column but for its case, or one that lakeflow uses itself; its values are not read")
-	}
-	return nil
-}
-
-// findRescues moves files with unknown keys to those that are read record by record.
-func (j jsonFormat) findRescues(ctx context.Context, w *work) error {
-	return j.overAll(ctx, w, func(relation string) error {
-		found, err := strs(ctx, w.session.Conn, fmt.Sprintf("SELECT DISTINCT path FROM %s WHERE %s", relation, deviates(w.knownObjects(nil))))
-		for _, f := range w.files {
-			if slices.Contains(found, f.path) && !slices.Contains(w.slow, f) {
-				w.slow = append(w.slow, f)
-			}
+func (s *keyScanner) lookUp(k *keyTree, name []byte, guess *int) *keyTree {
+	key := string(name)
+	if bytes.IndexByte(name, '\\') >= 0 {
+		var plain string
+		if json.Unmarshal([]byte(`"`+key+`"`), &plain) == nil {
+			key = plain
 		}
-		return err
-	})
+	}
+	inner, known := k.fields[key]
+	if !known {
+		s.unknown = append(s.unknown, k.label+key)
+		return nil
+	}
+	if i := slices.Index(k.order, key); i >= 0 {
+		*guess = i + 1
+	}
+	return inner
 }
 
-// refuseNew ends with an error when a record has an unknown key.
-func (j jsonFormat) refuseNew(ctx context.Context, w *work) error {
-	return j.overAll(ctx, w, func(relation string) error {
-		objects := w.knownObjects(nil)
-		var path, key string
-		err := w.session.Conn.QueryRowContext(ctx, fmt.Sprintf("SELECT path, %s[1] FROM %s WHERE %s ORDER BY path LIMIT 1",
-			unknownKeys(objects), relation, deviates(objects))).Scan(&path, &key)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return newColumn(path, key)
-	})
-}
-
-// errNewColumn is what schema_evolution: fail ends with.
-type errNewColumn struct{ path, column string }
-
-func newColumn(path, column string) error { return &errNewColumn{path, column} }
-
-func (e *errNewColumn) Error() string {
-	return fmt.Sprintf("file %s has the column %q, which the source does not have; set schema_evolution: add_new_columns to add it,"+
-		" rescue to keep its values in %s, or none to ignore it", e.path, e.column, rescuedColumn)
-}
-
-// overAll calls do with a relation of all records of the work: path and json. When that can't be read, the
-// files to blame are scanned, and do is called again.
-func (j jsonFormat) overAll(ctx context.Context, w *work, do func(relation string) error) error {
+func (s *keyScanner) items(k *keyTree) bool {
+	s.pos++
 	for {
-		relation := w.objects(w.files)
-		if relation == "" {
-			return nil
+		switch s.peek() {
+		case ']':
+			s.pos++
+			return true
+		case ',':
+			s.pos++
+			continue
 		}
-		err := do(relation)
-		var refused *errNewColumn
-		if err == nil || errors.As(err, &refused) || ctx.Err() != nil {
-			return err
-		}
-		var failing []*file
-		for _, f := range w.files {
-			if r := w.objects([]*file{f}); r != "" && f.raw == "" && w.reads(ctx, r) != nil {
-				failing = append(failing, f)
-			}
-		}
-		if len(failing) == 0 {
-			return fmt.Errorf("look for new columns: %w", err)
-		}
-		if err := w.scan(failing); err != nil {
-			return err
-		}
-		for _, f := range failing {
-			if slices.Contains(w.files, f) && !slices.Contains(w.slow, f) {
-				w.slow = append(w.slow, f)
-			}
+		before := s.pos
+		if !s.value(k) || s.pos == before {
+			return false
 		}
 	}
 }
 
-// objects is the relation of the records of the files as JSON; those that are no JSON are NULL.
-func (w *work) objects(files []*file) string {
-	var relations []string
-	var direct []*file
-	scanned := map[string][]*file{}
-	for _, f := range files {
-		if f.raw == "" {
-			direct = append(direct, f)
-		} else {
-			scanned[f.raw] = append(scanned[f.raw], f)
+// skip steps over an object or array whose inside does not matter.
+func (s *keyScanner) skip() bool {
+	for depth := 0; s.pos < len(s.text); {
+		switch s.text[s.pos] {
+		case '"':
+			if _, ok := s.str(); !ok {
+				return false
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				s.pos++
+				return true
+			}
 		}
+		s.pos++
 	}
-	relations = readers(direct, func(format string, files []*file) string {
-		reader, ignore := "read_json_objects", ""
-		if format == "newline_delimited" {
-			ignore = ", ignore_errors=true"
-		}
-		return fmt.Sprintf("(SELECT filename AS path, json FROM %s(%s, format='%s', hive_partitioning=false, maximum_object_size=%d%s))",
-			reader, paths(files), format, maxRecord, ignore)
-	})
-	for raw, files := range scanned {
-		names := make([]string, len(files))
-		for i, f := range files {
-			names[i] = f.path
-		}
-		relations = append(relations, fmt.Sprintf("(SELECT path, TRY_CAST(raw AS JSON) AS json FROM read_parquet(%s) WHERE list_contains(%s, path))",
-			literal(raw), literals(names)))
-	}
-	return union(relations)
-}
-
-// strs returns the first column of a query's rows.
-func strs(ctx context.Context, conn *sql.Conn, query string) ([]string, error) {
-	rows, err := conn.QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
+	return false
 }

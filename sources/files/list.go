@@ -19,11 +19,16 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// file is one file as it was listed. What the formats find out about it follows.
-type file struct {
+// entry is one file as it was listed. There may be a million of them: they are kept small.
+type entry struct {
 	rel         string // below the root, with slashes: the key of its mark
-	path        string // absolute; set when the file is taken into a batch
 	size, mtime int64  // bytes, nanoseconds
+}
+
+// file is an entry that was taken into a batch. What the formats find out about it follows.
+type file struct {
+	entry
+	path string // absolute
 
 	kind   jsonKind // json
 	raw    string   // json: the Parquet file with its records, once it was scanned
@@ -34,7 +39,7 @@ type file struct {
 // listing is what is below the root now.
 type listing struct {
 	base  string // folder that the files' rel is relative to
-	files []file
+	files []entry
 }
 
 // base is the folder that marks are relative to, and the one file below it when the path names a file.
@@ -82,7 +87,7 @@ func (s *Source) list(ctx context.Context) (*listing, error) {
 	l := &listing{base: base}
 	w := &walker{src: s, ctx: ctx, chunks: make(chan chunk, 16), base: base}
 	var workers sync.WaitGroup
-	parts := make([][]file, 2)
+	parts := make([][]entry, 2)
 	for i := range parts {
 		workers.Go(func() { parts[i] = w.stat() })
 	}
@@ -196,8 +201,8 @@ func (s *Source) descends(rel string) bool {
 }
 
 // stat looks at the chunks' files relative to their open folder, which spares the kernel the path.
-func (w *walker) stat() []file {
-	var out []file
+func (w *walker) stat() []entry {
+	var out []entry
 	for c := range w.chunks {
 		fd := int(c.dir.Fd())
 		for _, name := range c.names {
@@ -209,7 +214,7 @@ func (w *walker) stat() []file {
 			if c.rel != "" {
 				rel = c.rel + name
 			}
-			out = append(out, file{rel: rel, size: st.Size, mtime: st.Mtim.Nano()})
+			out = append(out, entry{rel: rel, size: st.Size, mtime: st.Mtim.Nano()})
 		}
 		c.users.Done()
 	}
@@ -218,23 +223,22 @@ func (w *walker) stat() []file {
 
 // sortByAge orders the files as they are read: oldest first, then by path.
 func (l *listing) sortByAge() {
-	slices.SortFunc(l.files, func(a, b file) int {
+	slices.SortFunc(l.files, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.mtime, b.mtime), cmp.Compare(a.rel, b.rel))
 	})
 }
 
 // cut returns the first files up to the limits, at least one.
-func (s *Source) cut(base string, files []file) []*file {
+func (s *Source) cut(base string, files []entry) []*file {
 	var out []*file
 	var bytes int64
-	for i := range files {
-		f := files[i]
+	for _, e := range files {
+		f := &file{entry: e, path: filepath.Join(base, filepath.FromSlash(e.rel))}
 		if len(out) > 0 && (len(out) >= s.cfg.MaxFiles || bytes+f.size > s.cfg.MaxBytes) {
 			break
 		}
-		f.path = filepath.Join(base, filepath.FromSlash(f.rel))
 		bytes += f.size
-		out = append(out, &f)
+		out = append(out, f)
 	}
 	return out
 }

@@ -64,8 +64,8 @@ func (s *Source) listAndMarks(ctx context.Context, marks sources.Marks) (l *list
 }
 
 // compare keeps the files that are to be read in l, and returns those that changed after they were read.
-func (s *Source) compare(l *listing, known known) (changes []file) {
-	l.files = slices.DeleteFunc(l.files, func(f file) bool {
+func (s *Source) compare(l *listing, known known) (changes []entry) {
+	l.files = slices.DeleteFunc(l.files, func(f entry) bool {
 		m, ok := known[f.rel]
 		same := ok && m.size == f.size && m.mtime == f.mtime
 		switch {
@@ -82,10 +82,10 @@ func (s *Source) compare(l *listing, known known) (changes []file) {
 	return changes
 }
 
-func (w *work) reportChanges(changes []file) {
+func (w *work) reportChanges(changes []entry) {
 	for _, f := range changes {
 		w.notice("file_changed", f.rel, "was read before and changed; not read again; set allow_overwrites: true to read it anew")
-		w.mark(&f, changed)
+		w.mark(f, changed)
 	}
 }
 
@@ -114,7 +114,7 @@ func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sou
 
 // fingerprint is a hash over the names, sizes and times of all files.
 func (l *listing) fingerprint() string {
-	slices.SortFunc(l.files, func(a, b file) int { return strings.Compare(a.rel, b.rel) })
+	slices.SortFunc(l.files, func(a, b entry) int { return strings.Compare(a.rel, b.rel) })
 	h := sha256.New()
 	for _, f := range l.files {
 		var b []byte

@@ -69,7 +69,7 @@ type Source struct {
 	next, snapshot []string
 	serial         int
 	inferred       inference
-	verified       map[string]mark // compressed files that are whole, by path
+	whole          map[string]mark // compressed files that are whole, by path
 }
 
 // format is what differs between JSON, CSV and Parquet. The methods set aside files that turn out to be corrupt with work.drop.

@@ -32,7 +32,7 @@ type work struct {
 	blank   bool            // there was nothing to infer it from: it is only what is hinted, and not remembered
 	slow    []*file         // files that can't be read strictly
 	parts   []part          // how they are read
-	whole   []refused       // files of which nothing was taken
+	refused []refused       // files of which nothing was taken
 	shapes  []schemas.Table // parquet: the columns of the files by file.shape
 }
 
@@ -54,6 +54,7 @@ func (w *work) build(ctx context.Context) error {
 			return err
 		}
 	}
+	w.verify(ctx)
 	if err := w.readSlow(ctx, w.slow); err != nil {
 		return w.src.wrap(err)
 	}
@@ -71,7 +72,6 @@ func (w *work) learn(ctx context.Context) error {
 			w.drop(f, fmt.Errorf("its name is not UTF-8; rename it: %w", fs.ErrPermission))
 		}
 	}
-	w.verify(ctx)
 	if err := w.src.format.open(ctx, w); err != nil {
 		return w.src.wrap(err)
 	}
@@ -81,7 +81,7 @@ func (w *work) learn(ctx context.Context) error {
 	w.first = true
 	l := listing{}
 	for _, f := range w.files {
-		l.files = append(l.files, *f)
+		l.files = append(l.files, f.entry)
 	}
 	print := l.fingerprint()
 	if c := w.src.inferred; c.print == print {
@@ -129,20 +129,21 @@ type inference struct {
 }
 
 // verify reads compressed files to their end: DuckDB takes a file that is cut off, or whose checksum is wrong, for a good one. What was
-// verified is remembered until the next work, as Schema and Next look at the same files.
+// verified is remembered until other files are, as Schema, Next and Snapshot look at the same ones.
 func (w *work) verify(ctx context.Context) {
-	if w.src.cfg.Format == "parquet" {
-		return
-	}
-	verified := map[string]mark{}
 	var todo []*file
+	known := map[string]mark{}
 	for _, f := range w.files {
-		if m := (mark{f.size, f.mtime, taken}); w.src.verified[f.path] == m {
-			verified[f.path] = m
-		} else if compressed(f.path) {
+		if !compressed(f.path) || w.src.cfg.Format == "parquet" {
+			continue
+		}
+		if m := (mark{f.size, f.mtime, taken}); w.src.whole[f.path] == m {
+			known[f.path] = m
+		} else {
 			todo = append(todo, f)
 		}
 	}
+	w.src.whole = known
 	causes := make([]error, len(todo))
 	eachFile(todo, func(i int, f *file) {
 		if ctx.Err() == nil {
@@ -153,10 +154,17 @@ func (w *work) verify(ctx context.Context) {
 		if causes[i] != nil {
 			w.drop(f, causes[i])
 		} else {
-			verified[f.path] = mark{f.size, f.mtime, taken}
+			w.verified(f)
 		}
 	}
-	w.src.verified = verified
+}
+
+// verified remembers a compressed file that was read to its end.
+func (w *work) verified(f *file) {
+	if w.src.whole == nil {
+		w.src.whole = map[string]mark{}
+	}
+	w.src.whole[f.path] = mark{f.size, f.mtime, taken}
 }
 
 // eachFile calls do for every file, as many at a time as there are processors.
@@ -182,7 +190,7 @@ func (w *work) finish(ctx context.Context) error {
 	b.Marks = slices.DeleteFunc(b.Marks, func(m sources.Mark) bool { return strings.HasSuffix(m.Value, " "+string(taken)) })
 	for _, f := range w.files {
 		b.Bytes += f.size
-		w.mark(f, taken)
+		w.mark(f.entry, taken)
 	}
 	remembered := w.state
 	if w.blank {
@@ -222,9 +230,9 @@ func (w *work) fillRejects(ctx context.Context) error {
 	for _, p := range w.parts {
 		relations = append(relations, p.rejects)
 	}
-	if len(w.whole) > 0 {
-		rows := make([]string, len(w.whole))
-		for i, r := range w.whole {
+	if len(w.refused) > 0 {
+		rows := make([]string, len(w.refused))
+		for i, r := range w.refused {
 			rows[i] = fmt.Sprintf("(%s, 0, -1, NULL::BLOB, %s, true)", literal(r.path), literal(r.reason))
 		}
 		relations = append(relations, `(SELECT CAST(file AS VARCHAR) AS file, CAST(line AS BIGINT) AS line, CAST("offset" AS BIGINT) AS "offset", raw, reason, whole`+
@@ -329,9 +337,9 @@ func (w *work) drop(f *file, cause error) {
 		w.notice("file_unreadable", f.rel, "can't be opened: "+cause.Error()+"; it is tried again by the next update")
 	default:
 		reason := "the file is corrupt: " + cause.Error()
-		w.whole = append(w.whole, refused{f.path, reason})
+		w.refused = append(w.refused, refused{f.path, reason})
 		w.notice("file_corrupt", f.rel, reason+"; nothing of it was taken; replace it and it is read again")
-		w.mark(f, corrupt)
+		w.mark(f.entry, corrupt)
 	}
 }
 
@@ -339,7 +347,7 @@ func (w *work) notice(kind, subject, message string) {
 	w.out.Notices = append(w.out.Notices, sources.Notice{Kind: kind, Subject: subject, Message: message})
 }
 
-func (w *work) mark(f *file, s status) {
+func (w *work) mark(f entry, s status) {
 	if !w.noMarks {
 		w.out.Marks = append(w.out.Marks, sources.Mark{Key: f.rel, Value: mark{f.size, f.mtime, s}.String()})
 	}

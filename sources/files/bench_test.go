@@ -1,0 +1,79 @@
+package files
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// markList yields marks that are made beforehand, in key order.
+type markList []sources.Mark
+
+func (m markList) All(context.Context) iter.Seq2[sources.Mark, error] {
+	return func(yield func(sources.Mark, error) bool) {
+		for _, mark := range m {
+			if !yield(mark, nil) {
+				return
+			}
+		}
+	}
+}
+
+// BenchmarkNothingNew is a Next over a million files that were all read before.
+func BenchmarkNothingNew(b *testing.B) {
+	const n = 1_000_000
+	dir := b.TempDir()
+	marks := make(markList, n)
+	for i := range n {
+		name := fmt.Sprintf("orders-2024-%07d.json", i)
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			b.Fatal(err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+		marks[i] = sources.Mark{Key: name, Value: mark{0, info.ModTime().UnixNano(), taken}.String()}
+	}
+	s, err := New(Config{Name: "src", Path: dir, Format: "json"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		batch, err := s.Next(context.Background(), sources.Session{}, nil, marks)
+		if err != nil || batch != nil {
+			b.Fatalf("batch %+v, error %v", batch, err)
+		}
+	}
+}
+
+// BenchmarkKeys looks for unknown keys in records like those of an order feed.
+func BenchmarkKeys(b *testing.B) {
+	var content strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&content, `{"order_id": %d, "customer_id": %d, "status": "shipped", "amount": %d.25, "currency": "EUR", "ordered_at": "2024-05-%02dT12:00:00Z", "country": "DE", "note": %q, "qty": %d}`+"\n",
+			i, i%1000, i%500, 1+i%28, strings.Repeat("x", 40), i%10)
+	}
+	path := filepath.Join(b.TempDir(), "orders.json")
+	if err := os.WriteFile(path, []byte(content.String()), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	root := treeOf(tableOf(b, `order_id BIGINT, customer_id BIGINT, status VARCHAR, amount DOUBLE, currency VARCHAR, ordered_at TIMESTAMP, country VARCHAR, note VARCHAR, qty BIGINT`), "", nil)
+	b.SetBytes(int64(content.Len()))
+	for b.Loop() {
+		var s keyScanner
+		if err := readRecords(path, jsonLines, func(r record) bool { return len(s.scan(r.raw, root)) == 0 }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

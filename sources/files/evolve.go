@@ -1,0 +1,149 @@
+package files
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+)
+
+// evolve looks at the keys of every record.
+func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
+	switch mode {
+	case AddNewColumns:
+		return j.addColumns(ctx, w)
+	case Rescue:
+		return j.eachDeviation(ctx, w, nil, func(f *file, _ record, _ []string) bool {
+			w.slow = append(w.slow, f)
+			return false
+		})
+	}
+	var refused error
+	err := j.eachDeviation(ctx, w, nil, func(f *file, r record, unknown []string) bool {
+		if refused == nil && json.Valid(r.raw) {
+			refused = newColumn(f.path, unknown[0])
+		}
+		return refused == nil
+	})
+	return errors.Join(refused, err)
+}
+
+// newColumn is the error that schema_evolution: fail ends with.
+func newColumn(path, column string) error {
+	return fmt.Errorf("file %s has the column %q, which the source does not have; set schema_evolution: add_new_columns to add it,"+
+		" rescue to keep its values in %s, or none to ignore it", path, column, rescuedColumn)
+}
+
+// eachDeviation calls do, never twice at once, with every record that has unknown keys, until it returns false for that file. Files that can't be read
+// are dropped.
+func (jsonFormat) eachDeviation(ctx context.Context, w *work, ignored map[string]bool, do func(f *file, r record, unknown []string) bool) error {
+	root := treeOf(w.state.Schema, "", ignored)
+	files := slices.Clone(w.files)
+	causes := make([]error, len(files))
+	whole := make([]bool, len(files))
+	var one sync.Mutex
+	eachFile(files, func(i int, f *file) {
+		var scanner keyScanner
+		whole[i] = true
+		causes[i] = readRecords(f.path, f.kind, func(r record) bool {
+			if r.reason != "" {
+				return ctx.Err() == nil
+			}
+			unknown := scanner.scan(r.raw, root)
+			if len(unknown) == 0 {
+				return true
+			}
+			one.Lock()
+			defer one.Unlock()
+			whole[i] = ctx.Err() == nil && do(f, r, unknown)
+			return whole[i]
+		})
+	})
+	for i, f := range files {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case causes[i] != nil:
+			w.drop(f, causes[i])
+		case whole[i] && compressed(f.path):
+			w.verified(f)
+		}
+	}
+	return nil
+}
+
+// addColumns extends the schema until no record has a key that it lacks. Every round adds a column or ignores a key.
+func (j jsonFormat) addColumns(ctx context.Context, w *work) error {
+	ignored := map[string]bool{}
+	for {
+		path := w.temp("new.json")
+		unknown, err := j.collect(ctx, w, path, ignored)
+		if err != nil || len(unknown) == 0 {
+			return err
+		}
+		t, err := w.describeSample(ctx, path)
+		if err != nil {
+			return err
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		schema, added := extend(w.state.Schema, t, "")
+		w.added(schema, added)
+		if len(added) > 0 {
+			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(unknown)) {
+			ignored[key] = true
+			if len(t) > 0 { // else none of the records is valid: they will be refused
+				w.notice("column_ignored", key, "is the name of another column but for its case, or one that lakeflow uses itself; its values are not read")
+			}
+		}
+	}
+}
+
+// collect writes records with unknown keys to a file of JSON lines, up to a limit, and returns the keys.
+func (j jsonFormat) collect(ctx context.Context, w *work, path string, ignored map[string]bool) (unknown map[string]bool, err error) {
+	out, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	buf := bufio.NewWriter(out)
+	defer func() { err = errors.Join(err, buf.Flush(), out.Close()) }()
+	unknown, maybe := map[string]bool{}, map[string]bool{}
+	valid, doubtful := sampleRecords, sampleRecords/10 // DuckDB takes some texts that Go does not: trailing commas, NaN
+	err = j.eachDeviation(ctx, w, ignored, func(_ *file, r record, keys []string) bool {
+		left, into := &valid, unknown
+		if !json.Valid(r.raw) {
+			left, into = &doubtful, maybe
+		}
+		if *left == 0 {
+			return valid > 0
+		}
+		*left--
+		for _, key := range keys {
+			into[key] = true
+		}
+		// The line ends of an array's element stand between its values: in a string they would be invalid.
+		_, _ = buf.Write(bytes.Map(spaceLineEnds, r.raw)) // Flush reports it
+		_ = buf.WriteByte('\n')
+		return true
+	})
+	if len(unknown) == 0 {
+		unknown = maybe
+	}
+	return unknown, err
+}
+
+func spaceLineEnds(r rune) rune {
+	if r == '\n' || r == '\r' {
+		return ' '
+	}
+	return r
+}

@@ -1,0 +1,87 @@
+package files
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+func tableOf(t testing.TB, text string) schemas.Table {
+	t.Helper()
+	typ, err := schemas.Parse("STRUCT(" + text + ")")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return typ.Fields
+}
+
+func TestKeyScanner(t *testing.T) {
+	root := treeOf(tableOf(t, `a BIGINT, b VARCHAR, s STRUCT(p BIGINT, t STRUCT(q BIGINT)), l STRUCT(x BIGINT)[], m MAP(VARCHAR, STRUCT(y BIGINT)), n BIGINT[], "k""\" BIGINT`), "", map[string]bool{"i": true, "s.j": true})
+	for _, c := range []struct{ text, want string }{
+		{`{"a":1,"b":"x"}`, ""},
+		{`{"b":"{\"z\":1}\\","a":[{"z":1}]}`, ""},
+		{` { "z" : 1 , "a" : { "z" : 1 } } `, "z"},
+		{`{"s":{"p":1,"t":{"q":1,"z":2},"y":"}"},"w":null}`, "s.t.z s.y w"},
+		{`{"l":[{"x":1},{"x":1,"z":[]},null,5,[{"u":1}]]}`, "l.z"},
+		{`{"m":{"any":{"y":1,"z":1},"other":{}}}`, "m.z"},
+		{`{"n":[{"z":1}],"s":[{"z":1}],"l":{"z":1},"a":{"z":[{}]}}`, ""},
+		{`{"i":{"z":1},"s":{"j":1},"j":2}`, "j"},
+		{`{"\u0061":1,"k\"\\":1,"\u007a":1}`, "z"},
+		{`{"a":NaN,"z":1,}`, "z"},
+		{`{"a":1`, ""}, {`{"a`, ""}, {`{"a":"`, ""}, {``, ""}, {`[`, ""}, {`{"a":1}{"z":1}`, ""}, {`{5:1}`, ""}, {`{"l":[}]`, ""}, {`{"a":{"x":`, ""}, {`5`, ""}, {`[{"z":1}]`, ""},
+	} {
+		var s keyScanner
+		if got := strings.Join(s.scan([]byte(c.text), root), " "); got != c.want {
+			t.Errorf("%s: %q; want %q", c.text, got, c.want)
+		}
+	}
+}
+
+// FuzzKeyScanner compares with encoding/json: the scanner must see every key of a valid text, and end on any other.
+func FuzzKeyScanner(f *testing.F) {
+	for _, text := range []string{`{"a":1,"z":{"b":2},"s":{"p":1,"q":[]}}`, `{"s":{"\u0070":"\\\""}, "l":[{"x":1,"y":[{}]}]}`, `{"a":`, `[{"a":1}]`} {
+		f.Add(text)
+	}
+	table := tableOf(f, `a BIGINT, s STRUCT(p BIGINT), l STRUCT(x BIGINT)[]`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var s keyScanner
+		got := slices.Clone(s.scan([]byte(text), treeOf(table, "", nil)))
+		var v any
+		if !utf8.ValidString(text) || json.Unmarshal([]byte(text), &v) != nil {
+			return
+		}
+		want := map[string]bool{}
+		strangers(v, structOf(table), "", want)
+		for key := range want { // of a key that occurs twice, encoding/json shows the last value only
+			if !slices.Contains(got, key) {
+				t.Errorf("%s: %q; want %q", text, got, key)
+			}
+		}
+	})
+}
+
+func strangers(v any, t schemas.Type, label string, out map[string]bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		if t.Kind != schemas.Struct {
+			return
+		}
+		for key, inner := range v {
+			if i := find(t.Fields, key); i >= 0 {
+				strangers(inner, t.Fields[i].Type, strings.TrimPrefix(label+"."+key, "."), out)
+			} else {
+				out[strings.TrimPrefix(label+"."+key, ".")] = true
+			}
+		}
+	case []any:
+		if t.Kind == schemas.List {
+			for _, e := range v {
+				strangers(e, *t.Elem, label, out)
+			}
+		}
+	}
+}
