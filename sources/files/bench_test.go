@@ -64,16 +64,21 @@ func BenchmarkKeys(b *testing.B) {
 		fmt.Fprintf(&content, `{"order_id": %d, "customer_id": %d, "status": "shipped", "amount": %d.25, "currency": "EUR", "ordered_at": "2024-05-%02dT12:00:00Z", "country": "DE", "note": %q, "qty": %d}`+"\n",
 			i, i%1000, i%500, 1+i%28, strings.Repeat("x", 40), i%10)
 	}
-	path := filepath.Join(b.TempDir(), "orders.json")
-	if err := os.WriteFile(path, []byte(content.String()), 0o644); err != nil {
-		b.Fatal(err)
-	}
+	array := "[" + strings.ReplaceAll(strings.TrimSpace(content.String()), "\n", ",\n") + "]"
 	root := treeOf(tableOf(b, `order_id BIGINT, customer_id BIGINT, status VARCHAR, amount DOUBLE, currency VARCHAR, ordered_at TIMESTAMP, country VARCHAR, note VARCHAR, qty BIGINT`), "", nil)
-	b.SetBytes(int64(content.Len()))
-	for b.Loop() {
-		var s keyScanner
-		if err := readRecords(path, jsonLines, func(r record) bool { return len(s.scan(r.raw, root)) == 0 }); err != nil {
+	for kind, text := range map[jsonKind]string{jsonLines: content.String(), jsonArray: array} {
+		path := filepath.Join(b.TempDir(), "orders.json")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			b.Fatal(err)
 		}
+		b.Run(map[jsonKind]string{jsonLines: "lines", jsonArray: "array"}[kind], func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				var s keyScanner
+				if err := readRecords(path, kind, func(r record) bool { return len(s.scan(r.raw, root)) == 0 }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

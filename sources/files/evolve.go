@@ -19,8 +19,10 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 	case AddNewColumns:
 		return j.addColumns(ctx, w)
 	case Rescue:
+		var slow []*file
+		defer func() { w.slow = append(w.slow, slow...) }()
 		return j.eachDeviation(ctx, w, nil, func(f *file, _ record, _ []string) bool {
-			w.slow = append(w.slow, f)
+			slow = append(slow, f)
 			return false
 		})
 	}
@@ -46,13 +48,14 @@ func (jsonFormat) eachDeviation(ctx context.Context, w *work, ignored map[string
 	root := treeOf(w.state.Schema, "", ignored)
 	files := slices.Clone(w.files)
 	causes := make([]error, len(files))
-	whole := make([]bool, len(files))
+	whole, odd := make([]bool, len(files)), make([]bool, len(files))
 	var one sync.Mutex
 	eachFile(files, func(i int, f *file) {
 		var scanner keyScanner
 		whole[i] = true
 		causes[i] = readRecords(f.path, f.kind, func(r record) bool {
 			if r.reason != "" {
+				odd[i] = true
 				return ctx.Err() == nil
 			}
 			unknown := scanner.scan(r.raw, root)
@@ -73,6 +76,9 @@ func (jsonFormat) eachDeviation(ctx context.Context, w *work, ignored map[string
 			w.drop(f, causes[i])
 		case whole[i] && compressed(f.path):
 			w.verified(f)
+		}
+		if odd[i] {
+			w.slow = append(w.slow, f) // a strict read would fail, or take what is too long
 		}
 	}
 	return nil

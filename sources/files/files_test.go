@@ -45,11 +45,15 @@ func newBed(t *testing.T) *bed {
 			t.Error(err)
 		}
 	})
-	if _, err := conn.ExecContext(context.Background(), "SET TimeZone = 'UTC'"); err != nil {
-		t.Fatal(err)
-	}
-	return &bed{t: t, dir: t.TempDir(), session: sources.Session{Conn: conn, Prefix: "__src1_", TempDir: t.TempDir()}, marks: sourcetest.MemMarks{},
+	b := &bed{t: t, dir: t.TempDir(), session: sources.Session{Conn: conn, Prefix: "__src1_", TempDir: t.TempDir()}, marks: sourcetest.MemMarks{},
 		clock: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}
+	for _, setting := range []string{"TimeZone = 'UTC'", "errors_as_json = true", "allowed_directories = [" + literal(b.dir) + ", " + literal(b.session.TempDir) + "]",
+		"enable_external_access = false", "lock_configuration = true"} {
+		if _, err := conn.ExecContext(context.Background(), "SET "+setting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
 }
 
 // put writes a file, each a second younger than the one before.

@@ -112,70 +112,81 @@ type elements struct {
 
 func (e *elements) read() error {
 	for {
-		c, err := e.in.ReadByte()
+		_, err := e.in.Peek(1)
 		if errors.Is(err, io.EOF) {
 			return e.end()
 		}
 		if err != nil {
 			return err
 		}
-		e.offset++
-		if !e.take(c) {
+		part, _ := e.in.Peek(e.in.Buffered()) // what is there already
+		if !e.take(part) {
 			return nil
 		}
+		e.offset += int64(len(part))
+		_, _ = e.in.Discard(len(part)) // it was peeked
 	}
 }
 
-// take handles one byte and says whether to go on.
-func (e *elements) take(c byte) bool {
-	switch {
-	case e.quoted:
+// take handles a part of the file and says whether to go on.
+func (e *elements) take(part []byte) bool {
+	from := 0 // where the part of the element begins
+	for i, c := range part {
 		switch {
-		case e.escaped:
-			e.escaped = false
-		case c == '\\':
-			e.escaped = true
+		case e.quoted:
+			switch {
+			case e.escaped:
+				e.escaped = false
+			case c == '\\':
+				e.escaped = true
+			case c == '"':
+				e.quoted = false
+			}
+		case e.finished:
 		case c == '"':
-			e.quoted = false
+			e.quoted = true
+		case c == '[' || c == '{':
+			if e.depth++; e.depth == 1 {
+				from = i + 1 // the array itself
+			}
+		case c == ']' || c == '}':
+			e.depth--
+			e.finished = e.depth == 0
+			fallthrough
+		case c == ',':
+			if e.depth == 0 || c == ',' && e.depth == 1 {
+				e.add(part, from, i)
+				if from = i + 1; !e.flush("", int64(i), e.finished && e.number == 0) {
+					return false
+				}
+			}
 		}
-	case e.finished:
-	case c == '"':
-		e.quoted = true
-	case c == '[' || c == '{':
-		if e.depth++; e.depth == 1 {
-			return true // the array itself
-		}
-	case c == ']' || c == '}':
-		if e.depth--; e.depth == 0 {
-			e.finished = true
-			return e.flush("", c == ']' && e.number == 0)
-		}
-	case c == ',' && e.depth == 1:
-		return e.flush("", false)
 	}
-	e.add(c)
+	e.add(part, from, len(part))
 	return true
 }
 
-func (e *elements) add(c byte) {
+// add takes part[from:to] into the element, without spaces before it.
+func (e *elements) add(part []byte, from, to int) {
 	if e.size == 0 {
-		if c == ' ' || c == '\t' || c == '\r' || c == '\n' {
-			return
+		for from < to && part[from] <= ' ' {
+			from++
 		}
-		e.started = e.offset - 1
+		e.started = e.offset + int64(from)
 	}
-	if e.size++; e.size <= maxRecord {
-		e.buf = append(e.buf, c)
+	e.size += int64(to - from)
+	if room := maxRecord - len(e.buf); room > 0 {
+		e.buf = append(e.buf, part[from:min(to, from+room)]...)
 	}
 }
 
-// flush ends an element. Nothing at all between the brackets is an empty array; nothing between commas is a mistake.
-func (e *elements) flush(reason string, mayBeEmpty bool) bool {
+// flush ends an element; at is where in the part. Nothing at all between the brackets is an empty array; nothing between commas is a mistake.
+func (e *elements) flush(reason string, at int64, mayBeEmpty bool) bool {
 	if e.size == 0 && mayBeEmpty {
 		return true
 	}
 	if e.size == 0 {
-		e.started = e.offset - 1
+		e.started = e.offset + at
 		reason = "an element of the array is missing"
 	}
 	if e.size > maxRecord {
@@ -191,7 +202,7 @@ func (e *elements) flush(reason string, mayBeEmpty bool) bool {
 func (e *elements) end() error {
 	switch {
 	case e.finished && e.size > 0:
-		e.flush(afterward, false)
+		e.flush(afterward, 0, false)
 	case !e.finished:
 		e.number++
 		if e.size == 0 {

@@ -86,6 +86,11 @@ func (w *work) learn(ctx context.Context) error {
 	print := l.fingerprint()
 	if c := w.src.inferred; c.print == print {
 		w.state.Schema, w.state.CSV = c.state.Schema.Clone(), c.state.CSV
+		for _, f := range w.files {
+			if slices.Contains(c.slow, f.rel) {
+				w.slow = append(w.slow, f)
+			}
+		}
 		return nil
 	}
 	if err := w.src.format.infer(ctx, w); err != nil {
@@ -102,7 +107,10 @@ func (w *work) learn(ctx context.Context) error {
 		}
 	}
 	if len(w.files) == len(l.files) { // none was dropped
-		w.src.inferred = inference{print, state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
+		w.src.inferred = inference{print: print, state: state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
+		for _, f := range w.slow {
+			w.src.inferred.slow = append(w.src.inferred.slow, f.rel)
+		}
 	}
 	return nil
 }
@@ -126,6 +134,7 @@ func (w *work) evolve(ctx context.Context) error {
 type inference struct {
 	print string
 	state state
+	slow  []string // files that can't be read strictly, by rel
 }
 
 // verify reads compressed files to their end: DuckDB takes a file that is cut off, or whose checksum is wrong, for a good one. What was
@@ -254,7 +263,11 @@ func (w *work) fillRejects(ctx context.Context) error {
 
 // readSlow reads the files record by record.
 func (w *work) readSlow(ctx context.Context, files []*file) error {
-	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
+	wanted := map[*file]bool{}
+	for _, f := range files {
+		wanted[f] = true
+	}
+	files = slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return !wanted[f] })
 	if len(files) == 0 || len(w.state.Schema) == 0 {
 		return nil
 	}
