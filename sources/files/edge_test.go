@@ -254,6 +254,42 @@ func TestCSV(t *testing.T) {
 		"7|99|9,2024-02-01,\xfe\xff|Invalid unicode (byte sequence mismatch)", ""}, "\n"))
 }
 
+func TestFirstBatchAfterSchema(t *testing.T) {
+	b := newBed(t)
+	b.put("a.json", `{"a":1,"A":2}`+"\n"+`{"a":}`)
+	s := b.source("json", nil)
+	if schema, err := s.Schema(context.Background(), b.session, nil); err != nil || schema.SQLColumns() != `"a" BIGINT` {
+		t.Fatalf("schema %s, %v", schema.SQLColumns(), err)
+	}
+	batch := b.next(s)
+	wantText(t, "rows", b.rows(batch), "1\n")
+	wantText(t, "notices", notices(batch), "column_ignored A")
+}
+
+func TestMetadataAfterEmptyFiles(t *testing.T) {
+	b := newBed(t)
+	b.put("1.csv", "id,v\n")
+	b.put("2.csv", "id,v\n1,a\n")
+	b.put("3.csv", "id,v\n")
+	b.put("4.csv", "id,v\n2,b\nx,y,z\n")
+	batch := b.next(b.source("csv", func(c *Config) { c.Hints = []Hint{{"id", "INTEGER"}} }))
+	b.rows(batch)
+	wantText(t, "rows", b.must("SELECT id, _metadata.file_name FROM "+batch.Relation+" ORDER BY id"), "1|2.csv\n2|4.csv\n")
+	wantText(t, "rejects", b.must("SELECT parse_filename(file), line, raw FROM "+batch.Rejects), "4.csv|3|x,y,z\n")
+}
+
+func TestLinkOutOfTheFolder(t *testing.T) {
+	b := newBed(t)
+	outside := filepath.Join(t.TempDir(), "data.json")
+	if err := os.WriteFile(outside, []byte(`{"a":1}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(b.dir, "link.json")); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, "rows", b.rows(b.next(b.source("json", nil))), "1\n")
+}
+
 func TestCSVModesAndOptions(t *testing.T) {
 	b := newBed(t)
 	b.put("1.csv", "id;day\n1;01/31/2024\n2;02/01/2024\n")

@@ -84,13 +84,7 @@ func (w *work) learn(ctx context.Context) error {
 		l.files = append(l.files, f.entry)
 	}
 	print := l.fingerprint()
-	if c := w.src.inferred; c.print == print {
-		w.state.Schema, w.state.CSV = c.state.Schema.Clone(), c.state.CSV
-		for _, f := range w.files {
-			if slices.Contains(c.slow, f.rel) {
-				w.slow = append(w.slow, f)
-			}
-		}
+	if w.recall(print) {
 		return nil
 	}
 	if err := w.src.format.infer(ctx, w); err != nil {
@@ -107,12 +101,47 @@ func (w *work) learn(ctx context.Context) error {
 		}
 	}
 	if len(w.files) == len(l.files) { // none was dropped
-		w.src.inferred = inference{print: print, state: state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
-		for _, f := range w.slow {
-			w.src.inferred.slow = append(w.src.inferred.slow, f.rel)
-		}
+		w.remember(print)
 	}
 	return nil
+}
+
+// inference is what was inferred last, of files with this fingerprint: Schema and then Next ask for the same.
+type inference struct {
+	print string
+	state state
+	slow  []string // files that can't be read strictly, by rel
+	// ignored are the notices of columns that can't be read.
+	ignored []sources.Notice
+}
+
+func (w *work) remember(print string) {
+	in := inference{print: print, state: state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
+	for _, f := range w.slow {
+		in.slow = append(in.slow, f.rel)
+	}
+	for _, n := range w.out.Notices {
+		if n.Kind == "column_ignored" {
+			in.ignored = append(in.ignored, n)
+		}
+	}
+	w.src.inferred = in
+}
+
+// recall takes over what was inferred of the same files before.
+func (w *work) recall(print string) bool {
+	in := w.src.inferred
+	if in.print != print {
+		return false
+	}
+	w.state.Schema, w.state.CSV = in.state.Schema.Clone(), in.state.CSV
+	w.out.Notices = append(w.out.Notices, in.ignored...)
+	for _, f := range w.files {
+		if slices.Contains(in.slow, f.rel) {
+			w.slow = append(w.slow, f)
+		}
+	}
+	return true
 }
 
 // evolve compares the files' columns with the schema. All columns of the first batch are taken, also when later ones are refused.
@@ -128,13 +157,6 @@ func (w *work) evolve(ctx context.Context) error {
 		return w.src.wrap(err)
 	}
 	return nil
-}
-
-// inference is what was inferred last, of files with this fingerprint: Schema and then Next ask for the same.
-type inference struct {
-	print string
-	state state
-	slow  []string // files that can't be read strictly, by rel
 }
 
 // verify reads compressed files to their end: DuckDB takes a file that is cut off, or whose checksum is wrong, for a good one. What was
