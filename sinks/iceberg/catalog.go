@@ -32,7 +32,10 @@ CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
 CREATE TABLE IF NOT EXISTS lakeflow_ledger (
 	pipeline TEXT NOT NULL, input TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL,
 	PRIMARY KEY (pipeline, input, path)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS lakeflow_owner (pipeline TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT NOT NULL) WITHOUT ROWID;`
+CREATE TABLE IF NOT EXISTS lakeflow_owner (pipeline TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lakeflow_heads (metadata_location TEXT NOT NULL PRIMARY KEY, head TEXT NOT NULL) WITHOUT ROWID;`
+
+const catalogTableCount = 5
 
 func (l *Lake) catalogFile() string { return filepath.Join(l.warehouse, "catalog.db") }
 
@@ -75,7 +78,7 @@ func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
 		return db, nil
 	}
 	n, err := countTables(ctx, db)
-	if err == nil && n == 4 {
+	if err == nil && n == catalogTableCount {
 		return db, nil
 	}
 	_ = db.Close()
@@ -87,7 +90,7 @@ func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
 
 func countTables(ctx context.Context, db *sql.DB) (n int, err error) {
 	err = db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table'
-		AND name IN ('iceberg_tables', 'iceberg_namespace_properties', 'lakeflow_ledger', 'lakeflow_owner')`).Scan(&n)
+		AND name IN ('iceberg_tables', 'iceberg_namespace_properties', 'lakeflow_ledger', 'lakeflow_owner', 'lakeflow_heads')`).Scan(&n)
 	return n, err
 }
 
@@ -100,7 +103,7 @@ func (l *Lake) createCatalog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n < 4 {
+	if n < catalogTableCount {
 		if _, err := l.db.ExecContext(ctx, "BEGIN IMMEDIATE;"+catalogTables+"COMMIT;"); err != nil {
 			return err
 		}
@@ -112,22 +115,28 @@ func (l *Lake) createCatalog(ctx context.Context) error {
 	return err
 }
 
-// locations reads the metadata location of every table of the namespace.
-func (l *Lake) locations(ctx context.Context, db *sql.DB) (map[string]string, error) {
-	rows, err := db.QueryContext(ctx, `SELECT table_name, metadata_location FROM iceberg_tables
-		WHERE catalog_name = ? AND table_namespace = ? AND (iceberg_type IS NULL OR iceberg_type = 'TABLE')`, catalogName, l.namespace)
+// pointer is a row of the catalog: where a table's metadata is, and its head as stored beside it, if it was.
+type pointer struct{ table, location, stored string }
+
+// selectPointers selects pointers of tables; views of other programs are no tables.
+const selectPointers = `SELECT t.table_name, coalesce(t.metadata_location, ''), coalesce(h.head, '')
+	FROM iceberg_tables t LEFT JOIN lakeflow_heads h ON h.metadata_location = t.metadata_location
+	WHERE t.catalog_name = ? AND t.table_namespace = ? AND coalesce(t.iceberg_type, 'TABLE') = 'TABLE'`
+
+// pointers reads the pointers of all tables of the namespace.
+func (l *Lake) pointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
+	rows, err := db.QueryContext(ctx, selectPointers, catalogName, l.namespace)
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
 	defer rows.Close()
-	out := map[string]string{}
+	var out []pointer
 	for rows.Next() {
-		var name string
-		var location sql.NullString
-		if err := rows.Scan(&name, &location); err != nil {
+		var p pointer
+		if err := rows.Scan(&p.table, &p.location, &p.stored); err != nil {
 			return nil, fmt.Errorf("read catalog: %w", err)
 		}
-		out[name] = location.String
+		out = append(out, p)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
@@ -135,25 +144,24 @@ func (l *Lake) locations(ctx context.Context, db *sql.DB) (map[string]string, er
 	return out, nil
 }
 
-// location reads the metadata location of one table.
-func (l *Lake) location(ctx context.Context, table string) (string, error) {
+// pointer reads the pointer of one table.
+func (l *Lake) pointer(ctx context.Context, table string) (pointer, error) {
 	db, err := l.catalog(ctx, false)
 	if err != nil {
-		return "", err
+		return pointer{}, err
 	}
 	if db == nil {
-		return "", fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
+		return pointer{}, fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
 	}
-	var location sql.NullString
-	err = db.QueryRowContext(ctx, `SELECT metadata_location FROM iceberg_tables
-		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`, catalogName, l.namespace, table).Scan(&location)
+	var p pointer
+	err = db.QueryRowContext(ctx, selectPointers+" AND t.table_name = ?", catalogName, l.namespace, table).Scan(&p.table, &p.location, &p.stored)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
+		return pointer{}, fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read catalog: %w", err)
+		return pointer{}, fmt.Errorf("read catalog: %w", err)
 	}
-	return location.String, nil
+	return p, nil
 }
 
 // checkFolder refuses a catalog that knows nothing of the tables whose folders are there: it was deleted or replaced, and

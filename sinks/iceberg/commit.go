@@ -219,7 +219,7 @@ func (l *Lake) publish(ctx context.Context, db *sql.DB, c *sinks.Commit, changes
 
 // visible reports whether the catalog points to the event log that this attempt wrote.
 func (l *Lake) visible(ctx context.Context, changes []*staged) (bool, error) {
-	location, err := l.location(ctx, EventLog)
+	p, err := l.pointer(ctx, EventLog)
 	if errors.Is(err, sinks.ErrNoTable) {
 		return false, nil
 	}
@@ -227,7 +227,7 @@ func (l *Lake) visible(ctx context.Context, changes []*staged) (bool, error) {
 		return false, err
 	}
 	return slices.ContainsFunc(changes, func(st *staged) bool {
-		return st.change.Table == EventLog && st.next.location == location
+		return st.change.Table == EventLog && st.next.location == p.location
 	}), nil
 }
 
@@ -288,6 +288,26 @@ func (l *Lake) movePointer(ctx context.Context, tx *sql.Tx, st *staged) error {
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
 		return errConflict
 	}
+	return storeHead(ctx, tx, st)
+}
+
+// storeHead keeps the head of a table that moved beside its pointer.
+func storeHead(ctx context.Context, tx *sql.Tx, st *staged) error {
+	if st.next == nil {
+		return nil
+	}
+	text, err := st.next.store()
+	if err != nil {
+		return err
+	}
+	if st.base != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM lakeflow_heads WHERE metadata_location = ?", st.base.location); err != nil {
+			return fmt.Errorf("store head: %w", err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO lakeflow_heads (metadata_location, head) VALUES (?, ?)", st.next.location, text); err != nil {
+		return fmt.Errorf("store head: %w", err)
+	}
 	return nil
 }
 
@@ -336,7 +356,7 @@ func removeOldMetadata(st *staged) {
 	for entry := range st.next.meta.PreviousFiles() {
 		kept[entry.MetadataFile] = true
 	}
-	for entry := range st.base.meta.PreviousFiles() {
+	for entry := range st.meta.PreviousFiles() {
 		if !kept[entry.MetadataFile] {
 			_ = os.Remove(local(entry.MetadataFile))
 		}

@@ -42,12 +42,18 @@ func (l *Lake) Files(ctx context.Context, name string, at sinks.Version) (*sinks
 	return out, nil
 }
 
+// head reads a table's head, with its metadata.
 func (l *Lake) head(ctx context.Context, name string) (*head, error) {
-	location, err := l.location(ctx, name)
+	p, err := l.pointer(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return l.readHead(name, location)
+	h, err := l.readHead(p)
+	if err != nil {
+		return nil, err
+	}
+	_, err = h.load()
+	return h, err
 }
 
 // chain returns the snapshots that lead to the head, oldest first. It ends where a parent has been expired.

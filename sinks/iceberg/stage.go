@@ -30,7 +30,8 @@ func tableProperties() iceberg.Properties {
 // staged is one table's part of a commit: new files are written, the catalog does not know them yet.
 type staged struct {
 	change *sinks.TableChange
-	base   *head // nil for a new table
+	base   *head          // nil for a new table
+	meta   table.Metadata // of base
 	// builder has base with the change applied; snapshot is nil when the change adds and removes nothing.
 	builder  *table.MetadataBuilder
 	snapshot *table.Snapshot
@@ -40,6 +41,13 @@ type staged struct {
 // stage applies a change to the table's metadata and writes its manifests.
 func (l *Lake) stage(c *sinks.TableChange, base *head, props map[string]string, out *output) (*staged, error) {
 	st := &staged{change: c, base: base}
+	if base != nil {
+		meta, err := base.load()
+		if err != nil {
+			return nil, err
+		}
+		st.meta = meta
+	}
 	dir := filepath.Join(l.tableDir(c.Table), "metadata")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make metadata folder: %w", err)
@@ -49,7 +57,7 @@ func (l *Lake) stage(c *sinks.TableChange, base *head, props map[string]string, 
 	}
 	var seq int64
 	if base != nil {
-		seq = base.meta.LastSequenceNumber()
+		seq = st.meta.LastSequenceNumber()
 	}
 	if err := st.produce(newProducer(dir, out, st.builder, seq+1), props); err != nil {
 		return nil, err
@@ -64,7 +72,7 @@ func (st *staged) shape(location string) error {
 		st.builder, err = newTable(st.change, location)
 		return err
 	}
-	if st.builder, err = table.MetadataBuilderFromBase(st.base.meta, st.base.location); err != nil {
+	if st.builder, err = table.MetadataBuilderFromBase(st.meta, st.base.location); err != nil {
 		return err
 	}
 	old := &st.base.state
@@ -73,7 +81,7 @@ func (st *staged) shape(location string) error {
 		return err
 	}
 	schema := icebergSchema(next)
-	if !st.base.meta.CurrentSchema().Equals(schema) {
+	if !st.meta.CurrentSchema().Equals(schema) {
 		if err := errors.Join(st.builder.AddSchema(schema), st.builder.SetCurrentSchemaID(-1)); err != nil {
 			return fmt.Errorf("change schema: %w", err)
 		}
@@ -98,7 +106,7 @@ func (st *staged) repartition(next schemas.Table) error {
 		return fmt.Errorf("the partitions changed from %s to %s; a full refresh accepts the change",
 			describePartition(old.Partition), describePartition(c.Partition))
 	}
-	if same && sameSources(st.base.meta.PartitionSpec(), c.Partition, next) {
+	if same && sameSources(st.meta.PartitionSpec(), c.Partition, next) {
 		return nil
 	}
 	spec, err := partitionSpec(c.Partition, next, st.builder.CurrentSchema())
@@ -161,7 +169,7 @@ func newTable(c *sinks.TableChange, location string) (*table.MetadataBuilder, er
 func (st *staged) produce(p *producer, props map[string]string) error {
 	var parent *table.Snapshot
 	if st.base != nil {
-		parent = st.base.meta.CurrentSnapshot()
+		parent = st.meta.CurrentSnapshot()
 	}
 	if err := checkDeletes(st.change.Table, parent); err != nil {
 		return err
@@ -199,7 +207,7 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	}
 	st.snapshot.TimestampMs = time.Now().UnixMilli()
 	if st.base != nil { // a clock that was set back must not turn the history around
-		st.snapshot.TimestampMs = max(st.snapshot.TimestampMs, st.base.meta.LastUpdatedMillis())
+		st.snapshot.TimestampMs = max(st.snapshot.TimestampMs, st.meta.LastUpdatedMillis())
 	}
 	return errors.Join(st.builder.AddSnapshot(st.snapshot), st.builder.SetSnapshotRef(table.MainBranch, st.snapshot.SnapshotID, table.BranchRef))
 }
@@ -242,7 +250,11 @@ func (st *staged) writeMetadata(dir string, out *output) error {
 	if err != nil {
 		return fmt.Errorf("build metadata: %w", err)
 	}
-	content, err := json.Marshal(meta)
+	marshaler, ok := meta.(json.Marshaler) // called directly: json.Marshal would scan its answer once more
+	if !ok {
+		return fmt.Errorf("build metadata: %T cannot be written", meta)
+	}
+	content, err := marshaler.MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("build metadata: %w", err)
 	}

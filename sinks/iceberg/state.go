@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/apache/iceberg-go/table"
 
@@ -26,12 +27,77 @@ const (
 	keyOwner     = "lakeflow.owner"     // the epoch of the writer
 )
 
-// head is a table as the catalog has it. It is not changed once made.
+// head is a table as the catalog has it. What State needs is kept in the catalog beside the pointer, so that a run that finds nothing to
+// do need not read the table's whole history; the metadata itself is read when it is needed.
 type head struct {
 	name     string
 	location string
-	meta     table.Metadata
 	state    sinks.TableState
+	summary  map[string]string // lakeflow's entries of the head snapshot
+
+	mu   sync.Mutex
+	meta table.Metadata // nil until load
+}
+
+// storedHead is a head in the table lakeflow_heads. It is derived from the metadata file, which never changes, and is left
+// unread when another version of lakeflow wrote it.
+type storedHead struct {
+	Version int
+	State   sinks.TableState
+	Summary map[string]string
+}
+
+const storedHeadVersion = 1
+
+func (h *head) store() (string, error) {
+	text, err := json.Marshal(storedHead{storedHeadVersion, h.state, h.summary})
+	if err != nil {
+		return "", fmt.Errorf("store head of %s: %w", h.name, err)
+	}
+	return string(text), nil
+}
+
+// restore makes a head of what store gave, or returns nil.
+func restore(name, location, text string) *head {
+	var s storedHead
+	if text == "" || json.Unmarshal([]byte(text), &s) != nil || s.Version != storedHeadVersion || s.State.Name != name {
+		return nil
+	}
+	return &head{name: name, location: location, state: s.State, summary: s.Summary}
+}
+
+// load reads the table's metadata, once.
+func (h *head) load() (table.Metadata, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.meta != nil {
+		return h.meta, nil
+	}
+	meta, err := readMetadata(h.name, h.location)
+	if err != nil {
+		return nil, err
+	}
+	h.meta = meta
+	return meta, nil
+}
+
+func readMetadata(name, location string) (table.Metadata, error) {
+	content, err := os.ReadFile(local(location))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, lostMetadata(name, location)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("table %s: read metadata: %w", name, err)
+	}
+	meta, err := table.ParseMetadataBytes(content)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: metadata file %s: %w; restore it from a backup of the warehouse", name, local(location), err)
+	}
+	return meta, nil
+}
+
+func lostMetadata(name, location string) error {
+	return fmt.Errorf("table %s: its metadata file %s is missing; restore it from a backup of the warehouse", name, local(location))
 }
 
 // State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
@@ -61,41 +127,41 @@ func (l *Lake) State(ctx context.Context) (*sinks.State, error) {
 	return state, nil
 }
 
-// readHeads reads the heads of all tables, using the metadata read before where the catalog still points to it.
+// readHeads reads the heads of all tables.
 func (l *Lake) readHeads(ctx context.Context, db *sql.DB) (map[string]*head, error) {
-	locations, err := l.locations(ctx, db)
+	pointers, err := l.pointers(ctx, db)
 	if err != nil {
 		return nil, err
 	}
-	heads := make(map[string]*head, len(locations))
-	for name, location := range locations {
-		if heads[name], err = l.readHead(name, location); err != nil {
+	heads := make(map[string]*head, len(pointers))
+	for _, p := range pointers {
+		if heads[p.table], err = l.readHead(p); err != nil {
 			return nil, err
 		}
 	}
 	return heads, nil
 }
 
-// readHead reads a table's metadata, unless it is the one read last: metadata files never change.
-func (l *Lake) readHead(name, location string) (*head, error) {
+// readHead returns the head behind a pointer: the one read before, the one kept in the catalog, or else from the metadata file.
+func (l *Lake) readHead(p pointer) (*head, error) {
 	l.mu.Lock()
-	h := l.heads[name]
+	h := l.heads[p.table]
 	l.mu.Unlock()
-	if h != nil && h.location == location {
+	if h != nil && h.location == p.location {
 		return h, nil
 	}
-	content, err := os.ReadFile(local(location))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("table %s: its metadata file %s is missing; restore it from a backup of the warehouse", name, local(location))
+	if h = restore(p.table, p.location, p.stored); h != nil {
+		if _, err := os.Stat(local(p.location)); errors.Is(err, fs.ErrNotExist) {
+			return nil, lostMetadata(p.table, p.location)
+		}
+		l.keep(h)
+		return h, nil
 	}
+	meta, err := readMetadata(p.table, p.location)
 	if err != nil {
-		return nil, fmt.Errorf("table %s: read metadata: %w", name, err)
+		return nil, err
 	}
-	meta, err := table.ParseMetadataBytes(content)
-	if err != nil {
-		return nil, fmt.Errorf("table %s: metadata file %s: %w; restore it from a backup of the warehouse", name, local(location), err)
-	}
-	if h, err = newHead(name, location, meta); err != nil {
+	if h, err = newHead(p.table, p.location, meta); err != nil {
 		return nil, err
 	}
 	l.keep(h)
@@ -118,11 +184,17 @@ func newHead(name, location string, meta table.Metadata) (*head, error) {
 		return nil, fmt.Errorf("table %s: %w", name, err)
 	}
 	state := sinks.TableState{Name: name, Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID()}
+	entries := map[string]string{}
 	if s := meta.CurrentSnapshot(); s != nil {
+		for _, key := range []string{keyCommit, keyPipeline, keyPositions, keyOwner} {
+			if v := summary(s, key); v != "" {
+				entries[key] = v
+			}
+		}
 		state.Snapshot, state.Commit = s.SnapshotID, summaryInt(s, keyCommit)
 		state.Rows, state.Bytes, state.Files = summaryInt(s, "total-records"), summaryInt(s, "total-files-size"), summaryInt(s, "total-data-files")
 	}
-	return &head{name: name, location: location, meta: meta, state: state}, nil
+	return &head{name: name, location: location, state: state, summary: entries, meta: meta}, nil
 }
 
 // summary reads one entry of a snapshot's summary, empty when it is not there.
@@ -134,8 +206,10 @@ func summary(s *table.Snapshot, key string) string {
 }
 
 // summaryInt reads a number, 0 when it is not there.
-func summaryInt(s *table.Snapshot, key string) int64 {
-	n, err := strconv.ParseInt(summary(s, key), 10, 64)
+func summaryInt(s *table.Snapshot, key string) int64 { return number(summary(s, key)) }
+
+func number(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -154,16 +228,15 @@ func (l *Lake) record(ctx context.Context, db *sql.DB, heads map[string]*head) (
 	if log == nil {
 		return &record{positions: map[string]sources.Position{}}, l.checkUnborn(ctx, db, heads)
 	}
-	s := log.meta.CurrentSnapshot()
-	rec := &record{commit: summaryInt(s, keyCommit), owner: summaryInt(s, keyOwner)}
-	if rec.commit <= 0 || summary(s, keyPositions) == "" {
+	rec := &record{commit: number(log.summary[keyCommit]), owner: number(log.summary[keyOwner])}
+	if rec.commit <= 0 || log.summary[keyPositions] == "" {
 		return nil, fmt.Errorf("the last snapshot of %s.%s has no %s: another program has written to it; roll the table back to its last snapshot that has one",
 			l.namespace, EventLog, keyCommit)
 	}
-	if p := summary(s, keyPipeline); p != l.pipeline {
+	if p := log.summary[keyPipeline]; p != l.pipeline {
 		return nil, fmt.Errorf("schema %s belongs to pipeline %s, not to %s; give each pipeline a target schema of its own", l.namespace, p, l.pipeline)
 	}
-	if err := json.Unmarshal([]byte(summary(s, keyPositions)), &rec.positions); err != nil || rec.positions == nil {
+	if err := json.Unmarshal([]byte(log.summary[keyPositions]), &rec.positions); err != nil || rec.positions == nil {
 		return nil, fmt.Errorf("the positions of commit %d cannot be read (%w); restore the warehouse from a backup", rec.commit, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(heads)) {

@@ -1,0 +1,123 @@
+package iceberg_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// writer commits made-up files: the cost of the lake alone.
+type writer struct {
+	lake   *iceberg.Lake
+	number int64
+	epoch  int64
+	bases  map[string]int64
+}
+
+func newWriter(b *testing.B, dir string) *writer {
+	b.Helper()
+	lake, err := iceberg.Open(context.Background(), dir, "main", "p")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = lake.Close() })
+	epoch, err := lake.Acquire(context.Background(), sinks.Holder{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &writer{lake: lake, epoch: epoch, bases: map[string]int64{}}
+}
+
+func (w *writer) commit(b *testing.B, tables int) {
+	b.Helper()
+	w.number++
+	schema, _ := schemas.AssignIDs(schemas.EventLog(), 0)
+	c := &sinks.Commit{Number: w.number, Epoch: w.epoch, Positions: map[string]sources.Position{"f/s": sources.Position(fmt.Sprintf(`{"n":%d,"columns":[["a","BIGINT"],["b","VARCHAR"]]}`, w.number))}}
+	for i := range tables {
+		name := fmt.Sprint("table_", i)
+		if i == 0 {
+			name = iceberg.EventLog
+		}
+		c.Tables = append(c.Tables, sinks.TableChange{Table: name, Schema: schema, Base: w.bases[name],
+			Add: []sinks.DataFile{{Path: filepath.Join(w.lake.DataDir(name), fmt.Sprint(w.number, ".parquet")), Rows: 1, Bytes: 100,
+				Columns: map[string]sinks.ColumnStats{`"id"`: {Min: "a", Max: "b", HasMin: true, HasMax: true, Values: 1, Bytes: 10}}}}})
+	}
+	out, err := w.lake.Commit(context.Background(), c)
+	if err != nil || out.Status != sinks.Committed {
+		b.Fatal(out, err)
+	}
+	w.bases = out.Snapshots
+}
+
+// BenchmarkCommit is a commit of five small tables, syncs included, after so many commits.
+func BenchmarkCommit(b *testing.B) {
+	for _, before := range []int{10, 1000} {
+		b.Run(fmt.Sprint("after ", before), func(b *testing.B) {
+			w := newWriter(b, b.TempDir())
+			for range before {
+				w.commit(b, 5)
+			}
+			for b.Loop() {
+				w.commit(b, 5)
+			}
+		})
+	}
+}
+
+// BenchmarkOpen opens a warehouse and reads the state of three tables, as a run that finds nothing to do does.
+func BenchmarkOpen(b *testing.B) {
+	for _, before := range []int{10, 1000} {
+		b.Run(fmt.Sprint("after ", before), func(b *testing.B) {
+			dir := b.TempDir()
+			w := newWriter(b, dir)
+			for range before {
+				w.commit(b, 3)
+			}
+			for b.Loop() {
+				lake, err := iceberg.Open(context.Background(), dir, "main", "p")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if s, err := lake.State(context.Background()); err != nil || len(s.Tables) != 3 {
+					b.Fatal(s, err)
+				}
+				_ = lake.Close()
+			}
+		})
+	}
+}
+
+// BenchmarkMarks reads a ledger of a million files.
+func BenchmarkMarks(b *testing.B) {
+	w := newWriter(b, b.TempDir())
+	w.commit(b, 1)
+	schema, _ := schemas.AssignIDs(schemas.EventLog(), 0)
+	marks := make([]sources.Mark, 1_000_000)
+	for i := range marks {
+		marks[i] = sources.Mark{Key: fmt.Sprintf("2024/01/file-%07d.json.gz", i), Value: "12345 1700000000000000000"}
+	}
+	out, err := w.lake.Commit(context.Background(), &sinks.Commit{Number: 2, Epoch: w.epoch,
+		Tables: []sinks.TableChange{{Table: iceberg.EventLog, Schema: schema, Base: w.bases[iceberg.EventLog], Add: []sinks.DataFile{{Path: "/x.parquet", Rows: 1}}}},
+		Marks:  []sinks.MarkChange{{Input: "f/s", Set: marks}}})
+	if err != nil || out.Status != sinks.Committed {
+		b.Fatal(out, err)
+	}
+	for b.Loop() {
+		n := 0
+		for _, err := range w.lake.Marks("f/s").All(context.Background()) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != len(marks) {
+			b.Fatal(n)
+		}
+	}
+}
