@@ -188,6 +188,18 @@ func TestEvolve(t *testing.T) {
 	}
 }
 
+func TestRecreateKeepsOnlyIDsThatFit(t *testing.T) {
+	old, last := schemas.AssignIDs(table(t, "a INTEGER", "b VARCHAR", "s STRUCT(x INTEGER)", "l DATE[]"), 0)
+	next, _ := schemas.AssignIDs(schemas.Recreate(old, table(t, "l DATE[]", "S STRUCT(x BIGINT)", "b VARCHAR", "n DATE")), last)
+	got := schemas.FieldIDsSQL(next)
+	if want := `{"l": {__duckdb_field_id: 4, "element": 6}, "S": {__duckdb_field_id: 7, "x": 9}, "b": 2, "n": 8}`; got != want {
+		t.Errorf("ids %s, want %s", got, want)
+	}
+	if old[0].ID != 1 || old[3].Type.ElemID != 6 {
+		t.Errorf("the old schema was changed: %s", schemas.FieldIDsSQL(old))
+	}
+}
+
 func TestFieldIDsInParquet(t *testing.T) {
 	db := duck(t)
 	file := filepath.Join(t.TempDir(), "f.parquet")

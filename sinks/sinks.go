@@ -34,7 +34,7 @@ type Reader interface {
 	// Appended returns the files that commits after number after added, in the order of the commits, stopping after the
 	// commit that passes maxBytes (0: no limit); Contents.Commit is the last commit taken. It returns ErrRewritten
 	// when the table's rows were replaced by a commit after it (its very first write is no replacement), because then "new rows" has no meaning.
-	// after 0 is the beginning.
+	// after 0 is the beginning: what the table had after its last rewrite comes first.
 	Appended(ctx context.Context, table string, after int64, maxBytes int64) (*Contents, error)
 	// History lists the snapshots of a table, oldest first.
 	History(ctx context.Context, table string) ([]Snapshot, error)

@@ -107,7 +107,7 @@ func (l *Lake) createCatalog(ctx context.Context) error {
 		if _, err := l.db.ExecContext(ctx, "BEGIN IMMEDIATE;"+catalogTables+"COMMIT;"); err != nil {
 			return err
 		}
-		if err := syncPath(l.warehouse); err != nil {
+		if err := errors.Join(syncPath(l.warehouse), syncPath(filepath.Dir(l.warehouse))); err != nil {
 			return err
 		}
 	}

@@ -186,7 +186,9 @@ var errConflict = errors.New("conflict")
 func (l *Lake) publish(ctx context.Context, db *sql.DB, c *sinks.Commit, changes []*staged, files *output) (sinks.Outcome, error) {
 	failpoint.Hit("catalog.before-tx")
 	err := l.transact(ctx, db, c, changes)
-	failpoint.Hit("catalog.after-commit")
+	if err == nil {
+		failpoint.Hit("catalog.after-commit")
+	}
 	if err != nil && !errors.Is(err, errConflict) {
 		// Whether the transaction took place is not known: the catalog is asked.
 		visible, readErr := l.visible(context.WithoutCancel(ctx), changes)

@@ -30,12 +30,17 @@ type pyScan struct {
 	IDs   any
 }
 
-// pyRead reads tables with PyIceberg.
-func pyRead(t *testing.T, warehouse string, tables ...string) (names []string, read map[string]pyTable) {
+func needPyIceberg(t *testing.T) {
 	t.Helper()
 	if out, err := exec.Command("python3", "-c", "import pyiceberg, pyarrow, sqlalchemy").CombinedOutput(); err != nil {
 		t.Skipf(`PyIceberg is missing; to check the tables with it too, run: pip install "pyiceberg[sql-sqlite,pyarrow]" (%v %s)`, err, out)
 	}
+}
+
+// pyRead reads tables with PyIceberg.
+func pyRead(t *testing.T, warehouse string, tables ...string) (names []string, read map[string]pyTable) {
+	t.Helper()
+	needPyIceberg(t)
 	cmd := exec.Command("python3", append([]string{"testdata/read.py", warehouse, "main"}, tables...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -208,5 +213,42 @@ func TestPyIcebergReadsPartitions(t *testing.T) {
 				t.Errorf("%s %s reads files %v, rows %v", column, label, s.Files, s.IDs)
 			}
 		}
+	}
+}
+
+func TestPyIcebergWritesToo(t *testing.T) {
+	needPyIceberg(t)
+	f := sinktest.NewFixture(t, open)
+	cols := []string{"id INTEGER"}
+	write := func(table, id string) {
+		t.Helper()
+		if out, err := exec.Command("python3", "testdata/append.py", f.Warehouse, "main", table, id).CombinedOutput(); err != nil {
+			t.Fatalf("append.py: %v\n%s", err, out)
+		}
+	}
+	f.Append("t", cols, "SELECT 1 id")
+	stale := f.Commit(f.Change("t", cols, "SELECT 9 id"))
+	write("t", "2")
+	f.Expect("t", "1\n2")
+	if s := f.State().Tables["t"]; s.Rows != 2 || s.Commit != 0 {
+		t.Errorf("after another program's append: %+v", s)
+	}
+	f.Do(stale, sinks.Conflict)
+	// A stream sees the other program's rows with lakeflow's next commit, once.
+	appended := func(after, commit int64, want string) {
+		t.Helper()
+		c, err := f.Lake.Appended(t.Context(), "t", after, 0)
+		if err != nil || c.Commit != commit || f.Rows(c) != want {
+			t.Errorf("appended after %d: %+v, %v", after, c, err)
+		}
+	}
+	appended(0, 1, "1")
+	f.Append("t", cols, "SELECT 3 id")
+	appended(0, 2, "1\n2\n3")
+	appended(1, 2, "2\n3")
+	appended(2, 2, "")
+	write("event_log", "7")
+	if _, err := f.Lake.State(t.Context()); err == nil || !strings.Contains(err.Error(), "another program has written to it") {
+		t.Errorf("with a foreign snapshot in event_log: %v", err)
 	}
 }

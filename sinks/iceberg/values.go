@@ -95,7 +95,8 @@ func clock(text string) (int64, error) {
 	return t.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)).Microseconds(), nil
 }
 
-// timestamp reads DuckDB's text of a TIMESTAMP, or of a TIMESTAMP WITH TIME ZONE with its offset, as microseconds.
+// timestamp reads DuckDB's text of a TIMESTAMP, or of a TIMESTAMP WITH TIME ZONE in UTC, as microseconds. Other zones are
+// refused: DuckDB leaves out the seconds that old offsets have.
 func timestamp(text string) (int64, error) {
 	switch text {
 	case "infinity":
@@ -107,36 +108,12 @@ func timestamp(text string) (int64, error) {
 	if err != nil || len(rest) < 9 || rest[0] != ' ' {
 		return 0, fmt.Errorf("%q is no timestamp", text)
 	}
-	rest = rest[1:]
-	offset := 0
-	if i := strings.LastIndexAny(rest, "+-"); i >= 0 {
-		if offset, err = zone(rest[i:]); err != nil {
-			return 0, fmt.Errorf("%q is no timestamp: %w", text, err)
-		}
-		rest = rest[:i]
-	}
+	rest = strings.TrimSuffix(rest[1:], "+00")
 	micros, err := clock(rest)
 	if err != nil {
 		return 0, fmt.Errorf("%q is no timestamp: %w", text, err)
 	}
-	return (seconds-int64(offset))*1_000_000 + micros, nil
-}
-
-// zone reads an offset from UTC as seconds: +00, -03:30, +01:02:03.
-func zone(text string) (int, error) {
-	seconds := 0
-	parts := strings.Split(text[1:], ":")
-	for i, unit := range []int{3600, 60, 1}[:min(len(parts), 3)] {
-		n, err := strconv.Atoi(parts[i])
-		if err != nil {
-			return 0, err
-		}
-		seconds += n * unit
-	}
-	if text[0] == '-' {
-		seconds = -seconds
-	}
-	return seconds, nil
+	return seconds*1_000_000 + micros, nil
 }
 
 // boundLength is how much of a text or blob goes into a bound: Iceberg's default, in code points or bytes.
