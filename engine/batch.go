@@ -1,0 +1,402 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// eventLog is the table that is part of every commit and carries the positions.
+const eventLog = "event_log"
+
+// batch is what one commit will publish.
+type batch struct {
+	u         *update
+	number    int64
+	began     time.Time
+	sources   map[string]*sources.Batch // new records by source
+	readers   map[string]bool           // position keys that take part in those
+	snapshots map[string]*sources.Batch
+	staged    map[string]*staged
+	letters   sinks.TableChange // of the dead-letter table
+	positions map[string]sources.Position
+	marks     []sinks.MarkChange
+	results   map[string]*TableResult
+	work      bool // something is to be committed
+	// lettersWritten are the dead letters that the flow being evaluated has staged.
+	lettersWritten int64
+}
+
+// staged is what the batch does to one table.
+type staged struct {
+	change sinks.TableChange
+}
+
+func (u *update) newBatch() *batch {
+	return &batch{u: u, number: u.commit + 1, began: time.Now(), sources: map[string]*sources.Batch{}, readers: map[string]bool{},
+		snapshots: map[string]*sources.Batch{}, staged: map[string]*staged{}, positions: map[string]sources.Position{}, results: map[string]*TableResult{}}
+}
+
+// step does one batch over the streaming tables. It returns false when nothing was new.
+func (u *update) step(ctx context.Context) (bool, error) {
+	b := u.newBatch()
+	if err := b.intake(ctx); err != nil {
+		return false, err
+	}
+	for _, d := range u.Plan.Datasets {
+		if d.Kind != plan.StreamingTable || !u.selected[d.Name] {
+			continue
+		}
+		if err := b.table(ctx, d); err != nil {
+			return false, err
+		}
+	}
+	if !b.work {
+		return false, nil
+	}
+	return true, b.commit(ctx)
+}
+
+// intake asks every source for its next batch, from the position of the first flow that has something new; flows at the same
+// position share it, others wait for a later batch. Changed columns make the plan anew.
+func (b *batch) intake(ctx context.Context) error {
+	changed := false
+	for _, d := range b.u.Plan.Datasets {
+		if d.Kind != plan.StreamingTable || !b.u.selected[d.Name] {
+			continue
+		}
+		for _, f := range d.Flows {
+			for _, in := range b.u.inputs(f) {
+				if b.u.Sources[in] == nil {
+					continue
+				}
+				c, err := b.take(ctx, d, f, in)
+				if err != nil {
+					return err
+				}
+				changed = changed || c
+			}
+		}
+	}
+	failpoint.Hit("source.after-list")
+	if !changed {
+		return nil
+	}
+	p, err := b.u.Compile(ctx, b.u.known)
+	if err != nil {
+		return err
+	}
+	b.u.Plan = p
+	return b.u.checkDefinitions()
+}
+
+// take reads one input of one flow and reports whether the source's columns changed.
+func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in string) (bool, error) {
+	k := key(d, f, in)
+	pos := b.u.positions[k]
+	if got := b.sources[in]; got != nil {
+		for other := range b.readers {
+			if inputOf(other) == in && string(b.u.positions[other]) == string(pos) && b.u.reset[tableOf(other)] == b.u.reset[d.Name] {
+				b.readers[k] = true
+				return false, nil
+			}
+		}
+		return false, nil
+	}
+	var marks sources.Marks = noMarks{}
+	if !b.u.reset[d.Name] && pos != nil {
+		marks = b.u.Lake.Marks(k)
+	}
+	got, err := b.u.Sources[in].Next(ctx, b.u.session(in), pos, marks)
+	if err != nil {
+		return false, fmt.Errorf("read source %s: %w", in, err)
+	}
+	if got == nil {
+		return false, nil
+	}
+	b.sources[in] = got
+	b.readers[k] = true
+	if got.Columns.Equal(b.u.known[in]) {
+		return false, nil
+	}
+	b.u.known[in] = got.Columns
+	return true, nil
+}
+
+// inputOf is the input that a position's key is about.
+func inputOf(key string) string {
+	for i := len(key) - 1; i >= 0; i-- {
+		if key[i] == '/' {
+			return key[i+1:]
+		}
+	}
+	return key
+}
+
+// noMarks is an input that was never read.
+type noMarks struct{}
+
+func (noMarks) All(context.Context) iter.Seq2[sources.Mark, error] {
+	return func(func(sources.Mark, error) bool) {}
+}
+
+// table feeds one streaming table with what is new for each of its flows.
+func (b *batch) table(ctx context.Context, d *plan.Dataset) error {
+	for _, f := range d.Flows {
+		in, err := b.gather(ctx, d, f)
+		if err != nil {
+			return err
+		}
+		if !in.any && !b.u.reset[d.Name] {
+			continue
+		}
+		b.work = true
+		if err := b.evaluate(ctx, d, f, in); err != nil {
+			return err
+		}
+		maps.Copy(b.positions, in.positions)
+		b.mark(d, f)
+	}
+	return nil
+}
+
+// input is what one flow reads in one batch.
+type input struct {
+	any       bool
+	streams   map[string]string // relation of the new rows by input
+	sources   []string          // inputs that are sources with a batch
+	positions map[string]sources.Position
+	files     int64
+	bytes     int64
+}
+
+// gather finds the new rows of each input: of a source, its batch; of a table that the flow is level with, what this
+// batch staged; of a table that it lags behind, stored files.
+func (b *batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*input, error) {
+	in := &input{streams: map[string]string{}, positions: map[string]sources.Position{}}
+	for _, name := range b.u.inputs(f) {
+		k := key(d, f, name)
+		if b.u.Sources[name] != nil {
+			b.gatherSource(in, k, name)
+			continue
+		}
+		up := b.u.Plan.Dataset(name)
+		at := b.u.tables[name].Commit
+		if !b.u.reset[name] && seen(b.u.positions[k]) < at {
+			if err := b.catchUp(ctx, in, k, name); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		in.streams[name] = duck.Empty(up.Columns)
+		if st := b.staged[name]; st != nil {
+			in.any = in.any || len(st.change.Add) > 0
+			in.streams[name] = duck.ReadFiles(st.change.Schema, st.change.Add)
+			in.count(st.change.Add)
+			in.positions[k] = seenAt(b.number)
+		}
+	}
+	return in, nil
+}
+
+func (b *batch) gatherSource(in *input, k, name string) {
+	in.streams[name] = emptySource(b.u.known[name])
+	got := b.sources[name]
+	if got == nil || !b.readers[k] {
+		return
+	}
+	in.any = true
+	in.sources = append(in.sources, name)
+	if got.Relation != "" {
+		in.streams[name] = got.Relation
+	}
+	in.files, in.bytes = int64(got.Items), got.Bytes
+}
+
+// maxCatchUp bounds the stored bytes that one batch of a lagging flow reads.
+const maxCatchUp = 1 << 30
+
+func (b *batch) catchUp(ctx context.Context, in *input, k, name string) error {
+	c, err := b.u.Lake.Appended(ctx, name, seen(b.u.positions[k]), maxCatchUp)
+	if errors.Is(err, sinks.ErrRewritten) {
+		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it with --full-refresh %s", tableOf(k), name, tableOf(k))
+	}
+	if err != nil {
+		return fmt.Errorf("read the new rows of %s: %w", name, err)
+	}
+	in.any = true
+	in.streams[name] = duck.ReadFiles(c.Schema, c.Files)
+	in.count(c.Files)
+	in.positions[k] = seenAt(c.Commit)
+	return nil
+}
+
+func (in *input) count(files []sinks.DataFile) {
+	for _, f := range files {
+		in.files++
+		in.bytes += f.Bytes
+	}
+}
+
+// mark takes over positions and marks of the source batches that the flow has read.
+func (b *batch) mark(d *plan.Dataset, f *plan.Flow) {
+	for _, name := range b.u.inputs(f) {
+		k := key(d, f, name)
+		if b.u.Sources[name] == nil {
+			continue
+		}
+		change := sinks.MarkChange{Input: k, Clear: b.u.reset[d.Name]}
+		if got := b.sources[name]; got != nil && b.readers[k] {
+			b.positions[k] = got.Position
+			change.Set = got.Marks
+			for _, n := range got.Notices {
+				b.u.notice(d.Name, n.Message)
+			}
+		}
+		if change.Clear || len(change.Set) > 0 {
+			b.marks = append(b.marks, change)
+		}
+	}
+}
+
+// stage returns the batch's change of a table, begun when it is not there yet.
+func (b *batch) stage(d *plan.Dataset, replace bool) *staged {
+	if st := b.staged[d.Name]; st != nil {
+		return st
+	}
+	stored, exists := b.u.tables[d.Name]
+	reset := b.u.reset[d.Name]
+	c := sinks.TableChange{Table: d.Name, Partition: d.Partition, Base: stored.Snapshot, Recreate: reset,
+		Properties: map[string]string{definitionKey: define(d).String()}, Summary: b.summary()}
+	c.Schema = fit(stored, exists, d.Columns, reset)
+	if (replace || reset) && exists {
+		c.Mode = sinks.Replace
+		b.dropLetters(d)
+	}
+	st := &staged{change: c}
+	b.staged[d.Name] = st
+	return st
+}
+
+// fit gives the columns that a table will have, with field ids.
+func fit(stored sinks.TableState, exists bool, want schemas.Table, recreate bool) schemas.Table {
+	merged := want
+	switch {
+	case exists && recreate:
+		merged = schemas.Recreate(stored.Schema, want)
+	case exists:
+		merged, _, _ = schemas.Evolve(stored.Schema, want)
+	}
+	merged, _ = schemas.AssignIDs(merged, stored.LastID)
+	return merged
+}
+
+func (b *batch) summary() map[string]string {
+	return map[string]string{"lakeflow.update": b.u.Update}
+}
+
+// dropLetters removes the dead letters that belong to rows which are about to be replaced.
+func (b *batch) dropLetters(d *plan.Dataset) {
+	if _, ok := b.u.tables[b.u.Plan.DeadLetter]; !ok {
+		return
+	}
+	b.letters.Mode = sinks.ReplacePartition
+	b.letters.Where = append(b.letters.Where, map[string]string{"table": d.Name})
+}
+
+// commit checks the books and publishes the batch.
+func (b *batch) commit(ctx context.Context) error {
+	failpoint.Hit("batch.after-balance")
+	var changes []sinks.TableChange
+	for _, d := range b.u.Plan.Datasets {
+		if st := b.staged[d.Name]; st != nil {
+			changes = append(changes, st.change)
+		}
+	}
+	if len(b.letters.Add) > 0 || b.letters.Mode == sinks.ReplacePartition {
+		b.letters.Summary = b.summary()
+		changes = append(changes, b.systemTable(b.u.Plan.DeadLetter, schemas.DeadLetter(), schemas.DeadLetterPartition(), b.letters))
+	}
+	if err := b.publish(ctx, changes); err != nil {
+		return err
+	}
+	for name, r := range b.results {
+		b.u.addResult(r)
+		delete(b.u.reset, name)
+		b.u.Observe(Progress{Kind: "committed", Table: name, Batch: b.number, Result: *r, Elapsed: time.Since(b.began)})
+	}
+	return nil
+}
+
+func (b *batch) systemTable(name string, schema schemas.Table, partition []schemas.PartitionField, c sinks.TableChange) sinks.TableChange {
+	stored, exists := b.u.tables[name]
+	c.Table, c.Partition, c.Base = name, partition, stored.Snapshot
+	c.Schema = fit(stored, exists, schema, false)
+	return c
+}
+
+// publish writes the waiting events and commits them with the changes.
+func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error {
+	u := b.u
+	failpoint.Hit("events.before-write")
+	log := b.systemTable(eventLog, schemas.EventLog(), nil, sinks.TableChange{Summary: b.summary()})
+	files, _, err := u.DB.WriteParquet(ctx, eventsSQL(u.events), duck.Layout{Dir: u.Lake.DataDir(eventLog), Schema: log.Schema})
+	if err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	failpoint.Hit("events.after-write")
+	log.Add = files
+	out, err := u.Lake.Commit(ctx, &sinks.Commit{Number: b.number, Epoch: u.Epoch, Tables: append(changes, log), Positions: b.positions, Marks: b.marks})
+	if err != nil {
+		return fmt.Errorf("commit batch %d: %w", b.number, err)
+	}
+	if out.Status == sinks.Conflict {
+		return ErrConflict
+	}
+	state, err := u.Lake.State(ctx)
+	if err != nil {
+		return fmt.Errorf("read back batch %d: %w", b.number, err)
+	}
+	u.commit, u.positions, u.tables = state.Commit, maps.Clone(state.Positions), state.Tables
+	if u.positions == nil {
+		u.positions = map[string]sources.Position{}
+	}
+	u.events = nil
+	u.commits++
+	return nil
+}
+
+func (u *update) addResult(r *TableResult) {
+	t := u.results[r.Table]
+	if t == nil {
+		c := *r
+		u.results[r.Table] = &c
+		return
+	}
+	t.Written += r.Written
+	t.DeadLettered += r.DeadLettered
+	t.Discarded += r.Discarded
+	t.Unreadable += r.Unreadable
+	for i := range t.Rules {
+		if i < len(r.Rules) {
+			t.Rules[i].Passed += r.Rules[i].Passed
+			t.Rules[i].Failed += r.Rules[i].Failed
+		}
+	}
+}
+
+func (b *batch) info(d *plan.Dataset, f *plan.Flow, source string) expectations.DeadLetterInfo {
+	return expectations.DeadLetterInfo{Pipeline: b.u.Plan.Name, Table: d.Name, Flow: f.Name, UpdateID: b.u.Update,
+		Commit: b.number, Source: source, FirstSeen: b.began}
+}

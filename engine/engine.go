@@ -1,0 +1,219 @@
+// Package engine runs a compiled pipeline: it moves new rows from the sources through the tables in bounded batches, applies
+// the expectations, and publishes each batch with one commit.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// Lake is what the engine publishes to and reads back from.
+type Lake interface {
+	sinks.Lake
+	sinks.Reader
+}
+
+// Env is what an update works with. The caller has acquired the lake, owns everything in it, and closes it.
+type Env struct {
+	Plan *plan.Plan
+	// Compile makes the plan anew when the columns of a source changed.
+	Compile func(ctx context.Context, columns map[string]schemas.Table) (*plan.Plan, error)
+	Sources map[string]sources.Source
+	Lake    Lake
+	State   *sinks.State // read after Acquire
+	Epoch   int64
+	DB      *duck.DB
+	// Update is the id of this update, unique for ever.
+	Update string
+	// Observe is called from the goroutine of Run after each step.
+	Observe func(Progress)
+}
+
+// Options of an update.
+type Options struct {
+	Refresh     []string // only these tables; empty means all
+	FullRefresh []string // recompute these from the beginning
+	FullAll     bool     // recompute all
+	Accept      []string // go on with changed queries of these streaming tables
+}
+
+// Progress is one step of an update, for whoever watches.
+type Progress struct {
+	Kind    string // committed, notice, unchanged
+	Table   string
+	Batch   int64
+	Result  TableResult // of this batch
+	Message string
+	Elapsed time.Duration
+}
+
+// TableResult is what an update, or a batch of it, did to a table.
+type TableResult struct {
+	Table        string                      `json:"table"`
+	Kind         string                      `json:"kind"`
+	Layer        string                      `json:"layer,omitempty"`
+	Status       string                      `json:"status"` // updated, unchanged
+	Written      int64                       `json:"written"`
+	DeadLettered int64                       `json:"dead_lettered"`
+	Discarded    int64                       `json:"discarded"`
+	Unreadable   int64                       `json:"unreadable"`
+	Rules        []schemas.ExpectationResult `json:"expectations,omitempty"`
+}
+
+// Result of an update.
+type Result struct {
+	Update  string        `json:"update_id"`
+	Status  string        `json:"status"` // completed, failed
+	Commits int           `json:"commits"`
+	Tables  []TableResult `json:"tables"`
+	Seconds float64       `json:"seconds"`
+}
+
+// ViolationError says that rows violated an expectation with action fail: nothing of the batch was published.
+type ViolationError struct {
+	Table, Flow string
+	Rules       []schemas.ExpectationResult
+}
+
+func (e *ViolationError) Error() string {
+	text := fmt.Sprintf("table %s: the update is stopped and nothing of the batch is published:", e.Table)
+	for _, r := range e.Rules {
+		text += fmt.Sprintf("\n  %d rows violate %s: %s", r.Failed, r.Name, r.Expression)
+	}
+	return text + "\n  a sample of the rows is in the dead-letter table; see lakeflow dead-letters list"
+}
+
+// ErrConflict says that somebody else changed the tables or took the writer's place.
+var ErrConflict = errors.New("the tables changed under this update, or another update took over; nothing of the batch was published; run again")
+
+// update is the state of one run.
+type update struct {
+	Env
+	opts      Options
+	started   time.Time
+	positions map[string]sources.Position
+	tables    map[string]sinks.TableState
+	commit    int64
+	reset     map[string]bool // tables whose full refresh is still to be committed
+	selected  map[string]bool
+	results   map[string]*TableResult
+	events    []schemas.Event // waiting for the next commit
+	seq       int64
+	commits   int
+	known     map[string]schemas.Table // columns of the sources
+	failed    *batch                   // whose sample of violating rows is still to be committed
+}
+
+// Run does one triggered update: everything that is available in bounded batches, then the materialized views. It returns a
+// *ViolationError when an expectation stopped it, a diag.List when a changed definition needs the user's word.
+func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
+	u, err := newUpdate(env, opts)
+	if err != nil {
+		return nil, err
+	}
+	u.event("create_update", "", "", "INFO", "Update "+u.Update+" started", map[string]any{"cause": "USER_ACTION"})
+	err = u.run(ctx)
+	if err != nil {
+		u.fail(ctx, err)
+		return u.result("failed"), err
+	}
+	return u.result("completed"), nil
+}
+
+func (u *update) run(ctx context.Context) error {
+	for {
+		more, err := u.step(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+	}
+	failpoint.Hit("view.before-refresh")
+	if err := u.refreshViews(ctx); err != nil {
+		return err
+	}
+	failpoint.Hit("update.before-done")
+	return nil
+}
+
+func newUpdate(env Env, opts Options) (*update, error) {
+	u := &update{Env: env, opts: opts, started: time.Now(), positions: map[string]sources.Position{}, tables: map[string]sinks.TableState{},
+		commit: env.State.Commit, reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}}
+	maps.Copy(u.positions, env.State.Positions)
+	maps.Copy(u.tables, env.State.Tables)
+	for _, s := range env.Plan.Sources {
+		u.known[s.Name] = s.Columns
+	}
+	if err := u.choose(); err != nil {
+		return nil, err
+	}
+	if err := u.checkDefinitions(); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// choose reads the selections of tables.
+func (u *update) choose() error {
+	all := len(u.opts.Refresh) == 0
+	for _, d := range u.Plan.Datasets {
+		if d.Kind == plan.View {
+			continue
+		}
+		u.selected[d.Name] = all
+		if u.opts.FullAll {
+			u.reset[d.Name] = true
+		}
+	}
+	for _, list := range [][]string{u.opts.Refresh, u.opts.FullRefresh, u.opts.Accept} {
+		for _, name := range list {
+			if _, ok := u.selected[name]; !ok {
+				return fmt.Errorf("no table %q in pipeline %s; see lakeflow plan for the names", name, u.Plan.Name)
+			}
+		}
+	}
+	for _, name := range u.opts.Refresh {
+		u.selected[name] = true
+	}
+	for _, name := range u.opts.FullRefresh {
+		u.selected[name], u.reset[name] = true, true
+	}
+	for key := range u.positions {
+		if u.reset[tableOf(key)] {
+			delete(u.positions, key)
+		}
+	}
+	return u.checkResets()
+}
+
+func (u *update) result(status string) *Result {
+	r := &Result{Update: u.Update, Status: status, Commits: u.commits, Seconds: time.Since(u.started).Seconds()}
+	for _, d := range u.Plan.Datasets {
+		if d.Kind == plan.View {
+			continue
+		}
+		if t := u.results[d.Name]; t != nil {
+			r.Tables = append(r.Tables, *t)
+		} else {
+			r.Tables = append(r.Tables, TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "unchanged"})
+		}
+	}
+	return r
+}
+
+func (u *update) notice(table, message string) {
+	u.event("flow_progress", table, table, "WARN", message, map[string]any{"status": "RUNNING"})
+	u.Observe(Progress{Kind: "notice", Table: table, Message: message, Elapsed: time.Since(u.started)})
+}

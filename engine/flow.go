@@ -1,0 +1,268 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// rowsRelation holds the rows of the flow that is being evaluated, with their violations.
+const rowsRelation = "__rows"
+
+// maxRepairs bounds how often a source may set records aside before a failing read counts as an error.
+const maxRepairs = 5
+
+// warnPartitions is the number of partitions in one batch above which the user is warned of small files.
+const warnPartitions = 300
+
+// evaluate runs a flow's query over its input, applies the expectations, stages files and dead letters, and checks that every
+// row is accounted for. Records that cannot be read are set aside by their source, and the query is run again.
+func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) error {
+	began := time.Now()
+	failpoint.Hit("source.after-batch")
+	letters := len(b.letters.Add)
+	for attempt := 0; ; attempt++ {
+		b.letters.Add, b.lettersWritten = b.letters.Add[:letters], 0
+		files, verdict, err := b.attempt(ctx, d, f, in)
+		if err == nil {
+			return b.account(ctx, d, f, in, files, verdict, began)
+		}
+		repaired, rerr := b.repair(ctx, in, err, attempt)
+		if rerr != nil {
+			return rerr
+		}
+		if !repaired {
+			return fmt.Errorf("table %s, flow %s: %w", d.Name, f.Name, err)
+		}
+	}
+}
+
+// repair asks the sources of the flow, read anew or whole, whether their records are to blame for the error.
+func (b *batch) repair(ctx context.Context, in *input, cause error, attempt int) (bool, error) {
+	if _, ok := cause.(*ViolationError); ok || attempt >= maxRepairs || ctx.Err() != nil {
+		return false, nil
+	}
+	for _, name := range in.sources {
+		got := b.sources[name]
+		if got.Repair == nil || got.Relation == "" {
+			continue
+		}
+		ok, err := got.Repair(ctx, b.u.session(name), cause)
+		if err != nil {
+			return false, fmt.Errorf("set aside unreadable records of %s: %w", name, err)
+		}
+		if ok {
+			in.streams[name] = got.Relation
+			if got.Relation == "" {
+				in.streams[name] = emptySource(b.u.known[name])
+			}
+			in.files, in.bytes = int64(got.Items), got.Bytes
+			return true, nil
+		}
+	}
+	for name, snap := range b.snapshots {
+		if snap.Repair == nil || snap.Relation == "" {
+			continue
+		}
+		if ok, err := snap.Repair(ctx, b.u.session(name), cause); err != nil || ok {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+// attempt evaluates the query once. Rows are kept in a table when the query must not be evaluated twice.
+func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) ([]sinks.DataFile, expectations.Verdict, error) {
+	var none expectations.Verdict
+	if err := b.relations(ctx, f, in.streams); err != nil {
+		return nil, none, err
+	}
+	st := b.stage(d, d.Kind == plan.MaterializedView)
+	layout := duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: st.change.Schema, Partition: d.Partition,
+		Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize}
+	if len(d.Rules.Rules) == 0 {
+		files, n, err := b.u.DB.WriteParquet(ctx, padded(f.Project, d.Columns, st.change.Schema), layout)
+		return files, expectations.Verdict{Rows: n, Kept: n}, err
+	}
+	kind := "TABLE"
+	if f.Rescan {
+		kind = "VIEW"
+	}
+	drop := func() error { return b.u.DB.Exec(ctx, "DROP "+kind+" IF EXISTS "+rowsRelation) }
+	if err := b.u.DB.Exec(ctx, "CREATE OR REPLACE TEMP "+kind+" "+rowsRelation+" AS "+d.Rules.Wrap(f.Project+"\n")); err != nil {
+		return nil, none, err
+	}
+	verdict, err := b.judge(ctx, d, f)
+	if err != nil {
+		_ = drop()
+		return nil, none, err
+	}
+	query := "SELECT * FROM " + rowsRelation + " WHERE NOT (" + d.Rules.DropWhere() + ")"
+	files, _, err := b.u.DB.WriteParquet(ctx, padded(query, d.Columns, st.change.Schema), layout)
+	if err == nil && verdict.Dropped > 0 && d.Rules.DeadLetter {
+		err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(rowsRelation, b.info(d, f, "")))
+	}
+	if e := drop(); err == nil {
+		err = e
+	}
+	return files, verdict, err
+}
+
+// padded adds NULL for columns that the stored table has and the query no longer gives.
+func padded(query string, have, want schemas.Table) string {
+	list := "*"
+	for _, c := range want {
+		if have.Column(c.Name) == nil {
+			list += fmt.Sprintf(", CAST(NULL AS %s) AS %s", c.Type, duck.Ident(c.Name))
+		}
+	}
+	return "SELECT " + list + " FROM (" + query + "\n)"
+}
+
+// judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample staged.
+func (b *batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expectations.Verdict, error) {
+	rows, err := b.u.DB.Conn().QueryContext(ctx, d.Rules.CountsSQL(rowsRelation))
+	if err != nil {
+		return expectations.Verdict{}, err
+	}
+	defer rows.Close()
+	var counts []expectations.Count
+	for rows.Next() {
+		c := expectations.Count{Masks: make([]int64, len(d.Rules.Masks()))}
+		dest := make([]any, 0, len(c.Masks)+1)
+		for i := range c.Masks {
+			dest = append(dest, &c.Masks[i])
+		}
+		if err := rows.Scan(append(dest, &c.Rows)...); err != nil {
+			return expectations.Verdict{}, fmt.Errorf("count violations: %w", err)
+		}
+		counts = append(counts, c)
+	}
+	if err := rows.Err(); err != nil {
+		return expectations.Verdict{}, err
+	}
+	v := d.Rules.Judge(counts)
+	if len(v.Failing) > 0 {
+		return v, b.sample(ctx, d, f, v)
+	}
+	return v, nil
+}
+
+// sample keeps some of the rows that stopped the update: everything else of the batch is forgotten, and the sample is
+// committed with the event that tells why.
+func (b *batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v expectations.Verdict) error {
+	b.letters = sinks.TableChange{}
+	if d.Rules.DeadLetter {
+		sql := d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows)
+		if err := b.writeLetters(ctx, d, sql); err != nil {
+			return fmt.Errorf("keep a sample of the offending rows: %w", err)
+		}
+	}
+	b.u.event("flow_progress", d.Name, f.Name, "ERROR", "expectation failed", schemas.FlowProgress{Status: "FAILED",
+		DataQuality: &schemas.DataQuality{Expectations: v.Results}})
+	b.u.failed = b
+	return &ViolationError{Table: d.Name, Flow: f.Name, Rules: v.Failing}
+}
+
+// writeLetters stages dead letters of one table.
+func (b *batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) error {
+	name := b.u.Plan.DeadLetter
+	change := b.systemTable(name, schemas.DeadLetter(), schemas.DeadLetterPartition(), sinks.TableChange{})
+	files, _, err := b.u.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.u.Lake.DataDir(name), Schema: change.Schema, Partition: change.Partition})
+	if err != nil {
+		return fmt.Errorf("write dead letters of %s: %w", d.Name, err)
+	}
+	b.letters.Add = append(b.letters.Add, files...)
+	for _, file := range files {
+		b.lettersWritten += file.Rows
+	}
+	return nil
+}
+
+// account stages the files and the unreadable records, and refuses the batch unless every row went somewhere.
+func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, files []sinks.DataFile, v expectations.Verdict, began time.Time) error {
+	a := schemas.Accounting{Commit: b.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, QueryRows: v.Rows,
+		RuleSet: d.Rules.Hash(), Table: b.u.Plan.DeadLetter, Files: int64(len(files)), DeadLettered: b.lettersWritten}
+	b.lettersWritten = 0
+	if d.Kind == plan.MaterializedView || b.u.reset[d.Name] {
+		a.Mode = "replace"
+	}
+	partitions := map[string]bool{}
+	var bytes int64
+	for _, file := range files {
+		a.Written += file.Rows
+		bytes += file.Bytes
+		partitions[fmt.Sprint(partitionKey(file.Partition))] = true
+	}
+	if len(partitions) > warnPartitions {
+		b.u.notice(d.Name, fmt.Sprintf("the batch wrote %d partitions of %s: many small files; choose a coarser partition_by", len(partitions), d.Name))
+	}
+	if !d.Rules.DeadLetter {
+		a.Discarded = v.Dropped
+	}
+	for _, name := range in.sources {
+		if err := b.rejects(ctx, d, f, name, &a); err != nil {
+			return err
+		}
+	}
+	failpoint.Hit("batch.before-balance")
+	if !a.Balances() {
+		return fmt.Errorf("table %s, flow %s: the rows do not balance: the query gave %d, %d were written, %d dead-lettered, %d discarded; nothing is published: please report this",
+			d.Name, f.Name, a.QueryRows, a.Written, a.DeadLettered, a.Discarded)
+	}
+	st := b.stage(d, false)
+	st.change.Add = append(st.change.Add, files...)
+	b.record(d, a, v)
+	b.u.flowEvent(d, f, a, v, bytes, time.Since(began))
+	return nil
+}
+
+// rejects stages the records of a source that could not be read. They never became rows of the query, so they are counted apart.
+func (b *batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, source string, a *schemas.Accounting) error {
+	got := b.sources[source]
+	if got.RejectCount == 0 {
+		return nil
+	}
+	a.Unreadable += got.RejectCount
+	if !d.Rules.DeadLetter {
+		return nil
+	}
+	if err := b.writeLetters(ctx, d, expectations.RejectSQL(got.Rejects, b.info(d, f, source))); err != nil {
+		return err
+	}
+	if b.lettersWritten != got.RejectCount {
+		return fmt.Errorf("source %s: %d records could not be read, but %d dead letters were written; nothing is published: please report this", source, got.RejectCount, b.lettersWritten)
+	}
+	b.lettersWritten = 0
+	return nil
+}
+
+func partitionKey(p map[string]*string) map[string]string {
+	out := map[string]string{}
+	for k, v := range p {
+		if v != nil {
+			out[k] = *v
+		}
+	}
+	return out
+}
+
+func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Verdict) {
+	r := b.results[d.Name]
+	if r == nil {
+		r = &TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated"}
+		b.results[d.Name] = r
+	}
+	r.Written += a.Written
+	r.DeadLettered += a.DeadLettered
+	r.Discarded += a.Discarded
+	r.Unreadable += a.Unreadable
+	r.Rules = append(r.Rules, v.Results...)
+}

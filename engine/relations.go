@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// key names an input of a flow in the stored positions.
+func key(d *plan.Dataset, f *plan.Flow, input string) string {
+	return d.Name + "." + f.Name + "/" + input
+}
+
+// tableOf is the table that a position's key belongs to.
+func tableOf(key string) string {
+	name, _, _ := strings.Cut(key, ".")
+	return name
+}
+
+// inputs are the sources and tables that a flow reads through STREAM, views resolved.
+func (u *update) inputs(f *plan.Flow) []string { return u.leaves(f, true, nil) }
+
+// whole are the sources and tables that a flow reads in full, views resolved.
+func (u *update) whole(f *plan.Flow) []string { return u.leaves(f, false, nil) }
+
+func (u *update) leaves(f *plan.Flow, stream bool, found []string) []string {
+	add := func(name string) {
+		for _, n := range found {
+			if n == name {
+				return
+			}
+		}
+		found = append(found, name)
+	}
+	visit := func(names []string, leaf bool) {
+		for _, name := range names {
+			if d := u.Plan.Dataset(name); d != nil && d.Kind == plan.View {
+				for _, vf := range d.Flows {
+					found = u.leaves(vf, stream, found)
+				}
+			} else if leaf {
+				add(name)
+			}
+		}
+	}
+	visit(f.Streams, stream)
+	visit(f.Reads, !stream)
+	return found
+}
+
+// seen is the commit up to which a position has seen an upstream table.
+func seen(p sources.Position) int64 {
+	var at struct {
+		Commit int64 `json:"commit"`
+	}
+	if p == nil || json.Unmarshal(p, &at) != nil {
+		return 0
+	}
+	return at.Commit
+}
+
+func seenAt(commit int64) sources.Position {
+	return sources.Position(fmt.Sprintf(`{"commit":%d}`, commit))
+}
+
+// relations makes every relation that the flow's query names, upstream views first.
+func (b *batch) relations(ctx context.Context, f *plan.Flow, streams map[string]string) error {
+	if err := b.u.DB.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS "__stream"`); err != nil {
+		return err
+	}
+	return b.views(ctx, f, streams, f.UsesMetadata)
+}
+
+func (b *batch) views(ctx context.Context, f *plan.Flow, streams map[string]string, metadata bool) error {
+	create := func(schema string, names []string) error {
+		for _, name := range names {
+			query, err := b.relation(ctx, schema, name, streams, metadata)
+			if err != nil {
+				return err
+			}
+			if err := b.u.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE VIEW %s.%s AS %s", schema, duck.Ident(name), query)); err != nil {
+				return fmt.Errorf("prepare %s: %w", name, err)
+			}
+		}
+		return nil
+	}
+	if err := create("main", f.Reads); err != nil {
+		return err
+	}
+	return create(`"__stream"`, f.Streams)
+}
+
+// relation is the query of one relation: a view's own, a source's, or the files of a table.
+func (b *batch) relation(ctx context.Context, schema, name string, streams map[string]string, metadata bool) (string, error) {
+	if d := b.u.Plan.Dataset(name); d != nil && d.Kind == plan.View {
+		if err := b.views(ctx, d.Flows[0], streams, d.Flows[0].UsesMetadata || metadata); err != nil {
+			return "", err
+		}
+		return d.Flows[0].SQL + "\n", nil
+	}
+	from := streams[name]
+	if schema == "main" {
+		var err error
+		if from, err = b.wholeRelation(ctx, name); err != nil {
+			return "", err
+		}
+	}
+	columns := "*"
+	if _, isSource := b.u.Sources[name]; isSource && !metadata {
+		columns = "* EXCLUDE (" + plan.MetadataColumn + ")"
+	}
+	return "SELECT " + columns + " FROM " + from, nil
+}
+
+// wholeRelation is everything that a source or table holds, what this batch staged included.
+func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) {
+	if src, ok := b.u.Sources[name]; ok {
+		snap, err := b.snapshot(ctx, name, src)
+		if err != nil {
+			return "", err
+		}
+		if snap.Relation == "" {
+			return emptySource(snap.Columns), nil
+		}
+		return snap.Relation, nil
+	}
+	st := b.staged[name]
+	if st != nil && st.change.Mode == sinks.Replace {
+		return duck.ReadFiles(st.change.Schema, st.change.Add), nil
+	}
+	contents, err := b.u.Lake.Files(ctx, name, sinks.Version{})
+	if errors.Is(err, sinks.ErrNoTable) {
+		contents, err = &sinks.Contents{Schema: b.u.Plan.Dataset(name).Columns}, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read table %s: %w", name, err)
+	}
+	if st != nil {
+		return duck.ReadFiles(st.change.Schema, append(contents.Files, st.change.Add...)), nil
+	}
+	return duck.ReadFiles(contents.Schema, contents.Files), nil
+}
+
+func (b *batch) snapshot(ctx context.Context, name string, src sources.Source) (*sources.Batch, error) {
+	if s := b.snapshots[name]; s != nil {
+		return s, nil
+	}
+	s, err := src.Snapshot(ctx, b.u.session(name), nil)
+	if err != nil {
+		return nil, fmt.Errorf("read source %s: %w", name, err)
+	}
+	b.snapshots[name] = s
+	return s, nil
+}
+
+// emptySource is a source's relation without rows.
+func emptySource(columns schemas.Table) string {
+	return "(SELECT *, CAST(NULL AS " + plan.MetadataStruct + ") AS " + plan.MetadataColumn + " FROM " + duck.Empty(columns) + ")"
+}
+
+func (u *update) session(source string) sources.Session {
+	return sources.Session{Conn: u.DB.Conn(), Prefix: "__src_" + source + "_", TempDir: u.DB.TempDir()}
+}

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// refreshViews recomputes the materialized views whose inputs or query changed, all in one commit, which also ends the update.
+func (u *update) refreshViews(ctx context.Context) error {
+	b := u.newBatch()
+	for _, d := range u.Plan.Datasets {
+		if d.Kind != plan.MaterializedView || !u.selected[d.Name] {
+			continue
+		}
+		changed, err := b.viewChanged(ctx, d)
+		if err != nil {
+			return err
+		}
+		if !changed {
+			u.Observe(Progress{Kind: "unchanged", Table: d.Name, Message: "none of its inputs changed", Elapsed: time.Since(u.started)})
+			u.event("flow_progress", d.Name, d.Name, "INFO", d.Name+" is skipped: none of its inputs changed", map[string]any{"status": "SKIPPED"})
+			continue
+		}
+		for _, f := range d.Flows {
+			if err := b.evaluate(ctx, d, f, &input{}); err != nil {
+				return err
+			}
+		}
+	}
+	failpoint.Hit("view.after-refresh")
+	u.event("update_progress", "", "", "INFO", "Update "+u.Update+" is COMPLETED", map[string]any{"state": "COMPLETED"})
+	return b.commit(ctx)
+}
+
+// viewChanged compares what a view was computed from with what is there now, and notes the latter in the batch.
+func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) {
+	stored, exists := b.u.tables[d.Name]
+	changed := !exists || b.u.reset[d.Name] || !d.Steady || stored.Properties[definitionKey] != define(d).String()
+	note := func(k string, p sources.Position) {
+		changed = changed || string(b.u.positions[k]) != string(p)
+		b.positions[k] = p
+	}
+	for _, f := range d.Flows {
+		note(key(d, f, "rules"), sources.Position(`"`+d.Rules.Hash()+`"`))
+		for _, name := range b.u.whole(f) {
+			src, isSource := b.u.Sources[name]
+			if !isSource {
+				at := b.u.tables[name].Commit
+				if b.staged[name] != nil {
+					at = b.number
+				}
+				note(key(d, f, name), seenAt(at))
+				continue
+			}
+			snap, err := b.snapshot(ctx, name, src)
+			if err != nil {
+				return false, err
+			}
+			note(key(d, f, name), snap.Position)
+		}
+	}
+	return changed, nil
+}
+
+// fail commits what a failed update leaves behind: its events and, after a violated fail rule, a sample of the rows. It is best effort:
+// the error itself is what the user must see.
+func (u *update) fail(ctx context.Context, cause error) {
+	if errors.Is(cause, ErrConflict) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	u.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %v", u.Update, cause), map[string]any{"state": "FAILED"})
+	u.events[len(u.events)-1].Error = fatal(cause)
+	b := u.newBatch()
+	if u.failed != nil {
+		b.letters = u.failed.letters
+	}
+	if err := b.commit(ctx); err != nil {
+		u.Observe(Progress{Kind: "notice", Message: "the failure could not be noted in the event log: " + err.Error()})
+	}
+}
