@@ -1,0 +1,132 @@
+// Command lakeflow runs declarative data pipelines: YAML and SQL in, Apache Iceberg tables out.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+)
+
+// The exit codes, as the root command's help lists them.
+const (
+	exitRuntime     = 1
+	exitUsage       = 2
+	exitInvalid     = 3
+	exitExpectation = 4
+	exitInterrupted = 130
+)
+
+// exitError is an error with its own exit code.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// usagef is a mistake on the command line.
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// globalFlags are the flags of every command.
+type globalFlags struct {
+	params  []string // name=value
+	noColor bool
+}
+
+func main() { os.Exit(realMain()) }
+
+func realMain() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	// The first interrupt ends the work in order; after it, a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	cmd, err := newRoot().ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	noColor, _ := cmd.Flags().GetBool("no-color")
+	showError(os.Stderr, err, !noColor && term.IsTerminal(int(os.Stderr.Fd())))
+	return exitCode(ctx, err)
+}
+
+func exitCode(ctx context.Context, err error) int {
+	var list diag.List
+	var coded *exitError
+	switch {
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.As(err, &list):
+		return exitInvalid
+	case violation(err):
+		return exitExpectation
+	case ctx.Err() != nil:
+		return exitInterrupted
+	}
+	return exitRuntime
+}
+
+// showError writes an error for people. There is nothing to do when that fails: the exit code still tells.
+func showError(w io.Writer, err error, color bool) {
+	var list diag.List
+	if errors.As(err, &list) {
+		_ = diag.Render(w, list, os.ReadFile, color)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "lakeflow:", err)
+	var coded *exitError
+	if errors.As(err, &coded) && coded.code == exitUsage {
+		_, _ = fmt.Fprintln(w, "Run the command with --help to see how it is used.")
+	}
+}
+
+func newRoot() *cobra.Command {
+	flags := &globalFlags{}
+	root := &cobra.Command{
+		Use:   "lakeflow",
+		Short: "Run data pipelines of YAML and SQL into Iceberg tables",
+		Long: `lakeflow runs declarative data pipelines: tables are SQL queries in a YAML file, and an
+update brings them up to date, exactly once, as Iceberg tables.
+
+Exit codes:
+  0    ok
+  1    run-time error
+  2    wrong usage
+  3    the pipeline is invalid
+  4    an expectation with fail stopped the update
+  130  interrupted`,
+		Example:       "  lakeflow init demo\n  lakeflow run demo/pipeline.yaml",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          checkArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.PersistentFlags().StringArrayVar(&flags.params, "param", nil, "set a parameter of the pipeline, as in --param name=value (repeatable)")
+	root.PersistentFlags().BoolVar(&flags.noColor, "no-color", os.Getenv("NO_COLOR") != "", "write messages without colours")
+	run := newRunCmd(flags)
+	run.Args = checkArgs(run.Args)
+	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), run, newReportCmd(flags),
+		newQueryCmd(flags), newDeadLettersCmd(flags), newSchemaCmd(), newVersionCmd())
+	return root
+}
+
+// checkArgs makes what a check of the arguments, or of flags that exclude each other, finds wrong a mistake of usage.
+func checkArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := errors.Join(check(cmd, args), cmd.ValidateFlagGroups()); err != nil {
+			return &exitError{exitUsage, err}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"database/sql"
+	"encoding/csv"
+	"fmt"
+	"io"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// rowsWriter writes rows of text columns in a format, or is nil for one that is not known.
+func rowsWriter(format string) func(*sql.Rows, io.Writer) error {
+	switch format {
+	case "table":
+		return writeTable
+	case "csv":
+		return writeCSV
+	case "json":
+		return writeJSON
+	}
+	return nil
+}
+
+func writeTable(rows *sql.Rows, w io.Writer) error {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	n := 0
+	err := eachRow(rows, func(names []string) error {
+		t.AppendHeader(tableRow(names))
+		return nil
+	}, func(values []sql.NullString) error {
+		row := table.Row{}
+		for _, v := range values {
+			if !v.Valid {
+				v.String = "NULL"
+			}
+			row = append(row, v.String)
+		}
+		t.AppendRow(row)
+		n++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n%s\n", t.Render(), count(n, "row"))
+	return err
+}
+
+func tableRow(values []string) table.Row {
+	row := table.Row{}
+	for _, v := range values {
+		row = append(row, v)
+	}
+	return row
+}
+
+// writeCSV writes NULL as an empty field.
+func writeCSV(rows *sql.Rows, w io.Writer) error {
+	c := csv.NewWriter(w)
+	err := eachRow(rows, c.Write, func(values []sql.NullString) error {
+		record := make([]string, len(values))
+		for i, v := range values {
+			record[i] = v.String
+		}
+		return c.Write(record)
+	})
+	if err != nil {
+		return err
+	}
+	c.Flush()
+	return c.Error()
+}
+
+// writeJSON writes rows of one JSON text each, one on a line.
+func writeJSON(rows *sql.Rows, w io.Writer) error {
+	return eachRow(rows, func([]string) error { return nil }, func(values []sql.NullString) error {
+		_, err := fmt.Fprintln(w, values[0].String)
+		return err
+	})
+}
+
+func eachRow(rows *sql.Rows, header func([]string) error, row func([]sql.NullString) error) error {
+	names, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	if err := header(names); err != nil {
+		return err
+	}
+	values := make([]sql.NullString, len(names))
+	targets := make([]any, len(names))
+	for i := range values {
+		targets[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		if err := row(values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
