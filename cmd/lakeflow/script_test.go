@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lakeflow": func() { os.Exit(run(os.Args[1:])) }})
+	testscript.Main(m, map[string]func(){"lakeflow": func() { os.Exit(realMain()) }})
 }
 
 // TestScripts runs the scripts in testdata/script: the contract of the product.
