@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,7 +40,7 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 			return rerr
 		}
 		if !repaired {
-			return fmt.Errorf("table %s, flow %s: %w", d.Name, f.Name, err)
+			return inFlow(d, f, err)
 		}
 	}
 }
@@ -265,4 +266,13 @@ func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Ver
 	r.Discarded += a.Discarded
 	r.Unreadable += a.Unreadable
 	r.Rules = append(r.Rules, v.Results...)
+}
+
+// inFlow says where an error of the world happened. A violated expectation says so itself.
+func inFlow(d *plan.Dataset, f *plan.Flow, err error) error {
+	var violation *ViolationError
+	if errors.As(err, &violation) {
+		return err
+	}
+	return fmt.Errorf("table %s, flow %s: %w", d.Name, f.Name, err)
 }
