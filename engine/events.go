@@ -46,6 +46,24 @@ func eventsSQL(events []schemas.Event) string {
 	if err != nil {
 		panic(err) // events hold nothing that JSON cannot
 	}
-	row := schemas.Type{Kind: schemas.Struct, Fields: schemas.EventLog()}
-	return "SELECT unnest(CAST(CAST('" + strings.ReplaceAll(string(text), "'", "''") + "' AS JSON) AS " + row.String() + "[]), max_depth := 2)"
+	shape, err := json.Marshal([]any{shapeOf(schemas.Type{Kind: schemas.Struct, Fields: schemas.EventLog()})})
+	if err != nil {
+		panic(err) // made of strings
+	}
+	return "SELECT unnest(from_json('" + strings.ReplaceAll(string(text), "'", "''") + "', '" + string(shape) + "'), max_depth := 2)"
+}
+
+// shapeOf is a type as DuckDB's from_json wants it: objects and arrays with type names in them.
+func shapeOf(t schemas.Type) any {
+	switch t.Kind {
+	case schemas.Struct:
+		fields := map[string]any{}
+		for _, f := range t.Fields {
+			fields[f.Name] = shapeOf(f.Type)
+		}
+		return fields
+	case schemas.List:
+		return []any{shapeOf(*t.Elem)}
+	}
+	return t.String()
 }

@@ -35,10 +35,10 @@ type DataPlaneID struct {
 type Origin struct {
 	PipelineName string `json:"pipeline_name"`
 	UpdateID     string `json:"update_id"`
-	DatasetName  string `json:"dataset_name"`
-	FlowName     string `json:"flow_name"`
-	BatchID      int64  `json:"batch_id"` // the commit number
-	Host         string `json:"host"`
+	DatasetName  string `json:"dataset_name,omitempty"`
+	FlowName     string `json:"flow_name,omitempty"`
+	BatchID      int64  `json:"batch_id,omitempty"` // the commit number
+	Host         string `json:"host,omitempty"`
 }
 
 // EventError is what failed. Fatal ends the update.
