@@ -14,7 +14,7 @@ func newSource(s *dsl.Source) (sources.Source, error) {
 	case s.Files != nil:
 		return files.New(filesConfig(s))
 	}
-	return nil, fmt.Errorf("source %s has no connector; give it files:", s.Name)
+	return nil, fmt.Errorf("source %s has no connector: declare its files", s.Name)
 }
 
 func filesConfig(s *dsl.Source) files.Config {
