@@ -13,7 +13,8 @@ import (
 )
 
 // Position is how far an input has been read, as the source encodes it (JSON, small: it is stored
-// in every commit). A nil Position is the beginning.
+// in every commit). A nil Position is the beginning. Readers at equal positions have read the same records, so one batch serves
+// them all.
 type Position = json.RawMessage
 
 // Mark is one durable fact about an input that is too many to sit in the position: for files, that

@@ -1,6 +1,8 @@
 package files
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -41,4 +43,28 @@ func parseMark(text string) (mark, error) {
 	}
 	m.status = status(st[0])
 	return m, nil
+}
+
+// readHash is the exclusive or of one hash for each mark, so that it does not depend on the order in which files were read. The status
+// of a mark is left out: it is settled after the records are read.
+type readHash [16]byte
+
+// toggle adds a mark, or takes it out again.
+func (h *readHash) toggle(rel string, m mark) {
+	one := sha256.Sum256(fmt.Appendf(nil, "%d %d %s", m.size, m.mtime, rel))
+	for i := range h {
+		h[i] ^= one[i]
+	}
+}
+
+// MarshalText writes the hash in hexadecimal digits.
+func (h readHash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (h *readHash) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(h)) {
+		return fmt.Errorf("%q is not a hash of %d bytes", text, len(h))
+	}
+	_, err := hex.Decode(h[:], text)
+	return err
 }

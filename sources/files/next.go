@@ -30,7 +30,7 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	changes := s.compare(l, known)
 	l.sortByAge()
 	for {
-		w := &work{src: s, session: session, state: st, temps: &s.next, out: &sources.Batch{}}
+		w := &work{src: s, session: session, state: st, known: known, temps: &s.next, out: &sources.Batch{}}
 		w.files = s.cut(l.base, l.files)
 		if len(w.files) == 0 && len(changes) == 0 {
 			return nil, nil

@@ -15,6 +15,8 @@ type state struct {
 	// Schema is nil until something was inferred or hinted.
 	Schema schemas.Table
 	CSV    *dialect
+	// Read is a hash over the marks: inputs with equal positions have read the same files.
+	Read readHash
 	// Snapshot is the fingerprint of a snapshot's files.
 	Snapshot string
 }
@@ -23,6 +25,7 @@ type state struct {
 type position struct {
 	Schema   []column `json:"schema,omitempty"`
 	CSV      *dialect `json:"csv,omitempty"`
+	Read     readHash `json:"read,omitzero"`
 	Snapshot string   `json:"snapshot,omitempty"`
 }
 
@@ -40,7 +43,7 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 			return st, fmt.Errorf("source %s: the stored position is damaged: %w", s.cfg.Name, err)
 		}
 	}
-	st.CSV = pos.CSV
+	st.CSV, st.Read = pos.CSV, pos.Read
 	for _, c := range pos.Schema {
 		t, err := schemas.Parse(c.Type)
 		if err != nil {
@@ -55,7 +58,7 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 }
 
 func (st state) encode() (sources.Position, error) {
-	pos := position{CSV: st.CSV, Snapshot: st.Snapshot}
+	pos := position{CSV: st.CSV, Read: st.Read, Snapshot: st.Snapshot}
 	for _, c := range st.Schema {
 		pos.Schema = append(pos.Schema, column{c.Name, c.Type.String()})
 	}

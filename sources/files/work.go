@@ -26,6 +26,7 @@ type work struct {
 	state   state
 	files   []*file // that are still in
 	out     *sources.Batch
+	known   known           // marks of earlier batches
 	noMarks bool            // a snapshot commits no marks
 	temps   *[]string       // files to remove with the batch
 	first   bool            // the schema is inferred by this work
@@ -215,7 +216,7 @@ func eachFile(files []*file, do func(i int, f *file)) {
 func (s *Source) wrap(err error) error { return fmt.Errorf("source %s: %w", s.cfg.Name, err) }
 
 // finish fills the batch from what is known now. It is called again after a repair.
-func (w *work) finish(ctx context.Context) error {
+func (w *work) finish(ctx context.Context) (err error) {
 	b := w.out
 	b.Items, b.Bytes = len(w.files), 0
 	b.Marks = slices.DeleteFunc(b.Marks, func(m sources.Mark) bool { return strings.HasSuffix(m.Value, " "+string(taken)) })
@@ -227,13 +228,31 @@ func (w *work) finish(ctx context.Context) error {
 	if w.blank {
 		remembered.Schema = nil
 	}
-	var err error
+	if remembered.Read, err = w.read(); err != nil {
+		return err
+	}
 	if b.Position, err = remembered.encode(); err != nil {
 		return err
 	}
 	b.Columns = w.src.visible(w.state.Schema)
 	b.Relation = w.relation()
 	return w.fillRejects(ctx)
+}
+
+// read is the hash over all marks that will be there once the batch is committed.
+func (w *work) read() (readHash, error) {
+	h := w.state.Read
+	for _, set := range w.out.Marks {
+		m, err := parseMark(set.Value)
+		if err != nil {
+			return h, err
+		}
+		if old, ok := w.known[set.Key]; ok {
+			h.toggle(set.Key, old)
+		}
+		h.toggle(set.Key, m)
+	}
+	return h, nil
 }
 
 // relation puts together the files that are read strictly and those that are read record by record.

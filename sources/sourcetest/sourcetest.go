@@ -35,6 +35,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("Empty", h.empty)
 	t.Run("EveryRecordOnceInAnyCut", h.cuts)
 	t.Run("SamePositionSameBatch", h.repeatable)
+	t.Run("EqualPositionsReadTheSame", h.equalPositions)
 	t.Run("RejectsAndRowsAreAll", h.rejects)
 	t.Run("RepairLeavesOthersFaultsAlone", h.othersFault)
 	t.Run("Snapshot", h.snapshot)
@@ -269,6 +270,30 @@ func (h Harness) repeatable(t *testing.T) {
 	}
 	if b := r.next(); b != nil {
 		t.Errorf("a batch after the last: %+v", b)
+	}
+}
+
+// equalPositions lets two readers go over the same items in other steps: they meet at the end, and only there.
+func (h Harness) equalPositions(t *testing.T) {
+	r := h.start(t, 1)
+	for i := range 3 {
+		r.place.Add(t, i*3, 3, i%2)
+	}
+	var seen []sources.Position
+	for b := r.next(); b != nil; b = r.next() {
+		r.ids(b)
+		r.commit(b)
+		for _, p := range seen {
+			if bytes.Equal(p, r.pos) {
+				t.Errorf("position %s comes twice, though more was read", p)
+			}
+		}
+		seen = append(seen, r.pos)
+	}
+	whole := &reading{t: t, session: r.session, place: r.place, marks: MemMarks{}}
+	whole.drain()
+	if !bytes.Equal(whole.pos, r.pos) {
+		t.Errorf("two readers of the same items stand at %s and %s", whole.pos, r.pos)
 	}
 }
 
