@@ -331,12 +331,28 @@ func (b *batch) commit(ctx context.Context) error {
 	if err := b.publish(ctx, changes); err != nil {
 		return err
 	}
-	for name, r := range b.results {
-		b.u.addResult(r)
-		delete(b.u.reset, name)
-		b.u.Observe(Progress{Kind: "committed", Table: name, Batch: b.number, Result: *r, Elapsed: time.Since(b.began)})
-	}
+	b.committed()
 	return nil
+}
+
+// committed adds what the batch did to the result of the update, and tells whoever watches.
+func (b *batch) committed() {
+	step := Progress{Kind: "committed", Batch: b.number, Elapsed: time.Since(b.began)}
+	for _, d := range b.u.Plan.Datasets {
+		r := b.results[d.Name]
+		if r == nil {
+			continue
+		}
+		delete(b.u.reset, d.Name)
+		if b.u.results[d.Name] == nil {
+			b.u.results[d.Name] = &TableResult{Table: r.Table, Kind: r.Kind, Layer: r.Layer, Status: r.Status}
+		}
+		b.u.results[d.Name].add(*r)
+		step.Tables = append(step.Tables, *r)
+	}
+	if len(step.Tables) > 0 {
+		b.u.Observe(step)
+	}
 }
 
 func (b *batch) systemTable(name string, schema schemas.Table, partition []schemas.PartitionField, c sinks.TableChange) sinks.TableChange {
@@ -375,25 +391,6 @@ func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error 
 	u.events = nil
 	u.commits++
 	return nil
-}
-
-func (u *update) addResult(r *TableResult) {
-	t := u.results[r.Table]
-	if t == nil {
-		c := *r
-		u.results[r.Table] = &c
-		return
-	}
-	t.Written += r.Written
-	t.DeadLettered += r.DeadLettered
-	t.Discarded += r.Discarded
-	t.Unreadable += r.Unreadable
-	for i := range t.Rules {
-		if i < len(r.Rules) {
-			t.Rules[i].Passed += r.Rules[i].Passed
-			t.Rules[i].Failed += r.Rules[i].Failed
-		}
-	}
 }
 
 func (b *batch) info(d *plan.Dataset, f *plan.Flow, source string) expectations.DeadLetterInfo {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
@@ -49,12 +50,12 @@ type Options struct {
 
 // Progress is one step of an update, for whoever watches.
 type Progress struct {
-	Kind    string // committed, notice, unchanged
-	Table   string
+	Kind    string // evaluating, committed, notice, skipped
+	Table   string // empty for committed, and for notices about the update
 	Batch   int64
-	Result  TableResult // of this batch
+	Tables  []TableResult // what a committed batch did, in the plan's order
 	Message string
-	Elapsed time.Duration
+	Elapsed time.Duration // of the batch for committed, else of the update
 }
 
 // TableResult is what an update, or a batch of it, did to a table.
@@ -62,11 +63,12 @@ type TableResult struct {
 	Table        string                      `json:"table"`
 	Kind         string                      `json:"kind"`
 	Layer        string                      `json:"layer,omitempty"`
-	Status       string                      `json:"status"` // updated, unchanged
+	Status       string                      `json:"status"` // updated, unchanged, excluded
 	Written      int64                       `json:"written"`
 	DeadLettered int64                       `json:"dead_lettered"`
 	Discarded    int64                       `json:"discarded"`
 	Unreadable   int64                       `json:"unreadable"`
+	Seconds      float64                     `json:"seconds"`
 	Rules        []schemas.ExpectationResult `json:"expectations,omitempty"`
 }
 
@@ -204,13 +206,34 @@ func (u *update) result(status string) *Result {
 		if d.Kind == plan.View {
 			continue
 		}
-		if t := u.results[d.Name]; t != nil {
-			r.Tables = append(r.Tables, *t)
-		} else {
-			r.Tables = append(r.Tables, TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "unchanged"})
+		t := TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "unchanged"}
+		switch {
+		case u.results[d.Name] != nil:
+			t = *u.results[d.Name]
+		case !u.selected[d.Name]:
+			t.Status = "excluded"
 		}
+		r.Tables = append(r.Tables, t)
 	}
 	return r
+}
+
+// add adds the figures of the same table.
+func (t *TableResult) add(o TableResult) {
+	t.Written += o.Written
+	t.DeadLettered += o.DeadLettered
+	t.Discarded += o.Discarded
+	t.Unreadable += o.Unreadable
+	t.Seconds += o.Seconds
+	for _, r := range o.Rules {
+		i := slices.IndexFunc(t.Rules, func(have schemas.ExpectationResult) bool { return have.Name == r.Name })
+		if i < 0 {
+			t.Rules = append(t.Rules, r)
+			continue
+		}
+		t.Rules[i].Passed += r.Passed
+		t.Rules[i].Failed += r.Failed
+	}
 }
 
 func (u *update) notice(table, message string) {

@@ -27,6 +27,7 @@ const warnPartitions = 300
 // row is accounted for. Records that cannot be read are set aside by their source, and the query is run again.
 func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) error {
 	began := time.Now()
+	b.u.Observe(Progress{Kind: "evaluating", Table: d.Name, Batch: b.number, Elapsed: began.Sub(b.u.started)})
 	failpoint.Hit("source.after-batch")
 	letters := len(b.letters.Add)
 	for attempt := 0; ; attempt++ {
@@ -220,8 +221,9 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	}
 	st := b.stage(d, false)
 	st.change.Add = append(st.change.Add, files...)
-	b.record(d, a, v)
-	b.u.flowEvent(d, f, a, v, bytes, time.Since(began))
+	took := time.Since(began)
+	b.record(d, a, v, took)
+	b.u.flowEvent(d, f, a, v, bytes, took)
 	return nil
 }
 
@@ -255,17 +257,12 @@ func partitionKey(p map[string]*string) map[string]string {
 	return out
 }
 
-func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Verdict) {
-	r := b.results[d.Name]
-	if r == nil {
-		r = &TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated"}
-		b.results[d.Name] = r
+func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Verdict, took time.Duration) {
+	if b.results[d.Name] == nil {
+		b.results[d.Name] = &TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated"}
 	}
-	r.Written += a.Written
-	r.DeadLettered += a.DeadLettered
-	r.Discarded += a.Discarded
-	r.Unreadable += a.Unreadable
-	r.Rules = append(r.Rules, v.Results...)
+	b.results[d.Name].add(TableResult{Written: a.Written, DeadLettered: a.DeadLettered, Discarded: a.Discarded, Unreadable: a.Unreadable,
+		Seconds: took.Seconds(), Rules: v.Results})
 }
 
 // inFlow says where an error of the world happened. A violated expectation says so itself.

@@ -23,7 +23,7 @@ func (u *update) refreshViews(ctx context.Context) error {
 			return err
 		}
 		if !changed {
-			u.Observe(Progress{Kind: "unchanged", Table: d.Name, Message: "none of its inputs changed", Elapsed: time.Since(u.started)})
+			u.Observe(Progress{Kind: "skipped", Table: d.Name, Message: "none of its inputs changed", Elapsed: time.Since(u.started)})
 			u.event("flow_progress", d.Name, d.Name, "INFO", d.Name+" is skipped: none of its inputs changed", map[string]any{"status": "SKIPPED"})
 			continue
 		}

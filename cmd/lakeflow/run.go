@@ -1,18 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
-	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 )
 
@@ -25,24 +22,17 @@ func newRunCmd(flags *globalFlags) *cobra.Command {
 		Short: "Move everything new through the pipeline, then stop",
 		Example: `  lakeflow run pipeline.yaml
   lakeflow run pipeline.yaml --param max_delay=600
-  lakeflow run pipeline.yaml --full-refresh silver_flights`,
+  lakeflow run pipeline.yaml --full-refresh silver_flights
+  lakeflow run pipeline.yaml --json 2> run.log | jq .status`,
 		Args: checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := openProject(cmd.Context(), args[0], flags.params, acquire)
-			if err != nil {
-				return err
+			v := newRunView(cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON, flags.noColor)
+			result, err := update(cmd.Context(), args[0], flags.params, opts, v)
+			if asJSON {
+				return errors.Join(err, writeResult(cmd.OutOrStdout(), result, err))
 			}
-			defer p.Close()
-			show := view(cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
-			result, err := engine.Run(cmd.Context(), engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
-				State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: show.step}, opts)
 			if result != nil {
-				if e := show.done(result); e != nil && err == nil {
-					err = e
-				}
-			}
-			if violation(err) {
-				return &exitError{exitExpectation, err}
+				err = errors.Join(err, summarize(cmd.OutOrStdout(), summary{result, args[0], v.color}))
 			}
 			return err
 		},
@@ -52,53 +42,65 @@ func newRunCmd(flags *globalFlags) *cobra.Command {
 	f.StringSliceVar(&opts.FullRefresh, "full-refresh", nil, "recompute these tables from the beginning")
 	f.BoolVar(&opts.FullAll, "full-refresh-all", false, "recompute every table from the beginning")
 	f.StringSliceVar(&opts.Accept, "accept", nil, "keep the rows of these streaming tables although their query changed")
-	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	f.BoolVar(&asJSON, "json", false, "print the result as one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("full-refresh-all", "full-refresh")
 	cmd.MarkFlagsMutuallyExclusive("full-refresh-all", "refresh")
 	return cmd
 }
 
-// runView shows an update: step after each batch, done at the end.
-type runView struct {
-	step func(engine.Progress)
-	done func(*engine.Result) error
-}
-
-// view chooses how an update is shown: JSON for machines, lines and a table on a terminal, log lines elsewhere.
-func view(out, errs io.Writer, asJSON bool) runView {
-	if asJSON {
-		return runView{func(engine.Progress) {}, func(r *engine.Result) error { return json.NewEncoder(out).Encode(r) }}
-	}
-	log := slog.New(slog.NewTextHandler(errs, nil))
-	step := func(p engine.Progress) {
-		log.Info(p.Kind, "table", p.Table, "batch", p.Batch, "rows", p.Result.Written, "dead_lettered", p.Result.DeadLettered, "unreadable", p.Result.Unreadable, "message", p.Message)
-	}
-	if f, ok := errs.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		step = func(p engine.Progress) {
-			fmt.Fprintln(errs, progressLine(p))
+// update runs the pipeline and shows its steps. The result is nil when the update did not begin.
+func update(ctx context.Context, file string, params []string, opts engine.Options, v *runView) (result *engine.Result, err error) {
+	defer func() {
+		v.end()
+		if err != nil && ctx.Err() != nil && !violation(err) {
+			err = interrupted(result)
+			if result != nil {
+				result.Status = "interrupted"
+			}
 		}
+	}()
+	p, err := openProject(ctx, file, params, acquire)
+	if err != nil {
+		return nil, err
 	}
-	return runView{step, func(r *engine.Result) error { summarize(out, r); return nil }}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	v.warn(p.warnings)
+	return engine.Run(ctx, engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
+		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}, opts)
 }
 
-func progressLine(p engine.Progress) string {
-	if p.Kind != "committed" {
-		return fmt.Sprintf("%-24s %s", p.Table, p.Message)
+// interrupted says what an interrupt left behind.
+func interrupted(r *engine.Result) error {
+	if r == nil {
+		return errors.New("interrupted before the update began: nothing was published; run again")
 	}
-	rate := float64(p.Result.Written) / max(p.Elapsed.Seconds(), 0.001)
-	return fmt.Sprintf("%-24s batch %d: %d rows (%.0f/s), %d dead-lettered", p.Table, p.Batch, p.Result.Written, rate, p.Result.DeadLettered+p.Result.Unreadable)
+	written := total(r.Tables).Written
+	if written == 0 {
+		return errors.New("interrupted: nothing was published; run again")
+	}
+	return fmt.Errorf("interrupted: the batches before it are published (%s), nothing of the one under way; run again to go on from there", countRows(written))
 }
 
-func summarize(out io.Writer, r *engine.Result) {
-	t := table.NewWriter()
-	t.SetOutputMirror(out)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"table", "kind", "layer", "status", "written", "dead letters", "discarded", "unreadable"})
-	for _, x := range r.Tables {
-		t.AppendRow(table.Row{x.Table, x.Kind, x.Layer, x.Status, x.Written, x.DeadLettered, x.Discarded, x.Unreadable})
+// writeResult writes the one JSON object of --json, also for an update that failed or did not begin.
+func writeResult(out io.Writer, r *engine.Result, failure error) error {
+	result := struct {
+		*engine.Result
+		Error       string       `json:"error,omitempty"`
+		Diagnostics []diagnostic `json:"diagnostics,omitempty"`
+	}{Result: r}
+	if r == nil {
+		result.Result = &engine.Result{Status: "failed", Tables: []engine.TableResult{}}
 	}
-	t.Render()
-	fmt.Fprintf(out, "update %s %s: %d commits in %s\n", r.Update, r.Status, r.Commits, time.Duration(r.Seconds*float64(time.Second)).Round(time.Millisecond))
+	var list diag.List
+	switch {
+	case errors.As(failure, &list):
+		result.Error, result.Diagnostics = "the pipeline is invalid; mend what the diagnostics name", diagnostics(list)
+	case failure != nil:
+		result.Error = failure.Error()
+	}
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	return e.Encode(result)
 }
 
 // violation reports whether the update was stopped by an expectation.

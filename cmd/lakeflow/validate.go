@@ -54,23 +54,29 @@ func invalid(cmd *cobra.Command, err error, format string) error {
 	return &exitError{exitInvalid, errors.New("the pipeline is invalid; mend what the diagnostics name")}
 }
 
-func writeDiagnostics(w io.Writer, list diag.List) error {
-	type line struct {
-		diag.Diagnostic
-		Severity string `json:"severity"`
-	}
-	lines := []line{}
+// diagnostic is a mistake as --json and --format json write it.
+type diagnostic struct {
+	diag.Diagnostic
+	Severity string `json:"severity"`
+}
+
+func diagnostics(list diag.List) []diagnostic {
+	out := []diagnostic{}
 	for _, d := range list {
 		severity := "error"
 		if d.Severity == diag.Warning {
 			severity = "warning"
 		}
-		lines = append(lines, line{d, severity})
+		out = append(out, diagnostic{d, severity})
 	}
+	return out
+}
+
+func writeDiagnostics(w io.Writer, list diag.List) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(map[string]any{"diagnostics": lines})
+	return e.Encode(map[string]any{"diagnostics": diagnostics(list)})
 }
 
 func showWarnings(cmd *cobra.Command, list diag.List) error {

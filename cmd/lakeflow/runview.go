@@ -1,0 +1,107 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"math"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine"
+)
+
+// runView shows an update while it runs: a live display on a terminal, log lines elsewhere.
+type runView struct {
+	log   *slog.Logger
+	live  *live // nil where log lines are written
+	errs  io.Writer
+	color bool // of what is written to the output
+}
+
+func newRunView(out, errs io.Writer, asJSON, noColor bool) *runView {
+	v := &runView{log: slog.New(slog.NewTextHandler(errs, nil)), errs: errs, color: terminal(out) != nil && !noColor}
+	if f := terminal(errs); f != nil && !asJSON && os.Getenv("TERM") != "dumb" {
+		v.live = startLive(f)
+	}
+	return v
+}
+
+// terminal is w as a file when it is a terminal.
+func terminal(w io.Writer) *os.File {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
+}
+
+// end takes the live display away, before anything else is written.
+func (v *runView) end() {
+	if v.live != nil {
+		v.live.stop()
+	}
+}
+
+// warn shows what the compiler warns of.
+func (v *runView) warn(list diag.List) {
+	if v.live != nil {
+		v.live.print(func(w io.Writer) { _ = diag.Render(w, list, os.ReadFile, v.color) })
+		return
+	}
+	for _, d := range list {
+		v.log.Warn(d.Message, "code", d.Code, "at", d.Range.String(), "help", d.Help)
+	}
+}
+
+func (v *runView) step(p engine.Progress) {
+	if v.live != nil {
+		v.live.step(p)
+		return
+	}
+	switch p.Kind {
+	case "committed":
+		v.log.Info("batch committed", batchAttrs(p)...)
+	case "notice":
+		v.log.Warn(p.Message, about(p)...)
+	case "skipped":
+		v.log.Info("skipped: "+p.Message, about(p)...)
+	}
+}
+
+// about names the table of a step that has one.
+func about(p engine.Progress) []any {
+	if p.Table == "" {
+		return nil
+	}
+	return []any{"table", p.Table}
+}
+
+// batchAttrs are the figures of a batch: the sum first, then those of each table in a group.
+func batchAttrs(p engine.Progress) []any {
+	attrs := append([]any{"batch", p.Batch, "seconds", millis(p.Elapsed.Seconds())}, rowCounts(total(p.Tables))...)
+	for _, t := range p.Tables {
+		attrs = append(attrs, slog.Group(t.Table, rowCounts(t)...))
+	}
+	return attrs
+}
+
+func rowCounts(t engine.TableResult) []any {
+	return []any{"written", t.Written, "dead_lettered", t.DeadLettered, "discarded", t.Discarded, "unreadable", t.Unreadable}
+}
+
+// total sums the figures of tables.
+func total(tables []engine.TableResult) engine.TableResult {
+	var sum engine.TableResult
+	for _, t := range tables {
+		sum.Written += t.Written
+		sum.DeadLettered += t.DeadLettered
+		sum.Discarded += t.Discarded
+		sum.Unreadable += t.Unreadable
+		sum.Seconds += t.Seconds
+	}
+	return sum
+}
+
+// millis rounds seconds to what is worth reading.
+func millis(seconds float64) float64 { return math.Round(seconds*1000) / 1000 }
