@@ -81,6 +81,29 @@ func TestRender(t *testing.T) {
 	})
 }
 
+// TestRenderStopsAfterFifty guards against a screenful that hides what matters: errors go first, the rest is counted.
+func TestRenderStopsAfterFifty(t *testing.T) {
+	var l List
+	for i := range 40 {
+		l.Warnf("LF0900", at("p.yaml", 2*i+1, 1, 2), "", "warning %d", i)
+		l.Errorf("LF0901", at("p.yaml", 2*i+2, 1, 2), "", "error %d", i)
+	}
+	var b strings.Builder
+	if err := Render(&b, l, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	if e, w := strings.Count(b.String(), "error["), strings.Count(b.String(), "warning["); e != 40 || w != 10 {
+		t.Errorf("%d errors and %d warnings are shown, want 40 and 10", e, w)
+	}
+	if !strings.HasSuffix(b.String(), "\n... and 30 more; lakeflow validate --format json shows all of them\n") {
+		t.Errorf("the end is %q", b.String()[b.Len()-100:])
+	}
+	b.Reset()
+	if err := Render(&b, l[:50], nil, false); err != nil || strings.Contains(b.String(), "more;") || strings.Count(b.String(), "[LF") != 50 {
+		t.Errorf("fifty are not shown whole: %v", err)
+	}
+}
+
 func TestSort(t *testing.T) {
 	l := List{
 		{Code: "LF0002", Range: at("b", 1, 1, 2)},

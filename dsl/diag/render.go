@@ -27,19 +27,46 @@ func (l *List) Sort() {
 	*l = slices.Compact(*l)
 }
 
+// maxShown is how many mistakes are printed; nobody reads more before mending the first.
+const maxShown = 50
+
 // Render prints the list for people: each mistake with its code, its place, the line of the file with
-// the range underlined, and the help. src reads a file named in a Range; where it fails, the line is left
+// the range underlined, and the help. Of more than 50 the errors come before the warnings, and the rest is counted. src reads a file
+// named in a Range; where it fails, the line is left
 // out. Color uses ANSI escapes. The error is that of writing to w.
 func Render(w io.Writer, l List, src func(file string) ([]byte, error), color bool) error {
 	r := renderer{src: src, lines: map[string][][]rune{}, color: color}
-	for i, d := range l {
+	shown := l.first(maxShown)
+	for i, d := range shown {
 		if i > 0 {
 			r.out.WriteByte('\n')
 		}
 		r.diagnostic(d)
 	}
+	if more := len(l) - len(shown); more > 0 {
+		fmt.Fprintf(&r.out, "\n... and %d more; lakeflow validate --format json shows all of them\n", more)
+	}
 	_, err := io.WriteString(w, r.out.String())
 	return err
+}
+
+// first returns at most n of the list in its order, warnings only where errors leave room.
+func (l List) first(n int) List {
+	errors := 0
+	for _, d := range l {
+		if d.Severity == Error {
+			errors++
+		}
+	}
+	room := map[Severity]int{Error: n, Warning: max(0, n-errors)}
+	var out List
+	for _, d := range l {
+		if room[d.Severity] > 0 {
+			room[d.Severity]--
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 const (

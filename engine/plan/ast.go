@@ -20,6 +20,8 @@ type syntax struct {
 	batchOps []batchOp
 	windows  []int
 	subquery []int // subqueries in expressions
+	listAny  []int // = ANY(list) and the like, which are subqueries too
+	stars    []int // * and COLUMNS() of the select list and in expressions
 	// items is the select list when the query is one SELECT, else nil.
 	items []any
 	// plain is true for one SELECT that projects and filters one relation, bare for SELECT … with nothing behind the list.
@@ -179,6 +181,11 @@ func (w *walker) object(m map[string]any, sc *scope, ops *nodeOps) bool {
 		ops.add("the window function "+lower(m["function_name"])+"()", offset(m), false)
 	case "SUBQUERY":
 		w.syn.subquery = append(w.syn.subquery, offset(m))
+		if ofList(m) {
+			w.syn.listAny = append(w.syn.listAny, offset(m))
+		}
+	case "STAR":
+		w.syn.stars = append(w.syn.stars, offset(m))
 	case "COLUMN_REF":
 		w.columnRef(m)
 		return false
@@ -324,6 +331,19 @@ func (w *walker) before(word string, end, fallback int) int {
 	return fallback
 }
 
+// ofList reports whether a subquery is what DuckDB makes of ANY(list) or ALL(list): SELECT unnest(list).
+func ofList(m map[string]any) bool {
+	query, _ := m["subquery"].(map[string]any)
+	node, _ := query["node"].(map[string]any)
+	from, _ := node["from_table"].(map[string]any)
+	items, _ := node["select_list"].([]any)
+	if m["subquery_type"] != "ANY" || from["type"] != "EMPTY" || len(items) != 1 {
+		return false
+	}
+	item, _ := items[0].(map[string]any)
+	return lower(item["function_name"]) == "unnest"
+}
+
 // unmodified reports whether a SELECT has nothing but its list, FROM and WHERE.
 func unmodified(m map[string]any) bool {
 	if !empty(m["cte_map"]) {
@@ -374,6 +394,8 @@ func (w *walker) sort() {
 	sort.SliceStable(s.batchOps, func(i, j int) bool { return s.batchOps[i].at < s.batchOps[j].at })
 	sort.Ints(s.windows)
 	sort.Ints(s.subquery)
+	sort.Ints(s.listAny)
+	sort.Ints(s.stars)
 }
 
 // offset is the query_location of a node, or -1: DuckDB writes 2^64-1 for "none".

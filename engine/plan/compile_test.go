@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -256,4 +257,22 @@ func TestRulesSeeTheirOwnTableOnly(t *testing.T) {
 	if err != nil || len(diags) != 1 || diags[0].Code != "LF0222" || diags[0].Range.File != "other.late" {
 		t.Error([]diag.Diagnostic(diags), err)
 	}
+}
+
+// TestRulesBindAsTheyRun wraps a query in rules that compile, as an update does: none of them may be refused then.
+func TestRulesBindAsTheyRun(t *testing.T) {
+	d := table("d", dsl.StreamingTable, "SELECT * FROM STREAM feed")
+	for i, rule := range []string{
+		"id > epoch(now()) AND current_date > DATE '2020-01-01'", "l[1] IN (1, 2) OR id IN l", "len([x for x in l if x > 1]) > 0",
+		"list_bool_and(list_transform(l, lambda x: x > id))", "TRY(1 / id) > 0 -- it may be 0", "name COLLATE NOCASE = 'x'", "NULL = TRUE",
+		"st.x > 0 AND \"odd \"\"name\" IS NULL", "CASE WHEN id > 0 THEN name LIKE 'a%' ELSE TRUE END", "CAST(name AS INTEGER) > 3 /* ; */",
+		"(SELECT_1 > 0)", "name SIMILAR TO '[a-z]+' AND name BETWEEN 'a' AND 'b'", "current_setting('TimeZone') = 'UTC'",
+	} {
+		expect(d, fmt.Sprintf("r%d", i), rule, dsl.Drop)
+	}
+	conn := connect(t)
+	src := append(columns(t, "id BIGINT", "name VARCHAR", "l BIGINT[]", "st STRUCT(x INTEGER)", "SELECT_1 INTEGER"),
+		schemas.Column{Name: `odd "name`, Type: schemas.Type{Kind: schemas.Integer}})
+	p := compile(t, conn, pipeline([]string{"feed"}, d), map[string]schemas.Table{"feed": src})
+	exec(t, conn, "CREATE TEMP TABLE feed ("+src.SQLColumns()+")", "CREATE TEMP TABLE wrapped AS "+p.Dataset("d").Rules.Wrap("SELECT * FROM feed"))
 }

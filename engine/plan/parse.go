@@ -232,9 +232,8 @@ func (c *compiler) parsedRule(d *dataset, i int, text, tree string) error {
 		c.diags.Errorf(codeRuleForm, at(q, -1, 0), form, "expectation %s is not one expression", e.Name)
 		return nil
 	}
-	if what, offset := ruleRefusal(syn); what != "" {
-		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)),
-			"compute it as a column of the query, and compare that column here", "expectation %s %s", e.Name, what)
+	if what, help, offset := ruleRefusal(syn); what != "" {
+		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)), help, "expectation %s %s", e.Name, what)
 		return nil
 	}
 	d.rules[i] = syn
@@ -250,26 +249,31 @@ func oneExpression(s *syntax) bool {
 	return text(item["alias"]) == "" && item["class"] != "STAR"
 }
 
-// ruleRefusal says what in an expectation cannot be decided from one row, and where.
-func ruleRefusal(s *syntax) (what string, offset int) {
-	if len(s.subquery) > 0 {
-		return "has a subquery; a rule sees one row", s.subquery[0]
-	}
-	if len(s.windows) > 0 {
-		return "has a window function; a rule sees one row", s.windows[0]
-	}
-	if s.parameters {
-		return "has a ? or $1 placeholder", -1
+const ruleHelp = "compute it as a column of the query, and compare that column here"
+
+// ruleRefusal says what in an expectation cannot be decided from one row, what to write instead, and where it stands.
+func ruleRefusal(s *syntax) (what, help string, offset int) {
+	switch {
+	case len(s.listAny) > 0:
+		return "compares with ANY or ALL of a list, which DuckDB takes for a subquery", "write value IN list, or list_bool_and(list_transform(list, lambda x: …))", s.listAny[0]
+	case len(s.subquery) > 0:
+		return "has a subquery; a rule sees one row", ruleHelp, s.subquery[0]
+	case len(s.windows) > 0:
+		return "has a window function; a rule sees one row", ruleHelp, s.windows[0]
+	case len(s.stars) > 0:
+		return "has * or COLUMNS(), which stand for many columns; a rule gives one value", "name the columns, joined by AND", s.stars[0]
+	case s.parameters:
+		return "has a ? or $1 placeholder", "write ${name} and declare it under parameters:", -1
 	}
 	for _, f := range s.calls {
 		switch class := functionClass(f.name); {
 		case class == aggregate:
-			return "has the aggregate " + strings.TrimSuffix(f.name, "_star") + "(); a rule sees one row", f.at
+			return "has the aggregate " + strings.TrimSuffix(f.name, "_star") + "(); a rule sees one row", ruleHelp, f.at
 		case class == volatile:
-			return "calls " + f.name + "(), which gives another value every time", f.at
+			return "calls " + f.name + "(), which gives another value every time", ruleHelp, f.at
 		case f.name == "unnest":
-			return "calls unnest(), which makes rows; a rule gives one value", f.at
+			return "calls unnest(), which makes rows; a rule gives one value", ruleHelp, f.at
 		}
 	}
-	return "", 0
+	return "", "", 0
 }

@@ -73,6 +73,10 @@ func (c *compiler) bindRulesSingly(ctx context.Context, d *dataset, all []int) e
 		columns, err := c.describe(ctx, describePrefix+ruleQuery(d, one))
 		if err != nil {
 			e := d.decl.Expectations[i]
+			if refused := readDuckError(err); refused != nil && strings.HasPrefix(refused.Message, "TRY can not be used") {
+				c.diags.Errorf(codeRuleForm, at(e.Expect, -1, 0), ruleHelp, "expectation %s calls a function that is not decided from one row", e.Name)
+				continue
+			}
 			if err := c.bindError(err, e.Expect, len(describePrefix+ruleQueryPrefix), codeRuleBind, "expectation "+e.Name); err != nil {
 				return err
 			}
@@ -102,18 +106,19 @@ func typeWithArticle(duckType string) string {
 	return "a " + duckType
 }
 
-const ruleQueryPrefix = "SELECT (\n"
+const ruleQueryPrefix = "SELECT TRY((\n"
 
-// ruleQuery selects the rules from an empty row of the dataset's stored types. The line breaks end a comment. The names keep a rule from
+// ruleQuery selects the rules from an empty row of the dataset's stored types, inside TRY, as they will run: what DuckDB does not take there
+// must not pass. The line breaks end a comment. The names keep a rule from
 // seeing one of another dataset in the same statement, where DuckDB would take it for a lateral join.
 func ruleQuery(d *dataset, rules []int) string {
 	var b strings.Builder
 	b.WriteString(ruleQueryPrefix)
 	for k, i := range rules {
 		if k > 0 {
-			b.WriteString(", (\n")
+			b.WriteString(", TRY((\n")
 		}
-		fmt.Fprintf(&b, "%s\n) AS \"rule %d\"", d.decl.Expectations[i].Expect.Text, i)
+		fmt.Fprintf(&b, "%s\n)) AS %s", d.decl.Expectations[i].Expect.Text, ident(fmt.Sprint(expectations.MaskPrefix, " ", i)))
 	}
 	b.WriteString(" FROM (" + emptyRow(d.columns) + ")")
 	return b.String()
