@@ -33,7 +33,8 @@ type batch struct {
 	positions map[string]sources.Position
 	marks     []sinks.MarkChange
 	results   map[string]*TableResult
-	work      bool // something is to be committed
+	events    []schemas.Event // of its flows
+	work      bool            // something is to be committed
 	// lettersWritten are the dead letters that the flow being evaluated has staged.
 	lettersWritten int64
 }
@@ -59,6 +60,7 @@ func (u *update) step(ctx context.Context) (bool, error) {
 			continue
 		}
 		if err := b.table(ctx, d); err != nil {
+			b.discard()
 			return false, err
 		}
 	}
@@ -66,6 +68,16 @@ func (u *update) step(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return true, b.commit(ctx)
+}
+
+// discard removes the files of a batch that will not be published. Those of a killed process stay behind, unnamed by any table.
+func (b *batch) discard() {
+	for _, st := range b.staged {
+		duck.Remove(st.change.Add)
+	}
+	if b.u.failed != b {
+		duck.Remove(b.letters.Add)
+	}
 }
 
 // intake asks every source for its next batch, from the position of the first flow that has something new; flows at the same
@@ -175,10 +187,27 @@ func (b *batch) table(ctx context.Context, d *plan.Dataset) error {
 type input struct {
 	any       bool
 	streams   map[string]string // relation of the new rows by input
-	sources   []string          // inputs that are sources with a batch
+	reads     []read            // of sources
 	positions map[string]sources.Position
-	files     int64
+	files     int64 // of upstream tables
 	bytes     int64
+}
+
+// read is what a flow reads of a source: a batch of new records, or everything.
+type read struct {
+	source string
+	batch  *sources.Batch
+	whole  bool
+}
+
+func (b *batch) relationOf(r read) string {
+	if r.batch.Relation != "" {
+		return r.batch.Relation
+	}
+	if r.whole {
+		return emptySource(r.batch.Columns)
+	}
+	return emptySource(b.u.known[r.source])
 }
 
 // gather finds the new rows of each input: of a source, its batch; of a table that the flow is level with, what this
@@ -216,12 +245,8 @@ func (b *batch) gatherSource(in *input, k, name string) {
 	if got == nil || !b.readers[k] {
 		return
 	}
-	in.any = true
-	in.sources = append(in.sources, name)
-	if got.Relation != "" {
-		in.streams[name] = got.Relation
-	}
-	in.files, in.bytes = int64(got.Items), got.Bytes
+	r := read{source: name, batch: got}
+	in.any, in.reads, in.streams[name] = true, append(in.reads, r), b.relationOf(r)
 }
 
 // maxCatchUp bounds the stored bytes that one batch of a lagging flow reads.
@@ -365,6 +390,8 @@ func (b *batch) systemTable(name string, schema schemas.Table, partition []schem
 // publish writes the waiting events and commits them with the changes.
 func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error {
 	u := b.u
+	u.define()
+	u.events = append(u.events, b.events...)
 	failpoint.Hit("events.before-write")
 	log := b.systemTable(eventLog, schemas.EventLog(), nil, sinks.TableChange{Summary: b.summary()})
 	files, _, err := u.DB.WriteParquet(ctx, eventsSQL(u.events), duck.Layout{Dir: u.Lake.DataDir(eventLog), Schema: log.Schema})
@@ -378,6 +405,8 @@ func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error 
 		return fmt.Errorf("commit batch %d: %w", b.number, err)
 	}
 	if out.Status == sinks.Conflict {
+		b.discard()
+		duck.Remove(files)
 		return ErrConflict
 	}
 	state, err := u.Lake.State(ctx)

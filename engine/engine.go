@@ -111,6 +111,8 @@ type update struct {
 	results   map[string]*TableResult
 	events    []schemas.Event // waiting for the next commit
 	seq       int64
+	defined   *plan.Plan      // the plan that the events tell of
+	skipped   map[string]bool // materialized views that were left as they are
 	commits   int
 	known     map[string]schemas.Table // columns of the sources
 	failed    *batch                   // whose sample of violating rows is still to be committed
@@ -124,6 +126,7 @@ func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 		return nil, err
 	}
 	u.event("create_update", "", "", "INFO", "Update "+u.Update+" started", map[string]any{"cause": "USER_ACTION"})
+	u.progress("RUNNING")
 	err = u.run(ctx)
 	if err != nil {
 		u.fail(ctx, err)
@@ -152,7 +155,7 @@ func (u *update) run(ctx context.Context) error {
 
 func newUpdate(env Env, opts Options) (*update, error) {
 	u := &update{Env: env, opts: opts, started: time.Now(), positions: map[string]sources.Position{}, tables: map[string]sinks.TableState{},
-		commit: env.State.Commit, reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}}
+		commit: env.State.Commit, reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}}
 	maps.Copy(u.positions, env.State.Positions)
 	maps.Copy(u.tables, env.State.Tables)
 	for _, s := range env.Plan.Sources {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,24 +17,83 @@ import (
 
 // event adds an event to those that the next commit writes. details becomes the value of the key eventType.
 func (u *update) event(eventType, dataset, flow, level, message string, details any) {
+	u.events = append(u.events, u.newEvent(eventType, dataset, flow, level, message, details))
+}
+
+func (u *update) newEvent(eventType, dataset, flow, level, message string, details any) schemas.Event {
 	text, err := json.Marshal(map[string]any{eventType: details})
 	if err != nil {
 		panic(err) // details are plain structs and maps of the engine's own
 	}
 	host, _ := os.Hostname()
 	u.seq++
-	u.events = append(u.events, schemas.Event{ID: uuid.NewString(), Sequence: schemas.Sequence{DataPlane: schemas.DataPlaneID{Instance: u.Update, SeqNo: u.seq}},
+	return schemas.Event{ID: uuid.NewString(), Sequence: schemas.Sequence{DataPlane: schemas.DataPlaneID{Instance: u.Update, SeqNo: u.seq}},
 		Origin:    schemas.Origin{PipelineName: u.Plan.Name, UpdateID: u.Update, DatasetName: dataset, FlowName: flow, BatchID: u.commit + 1, Host: host},
-		Timestamp: time.Now().UTC(), Message: message, Level: level, Maturity: "STABLE", Details: string(text), EventType: eventType})
+		Timestamp: time.Now().UTC(), Message: message, Level: level, Maturity: "STABLE", Details: string(text), EventType: eventType}
 }
 
-func (u *update) flowEvent(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, v expectations.Verdict, bytes int64, took time.Duration) {
-	u.event("flow_progress", d.Name, f.Name, "METRICS", fmt.Sprintf("%s wrote %d rows", d.Name, a.Written), schemas.FlowProgress{
+// flowEvent notes what the batch did. It is written with the batch, or never.
+func (b *batch) flowEvent(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, v expectations.Verdict, bytes int64, took time.Duration) {
+	b.events = append(b.events, b.u.newEvent("flow_progress", d.Name, f.Name, "METRICS", fmt.Sprintf("%s wrote %d rows", d.Name, a.Written), schemas.FlowProgress{
 		Status:      "RUNNING",
 		Metrics:     &schemas.FlowMetrics{OutputRows: a.Written, OutputBytes: bytes, ExecutorMS: took.Milliseconds()},
 		DataQuality: &schemas.DataQuality{DroppedRecords: v.Dropped, Expectations: v.Results},
 		Lakeflow:    &a,
-	})
+	}))
+}
+
+// define notes what the plan holds, once for each plan of the update.
+func (u *update) define() {
+	if u.defined == u.Plan {
+		return
+	}
+	u.defined = u.Plan
+	for _, d := range u.Plan.Datasets {
+		def := schemas.DatasetDefinition{Type: strings.ToUpper(string(d.Kind)), Flows: len(d.Flows), Expectations: []schemas.ExpectationDefinition{}}
+		for _, r := range d.Rules.Rules {
+			def.Expectations = append(def.Expectations, schemas.ExpectationDefinition{Name: r.Name, Expression: r.Expr, Action: string(r.Action)})
+		}
+		u.event("dataset_definition", d.Name, "", "INFO", "Dataset "+d.Name+" is defined", def)
+		for _, f := range d.Flows {
+			u.event("flow_definition", d.Name, f.Name, "INFO", "Flow "+f.Name+" is defined", schemas.FlowDefinition{
+				Inputs: append(slices.Clone(f.Streams), f.Reads...), Output: d.Name, Type: flowType(d), Language: "SQL", Comment: d.Description})
+		}
+	}
+}
+
+func flowType(d *plan.Dataset) string {
+	if d.Kind == plan.StreamingTable {
+		return "APPEND"
+	}
+	return strings.ToUpper(string(d.Kind))
+}
+
+// ended notes how the flows of an update that came to its end stand.
+func (u *update) ended() {
+	for _, d := range u.Plan.Datasets {
+		if d.Kind == plan.View || u.skipped[d.Name] {
+			continue
+		}
+		status := "COMPLETED"
+		if !u.selected[d.Name] {
+			status = "EXCLUDED"
+		}
+		for _, f := range d.Flows {
+			u.event("flow_progress", d.Name, f.Name, "INFO", "Flow "+f.Name+" is "+status, schemas.FlowProgress{Status: status})
+		}
+	}
+	u.progress("COMPLETED")
+}
+
+// progress notes a state of the update.
+func (u *update) progress(state string) {
+	u.event("update_progress", "", "", "INFO", "Update "+u.Update+" is "+state, map[string]any{"state": state})
+}
+
+// planned notes how a materialized view is kept up to date in this update, in Databricks' words.
+func (u *update) planned(d *plan.Dataset, technique string) {
+	u.event("planning_information", d.Name, d.Name, "INFO", d.Name+" has been planned to be executed as "+technique, map[string]any{
+		"technique_information": []map[string]any{{"maintenance_type": "MAINTENANCE_TYPE_" + technique, "is_chosen": true, "is_applicable": true}}})
 }
 
 func fatal(err error) *schemas.EventError {

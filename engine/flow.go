@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,12 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 	began := time.Now()
 	b.u.Observe(Progress{Kind: "evaluating", Table: d.Name, Batch: b.number, Elapsed: began.Sub(b.u.started)})
 	failpoint.Hit("source.after-batch")
+	if err := b.readWhole(ctx, f, in); err != nil {
+		return err
+	}
 	letters := len(b.letters.Add)
 	for attempt := 0; ; attempt++ {
+		duck.Remove(b.letters.Add[letters:])
 		b.letters.Add, b.lettersWritten = b.letters.Add[:letters], 0
 		files, verdict, err := b.attempt(ctx, d, f, in)
 		if err == nil {
@@ -46,35 +51,41 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 	}
 }
 
-// repair asks the sources of the flow, read anew or whole, whether their records are to blame for the error.
+// readWhole adds the sources that the flow reads in full.
+func (b *batch) readWhole(ctx context.Context, f *plan.Flow, in *input) error {
+	for _, name := range b.u.whole(f) {
+		src, ok := b.u.Sources[name]
+		if !ok {
+			continue
+		}
+		snap, err := b.snapshot(ctx, name, src)
+		if err != nil {
+			return err
+		}
+		in.reads = append(in.reads, read{name, snap, true})
+	}
+	return nil
+}
+
+// repair asks the sources of the flow whether their records are to blame for the error.
 func (b *batch) repair(ctx context.Context, in *input, cause error, attempt int) (bool, error) {
-	if _, ok := cause.(*ViolationError); ok || attempt >= maxRepairs || ctx.Err() != nil {
+	var violation *ViolationError
+	if errors.As(cause, &violation) || attempt >= maxRepairs || ctx.Err() != nil {
 		return false, nil
 	}
-	for _, name := range in.sources {
-		got := b.sources[name]
-		if got.Repair == nil || got.Relation == "" {
+	for _, r := range in.reads {
+		if r.batch.Repair == nil || r.batch.Relation == "" {
 			continue
 		}
-		ok, err := got.Repair(ctx, b.u.session(name), cause)
+		ok, err := r.batch.Repair(ctx, b.u.session(r.source), cause)
 		if err != nil {
-			return false, fmt.Errorf("set aside unreadable records of %s: %w", name, err)
+			return false, fmt.Errorf("set aside unreadable records of %s: %w", r.source, err)
 		}
 		if ok {
-			in.streams[name] = got.Relation
-			if got.Relation == "" {
-				in.streams[name] = emptySource(b.u.known[name])
+			if !r.whole {
+				in.streams[r.source] = b.relationOf(r)
 			}
-			in.files, in.bytes = int64(got.Items), got.Bytes
 			return true, nil
-		}
-	}
-	for name, snap := range b.snapshots {
-		if snap.Repair == nil || snap.Relation == "" {
-			continue
-		}
-		if ok, err := snap.Repair(ctx, b.u.session(name), cause); err != nil || ok {
-			return ok, err
 		}
 	}
 	return false, nil
@@ -114,7 +125,11 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	if e := drop(); err == nil {
 		err = e
 	}
-	return files, verdict, err
+	if err != nil {
+		duck.Remove(files)
+		return nil, none, err
+	}
+	return files, verdict, nil
 }
 
 // padded adds NULL for columns that the stored table has and the query no longer gives.
@@ -160,6 +175,7 @@ func (b *batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expec
 // sample keeps some of the rows that stopped the update: everything else of the batch is forgotten, and the sample is
 // committed with the event that tells why.
 func (b *batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v expectations.Verdict) error {
+	duck.Remove(b.letters.Add)
 	b.letters = sinks.TableChange{}
 	if d.Rules.DeadLetter {
 		sql := d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows)
@@ -191,7 +207,7 @@ func (b *batch) writeLetters(ctx context.Context, d *plan.Dataset, query string)
 // account stages the files and the unreadable records, and refuses the batch unless every row went somewhere.
 func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, files []sinks.DataFile, v expectations.Verdict, began time.Time) error {
 	a := schemas.Accounting{Commit: b.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, QueryRows: v.Rows,
-		RuleSet: d.Rules.Hash(), Table: b.u.Plan.DeadLetter, Files: int64(len(files)), DeadLettered: b.lettersWritten}
+		RuleSet: d.Rules.Hash(), Files: int64(len(files)), DeadLettered: b.lettersWritten}
 	b.lettersWritten = 0
 	if d.Kind == plan.MaterializedView || b.u.reset[d.Name] {
 		a.Mode = "replace"
@@ -206,12 +222,18 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	if len(partitions) > warnPartitions {
 		b.u.notice(d.Name, fmt.Sprintf("the batch wrote %d partitions of %s: many small files; choose a coarser partition_by", len(partitions), d.Name))
 	}
-	if !d.Rules.DeadLetter {
+	if d.Rules.DeadLetter {
+		a.Table = b.u.Plan.DeadLetter
+	} else {
 		a.Discarded = v.Dropped
 	}
-	for _, name := range in.sources {
-		if err := b.rejects(ctx, d, f, name, &a); err != nil {
+	for _, r := range in.reads {
+		if err := b.rejects(ctx, d, f, r, &a); err != nil {
 			return err
+		}
+		if !r.whole {
+			a.InputFiles += int64(r.batch.Items)
+			a.InputBytes += r.batch.Bytes
 		}
 	}
 	failpoint.Hit("batch.before-balance")
@@ -223,25 +245,32 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	st.change.Add = append(st.change.Add, files...)
 	took := time.Since(began)
 	b.record(d, a, v, took)
-	b.u.flowEvent(d, f, a, v, bytes, took)
+	b.flowEvent(d, f, a, v, bytes, took)
 	return nil
 }
 
-// rejects stages the records of a source that could not be read. They never became rows of the query, so they are counted apart.
-func (b *batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, source string, a *schemas.Accounting) error {
-	got := b.sources[source]
-	if got.RejectCount == 0 {
+// rejects stages the records of a source that could not be read. They never became rows of the query, so they are counted apart. Those of
+// a source that is read whole are new only when the source changed since the flow last ran.
+func (b *batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, r read, a *schemas.Accounting) error {
+	if r.whole {
+		k := wholeKey(d, f, r.source)
+		b.positions[k] = r.batch.Position
+		if d.Kind == plan.StreamingTable && bytes.Equal(b.u.positions[k], r.batch.Position) {
+			return nil
+		}
+	}
+	if r.batch.RejectCount == 0 {
 		return nil
 	}
-	a.Unreadable += got.RejectCount
+	a.Unreadable += r.batch.RejectCount
 	if !d.Rules.DeadLetter {
 		return nil
 	}
-	if err := b.writeLetters(ctx, d, expectations.RejectSQL(got.Rejects, b.info(d, f, source))); err != nil {
+	if err := b.writeLetters(ctx, d, expectations.RejectSQL(r.batch.Rejects, b.info(d, f, r.source))); err != nil {
 		return err
 	}
-	if b.lettersWritten != got.RejectCount {
-		return fmt.Errorf("source %s: %d records could not be read, but %d dead letters were written; nothing is published: please report this", source, got.RejectCount, b.lettersWritten)
+	if b.lettersWritten != r.batch.RejectCount {
+		return fmt.Errorf("source %s: %d records could not be read, but %d dead letters were written; nothing is published: please report this", r.source, r.batch.RejectCount, b.lettersWritten)
 	}
 	b.lettersWritten = 0
 	return nil

@@ -19,6 +19,11 @@ func key(d *plan.Dataset, f *plan.Flow, input string) string {
 	return d.Name + "." + f.Name + "/" + input
 }
 
+// wholeKey names an input that a flow reads in full: what it held when the flow last ran.
+func wholeKey(d *plan.Dataset, f *plan.Flow, input string) string {
+	return key(d, f, input) + "*"
+}
+
 // tableOf is the table that a position's key belongs to.
 func tableOf(key string) string {
 	name, _, _ := strings.Cut(key, ".")
@@ -127,10 +132,7 @@ func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) 
 		if err != nil {
 			return "", err
 		}
-		if snap.Relation == "" {
-			return emptySource(snap.Columns), nil
-		}
-		return snap.Relation, nil
+		return b.relationOf(read{source: name, batch: snap, whole: true}), nil
 	}
 	st := b.staged[name]
 	if st != nil && st.change.Mode == sinks.Replace {
@@ -153,12 +155,24 @@ func (b *batch) snapshot(ctx context.Context, name string, src sources.Source) (
 	if s := b.snapshots[name]; s != nil {
 		return s, nil
 	}
-	s, err := src.Snapshot(ctx, b.u.session(name), nil)
+	s, err := src.Snapshot(ctx, b.u.session(name), b.u.remembered(name))
 	if err != nil {
 		return nil, fmt.Errorf("read source %s: %w", name, err)
 	}
 	b.snapshots[name] = s
 	return s, nil
+}
+
+// remembered is the position of a flow that streams from the source: it holds the columns that the plan was made with.
+func (u *update) remembered(source string) sources.Position {
+	for _, d := range u.Plan.Datasets {
+		for _, f := range d.Flows {
+			if p := u.positions[key(d, f, source)]; p != nil {
+				return p
+			}
+		}
+	}
+	return nil
 }
 
 // emptySource is a source's relation without rows.

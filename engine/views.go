@@ -8,6 +8,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -24,17 +25,21 @@ func (u *update) refreshViews(ctx context.Context) error {
 		}
 		if !changed {
 			u.Observe(Progress{Kind: "skipped", Table: d.Name, Message: "none of its inputs changed", Elapsed: time.Since(u.started)})
-			u.event("flow_progress", d.Name, d.Name, "INFO", d.Name+" is skipped: none of its inputs changed", map[string]any{"status": "SKIPPED"})
+			u.event("flow_progress", d.Name, d.Name, "INFO", d.Name+" is skipped: none of its inputs changed", schemas.FlowProgress{Status: "SKIPPED"})
+			u.planned(d, "NO_OP")
+			u.skipped[d.Name] = true
 			continue
 		}
+		u.planned(d, "COMPLETE_RECOMPUTE")
 		for _, f := range d.Flows {
 			if err := b.evaluate(ctx, d, f, &input{}); err != nil {
+				b.discard()
 				return err
 			}
 		}
 	}
 	failpoint.Hit("view.after-refresh")
-	u.event("update_progress", "", "", "INFO", "Update "+u.Update+" is COMPLETED", map[string]any{"state": "COMPLETED"})
+	u.ended()
 	return b.commit(ctx)
 }
 
@@ -47,7 +52,7 @@ func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) 
 		b.positions[k] = p
 	}
 	for _, f := range d.Flows {
-		note(key(d, f, "rules"), sources.Position(`"`+d.Rules.Hash()+`"`))
+		note(wholeKey(d, f, "rules"), sources.Position(`"`+d.Rules.Hash()+`"`))
 		for _, name := range b.u.whole(f) {
 			src, isSource := b.u.Sources[name]
 			if !isSource {
@@ -55,14 +60,14 @@ func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) 
 				if b.staged[name] != nil {
 					at = b.number
 				}
-				note(key(d, f, name), seenAt(at))
+				note(wholeKey(d, f, name), seenAt(at))
 				continue
 			}
 			snap, err := b.snapshot(ctx, name, src)
 			if err != nil {
 				return false, err
 			}
-			note(key(d, f, name), snap.Position)
+			note(wholeKey(d, f, name), snap.Position)
 		}
 	}
 	return changed, nil

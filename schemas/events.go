@@ -62,6 +62,30 @@ type FlowProgress struct {
 	Lakeflow    *Accounting  `json:"lakeflow,omitempty"`
 }
 
+// DatasetDefinition is the details of a dataset_definition event.
+type DatasetDefinition struct {
+	Type         string                  `json:"dataset_type"` // STREAMING_TABLE, MATERIALIZED_VIEW, VIEW
+	Flows        int                     `json:"num_flows"`
+	Expectations []ExpectationDefinition `json:"expectations"`
+}
+
+// ExpectationDefinition is a rule as it was declared.
+type ExpectationDefinition struct {
+	Name       string `json:"name"`
+	Expression string `json:"expression"`
+	Action     string `json:"action"`
+}
+
+// FlowDefinition is the details of a flow_definition event: the edges of the lineage graph. The query is left out: it may hold
+// the values of secrets.
+type FlowDefinition struct {
+	Inputs   []string `json:"input_datasets"`
+	Output   string   `json:"output_dataset"`
+	Type     string   `json:"flow_type"` // APPEND, MATERIALIZED_VIEW, VIEW
+	Language string   `json:"language"`
+	Comment  string   `json:"comment,omitempty"`
+}
+
 // FlowMetrics are Databricks' figures of a flow.
 type FlowMetrics struct {
 	OutputRows   int64 `json:"num_output_rows"`
@@ -101,7 +125,7 @@ type Accounting struct {
 	DeadLettered int64  `json:"quarantined_records"`   // rows in the dead-letter table
 	Discarded    int64  `json:"discarded_records"`     // dropped by a table with dead_letter: false
 	RuleSet      string `json:"rule_set_hash"`         // of the expectations that were applied
-	Table        string `json:"quarantine_table"`      // the dead-letter table
+	Table        string `json:"quarantine_table"`      // the dead-letter table; empty for a table with dead_letter: false
 	Files        int64  `json:"output_files"`          // files written
 	Snapshot     int64  `json:"snapshot_id,omitempty"` // of the table, when known
 }

@@ -38,6 +38,16 @@ func (d *DB) WriteParquet(ctx context.Context, query string, l Layout) ([]sinks.
 		return nil, 0, fmt.Errorf("make data folder: %w", err)
 	}
 	dir := filepath.Join(l.Dir, uuid.NewString())
+	files, copied, err := d.copyTo(ctx, query, dir, l)
+	if err != nil {
+		_ = os.RemoveAll(dir) // nobody knows of it; the error is what matters
+		return nil, 0, err
+	}
+	return files, copied, nil
+}
+
+// copyTo writes the rows of query to files in dir.
+func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]sinks.DataFile, int64, error) {
 	rows, err := d.conn.QueryContext(ctx, copyStatement(query, dir, l))
 	if err != nil {
 		return nil, 0, err
@@ -68,6 +78,20 @@ func (d *DB) WriteParquet(ctx context.Context, query string, l Layout) ([]sinks.
 	failpoint.Hit("file.after-sync")
 	return kept, copied, nil
 }
+
+// Remove deletes files that WriteParquet made and that no table will name, and the folders that it made for them. Failures are
+// left alone: an orphan harms nobody.
+func Remove(files []sinks.DataFile) {
+	for _, f := range files {
+		_ = os.Remove(f.Path)
+		for dir := filepath.Dir(f.Path); filepath.Base(dir) != dataFolder && os.Remove(dir) == nil; {
+			dir = filepath.Dir(dir)
+		}
+	}
+}
+
+// dataFolder is the name of the folder in which a table's files are, one new folder for each write.
+const dataFolder = "data"
 
 // copyStatement is the COPY of query into the new folder dir.
 func copyStatement(query, dir string, l Layout) string {
@@ -124,7 +148,7 @@ func settle(files []sinks.DataFile) ([]sinks.DataFile, error) {
 		kept = append(kept, f)
 		for dir := filepath.Dir(f.Path); !folders[dir]; dir = filepath.Dir(dir) {
 			folders[dir] = true
-			if filepath.Base(dir) == "data" {
+			if filepath.Base(dir) == dataFolder {
 				break
 			}
 		}
