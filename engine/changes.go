@@ -51,6 +51,10 @@ func (u *update) checkDefinitions() error {
 			return fmt.Errorf("table %s exists but was not made by this pipeline (no readable %s): choose another table name or target.schema", d.Name, definitionKey)
 		}
 		full := fmt.Sprintf("accept it with --full-refresh %s, which recomputes the table from the beginning", d.Name)
+		if stored.Snapshot != 0 && stored.Commit == 0 {
+			list.Errorf("LF0307", d.At, full, "another program has written to table %s: its rows are no longer accounted for", d.Name)
+			continue
+		}
 		if old.Kind != string(d.Kind) {
 			list.Errorf("LF0301", d.At, full, "table %s was a %s and is now a %s", d.Name, old.Kind, d.Kind)
 			continue
