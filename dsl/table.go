@@ -183,7 +183,7 @@ func (b *builder) partition(s specPartition) (PartitionBy, bool) {
 	case !slices.Contains(names, p.Transform):
 		b.diags.Errorf("LF0117", s.at, diag.DidYouMean(p.Transform, names, help), "there is no partition transform %q", m[1])
 	case withArg && (err != nil || arg < 1):
-		b.diags.Errorf("LF0117", s.at, "write "+p.Transform+"(16, "+m[3]+")", "%s needs a number of at least 1 before the column", p.Transform)
+		b.diags.Errorf("LF0117", s.at, "write "+p.Transform+"(16, "+m[3]+")", "%s needs a number from 1 to 2147483647 before the column", p.Transform)
 	case !withArg && m[2] != "":
 		b.diags.Errorf("LF0117", s.at, "write "+p.Transform+"("+m[3]+")", "%s takes a column and no number", p.Transform)
 	default:

@@ -26,6 +26,7 @@ const (
 	codePartColumn    = "LF0231"
 	codePartType      = "LF0232"
 	codePartDuplicate = "LF0233"
+	codePartName      = "LF0234"
 	codeBatchOnly     = "LF0241"
 	codeBatchOrder    = "LF0242"
 	codeUnusedSource  = "LF0243"

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"context"
-	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -15,26 +14,26 @@ func (c *compiler) checkPartitions(context.Context) error {
 		if d.failed {
 			continue
 		}
-		seen := map[string]bool{}
+		earlier := map[string]schemas.PartitionField{}
 		for _, p := range d.decl.PartitionBy {
 			field, ok := c.partitionField(d, p)
 			if !ok {
 				continue
 			}
-			// Two transforms of one column make sense when they differ; Iceberg refuses redundant time transforms.
-			key := strings.ToLower(field.Column) + " " + redundancy(field.Transform)
-			if seen[key] || seen[field.Name] {
-				c.diags.Errorf(codePartDuplicate, p.Range, "leave it out", "%s is partitioned by %s of %s twice", d.name, transformWord(field.Transform), field.Column)
+			key := field.Column + " " + redundancy(field.Transform)
+			if first, twice := earlier[key]; twice {
+				c.diags.Errorf(codePartDuplicate, p.Range, "keep one of them", "%s is partitioned by %s already; %s",
+					d.name, partitionText(first), onlyOne(field.Transform))
 				continue
 			}
-			seen[key], seen[field.Name] = true, true
+			earlier[key] = field
 			d.out.Partition = append(d.out.Partition, field)
 		}
 	}
 	return nil
 }
 
-// redundancy groups the transforms of which a column can have only one.
+// redundancy groups the transforms of which Iceberg allows a column only one.
 func redundancy(transform string) string {
 	switch transform {
 	case "year", "month", "day", "hour":
@@ -43,14 +42,12 @@ func redundancy(transform string) string {
 	return transform
 }
 
-func transformWord(transform string) string {
-	switch redundancy(transform) {
-	case "time":
-		return "a time"
-	case "identity":
-		return "the value"
+// onlyOne says why a second transform is refused.
+func onlyOne(transform string) string {
+	if redundancy(transform) == "time" {
+		return "a column has one of year, month, day and hour"
 	}
-	return "a " + transform
+	return "a column has one " + transform
 }
 
 func (c *compiler) partitionField(d *dataset, p dsl.PartitionBy) (schemas.PartitionField, bool) {
@@ -63,7 +60,13 @@ func (c *compiler) partitionField(d *dataset, p dsl.PartitionBy) (schemas.Partit
 		c.diags.Errorf(codePartType, p.Range, "it takes "+want, "the transform %s does not fit column %s, which is %s", p.Transform, col.Name, typeWithArticle(col.Type.String()))
 		return schemas.PartitionField{}, false
 	}
-	return schemas.PartitionField{Column: col.Name, Transform: p.Transform, Arg: p.Arg, Name: partitionName(p.Transform, col.Name)}, true
+	field := schemas.PartitionField{Column: col.Name, Transform: p.Transform, Arg: p.Arg, Name: partitionName(p.Transform, col.Name)}
+	if clash := d.columns.Column(field.Name); clash != nil && p.Transform != "identity" {
+		c.diags.Errorf(codePartName, p.Range, "give the column another name with AS, or leave it out: * EXCLUDE ("+clash.Name+")",
+			"%s has a column %s, which is the name that Iceberg gives the partition field %s", d.name, clash.Name, partitionText(field))
+		return schemas.PartitionField{}, false
+	}
+	return field, true
 }
 
 // transformFits says whether Iceberg defines the transform for a type, and which types it takes.

@@ -141,14 +141,18 @@ func columnTexts(columns schemas.Table) []string {
 func partitionTexts(fields []schemas.PartitionField) []string {
 	out := make([]string, len(fields))
 	for i, f := range fields {
-		switch {
-		case f.Transform == "identity":
-			out[i] = f.Column
-		case f.Arg > 0:
-			out[i] = fmt.Sprintf("%s(%d, %s)", f.Transform, f.Arg, f.Column)
-		default:
-			out[i] = f.Transform + "(" + f.Column + ")"
-		}
+		out[i] = partitionText(f)
 	}
 	return out
+}
+
+// partitionText is the field as a pipeline file has it.
+func partitionText(f schemas.PartitionField) string {
+	switch {
+	case f.Transform == "identity":
+		return f.Column
+	case f.Arg > 0:
+		return fmt.Sprintf("%s(%d, %s)", f.Transform, f.Arg, f.Column)
+	}
+	return f.Transform + "(" + f.Column + ")"
 }
