@@ -126,6 +126,7 @@ func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 		return nil, err
 	}
 	u.event("create_update", "", "", "INFO", "Update "+u.Update+" started", map[string]any{"cause": "USER_ACTION"})
+	u.define()
 	u.progress("RUNNING")
 	err = u.run(ctx)
 	if err != nil {

@@ -102,7 +102,7 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize}
 	if len(d.Rules.Rules) == 0 {
 		files, n, err := b.u.DB.WriteParquet(ctx, padded(f.Project, d.Columns, st.change.Schema), layout)
-		return files, expectations.Verdict{Rows: n, Kept: n}, err
+		return files, d.Rules.Judge([]expectations.Count{{Rows: n}}), err
 	}
 	kind := "TABLE"
 	if f.Rescan {
