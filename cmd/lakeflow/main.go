@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -47,17 +49,25 @@ type globalFlags struct {
 func main() { os.Exit(realMain()) }
 
 func realMain() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Who reads the output may go away early, as head does; what was begun is still brought to its end.
+	signal.Ignore(syscall.SIGPIPE)
 	// The first interrupt ends the work in order; after it, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	cmd, err := newRoot().ExecuteContextC(ctx)
-	if err == nil {
+	if err == nil || unread(err) {
 		return 0
 	}
 	noColor, _ := cmd.Flags().GetBool("no-color")
 	showError(os.Stderr, err, !noColor && term.IsTerminal(int(os.Stderr.Fd())))
 	return exitCode(ctx, err)
+}
+
+// unread reports whether err says that whoever read the standard output has closed it. They have what they wanted.
+func unread(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && path.Path == os.Stdout.Name() && errors.Is(path, syscall.EPIPE)
 }
 
 func exitCode(ctx context.Context, err error) int {

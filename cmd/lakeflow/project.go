@@ -136,18 +136,18 @@ func (p *project) openDuck(ctx context.Context) error {
 		folders = append(folders, p.Sources[name].Folders()...)
 	}
 	d := p.Pipeline.DuckDB
-	p.DB, err = duck.Open(ctx, duck.Config{MemoryLimit: d.MemoryLimit, Threads: d.Threads, TempDir: filepath.Join(temp, p.UpdateID), Folders: folders})
+	p.DB, err = duck.Open(ctx, duck.Config{MemoryLimit: d.MemoryLimit, Threads: d.Threads, TempDir: temp, Folders: folders})
 	return err
 }
 
-// tempDir is where DuckDB's temp folder is made: as declared, else in the warehouse. A command that only looks must not be
-// what creates the warehouse, so before the first update it is the system's.
+// tempDir is this process's temp folder: below the declared one, else in the warehouse. A command that only looks must not be
+// what creates the warehouse, so before the first update it is in the system's.
 func (p *project) tempDir() (string, error) {
 	if dir := p.Pipeline.DuckDB.TempDirectory; dir != "" {
-		return dir, nil
+		return filepath.Join(dir, p.UpdateID), nil
 	}
 	if _, err := os.Stat(p.Pipeline.Target.Warehouse); err == nil {
-		return filepath.Join(p.Pipeline.Target.Warehouse, ".tmp"), nil
+		return filepath.Join(p.Pipeline.Target.Warehouse, ".tmp-"+p.UpdateID), nil
 	}
 	dir, err := os.MkdirTemp("", "lakeflow-")
 	if err != nil {

@@ -100,7 +100,10 @@ func writeResult(out io.Writer, r *engine.Result, failure error) error {
 	}
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
-	return e.Encode(result)
+	if err := e.Encode(result); err != nil && !unread(err) {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
 }
 
 // violation reports whether the update was stopped by an expectation.

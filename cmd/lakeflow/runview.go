@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -18,6 +19,8 @@ type runView struct {
 	live  *live // nil where log lines are written
 	errs  io.Writer
 	color bool // of what is written to the output
+
+	skipped []string // views, for one log line at the end
 }
 
 func newRunView(out, errs io.Writer, asJSON, noColor bool) *runView {
@@ -41,6 +44,9 @@ func (v *runView) end() {
 	if v.live != nil {
 		v.live.stop()
 	}
+	if len(v.skipped) > 0 {
+		v.log.Info("views skipped: none of their inputs changed", "tables", strings.Join(v.skipped, ","))
+	}
 }
 
 // warn shows what the compiler warns of.
@@ -63,18 +69,14 @@ func (v *runView) step(p engine.Progress) {
 	case "committed":
 		v.log.Info("batch committed", batchAttrs(p)...)
 	case "notice":
-		v.log.Warn(p.Message, about(p)...)
+		if p.Table == "" {
+			v.log.Warn(p.Message)
+			return
+		}
+		v.log.Warn(p.Message, "table", p.Table)
 	case "skipped":
-		v.log.Info("skipped: "+p.Message, about(p)...)
+		v.skipped = append(v.skipped, p.Table)
 	}
-}
-
-// about names the table of a step that has one.
-func about(p engine.Progress) []any {
-	if p.Table == "" {
-		return nil
-	}
-	return []any{"table", p.Table}
 }
 
 // batchAttrs are the figures of a batch: the sum first, then those of each table in a group.

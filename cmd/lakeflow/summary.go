@@ -35,8 +35,7 @@ func summarize(out io.Writer, s summary) error {
 	}
 	fmt.Fprintf(&b, "update %s %s: %s in %.1f s\n", s.Update, state, count(s.Commits, "commit"), s.Seconds)
 	s.next(&b)
-	_, err := io.WriteString(out, b.String())
-	if err != nil {
+	if _, err := io.WriteString(out, b.String()); err != nil && !unread(err) {
 		return fmt.Errorf("write the summary: %w", err)
 	}
 	return nil
