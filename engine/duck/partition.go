@@ -30,7 +30,7 @@ func TransformSQL(p schemas.PartitionField, schema schemas.Table) string {
 	case "day":
 		return fmt.Sprintf("CAST(CAST(%s AS DATE) - DATE '1970-01-01' AS INTEGER)", zoneless(col, kind))
 	case "hour":
-		return fmt.Sprintf("CAST(floor(epoch_us(%s) / 3600000000) AS INTEGER)", col)
+		return fmt.Sprintf("CAST(%s // 3600000000 AS INTEGER)", floorTo("epoch_us("+col+")", 3600000000)) // a DOUBLE is too short for microseconds
 	case "bucket":
 		return bucketSQL(col, kind, p.Arg)
 	case "truncate":
@@ -55,7 +55,17 @@ func truncateSQL(col string, kind schemas.Kind, width int) string {
 		// The width counts in units of the last digit, so the unscaled value is truncated.
 		return fmt.Sprintf("__truncate_decimal(%d, CAST(%s AS VARCHAR))", width, col)
 	}
-	return fmt.Sprintf("(%[1]s - (((%[1]s %% %[2]d) + %[2]d) %% %[2]d))", col, width)
+	// Near the least integer the result wraps around in Iceberg. Here it is computed with more bits, then cut.
+	wide, bits, kept := "BIGINT", "2147483648", "4294967295"
+	if kind == schemas.BigInt {
+		wide, bits, kept = "HUGEINT", "9223372036854775808", "18446744073709551615"
+	}
+	return fmt.Sprintf("CAST(((%[1]s + %[2]s) & %[3]s) - %[2]s AS %[4]s)", floorTo("CAST("+col+" AS "+wide+")", int64(width)), bits, kept, schemas.Type{Kind: kind})
+}
+
+// floorTo is the greatest multiple of width that is not above the integer n.
+func floorTo(n string, width int64) string {
+	return fmt.Sprintf("(%[1]s - (((%[1]s %% %[2]d) + %[2]d) %% %[2]d))", n, width)
 }
 
 func bucketSQL(col string, kind schemas.Kind, n int) string {
@@ -65,7 +75,7 @@ func bucketSQL(col string, kind schemas.Kind, n int) string {
 	case schemas.Date:
 		return fmt.Sprintf("__bucket_long(%d, CAST(%s - DATE '1970-01-01' AS BIGINT))", n, col)
 	case schemas.Time:
-		return fmt.Sprintf("__bucket_long(%d, epoch_us(CAST(%s AS INTERVAL)))", n, col)
+		return fmt.Sprintf("__bucket_long(%d, epoch_us(%s))", n, col)
 	case schemas.Timestamp, schemas.TimestampTZ:
 		return fmt.Sprintf("__bucket_long(%d, epoch_us(%s))", n, col)
 	case schemas.Decimal:
