@@ -34,6 +34,7 @@ var layers = []struct {
 	{"sinks/*", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint"}},
 	{"engine/plan", []string{"dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "expectations", "sources", "sinks"}},
 	{"engine/duck", []string{"schemas", "sources", "sinks", "engine/failpoint"}},
+	{"engine/audit", []string{"schemas", "expectations", "sinks", "engine/duck"}},
 	{"engine", []string{"dsl/diag", "schemas", "expectations", "sources", "sinks", "engine/failpoint", "engine/graph", "engine/plan", "engine/duck"}},
 }
 

@@ -127,7 +127,7 @@ Exit codes:
 	run := newRunCmd(flags)
 	run.Args = checkArgs(run.Args)
 	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), run, newReportCmd(flags),
-		newQueryCmd(flags), newDeadLettersCmd(flags), newSchemaCmd(), newVersionCmd())
+		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newSchemaCmd(), newVersionCmd())
 	return root
 }
 

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/lakeflow/lakeflow/engine/audit"
+)
+
+func newAuditCmd(flags *globalFlags) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "audit pipeline.yaml",
+		Short: "Recount the stored tables and compare them with every commit",
+		Long: `Recount what is stored and compare it with what every commit said that it wrote: the rows in the data files, the
+dead letters, Iceberg's own counts, and the balance of the rows. It reads every file's row count, changes nothing, and may run beside an update.
+
+The exit code is 0 when everything agrees, and 1 when something does not.`,
+		Example: "  lakeflow audit pipeline.yaml\n  lakeflow audit pipeline.yaml --format json",
+		Args:    checkArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			write := auditWriter(format)
+			if write == nil {
+				return unknownFormat(format, "text or json")
+			}
+			p, err := openProject(cmd.Context(), args[0], flags.params, lakeOnly)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, p.Close()) }()
+			in := audit.Input{Pipeline: p.Pipeline.Name, State: p.State, Lake: p.Lake, DB: p.DB, DeadLetter: p.Pipeline.DeadLetter.Table}
+			for _, t := range p.Pipeline.Tables {
+				in.Tables = append(in.Tables, t.Name)
+			}
+			r, err := audit.Run(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			if err := write(r, cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if n := findings(r); n > 0 {
+				return fmt.Errorf("audit: %s; what is stored is not what the commits wrote", count(n, "finding"))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func auditWriter(format string) func(*audit.Report, io.Writer) error {
+	switch format {
+	case "text":
+		return auditText
+	case "json":
+		return auditJSON
+	}
+	return nil
+}
+
+func findings(r *audit.Report) (n int) {
+	for _, t := range r.Tables {
+		n += len(t.Findings)
+	}
+	return n
+}
+
+func auditJSON(r *audit.Report, w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// auditText writes a line for each table, then one for each finding.
+func auditText(r *audit.Report, w io.Writer) error {
+	if r.Commit == 0 {
+		_, err := fmt.Fprintf(w, "%s has no commits yet, so there is nothing to audit; start with lakeflow run\n", r.Pipeline)
+		return err
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	t.AppendHeader(table.Row{"table", "commits", "files", "rows", "dead letters", "result"})
+	var lines string
+	for _, x := range r.Tables {
+		result := "ok"
+		if len(x.Findings) > 0 {
+			result = count(len(x.Findings), "finding")
+		}
+		t.AppendRow(table.Row{x.Name, x.Commits, x.Files, x.Rows, x.DeadLetters, result})
+		for _, f := range x.Findings {
+			lines += findingLine(f)
+		}
+	}
+	verdict := "every row is accounted for"
+	if lines != "" {
+		verdict = count(findings(r), "finding") + ":"
+	}
+	_, err := fmt.Fprintf(w, "%s\n%s, commits up to %d: %s\n%s", t.Render(), r.Pipeline, r.Commit, verdict, lines)
+	return err
+}
+
+func findingLine(f audit.Finding) string {
+	place := f.Table
+	if f.Commit > 0 {
+		place += fmt.Sprintf(", commit %d", f.Commit)
+	}
+	return fmt.Sprintf("%s: %s: %s\n", place, f.Message, f.Remedy)
+}

@@ -1,0 +1,260 @@
+// Package audit recounts what a pipeline has stored and compares it with what every commit said that it wrote: the rows of the
+// data files, the dead letters, Iceberg's own counts, and the row accounting in the event log. It only reads.
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// eventLog is the table that holds the accounting.
+const eventLog = "event_log"
+
+// Input is what an audit reads. The caller owns everything in it.
+type Input struct {
+	Pipeline string
+	// State names the commit that is audited. Commits that an update publishes meanwhile are left out.
+	State *sinks.State
+	Lake  sinks.Reader
+	DB    *duck.DB
+	// DeadLetter is the dead-letter table that the pipeline declares now.
+	DeadLetter string
+	// Tables are the declared tables, in the order in which to report them.
+	Tables []string
+}
+
+// Report is the outcome of an audit. Its JSON field names are stable.
+type Report struct {
+	Pipeline string  `json:"pipeline"`
+	Commit   int64   `json:"commit"` // the last one that was audited
+	OK       bool    `json:"ok"`
+	Tables   []Table `json:"tables"`
+}
+
+// Table is the outcome for one table.
+type Table struct {
+	Name        string    `json:"table"`
+	Commits     int       `json:"commits"`      // that were compared
+	Rows        int64     `json:"rows"`         // counted in the files of the last version
+	DeadLetters int64     `json:"dead_letters"` // of the table, without samples of failed updates
+	Files       int       `json:"files"`        // of the last version
+	Findings    []Finding `json:"findings"`
+}
+
+// Finding is one thing that does not agree.
+type Finding struct {
+	Table    string `json:"table"`
+	Commit   int64  `json:"commit,omitempty"` // 0: not about one commit
+	Check    string `json:"check"`            // a stable word, one of the constants below
+	Expected int64  `json:"expected"`         // rows, unless Message says otherwise
+	Found    int64  `json:"found"`
+	File     string `json:"file,omitempty"`
+	Message  string `json:"message"`
+	Remedy   string `json:"remedy"`
+}
+
+// The checks.
+const (
+	CheckFile        = "file"         // a data file is missing, damaged or not the one that was written
+	CheckRows        = "rows"         // the rows that a commit added
+	CheckTotal       = "total"        // the rows that the table has
+	CheckIceberg     = "iceberg"      // the counts in Iceberg's snapshot summaries
+	CheckDeadLetters = "dead_letters" // the dead letters of a commit
+	CheckBalance     = "balance"      // query rows = written + dead-lettered + discarded
+	CheckRule        = "rule"         // passed + failed = query rows
+	CheckForeign     = "foreign"      // another program wrote to the table
+	CheckBooks       = "accounting"   // a commit without accounting, or accounting that cannot be read
+	CheckTable       = "table"        // the table is gone or cannot be read
+)
+
+// Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the audit itself could
+// not be made.
+func Run(ctx context.Context, in Input) (*Report, error) {
+	a := &auditor{Input: in, tables: map[string]*Table{}}
+	if in.State.Commit == 0 {
+		return &Report{Pipeline: in.Pipeline, OK: true, Tables: []Table{}}, nil
+	}
+	log := a.read(ctx, eventLog)
+	a.checkLog(log)
+	books, err := a.books(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	letters, err := a.letters(ctx, books)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range a.names(books) {
+		t := a.read(ctx, name)
+		a.checkCounts(t)
+		if books != nil {
+			a.checkBooks(t, books[name])
+			a.checkLetters(name, books[name], letters)
+		}
+	}
+	if err := ctx.Err(); err != nil { // what it interrupted looks like damage
+		return nil, err
+	}
+	return a.report(books), nil
+}
+
+type auditor struct {
+	Input
+	tables  map[string]*Table
+	keepers []string // the dead-letter tables that exist
+}
+
+// names lists the pipeline's own tables that are stored or were written once: the declared ones first.
+func (a *auditor) names(books map[string]tableBooks) []string {
+	var names []string
+	for _, name := range a.Tables {
+		if _, stored := a.State.Tables[name]; stored || books[name] != nil {
+			names = append(names, name)
+		}
+	}
+	others := slices.Collect(maps.Keys(books))
+	for name, t := range a.State.Tables {
+		if t.Commit > 0 && name != eventLog && !slices.Contains(a.keepers, name) {
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others)
+	for _, name := range others {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (a *auditor) report(books map[string]tableBooks) *Report {
+	r := &Report{Pipeline: a.Pipeline, Commit: a.State.Commit, OK: true}
+	for _, name := range append(append(a.names(books), a.keepers...), eventLog) {
+		t := *a.table(name)
+		slices.SortStableFunc(t.Findings, func(x, y Finding) int { return int(x.Commit - y.Commit) })
+		r.OK = r.OK && len(t.Findings) == 0
+		r.Tables = append(r.Tables, t)
+	}
+	return r
+}
+
+func (a *auditor) table(name string) *Table {
+	t := a.tables[name]
+	if t == nil {
+		t = &Table{Name: name, Findings: []Finding{}}
+		a.tables[name] = t
+	}
+	return t
+}
+
+func (a *auditor) find(f Finding) {
+	t := a.table(f.Table)
+	t.Findings = append(t.Findings, f)
+}
+
+// restore is the remedy for lost or altered files.
+func (a *auditor) restore(table string) string {
+	if table == eventLog || slices.Contains(a.keepers, table) {
+		return "restore the warehouse from a backup"
+	}
+	return fmt.Sprintf("restore the file from a backup, or recompute the table with lakeflow run --full-refresh %s", table)
+}
+
+// recompute is the remedy for counts that disagree although every file is as it was written.
+func recompute(table string) string {
+	return fmt.Sprintf("recompute the table with lakeflow run --full-refresh %s; if nothing but lakeflow wrote to the warehouse, please report this", table)
+}
+
+// stored is a table as it was found.
+type stored struct {
+	name string
+	// history are the snapshots up to the audited commit, oldest first. It is nil, with broken, when the table is gone or cannot be read.
+	history []sinks.Snapshot
+	head    *sinks.Contents
+	broken  bool
+	counted map[string]int64  // rows by file; a file that cannot be read has none
+	trouble map[string]string // what is wrong with a file, by path
+	bytes   map[string]int64  // recorded size by file of the head
+	rows    map[string]int64  // recorded rows by file of the head
+}
+
+// read reads a table's history and its last version, and counts the rows of all files. Trouble becomes findings.
+func (a *auditor) read(ctx context.Context, name string) *stored {
+	t := &stored{name: name, counted: map[string]int64{}, trouble: map[string]string{}, bytes: map[string]int64{}, rows: map[string]int64{}, head: &sinks.Contents{}}
+	if _, ok := a.State.Tables[name]; !ok {
+		t.broken = true
+		a.find(Finding{Table: name, Check: CheckTable, Message: "the table is gone from the catalog", Remedy: "restore the warehouse from a backup"})
+		return t
+	}
+	if err := a.load(ctx, t); err != nil {
+		t.broken = true
+		a.find(Finding{Table: name, Check: CheckTable, Message: err.Error(), Remedy: a.restore(name)})
+		return t
+	}
+	a.count(ctx, t)
+	return t
+}
+
+// load reads the snapshots and files of the audited state.
+func (a *auditor) load(ctx context.Context, t *stored) error {
+	history, err := a.Lake.History(ctx, t.name)
+	if err != nil {
+		return err
+	}
+	if later := slices.IndexFunc(history, func(s sinks.Snapshot) bool { return s.Commit > a.State.Commit }); later >= 0 {
+		history = history[:later]
+	}
+	t.history = history
+	if len(history) == 0 {
+		return nil
+	}
+	head, err := a.Lake.Files(ctx, t.name, sinks.Version{Snapshot: history[len(history)-1].ID})
+	if errors.Is(err, sinks.ErrNoTable) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.head = head
+	for _, f := range head.Files {
+		t.bytes[f.Path], t.rows[f.Path] = f.Bytes, f.Rows
+	}
+	return nil
+}
+
+// files are all files of the table that some version needs.
+func (t *stored) files() []string {
+	seen := map[string]bool{}
+	var paths []string
+	add := func(path string) {
+		if !seen[path] {
+			seen[path] = true
+			paths = append(paths, path)
+		}
+	}
+	for _, s := range t.history {
+		for _, path := range s.Added {
+			add(path)
+		}
+	}
+	for _, f := range t.head.Files {
+		add(f.Path)
+	}
+	return paths
+}
+
+// writer is the commit that added a file, 0 when it is not known.
+func (t *stored) writer(path string) int64 {
+	for _, s := range t.history {
+		if slices.Contains(s.Added, path) {
+			return s.Commit
+		}
+	}
+	return 0
+}

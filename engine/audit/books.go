@@ -1,0 +1,207 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// entry is what the event log says that one commit did to one table, over all flows.
+type entry struct {
+	written int64
+	letters int64 // that are kept in letterTable
+	// letterTable is empty when the table kept no dead letters.
+	letterTable string
+	replace     bool
+}
+
+// after is the number of rows of the table after the commit.
+func (e *entry) after(total int64) int64 {
+	if e.replace {
+		return e.written
+	}
+	return total + e.written
+}
+
+// tableBooks are the entries of one table by commit.
+type tableBooks map[int64]*entry
+
+func (b tableBooks) commits() []int64 { return slices.Sorted(maps.Keys(b)) }
+
+// replaced is the last commit that removed the rows from before it, 0 when there was none.
+func (b tableBooks) replaced() int64 {
+	var last int64
+	for commit, e := range b {
+		if e.replace {
+			last = max(last, commit)
+		}
+	}
+	return last
+}
+
+// books reads the accounting of all commits from the event log, by table. It is nil, with a finding, when files of the log are damaged:
+// then there is nothing to compare with.
+func (a *auditor) books(ctx context.Context, log *stored) (map[string]tableBooks, error) {
+	if log.broken || len(log.readable()) < len(log.head.Files) {
+		a.find(Finding{Table: eventLog, Check: CheckBooks, Message: "the row accounting cannot be read, so nothing was compared with it", Remedy: a.restore(eventLog)})
+		return nil, nil
+	}
+	rows, err := a.DB.Conn().QueryContext(ctx, fmt.Sprintf(`SELECT origin.dataset_name, origin.flow_name, origin.update_id, details FROM %s
+		WHERE event_type = 'flow_progress' AND contains(details, '"lakeflow"') ORDER BY origin.batch_id, sequence.data_plane_id.seq_no`,
+		duck.ReadFiles(log.head.Schema, log.head.Files)))
+	if err != nil {
+		return nil, fmt.Errorf("read the event log: %s", message(err))
+	}
+	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
+	books := map[string]tableBooks{}
+	for rows.Next() {
+		var table, flow, update, details string
+		if err := rows.Scan(&table, &flow, &update, &details); err != nil {
+			return nil, fmt.Errorf("read the event log: %w", err)
+		}
+		var d struct {
+			Progress schemas.FlowProgress `json:"flow_progress"`
+		}
+		if err := json.Unmarshal([]byte(details), &d); err != nil {
+			a.find(Finding{Table: table, Check: CheckBooks, Message: fmt.Sprintf("an event of update %s cannot be read: %v", update, err), Remedy: a.restore(eventLog)})
+			continue
+		}
+		if d.Progress.Lakeflow != nil {
+			a.enter(books, table, flow, &d.Progress)
+		}
+	}
+	return books, rows.Err()
+}
+
+// enter adds the accounting of one flow, and checks that it agrees with itself.
+func (a *auditor) enter(books map[string]tableBooks, table, flow string, p *schemas.FlowProgress) {
+	acc := p.Lakeflow
+	if books[table] == nil {
+		books[table] = tableBooks{}
+	}
+	e := books[table][acc.Commit]
+	if e == nil {
+		e = &entry{}
+		books[table][acc.Commit] = e
+	}
+	e.written += acc.Written
+	e.replace = e.replace || acc.Mode == "replace"
+	if acc.Table != "" {
+		e.letterTable = acc.Table
+		e.letters += acc.DeadLettered + acc.Unreadable
+	}
+	if !acc.Balances() {
+		a.find(Finding{Table: table, Commit: acc.Commit, Check: CheckBalance, Expected: acc.QueryRows, Found: acc.Written + acc.DeadLettered + acc.Discarded,
+			Message: fmt.Sprintf("flow %s: the query gave %s; %d written, %d dead-lettered and %d discarded make %d", flow, rows(acc.QueryRows),
+				acc.Written, acc.DeadLettered, acc.Discarded, acc.Written+acc.DeadLettered+acc.Discarded), Remedy: recompute(table)})
+	}
+	if p.DataQuality == nil {
+		return
+	}
+	for _, r := range p.DataQuality.Expectations {
+		if r.Passed+r.Failed != acc.QueryRows {
+			a.find(Finding{Table: table, Commit: acc.Commit, Check: CheckRule, Expected: acc.QueryRows, Found: r.Passed + r.Failed,
+				Message: fmt.Sprintf("flow %s: the query gave %s, but expectation %s was evaluated on %d", flow, rows(acc.QueryRows), r.Name, r.Passed+r.Failed),
+				Remedy:  recompute(table)})
+		}
+	}
+}
+
+// checkBooks compares the table's snapshots with the accounting of their commits.
+func (a *auditor) checkBooks(t *stored, books tableBooks) {
+	if t.broken {
+		return
+	}
+	var total int64
+	commits := books.commits()
+	var next int
+	until := func(commit int64) { // takes the commits that left no snapshot
+		for ; next < len(commits) && commits[next] < commit; next++ {
+			total = a.checkUnstored(t, commits[next], books[commits[next]], total)
+		}
+	}
+	for _, s := range t.history {
+		if s.Commit == 0 { // has a finding of its own; from here on its rows are expected
+			total = s.TotalRows
+			continue
+		}
+		until(s.Commit)
+		if next == len(commits) || commits[next] != s.Commit {
+			a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckBooks, Found: s.AddedRows,
+				Message: fmt.Sprintf("the commit added %s, for which the event log has no accounting", rows(s.AddedRows)), Remedy: recompute(t.name)})
+			total = s.TotalRows
+			continue
+		}
+		e := books[s.Commit]
+		next++
+		a.table(t.name).Commits++
+		a.checkCommit(t, s, e, e.after(total))
+		total = s.TotalRows // what is off has been found, once
+	}
+	until(a.State.Commit + 1)
+	if found := t.recorded(t.head.Files); found != total {
+		a.find(Finding{Table: t.name, Check: CheckTotal, Expected: total, Found: found,
+			Message: fmt.Sprintf("all commits together wrote %s, the table has %d", rows(total), found), Remedy: recompute(t.name)})
+	}
+}
+
+// checkUnstored looks at a commit that has no snapshot of the table: it wrote nothing, or the snapshot was expired.
+func (a *auditor) checkUnstored(t *stored, commit int64, e *entry, total int64) int64 {
+	after := e.after(total)
+	if len(t.history) > 0 && commit < t.history[0].Commit {
+		return after
+	}
+	a.table(t.name).Commits++
+	if e.written > 0 || after != total {
+		a.find(Finding{Table: t.name, Commit: commit, Check: CheckRows, Expected: e.written,
+			Message: fmt.Sprintf("the commit wrote %s, but the table has no snapshot of it", rows(e.written)), Remedy: recompute(t.name)})
+		return total
+	}
+	return after
+}
+
+// checkCommit compares one snapshot with its accounting.
+func (a *auditor) checkCommit(t *stored, s sinks.Snapshot, e *entry, total int64) {
+	if found, known := t.added(s); known && found != e.written {
+		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckRows, Expected: e.written, Found: found,
+			Message: fmt.Sprintf("the commit wrote %s, its files have %d", rows(e.written), found), Remedy: recompute(t.name)})
+		return
+	}
+	if s.TotalRows != total {
+		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckIceberg, Expected: total, Found: s.TotalRows,
+			Message: fmt.Sprintf("after the commit the table had %s, Iceberg's total-records says %d", rows(total), s.TotalRows), Remedy: recompute(t.name)})
+	}
+}
+
+// added is the number of rows that a snapshot added. A damaged file counts as what was written to it: it has a finding of its own. It is not known when a
+// damaged file is one that only earlier versions need.
+func (t *stored) added(s sinks.Snapshot) (n int64, known bool) {
+	for _, path := range s.Added {
+		if t.trouble[path] == "" {
+			n += t.counted[path]
+		} else if recorded, ok := t.rows[path]; ok {
+			n += recorded
+		} else {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// recorded counts files, damaged ones as what was written to them.
+func (t *stored) recorded(files []sinks.DataFile) (n int64) {
+	for _, f := range files {
+		if t.trouble[f.Path] == "" {
+			n += t.counted[f.Path]
+		} else {
+			n += f.Rows
+		}
+	}
+	return n
+}
