@@ -147,7 +147,7 @@ func (b *builder) size(s specSize, at diag.Range, otherwise int64) int64 {
 	}
 	n, err := humanize.ParseBytes(written)
 	if err != nil || n < 1 || n > 1<<62 {
-		b.diags.Errorf("LF0113", at, "write a number with a unit, as in 64MB or 1GiB", "%q is not a size", written)
+		b.diags.Errorf("LF0113", at, "write a number with a unit, as in 64MB or 1GiB", "%q is not a size", s.text)
 		return otherwise
 	}
 	return int64(n)

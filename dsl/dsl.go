@@ -52,6 +52,8 @@ type Parameter struct {
 	Node
 	Name  string
 	Value any
+	// Secret is true when the value comes from ${env:NAME} or ${file:path}: it must not be shown.
+	Secret bool
 }
 
 // Source is a declared input. Exactly one connector is set.

@@ -58,7 +58,7 @@ func (b *builder) parameters(s *specPipeline) []Parameter {
 		b.name("parameter", name, declared.Range)
 		p := Parameter{Node: declared.Node, Name: name, Value: declared.Value}
 		if text, ok := p.Value.(string); ok {
-			p.Value = b.secrets(text, declared.At("value"))
+			p.Value, p.Secret = b.secrets(text, declared.At("value")), reference.MatchString(text)
 		}
 		if override, ok := b.opts.Params[name]; ok {
 			p.Value = b.override(name, override, p.Value)
@@ -207,7 +207,7 @@ func (b *builder) path(s *string, at diag.Range, otherwise string) string {
 	case strings.TrimSpace(path) == "":
 		b.diags.Errorf("LF0114", at, "write a path, or remove the key for the default", "the path is empty")
 	case scheme.MatchString(path):
-		b.diags.Errorf("LF0116", at, "write a path of a local or mounted folder", "%q is not a local path", path)
+		b.diags.Errorf("LF0116", at, "write a path of a local or mounted folder", "%q is not a local path", *s)
 	case filepath.IsAbs(path):
 		return filepath.Clean(path)
 	default:

@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine/plan"
 )
 
 // The exit codes, as the root command's help lists them.
@@ -53,8 +55,12 @@ func realMain() int {
 	defer stop()
 	// Who reads the output may go away early, as head does; what was begun is still brought to its end.
 	signal.Ignore(syscall.SIGPIPE)
-	// The first interrupt ends the work in order; after it, a second one ends the process at once.
-	context.AfterFunc(ctx, stop)
+	// The first signal ends the work in order; a second one ends the process at once. They are told apart by time, because some
+	// senders, such as timeout, signal a process and then its group.
+	context.AfterFunc(ctx, func() {
+		time.Sleep(500 * time.Millisecond)
+		stop()
+	})
 	cmd, err := newRoot().ExecuteContextC(ctx)
 	if err == nil || unread(err) {
 		return 0
@@ -93,7 +99,12 @@ func showError(w io.Writer, err error, color bool) {
 		_ = diag.Render(w, list, os.ReadFile, color)
 		return
 	}
-	_, _ = fmt.Fprintln(w, "lakeflow:", err)
+	var query *plan.QueryError
+	if errors.As(err, &query) {
+		_ = diag.Render(w, diag.List{{Message: query.Message, Range: query.At, Help: query.Help}}, os.ReadFile, color)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "lakeflow:", plan.ErrorText(err))
 	var coded *exitError
 	if errors.As(err, &coded) && coded.code == exitUsage {
 		_, _ = fmt.Fprintln(w, "Run the command with --help to see how it is used.")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -121,18 +121,10 @@ func (p *project) show(cmd *cobra.Command, query, format string) error {
 	return queryError(rowsWriter(format)(rows, cmd.OutOrStdout()))
 }
 
-// queryError takes the message out of an error that DuckDB wrote as JSON.
+// queryError says what DuckDB has against a query.
 func queryError(err error) error {
 	if err == nil {
 		return nil
 	}
-	var e struct {
-		Message string `json:"exception_message"`
-	}
-	text := err.Error()
-	start := strings.IndexByte(text, '{')
-	if start < 0 || json.NewDecoder(strings.NewReader(text[start:])).Decode(&e) != nil || e.Message == "" {
-		return fmt.Errorf("query: %w", err)
-	}
-	return fmt.Errorf("query: %s", e.Message)
+	return errors.New("query: " + plan.ErrorText(err))
 }

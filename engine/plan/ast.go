@@ -21,6 +21,7 @@ type syntax struct {
 	windows  []int
 	subquery []int // subqueries in expressions
 	listAny  []int // = ANY(list) and the like, which are subqueries too
+	casts    []int
 	stars    []int // * and COLUMNS() of the select list and in expressions
 	// items is the select list when the query is one SELECT, else nil.
 	items []any
@@ -184,6 +185,8 @@ func (w *walker) object(m map[string]any, sc *scope, ops *nodeOps) bool {
 		if ofList(m) {
 			w.syn.listAny = append(w.syn.listAny, offset(m))
 		}
+	case "CAST":
+		w.syn.casts = append(w.syn.casts, offset(m))
 	case "STAR":
 		w.syn.stars = append(w.syn.stars, offset(m))
 	case "COLUMN_REF":

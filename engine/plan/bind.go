@@ -77,7 +77,7 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) (bool, error) {
 	if err != nil {
 		return false, c.bindError(err, f.decl.SQL, len(describePrefix), codeBind, f.ds.name)
 	}
-	f.out.SQL = f.sql
+	f.out.SQL, f.out.sql = f.sql, f.sql
 	f.columns = columns
 	if f.out.UsesMetadata {
 		f.hideMetadata()

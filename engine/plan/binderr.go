@@ -22,21 +22,36 @@ type duckError struct {
 	Kind       string `json:"type"`
 }
 
+// unwrapDuckError finds the error of DuckDB in an error's text, and what stands in front of it. It is nil when there is none.
+func unwrapDuckError(err error) (before string, e *duckError) {
+	const start = `{"exception_type"`
+	text := err.Error()
+	i := strings.Index(text, start)
+	if i < 0 || json.NewDecoder(strings.NewReader(text[i:])).Decode(&e) != nil || e.Message == "" {
+		return text, nil
+	}
+	return text[:i], e
+}
+
+// ErrorText is the text of an error in plain words, without the JSON in which DuckDB writes its own.
+func ErrorText(err error) string {
+	before, e := unwrapDuckError(err)
+	if e == nil {
+		return before
+	}
+	return before + e.Message
+}
+
 // readDuckError returns nil for an error that is not the query's fault.
 func readDuckError(err error) *duckError {
-	s := err.Error()
-	i := strings.IndexByte(s, '{')
-	if i < 0 {
-		return nil
-	}
-	var e duckError
-	if json.NewDecoder(strings.NewReader(s[i:])).Decode(&e) != nil {
+	_, e := unwrapDuckError(err)
+	if e == nil {
 		return nil
 	}
 	switch e.Type {
 	case "Binder", "Catalog", "Parser", "Syntax", "Not implemented", "Invalid Input", "Invalid type", "Mismatch Type", "Conversion", "Out of Range",
 		"Parameter Not Resolved", "Parameter Not Allowed", "Missing Extension", "Autoload", "Permission", "Expression", "Decimal", "Constraint", "Sequence":
-		return &e
+		return e
 	}
 	return nil
 }
@@ -60,7 +75,7 @@ func (c *compiler) bindError(err error, q *sqltext.Query, prefix int, code, data
 		offset = findName(q.Text, m[1])
 	}
 	message, help := e.explain()
-	c.diags.Errorf(code, token(q, offset), help, "%s: %s", dataset, message)
+	c.diags.Errorf(code, token(q, offset), c.secrets.hide(help), "%s: %s", dataset, c.secrets.hide(message))
 	return nil
 }
 

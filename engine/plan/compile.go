@@ -65,6 +65,7 @@ type compiler struct {
 	sources  []*entity
 	datasets []*dataset // in the order of the file
 	ordered  []*dataset // upstream first, without those on cycles or behind them
+	secrets  secrets
 }
 
 // entity is what a query can read: a source or a dataset.
@@ -120,7 +121,7 @@ type reference struct {
 type column struct{ name, duckType string }
 
 func newCompiler(in Input, tx *sql.Tx) *compiler {
-	c := &compiler{in: in, pipeline: in.Pipeline, tx: tx, entities: map[string]*entity{}}
+	c := &compiler{in: in, pipeline: in.Pipeline, tx: tx, entities: map[string]*entity{}, secrets: secretsOf(in.Pipeline)}
 	for _, s := range in.Pipeline.Sources {
 		e := &entity{name: s.Name, source: s, columns: in.SourceColumns[s.Name], made: map[bool]relationShape{}}
 		c.sources = append(c.sources, e)
@@ -137,7 +138,7 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 				continue
 			}
 			d.flows = append(d.flows, &flow{decl: f, ds: d, sql: f.SQL.Text, out: &Flow{
-				Name: f.Name, UsesMetadata: f.SQL.UsesMetadata, At: f.Range}})
+				Name: f.Name, UsesMetadata: f.SQL.UsesMetadata, At: f.Range, query: f.SQL, casts: map[int]bool{}, secrets: c.secrets}})
 		}
 		c.datasets = append(c.datasets, d)
 		c.entities[strings.ToLower(t.Name)] = d.entity

@@ -113,6 +113,9 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) e
 	default:
 		f.syn = syn
 		f.out.Fingerprint = syn.fingerprint
+		for _, offset := range syn.casts {
+			f.out.casts[offset] = true
+		}
 		if strings.Contains(f.sql, ";") {
 			return c.blankSemicolons(ctx, f)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -79,6 +80,11 @@ type Flow struct {
 	// Fingerprint identifies the query regardless of white space and comments.
 	Fingerprint string
 	At          diag.Range
+
+	query   *sqltext.Query // as the user wrote it
+	sql     string         // query.Text as it stands in SQL
+	casts   map[int]bool   // the offsets of the casts in sql
+	secrets secrets
 }
 
 // Dataset returns the dataset of that name, or nil.

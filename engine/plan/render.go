@@ -85,7 +85,7 @@ func (d *Dataset) json() datasetJSON {
 		j.Partition = append(j.Partition, partJSON{f.Name, f.Column, f.Transform, f.Arg})
 	}
 	for _, f := range d.Flows {
-		j.Flows = append(j.Flows, flowJSON{f.Name, listJSON(f.Streams), listJSON(f.Reads), f.SQL, f.Fingerprint})
+		j.Flows = append(j.Flows, flowJSON{f.Name, listJSON(f.Streams), listJSON(f.Reads), f.query.Raw, f.Fingerprint})
 	}
 	for _, r := range d.Rules.Rules {
 		j.Expectations = append(j.Expectations, ruleJSON{r.Name, r.Expr, string(r.Action)})

@@ -1,0 +1,102 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// QueryError says that DuckDB could not go on with a flow's query because of a value in the data: a cast that fails, a number that is
+// too large. It is an error of the run, at a place in the user's file.
+type QueryError struct {
+	Message, Help string
+	At            diag.Range
+}
+
+func (e *QueryError) Error() string { return e.Message + " (" + e.At.String() + ")" }
+
+// Statement is the text that DuckDB parsed with a flow's query in it, in which it counts positions.
+type Statement struct {
+	Flow *Flow
+	Text string
+}
+
+// RunError makes an error of DuckDB that came up while the flow ran readable. The statements are those in which the error may have come
+// up: the one that held the flow's own query, and those of the views that it reads.
+func (f *Flow) RunError(table string, err error, statements ...Statement) error {
+	where := "table " + table + ", flow " + f.Name + ": "
+	before, e := unwrapDuckError(err)
+	switch {
+	case e == nil:
+		return fmt.Errorf("%s%w", where, err)
+	case readDuckError(err) == nil:
+		return fmt.Errorf("%s%s%s%s", where, before, f.secrets.hide(e.Message), worldHelp(e.Type))
+	}
+	message, help := lowerFirst(strings.TrimRight(e.Message, "!. \n")), "put it into TRY(…), which gives NULL where it fails"
+	if e.Type == "Conversion" {
+		help = "write TRY_CAST(… AS type), which gives NULL where the cast fails"
+	}
+	return &QueryError{where + before + f.secrets.hide(message), help + ", and let an expectation decide about the row; nothing of this batch is published",
+		f.place(e, statements)}
+}
+
+// worldHelp is what to do about an error that is nobody's query's fault.
+func worldHelp(exception string) string {
+	if exception == "Out of Memory" {
+		return "\nraise duckdb: {memory_limit: …} in the pipeline file, or lower max_bytes_per_batch of the source"
+	}
+	return ""
+}
+
+// place is where the cast that failed stands in the user's file, as far as DuckDB tells, and otherwise where the flow does.
+func (f *Flow) place(e *duckError, statements []Statement) diag.Range {
+	position, err := strconv.Atoi(e.Position)
+	if err != nil {
+		return f.At
+	}
+	found, at := 0, f.At
+	for _, s := range statements {
+		start := strings.Index(s.Text, s.Flow.sql)
+		if offset := position - start; start >= 0 && s.Flow.casts[offset] {
+			found, at = found+1, s.Flow.query.At(offset, castLength(s.Flow.sql, offset))
+		}
+	}
+	if found == 1 {
+		return at
+	}
+	return f.At
+}
+
+// castLength is the length of what is shown of a cast: :: with the type behind it, or the word CAST.
+func castLength(sql string, offset int) int {
+	if !strings.HasPrefix(sql[offset:], "::") {
+		return tokenLength(sql, offset)
+	}
+	from := offset + 2 + len(sql[offset+2:]) - len(strings.TrimLeft(sql[offset+2:], " "))
+	return from - offset + tokenLength(sql, from)
+}
+
+// secrets are the values of parameters that must not be shown.
+type secrets []string
+
+func secretsOf(p *dsl.Pipeline) secrets {
+	var s secrets
+	for _, param := range p.Parameters {
+		if text, ok := param.Value.(string); ok && param.Secret && text != "" {
+			s = append(s, text, strings.Trim(sqltext.Literal(text), "'"))
+		}
+	}
+	return s
+}
+
+// hide replaces the values in a text by ***.
+func (s secrets) hide(text string) string {
+	for _, value := range s {
+		text = strings.ReplaceAll(text, value, "***")
+	}
+	return text
+}
