@@ -20,7 +20,7 @@ func newSource(s *dsl.Source) (sources.Source, error) {
 func filesConfig(s *dsl.Source) files.Config {
 	f := s.Files
 	c := files.Config{
-		Name: s.Name, Path: f.Path, Format: f.Format, Evolution: files.Evolution(s.Evolution),
+		Path: f.Path, Format: f.Format, Evolution: files.Evolution(s.Evolution),
 		MaxFiles: f.MaxFilesPerBatch, MaxBytes: f.MaxBytesPerBatch, AllowOverwrites: f.AllowOverwrites,
 		CSV: files.CSV{Header: f.CSV.Header, Delimiter: f.CSV.Delimiter, Quote: f.CSV.Quote, Escape: f.CSV.Escape, NullValue: f.CSV.NullValue},
 	}

@@ -45,7 +45,7 @@ func BenchmarkNothingNew(b *testing.B) {
 		}
 		marks[i] = sources.Mark{Key: name, Value: mark{0, info.ModTime().UnixNano(), taken}.String()}
 	}
-	s, err := New(Config{Name: "src", Path: dir, Format: "json"})
+	s, err := New(Config{Path: dir, Format: "json"})
 	if err != nil {
 		b.Fatal(err)
 	}

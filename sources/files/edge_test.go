@@ -197,7 +197,7 @@ func TestJSONEvolution(t *testing.T) {
 	t.Run("fail", func(t *testing.T) {
 		b, s := setup(Fail)
 		_, err := s.Next(context.Background(), b.session, b.pos, b.marks)
-		want := "source src: file " + filepath.Join(b.dir, "2.json") + ` has the column "new", which the source does not have; set schema_evolution: add_new_columns`
+		want := "file " + filepath.Join(b.dir, "2.json") + ` has the column "new", which the source does not have: declare it under schema:`
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v; want %s…", err, want)
 		}

@@ -38,8 +38,8 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 
 // newColumn is the error that schema_evolution: fail ends with.
 func newColumn(path, column string) error {
-	return fmt.Errorf("file %s has the column %q, which the source does not have; set schema_evolution: add_new_columns to add it,"+
-		" rescue to keep its values in %s, or none to ignore it", path, column, rescuedColumn)
+	return fmt.Errorf("file %s has the column %q, which the source does not have: declare it under schema:, remove the file, or set schema_evolution:"+
+		" add_new_columns to add it, rescue to keep its values in %s, none to ignore it", path, column, rescuedColumn)
 }
 
 // eachDeviation calls do, never twice at once, with every record that has unknown keys, until it returns false for that file. Files that can't be read
@@ -108,7 +108,7 @@ func (j jsonFormat) addColumns(ctx context.Context, w *work) error {
 		for _, key := range slices.Sorted(maps.Keys(unknown)) {
 			ignored[key] = true
 			if len(t) > 0 { // else none of the records is valid: they will be refused
-				w.notice("column_ignored", key, "is the name of another column but for its case, or one that lakeflow uses itself; its values are not read")
+				w.notice("column_ignored", key, "column "+shown(key)+" of the files is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
 			}
 		}
 	}

@@ -75,7 +75,7 @@ func (b *bed) put(name, content string) string {
 
 func (b *bed) source(format string, change func(*Config)) *Source {
 	b.t.Helper()
-	cfg := Config{Name: "src", Path: b.dir, Format: format}
+	cfg := Config{Path: b.dir, Format: format}
 	if change != nil {
 		change(&cfg)
 	}
@@ -233,7 +233,7 @@ func TestJSONRepair(t *testing.T) {
 		`a.json|2|16|{"a":2,|the record is not valid JSON|false`,
 		`a.json|3|24|{"a":"x","b":"y"}|column a: "x" is not INTEGER|false`,
 		"a.json|4|42|{\"a\":1,\"b\":\"\xff\"}|the record is not valid UTF-8|false",
-		`a.json|5|58|5|the record is not a JSON object but ubigint|false`,
+		`a.json|5|58|5|the record is not a JSON object but a number|false`,
 		`a.json|6|60|{"a":1,"a":2}|a key occurs twice in the record|false`,
 		`c.json|2|11|{"a":[]}|column a: [] is not INTEGER|false`,
 		`c.json|3|21|{"a":01}|the record is not valid JSON|false`,

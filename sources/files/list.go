@@ -99,7 +99,7 @@ func (s *Source) list(ctx context.Context) (*listing, error) {
 	close(w.chunks)
 	workers.Wait()
 	if w.err != nil {
-		return nil, fmt.Errorf("source %s: list %s: %w", s.cfg.Name, s.cfg.Path, w.err)
+		return nil, fmt.Errorf("list %s: %w", s.cfg.Path, w.err)
 	}
 	l.files = slices.Concat(parts...)
 	return l, ctx.Err()

@@ -30,7 +30,7 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	changes := s.compare(l, known)
 	l.sortByAge()
 	for {
-		w := &work{src: s, session: session, state: st, known: known, temps: &s.next, out: &sources.Batch{}}
+		w := &work{src: s, session: session, state: st, known: known, temps: &s.next, out: &sources.Batch{}, batch: true}
 		w.files = s.cut(l.base, l.files)
 		if len(w.files) == 0 && len(changes) == 0 {
 			return nil, nil
@@ -55,7 +55,7 @@ func (s *Source) listAndMarks(ctx context.Context, marks sources.Marks) (l *list
 	var markErr error
 	g.Go(func() {
 		if k, markErr = readMarks(ctx, marks); markErr != nil {
-			markErr = fmt.Errorf("source %s: read the ledger: %w", s.cfg.Name, markErr)
+			markErr = fmt.Errorf("read the ledger: %w", markErr)
 		}
 	})
 	l, err = s.list(ctx)
@@ -84,7 +84,7 @@ func (s *Source) compare(l *listing, known known) (changes []entry) {
 
 func (w *work) reportChanges(changes []entry) {
 	for _, f := range changes {
-		w.notice("file_changed", f.rel, "was read before and changed; not read again; set allow_overwrites: true to read it anew")
+		w.notice("file_changed", f.rel, "file "+shown(f.rel)+" changed after it was read and is not read again; set allow_overwrites: true to read such files anew")
 		w.mark(f, changed)
 	}
 }

@@ -12,14 +12,15 @@ import (
 )
 
 // rawRecord is a record as it stands in a file, for DuckDB to look at. Raw is what may be JSON; records that are known to be
-// no good have Bad and Reason instead.
+// no good have Bad and Reason instead. Nothing is optional: parquet-go writes an empty text for some NULLs, when
+// NULL, value, NULL, NULL follow each other.
 type rawRecord struct {
 	Path   string `parquet:"path,dict"`
 	Line   int64  `parquet:"line"`
 	Offset int64  `parquet:"offset"`
-	Raw    string `parquet:"raw,optional"`
-	Bad    []byte `parquet:"bad,optional"`
-	Reason string `parquet:"reason,optional"`
+	Raw    string `parquet:"raw"`
+	Bad    []byte `parquet:"bad"`
+	Reason string `parquet:"reason"`
 }
 
 // flushBytes bounds the memory of one row group.

@@ -17,7 +17,6 @@ import (
 
 // Config declares a file source.
 type Config struct {
-	Name      string // of the source, for messages
 	Path      string // absolute: a file, a folder, or a glob where ** matches any number of folders
 	Format    string // json, csv, parquet
 	Hints     []Hint
@@ -102,7 +101,7 @@ func New(cfg Config) (*Source, error) {
 	switch s.cfg.Evolution {
 	case AddNewColumns, Rescue, Fail, None:
 	default:
-		return nil, fmt.Errorf("source %s: schema_evolution %q is unknown; write add_new_columns, rescue, fail or none", cfg.Name, cfg.Evolution)
+		return nil, fmt.Errorf("schema_evolution %q is unknown; write add_new_columns, rescue, fail or none", cfg.Evolution)
 	}
 	switch cfg.Format {
 	case "json":
@@ -112,20 +111,20 @@ func New(cfg Config) (*Source, error) {
 	case "parquet":
 		s.format = parquetFormat{}
 	default:
-		return nil, fmt.Errorf("source %s: format %q is unknown; write json, csv or parquet", cfg.Name, cfg.Format)
+		return nil, fmt.Errorf("format %q is unknown; write json, csv or parquet", cfg.Format)
 	}
 	for _, h := range cfg.Hints {
 		t, err := schemas.Storable(h.Type)
 		if err != nil {
-			return nil, fmt.Errorf("source %s: column %s: %w", cfg.Name, h.Name, err)
+			return nil, fmt.Errorf("column %s: %w", h.Name, err)
 		}
 		if reserved(h.Name) || find(s.hints, h.Name) >= 0 {
-			return nil, fmt.Errorf("source %s: the column name %q is taken; choose another", cfg.Name, h.Name)
+			return nil, fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
 		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
 	}
 	if !filepath.IsAbs(cfg.Path) {
-		return nil, fmt.Errorf("source %s: the path %s must be absolute", cfg.Name, cfg.Path)
+		return nil, fmt.Errorf("the path %s must be absolute", cfg.Path)
 	}
 	return s, s.splitPath()
 }
@@ -139,7 +138,7 @@ func (s *Source) splitPath() error {
 		return nil
 	}
 	if !doublestar.ValidatePattern(path) {
-		return fmt.Errorf("source %s: %s is not a valid glob; check its brackets", s.cfg.Name, s.cfg.Path)
+		return fmt.Errorf("%s is not a valid glob; check its brackets", s.cfg.Path)
 	}
 	s.root, s.pattern = doublestar.SplitPattern(path)
 	return nil

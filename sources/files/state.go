@@ -40,14 +40,14 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 	var st state
 	if len(p) > 0 && string(p) != "null" {
 		if err := json.Unmarshal(p, &pos); err != nil {
-			return st, fmt.Errorf("source %s: the stored position is damaged: %w", s.cfg.Name, err)
+			return st, fmt.Errorf("the stored position is damaged: %w", err)
 		}
 	}
 	st.CSV, st.Read = pos.CSV, pos.Read
 	for _, c := range pos.Schema {
 		t, err := schemas.Parse(c.Type)
 		if err != nil {
-			return st, fmt.Errorf("source %s: the stored position is damaged: column %s: %w", s.cfg.Name, c.Name, err)
+			return st, fmt.Errorf("the stored position is damaged: column %s: %w", c.Name, err)
 		}
 		st.Schema = append(st.Schema, schemas.Column{Name: c.Name, Type: t})
 	}

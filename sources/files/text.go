@@ -64,10 +64,10 @@ func (t *textFile) Close() error {
 // finish closes the file after it was read, up to its end or to an error.
 func (t *textFile) finish(err error) error {
 	closing := t.Close() // a decompressor may repeat err
-	if err != nil {
-		return decompression(err)
+	if err == nil {
+		err = closing // or tell what it found while it read ahead
 	}
-	return closing
+	return decompression(err)
 }
 
 var bom = []byte("\xef\xbb\xbf")
@@ -100,6 +100,8 @@ func drain(path string) error {
 // decompression says in words what ended the reading of a compressed file.
 func decompression(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return errors.New("it ends too early")
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):

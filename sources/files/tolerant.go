@@ -22,9 +22,9 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	c := &checker{}
 	bad := w.temp("bad.parquet")
 	// Levels, because each may only look at what the one below found to be in order.
-	query := fmt.Sprintf(`COPY (SELECT path AS file, line, "offset", coalesce(bad, encode(CASE WHEN strlen(raw) > %d THEN left(raw, %d) ELSE raw END)) AS raw, why AS reason, false AS whole
-	FROM (SELECT *, CASE WHEN raw IS NULL THEN reason WHEN NOT valid THEN 'the record is not valid JSON'
-			WHEN t <> 'OBJECT' THEN CASE WHEN t = 'NULL' THEN NULL ELSE 'the record is not a JSON object but ' || lower(t) END
+	query := fmt.Sprintf(`COPY (SELECT path AS file, line, "offset", CASE WHEN reason <> '' THEN bad ELSE encode(CASE WHEN strlen(raw) > %d THEN left(raw, %d) ELSE raw END) END AS raw, why AS reason, false AS whole
+	FROM (SELECT *, CASE WHEN reason <> '' THEN reason WHEN NOT valid THEN 'the record is not valid JSON'
+			WHEN t <> 'OBJECT' THEN CASE WHEN t = 'NULL' THEN NULL ELSE 'the record is not a JSON object but ' || CASE t WHEN 'ARRAY' THEN 'an array' WHEN 'VARCHAR' THEN 'a text' WHEN 'BOOLEAN' THEN 'true or false' ELSE 'a number' END END
 			ELSE coalesce(nullif(concat_ws('; ', %s), ''), CASE WHEN v IS NULL THEN 'the record can''t be converted' END) END AS why
 		FROM (SELECT *, CASE WHEN t = 'OBJECT' THEN json_extract(raw, %s) END AS x, CASE WHEN t = 'OBJECT' THEN %s END AS v
 			FROM (SELECT *, CASE WHEN valid THEN json_type(raw) END AS t

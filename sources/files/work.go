@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type work struct {
 	out     *sources.Batch
 	known   known           // marks of earlier batches
 	noMarks bool            // a snapshot commits no marks
+	batch   bool            // it is for Next, whose notices are seen
 	temps   *[]string       // files to remove with the batch
 	first   bool            // the schema is inferred by this work
 	blank   bool            // there was nothing to infer it from: it is only what is hinted, and not remembered
@@ -43,6 +45,9 @@ type part struct {
 	good, rejects string
 }
 
+// errName is why a file can't be named in SQL.
+var errName = errors.New("its name is not UTF-8; rename it")
+
 type refused struct{ path, reason string }
 
 // build opens the files, learns or evolves the schema, and fills w.out.
@@ -57,7 +62,7 @@ func (w *work) build(ctx context.Context) error {
 	}
 	w.verify(ctx)
 	if err := w.readSlow(ctx, w.slow); err != nil {
-		return w.src.wrap(err)
+		return err
 	}
 	w.out.Repair = w.repair
 	return w.finish(ctx)
@@ -70,11 +75,11 @@ func (w *work) learn(ctx context.Context) error {
 	}
 	for _, f := range slices.Clone(w.files) {
 		if !utf8.ValidString(f.rel) {
-			w.drop(f, fmt.Errorf("its name is not UTF-8; rename it: %w", fs.ErrPermission))
+			w.drop(f, errName)
 		}
 	}
 	if err := w.src.format.open(ctx, w); err != nil {
-		return w.src.wrap(err)
+		return err
 	}
 	if w.state.Schema != nil {
 		return nil
@@ -89,7 +94,7 @@ func (w *work) learn(ctx context.Context) error {
 		return nil
 	}
 	if err := w.src.format.infer(ctx, w); err != nil {
-		return w.src.wrap(err)
+		return err
 	}
 	w.blank = len(w.state.Schema) == 0
 	w.state.Schema = withHints(w.state.Schema, w.src.hints)
@@ -155,7 +160,7 @@ func (w *work) evolve(ctx context.Context) error {
 		mode = AddNewColumns
 	}
 	if err := w.src.format.evolve(ctx, w, mode); err != nil {
-		return w.src.wrap(err)
+		return err
 	}
 	return nil
 }
@@ -212,8 +217,6 @@ func eachFile(files []*file, do func(i int, f *file)) {
 	}
 	running.Wait()
 }
-
-func (s *Source) wrap(err error) error { return fmt.Errorf("source %s: %w", s.cfg.Name, err) }
 
 // finish fills the batch from what is known now. It is called again after a repair.
 func (w *work) finish(ctx context.Context) (err error) {
@@ -359,7 +362,7 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 		return false, nil // a file that could not be read a moment ago can be read now, or the fault is not ours
 	}
 	if err := w.readSlow(ctx, failing); err != nil {
-		return false, w.src.wrap(fmt.Errorf("set bad records aside after %q: %w", cause, err))
+		return false, fmt.Errorf("set bad records aside after %q: %w", cause, err)
 	}
 	return true, w.finish(ctx)
 }
@@ -385,16 +388,34 @@ func (w *work) drop(f *file, cause error) {
 	w.files = slices.DeleteFunc(w.files, func(g *file) bool { return g == f })
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
-		w.notice("file_vanished", f.rel, "was there when the folder was listed and is gone; nothing of it was read")
-	case errors.Is(cause, fs.ErrPermission):
-		w.src.skip[f.rel] = true
-		w.notice("file_unreadable", f.rel, "can't be opened: "+cause.Error()+"; it is tried again by the next update")
+		w.notice("file_vanished", f.rel, "file "+shown(f.rel)+" was there when the folder was listed and is gone; nothing of it was read")
+	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, errName):
+		if w.batch {
+			w.src.skip[f.rel] = true
+		}
+		w.notice("file_unreadable", f.rel, "file "+shown(f.rel)+" can't be opened: "+last(cause).Error()+"; it is tried again by the next update")
 	default:
 		reason := "the file is corrupt: " + cause.Error()
 		w.refused = append(w.refused, refused{f.path, reason})
-		w.notice("file_corrupt", f.rel, reason+"; nothing of it was taken; replace it and it is read again")
+		w.notice("file_corrupt", f.rel, "file "+shown(f.rel)+" is corrupt: "+cause.Error()+"; nothing of it was taken; replace it and it is read again")
 		w.mark(f.entry, corrupt)
 	}
+}
+
+// last is the innermost error: of one that a file's path is part of, why.
+func last(err error) error {
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return err
+}
+
+// shown is a name as messages have it: quoted when it has characters that do not print.
+func shown(name string) string {
+	if q := strconv.Quote(name); len(q) != len(name)+2 {
+		return q
+	}
+	return name
 }
 
 func (w *work) notice(kind, subject, message string) {
@@ -443,6 +464,6 @@ func (w *work) added(t schemas.Table, names []string) {
 		return
 	}
 	for _, name := range names {
-		w.notice("column_added", name, "is new in the files and was added to the columns")
+		w.notice("column_added", name, "column "+shown(name)+" is new in the files and was added")
 	}
 }
