@@ -171,8 +171,11 @@ func (e *entity) streamable() bool {
 	return e.source != nil || e.dataset.decl.Kind == dsl.StreamingTable || e.dataset.decl.Kind == dsl.View && e.dataset.streams()
 }
 
-// unused warns of sources that nothing reads.
+// unused warns of sources that nothing reads. A query with mistakes may have meant to read one.
 func (c *compiler) unused(context.Context) error {
+	if c.diags.HasErrors() {
+		return nil
+	}
 	for _, s := range c.sources {
 		if !s.used {
 			c.diags.Warnf(codeUnusedSource, s.source.Range, "read it with STREAM "+s.name+", or remove it", "no table reads the source %s", s.name)
