@@ -70,10 +70,16 @@ func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]sinks.D
 	if err := rows.Err(); err != nil {
 		return nil, 0, err
 	}
+	_ = rows.Close() // the connection is needed below
 	failpoint.Hit("file.after-write")
 	kept, err := settle(files)
 	if err != nil {
 		return nil, 0, err
+	}
+	for _, f := range kept {
+		if err := d.lengthen(ctx, f, l); err != nil {
+			return nil, 0, err
+		}
 	}
 	failpoint.Hit("file.after-sync")
 	return kept, copied, nil
@@ -119,7 +125,7 @@ func copyStatement(query, dir string, l Layout) string {
 	keys := make([]string, len(l.Partition))
 	for i, p := range l.Partition {
 		keys[i] = Ident(partitionPrefix + p.Name)
-		list += ", " + TransformSQL(p, l.Schema) + " AS " + keys[i]
+		list += ", " + keySQL(p, l.Schema) + " AS " + keys[i]
 	}
 	opts = append(opts, "PARTITION_BY ("+strings.Join(keys, ", ")+")")
 	return fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (%s)", list, query, quoteText(dir), strings.Join(opts, ", "))

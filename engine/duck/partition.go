@@ -1,16 +1,19 @@
 package duck
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"math/big"
+	"strings"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
 	"github.com/google/uuid"
 	"github.com/twmb/murmur3"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
 )
 
 // TransformSQL is the SQL of an Iceberg partition transform (Iceberg specification, "Partition Transforms") over the
@@ -37,6 +40,39 @@ func TransformSQL(p schemas.PartitionField, schema schemas.Table) string {
 		return truncateSQL(col, kind, p.Arg)
 	}
 	return col
+}
+
+// A partition value becomes the name of a folder, and those have an end. A text of more bytes than maxKey, which may take three characters
+// each, is represented by longKey and its hash while it is written.
+const (
+	maxKey  = 60
+	longKey = "__long:"
+)
+
+// keySQL is the partition value that COPY makes a folder of.
+func keySQL(p schemas.PartitionField, schema schemas.Table) string {
+	value := TransformSQL(p, schema)
+	c := schema.Column(p.Column)
+	if c == nil || c.Type.Kind != schemas.Varchar && c.Type.Kind != schemas.Blob || p.Transform == "bucket" {
+		return value
+	}
+	return fmt.Sprintf("CASE WHEN strlen(CAST(%[1]s AS VARCHAR)) > %d THEN '%s' || md5(CAST(%[1]s AS VARCHAR)) ELSE CAST(%[1]s AS VARCHAR) END", value, maxKey, longKey)
+}
+
+// lengthen reads the partition values that keySQL made shorter from the file's first row.
+func (d *DB) lengthen(ctx context.Context, f sinks.DataFile, l Layout) error {
+	for _, p := range l.Partition {
+		if v := f.Partition[p.Name]; v == nil || !strings.HasPrefix(*v, longKey) {
+			continue
+		}
+		var text string
+		query := fmt.Sprintf("SELECT CAST(%s AS VARCHAR) FROM %s LIMIT 1", TransformSQL(p, l.Schema), ReadFiles(l.Schema, []sinks.DataFile{f}))
+		if err := d.conn.QueryRowContext(ctx, query).Scan(&text); err != nil {
+			return fmt.Errorf("read the partition value of %s: %w", f.Path, err)
+		}
+		f.Partition[p.Name] = &text
+	}
+	return nil
 }
 
 // zoneless is the UTC wall time of a timestamp with time zone; DuckDB's session is in UTC.
