@@ -81,11 +81,10 @@ func (h *head) version(at sinks.Version) (*table.Snapshot, error) {
 	var found *table.Snapshot
 	chain := h.chain()
 	for _, s := range chain {
-		switch {
-		case at.Commit != 0 && summaryInt(s, keyCommit) <= at.Commit,
-			at.Commit == 0 && s.TimestampMs <= at.AsOf.UnixMilli():
-			found = s
+		if at.Commit != 0 && summaryInt(s, keyCommit) > at.Commit || at.Commit == 0 && s.TimestampMs > at.AsOf.UnixMilli() {
+			break // what another program wrote after it is later too
 		}
+		found = s
 	}
 	if found != nil {
 		return found, nil
@@ -244,13 +243,26 @@ func (l *Lake) History(ctx context.Context, name string) ([]sinks.Snapshot, erro
 		if s.Summary != nil {
 			out[i].Operation = string(s.Summary.Operation)
 		}
-		files, err := addedFiles(s)
-		if err != nil {
-			return nil, fmt.Errorf("table %s: %w", name, err)
+	}
+	// A snapshot that appends still has the files of those before it, so that one reading is enough for all of them.
+	var adders map[int64][]string
+	for i, s := range slices.Backward(chain) {
+		if adders == nil || out[i+1].Operation != string(table.OpAppend) {
+			if adders, err = filesByAdder(s); err != nil {
+				return nil, fmt.Errorf("table %s: %w", name, err)
+			}
 		}
-		for _, f := range files {
-			out[i].Added = append(out[i].Added, f.Path)
-		}
+		out[i].Added = adders[s.SnapshotID]
 	}
 	return out, nil
+}
+
+// filesByAdder reads the files of a snapshot by the snapshot that added them.
+func filesByAdder(s *table.Snapshot) (map[int64][]string, error) {
+	paths := map[int64][]string{}
+	_, err := readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool {
+		paths[e.SnapshotID()] = append(paths[e.SnapshotID()], local(e.DataFile().FilePath()))
+		return false
+	})
+	return paths, err
 }
