@@ -123,8 +123,8 @@ func (p *project) show(cmd *cobra.Command, query, format string) error {
 
 // queryError says what DuckDB has against a query.
 func queryError(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || unread(err) {
+		return err
 	}
 	return errors.New("query: " + plan.ErrorText(err))
 }

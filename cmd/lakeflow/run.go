@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -52,11 +55,12 @@ func newRunCmd(flags *globalFlags) *cobra.Command {
 func update(ctx context.Context, file string, params []string, opts engine.Options, v *runView) (result *engine.Result, err error) {
 	defer func() {
 		v.end()
-		if err != nil && ctx.Err() != nil && !violation(err) {
+		switch {
+		case err == nil || violation(err):
+		case ctx.Err() != nil:
 			err = interrupted(result)
-			if result != nil {
-				result.Status = "interrupted"
-			}
+		default:
+			err = advised(err)
 		}
 	}()
 	p, err := openProject(ctx, file, params, acquire)
@@ -69,16 +73,29 @@ func update(ctx context.Context, file string, params []string, opts engine.Optio
 		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}, opts)
 }
 
-// interrupted says what an interrupt left behind.
+// interrupted says what an interrupt left behind, and notes it in the result.
 func interrupted(r *engine.Result) error {
 	if r == nil {
 		return errors.New("interrupted before the update began: nothing was published; run again")
 	}
+	r.Status = "interrupted"
 	written := total(r.Tables).Written
 	if written == 0 {
 		return errors.New("interrupted: nothing was published; run again")
 	}
 	return fmt.Errorf("interrupted: the batches before it are published (%s), nothing of the one under way; run again to go on from there", countRows(written))
+}
+
+// advised adds what to do next to an error of the disk. SQLite's and DuckDB's errors are known by their texts only.
+func advised(err error) error {
+	text := err.Error()
+	switch {
+	case errors.Is(err, syscall.ENOSPC), strings.Contains(text, "No space left on device"), strings.Contains(text, "disk is full"):
+		return fmt.Errorf("%w\n  the disk is full; nothing is lost: make room and run again", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), strings.Contains(text, "Permission denied"), strings.Contains(text, "readonly database"):
+		return fmt.Errorf("%w\n  lakeflow must be able to read the sources and to write to the warehouse (target.warehouse) and its temp folder", err)
+	}
+	return err
 }
 
 // writeResult writes the one JSON object of --json, also for an update that failed or did not begin.
