@@ -82,7 +82,9 @@ func settings(c Config) string {
 		set("threads", strconv.Itoa(c.Threads))
 	}
 	folders := append([]string(nil), c.Folders...)
-	if c.TempDir != "" {
+	if c.TempDir == "" {
+		set("temp_directory", "''") // DuckDB's default is .tmp in the working directory
+	} else {
 		set("temp_directory", quoteText(filepath.Join(c.TempDir, "spill")))
 		folders = append(folders, c.TempDir)
 	}
