@@ -129,8 +129,11 @@ func (w *walker) mapping(v reflect.Value, n *node, at diag.Range, path string) {
 	for _, e := range n.entries {
 		i := slices.Index(keys, e.key)
 		if i < 0 {
-			w.diags.Errorf("LF0101", e.at, diag.DidYouMean(e.key, keys, "see the reference of the pipeline file"),
-				"unknown key %q%s", e.key, inside(path))
+			help := diag.DidYouMean(e.key, keys, "see the reference of the pipeline file")
+			if e.value.kind == null && strings.ContainsAny(e.key, " (") {
+				help = "a comma ends a value inside { }: put quotes around the text, or write it on lines of its own"
+			}
+			w.diags.Errorf("LF0101", e.at, help, "unknown key %q%s", e.key, inside(path))
 			continue
 		}
 		where := e.at

@@ -190,16 +190,24 @@ func byteOffset(text string, characters int) int {
 	return len(text)
 }
 
-// syntaxHelp guesses at the cause of a syntax error: a keyword that is misspelled, here or one word earlier, where DuckDB took it for
-// an alias.
+// reservedNames are words that people call columns by and that SQL keeps for itself.
+const reservedNames = " at authorization check collation column columns constraint default desc end foreign freeze group limit map offset only order placing" +
+	" positional primary references show similar some struct symmetric table to unique when window "
+
+// syntaxHelp guesses at the cause of a syntax error: a keyword that is misspelled or meant as a name, here or one word earlier,
+// where DuckDB took it for an alias or the beginning of a clause.
 func syntaxHelp(text string, offset int) string {
 	if offset < 0 || offset >= len(text) {
 		return sqlReference
 	}
 	keywords := []string{"SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "UNION", "JOIN", "LIMIT", "WITH", "VALUES"}
 	word := text[offset : offset+tokenLength(text, offset)]
-	fields := strings.Fields(text[:offset])
-	for _, w := range append(fields[max(0, len(fields)-1):], word) {
+	before := wordBefore(text, offset)
+	ends := !nameByte(word[0]) || strings.EqualFold(word, "FROM") || strings.EqualFold(word, "AS")
+	for _, w := range []string{before, word} {
+		if strings.Contains(reservedNames, " "+strings.ToLower(w)+" ") && (ends || w == word) {
+			return "if " + w + " is a column, quote it: " + ident(w)
+		}
 		if near := diag.Suggest(w, keywords); near != "" && !strings.EqualFold(near, w) {
 			return "did you mean " + near + " instead of " + w + "?"
 		}

@@ -56,6 +56,16 @@ func nameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$' || c >= utf8.RuneSelf
 }
 
+// wordBefore is the name, keyword or number that ends in front of offset, white space aside.
+func wordBefore(s string, offset int) string {
+	end := len(strings.TrimRight(s[:offset], " \t\r\n"))
+	start := end
+	for start > 0 && nameByte(s[start-1]) {
+		start--
+	}
+	return s[start:end]
+}
+
 // findName returns the offset of a name in a query as a whole word, without regard to case, or -1.
 func findName(s, name string) int {
 	if name == "" {
