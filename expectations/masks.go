@@ -20,13 +20,10 @@ type MaskColumn struct {
 	SQL  string // over the columns of the rules' table; never NULL
 }
 
-// Predicate is the rule as a boolean expression over the output row: TRUE when the row satisfies it. Unless the
-// rule is Unguarded, a row on which the rule's SQL raises an error (a cast, an overflow) gives NULL.
+// Predicate is the rule as a boolean expression over the output row: TRUE when the row satisfies it, NULL when the
+// rule's SQL raises an error.
 func (r Rule) Predicate() string {
 	// The line breaks end a comment in the rule's last line.
-	if r.Unguarded {
-		return "CAST((\n" + r.SQL + "\n) AS BOOLEAN)"
-	}
 	return "TRY(CAST((\n" + r.SQL + "\n) AS BOOLEAN))"
 }
 

@@ -12,15 +12,13 @@ const (
 	Fail Action = "fail" // stop the update and publish nothing of the batch
 )
 
-// Rule is one expectation. A row satisfies it only when SQL is TRUE; NULL is a violation.
+// Rule is one expectation. A row satisfies it only when SQL is TRUE; NULL is a violation, and so is an error (a cast, an overflow)
+// while it is evaluated. SQL is something that DuckDB takes inside TRY: no subquery, no volatile function.
 type Rule struct {
 	Name   string
 	Expr   string // as the user wrote it
 	SQL    string // for DuckDB: parameters bound
 	Action Action
-	// Unguarded is set for a rule with a subquery or a volatile function, in which DuckDB refuses TRY. An
-	// error while such a rule is evaluated is an error of the query; for any other rule it is a violation.
-	Unguarded bool
 }
 
 // RuleSet is the rules of one table, in the order of the file.
