@@ -3,12 +3,14 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
 )
 
 // definitionKey is the table property that remembers how a table was defined when it was last written.
@@ -37,10 +39,19 @@ func (d definition) String() string {
 	return string(b)
 }
 
+// change is a definition that differs from what its table was written with.
+type change struct {
+	code, text string
+	at         diag.Range
+	table      *plan.Dataset
+	// keep is true when the rows can stay: the change then applies to new rows only.
+	keep bool
+}
+
 // checkDefinitions compares every table with what is stored. Added columns and safe widenings pass; everything else
-// stops with what changed and the flag that accepts it.
+// stops with what changed and the command that accepts all of it.
 func (u *update) checkDefinitions() error {
-	var list diag.List
+	var changes []change
 	for _, d := range u.Plan.Datasets {
 		stored, ok := u.tables[d.Name]
 		if !ok || d.Kind == plan.View || u.reset[d.Name] {
@@ -50,59 +61,128 @@ func (u *update) checkDefinitions() error {
 		if err := json.Unmarshal([]byte(stored.Properties[definitionKey]), &old); err != nil {
 			return fmt.Errorf("table %s exists but was not made by this pipeline (no readable %s): choose another table name or target.schema", d.Name, definitionKey)
 		}
-		full := fmt.Sprintf("accept it with --full-refresh %s, which recomputes the table from the beginning", d.Name)
-		if stored.Snapshot != 0 && stored.Commit == 0 {
-			list.Errorf("LF0307", d.At, full, "another program has written to table %s: its rows are no longer accounted for", d.Name)
-			continue
+		changes = append(changes, u.compare(d, stored, old)...)
+	}
+	return u.report(changes)
+}
+
+func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definition) []change {
+	one := func(code, format string, args ...any) change {
+		return change{code: code, text: fmt.Sprintf(format, args...), at: d.At, table: d}
+	}
+	if stored.Snapshot != 0 && stored.Commit == 0 {
+		return []change{one("LF0307", "another program has written to table %s: its rows are no longer accounted for", d.Name)}
+	}
+	if old.Kind != string(d.Kind) {
+		return []change{one("LF0301", "table %s was a %s and is now a %s", d.Name, old.Kind, d.Kind)}
+	}
+	var changes []change
+	if !slices.Equal(old.Partition, d.Partition) {
+		changes = append(changes, one("LF0302", "table %s is partitioned differently than its stored files", d.Name))
+	}
+	_, added, incompatible := schemas.Evolve(stored.Schema, d.Columns)
+	if len(incompatible) > 0 {
+		return append(changes, one("LF0303", "table %s does not fit its stored columns: %s", d.Name, texts(incompatible)))
+	}
+	if d.Kind == plan.StreamingTable && !slices.Contains(u.opts.Accept, d.Name) {
+		changes = append(changes, compareFlows(d, old, len(added) > 0)...)
+	}
+	return changes
+}
+
+// compareFlows looks for queries that changed, unless that is how the table got new columns, and for flows that are gone.
+func compareFlows(d *plan.Dataset, old definition, grown bool) []change {
+	var changes []change
+	now := define(d)
+	for _, f := range d.Flows {
+		if was, ok := old.Flows[f.Name]; ok && was != f.Fingerprint && !grown {
+			changes = append(changes, change{"LF0304", fmt.Sprintf("the query of %s changed since its rows were written", f.Name), f.At, d, true})
 		}
-		if old.Kind != string(d.Kind) {
-			list.Errorf("LF0301", d.At, full, "table %s was a %s and is now a %s", d.Name, old.Kind, d.Kind)
-			continue
+	}
+	for _, name := range slices.Sorted(maps.Keys(old.Flows)) {
+		if _, ok := now.Flows[name]; !ok {
+			changes = append(changes, change{"LF0305", fmt.Sprintf("flow %s of table %s is gone; its rows are still in the table", name, d.Name), d.At, d, true})
 		}
-		if !slices.Equal(old.Partition, d.Partition) {
-			list.Errorf("LF0302", d.At, full, "table %s is partitioned differently than its stored files", d.Name)
+	}
+	return changes
+}
+
+// report turns changes into diagnostics whose remedy, one command, is good for all of them.
+func (u *update) report(changes []change) error {
+	all, lost, kept := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, c := range changes {
+		all[c.table.Name] = true
+		if !c.keep {
+			lost[c.table.Name] = true
 		}
-		_, changes, incompatible := schemas.Evolve(stored.Schema, d.Columns)
-		if len(incompatible) > 0 {
-			list.Errorf("LF0303", d.At, full, "table %s does not fit its stored columns: %s", d.Name, texts(incompatible))
-			continue
+	}
+	u.addReaders(all)
+	u.addReaders(lost)
+	for _, c := range changes {
+		if !lost[c.table.Name] {
+			kept[c.table.Name] = true
 		}
-		if d.Kind == plan.StreamingTable && len(changes) == 0 && !slices.Contains(u.opts.Accept, d.Name) {
-			u.checkQueries(&list, d, old)
+	}
+	var list diag.List
+	for _, c := range changes {
+		full := u.command(c.table, all, nil)
+		if kept[c.table.Name] {
+			list.Errorf(c.code, c.at, fmt.Sprintf("recompute from the beginning: %s; or keep the rows and apply the change to new ones: %s", full, u.command(c.table, lost, kept)), "%s", c.text)
+		} else {
+			list.Errorf(c.code, c.at, "accept it, which recomputes from the beginning: "+full, "%s", c.text)
 		}
 	}
 	return list.Err()
 }
 
-func (u *update) checkQueries(list *diag.List, d *plan.Dataset, old definition) {
-	help := fmt.Sprintf("recompute the table with --full-refresh %[1]s, or keep its rows and apply the change to new rows with --accept %[1]s", d.Name)
-	now := define(d)
-	for _, f := range d.Flows {
-		if was, ok := old.Flows[f.Name]; ok && was != f.Fingerprint {
-			list.Errorf("LF0304", f.At, help, "the query of %s changed since its rows were written", f.Name)
+// command is the command line that goes on with these tables recomputed and those kept, beside what was asked for already.
+func (u *update) command(d *plan.Dataset, full, accept map[string]bool) string {
+	full, accept = maps.Clone(full), maps.Clone(accept)
+	for _, name := range u.opts.FullRefresh {
+		full[name] = true
+	}
+	if accept == nil {
+		accept = map[string]bool{}
+	}
+	for _, name := range u.opts.Accept {
+		if !full[name] {
+			accept[name] = true
 		}
 	}
-	for name := range old.Flows {
-		if _, ok := now.Flows[name]; !ok {
-			list.Errorf("LF0305", d.At, help, "flow %s of table %s is gone; its rows are still in the table", name, d.Name)
+	text := "lakeflow run " + d.At.File
+	for _, flag := range []struct {
+		name   string
+		tables map[string]bool
+	}{{"--full-refresh", full}, {"--accept", accept}} {
+		if len(flag.tables) > 0 {
+			text += " " + flag.name + " " + strings.Join(slices.Sorted(maps.Keys(flag.tables)), ",")
+		}
+	}
+	return text
+}
+
+// addReaders adds the stored tables that stream from one of tables, directly or not: they cannot keep rows made from rows that are replaced.
+func (u *update) addReaders(tables map[string]bool) {
+	for _, d := range u.Plan.Datasets { // upstream comes first
+		if _, stored := u.tables[d.Name]; !stored || d.Kind != plan.StreamingTable {
+			continue
+		}
+		for _, f := range d.Flows {
+			if slices.ContainsFunc(u.inputs(f), func(in string) bool { return tables[in] }) {
+				tables[d.Name] = true
+			}
 		}
 	}
 }
 
 // checkResets refuses a full refresh that would pull the rows from under a table that streams from it.
 func (u *update) checkResets() error {
+	all := maps.Clone(u.reset)
+	u.addReaders(all)
 	var list diag.List
 	for _, d := range u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || u.reset[d.Name] {
-			continue
-		}
-		for _, f := range d.Flows {
-			for _, in := range u.inputs(f) {
-				if _, exists := u.tables[d.Name]; exists && u.reset[in] {
-					list.Errorf("LF0306", d.At, fmt.Sprintf("refresh both: --full-refresh %s,%s", in, d.Name),
-						"table %s streams from %s, whose rows are to be recomputed", d.Name, in)
-				}
-			}
+		if all[d.Name] && !u.reset[d.Name] {
+			list.Errorf("LF0306", d.At, "recompute them together: "+u.command(d, all, nil), "table %s streams from a table whose rows are to be recomputed", d.Name)
 		}
 	}
 	return list.Err()

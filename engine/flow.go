@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
@@ -46,7 +47,7 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 			return rerr
 		}
 		if !repaired {
-			return inFlow(d, f, err)
+			return b.u.inFlow(d, f, err)
 		}
 	}
 }
@@ -91,45 +92,55 @@ func (b *batch) repair(ctx context.Context, in *input, cause error, attempt int)
 	return false, nil
 }
 
-// attempt evaluates the query once. Rows are kept in a table when the query must not be evaluated twice.
-func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) ([]sinks.DataFile, expectations.Verdict, error) {
-	var none expectations.Verdict
-	if err := b.relations(ctx, f, in.streams); err != nil {
-		return nil, none, err
+// rowsStatement makes the rows of a flow, with the rules they violate: as a table when the query must not be evaluated again for counts, rows
+// and dead letters, else as a view.
+func rowsStatement(d *plan.Dataset, f *plan.Flow) string {
+	return "CREATE OR REPLACE TEMP " + rowsKind(d, f) + " " + rowsRelation + " AS " + d.Rules.Wrap(f.Project+"\n")
+}
+
+func rowsKind(d *plan.Dataset, f *plan.Flow) string {
+	if f.Rescan || len(d.Rules.Rules) == 0 {
+		return "VIEW"
 	}
-	st := b.stage(d, d.Kind == plan.MaterializedView)
-	layout := duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: st.change.Schema, Partition: d.Partition,
-		Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize}
+	return "TABLE"
+}
+
+// attempt evaluates the query once and writes its rows and dead letters. After an error, nothing of it is left.
+func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) (files []sinks.DataFile, v expectations.Verdict, err error) {
+	if err := b.relations(ctx, f, in.streams); err != nil {
+		return nil, v, err
+	}
+	if err := b.u.DB.Exec(ctx, rowsStatement(d, f)); err != nil {
+		return nil, v, err
+	}
+	defer func() {
+		if e := b.u.DB.Exec(context.WithoutCancel(ctx), "DROP "+rowsKind(d, f)+" "+rowsRelation); err == nil {
+			err = e
+		}
+		if err != nil {
+			duck.Remove(files)
+			files = nil
+		}
+	}()
 	if len(d.Rules.Rules) == 0 {
-		files, n, err := b.u.DB.WriteParquet(ctx, padded(f.Project, d.Columns, st.change.Schema), layout)
+		files, n, err := b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation)
 		return files, d.Rules.Judge([]expectations.Count{{Rows: n}}), err
 	}
-	kind := "TABLE"
-	if f.Rescan {
-		kind = "VIEW"
+	if v, err = b.judge(ctx, d, f); err != nil {
+		return nil, v, err
 	}
-	drop := func() error { return b.u.DB.Exec(ctx, "DROP "+kind+" IF EXISTS "+rowsRelation) }
-	if err := b.u.DB.Exec(ctx, "CREATE OR REPLACE TEMP "+kind+" "+rowsRelation+" AS "+d.Rules.Wrap(f.Project+"\n")); err != nil {
-		return nil, none, err
-	}
-	verdict, err := b.judge(ctx, d, f)
-	if err != nil {
-		_ = drop()
-		return nil, none, err
-	}
-	query := "SELECT * FROM " + rowsRelation + " WHERE NOT (" + d.Rules.DropWhere() + ")"
-	files, _, err := b.u.DB.WriteParquet(ctx, padded(query, d.Columns, st.change.Schema), layout)
-	if err == nil && verdict.Dropped > 0 && d.Rules.DeadLetter {
+	files, _, err = b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation+" WHERE NOT ("+d.Rules.DropWhere()+")")
+	if err == nil && v.Dropped > 0 && d.Rules.DeadLetter {
 		err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(rowsRelation, b.info(d, f, "")))
 	}
-	if e := drop(); err == nil {
-		err = e
-	}
-	if err != nil {
-		duck.Remove(files)
-		return nil, none, err
-	}
-	return files, verdict, nil
+	return files, v, err
+}
+
+// writeRows writes the rows of a query to the table's folder.
+func (b *batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, int64, error) {
+	schema := b.stage(d, d.Kind == plan.MaterializedView).change.Schema
+	return b.u.DB.WriteParquet(ctx, padded(query, d.Columns, schema), duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
+		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize})
 }
 
 // padded adds NULL for columns that the stored table has and the query no longer gives.
@@ -294,11 +305,30 @@ func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Ver
 		Seconds: took.Seconds(), Rules: v.Results})
 }
 
-// inFlow says where an error of the world happened. A violated expectation says so itself.
-func inFlow(d *plan.Dataset, f *plan.Flow, err error) error {
+// inFlow says where an error happened. A violated expectation says so itself.
+func (u *update) inFlow(d *plan.Dataset, f *plan.Flow, err error) error {
 	var violation *ViolationError
 	if errors.As(err, &violation) {
 		return err
 	}
-	return fmt.Errorf("table %s, flow %s: %w", d.Name, f.Name, err)
+	statements := []plan.Statement{{Flow: f, Text: rowsStatement(d, f)}}
+	for _, v := range u.Plan.Datasets {
+		if v.Kind == plan.View && u.sees(f, v.Name) {
+			for _, schema := range []string{"main", streamSchema} {
+				statements = append(statements, plan.Statement{Flow: v.Flows[0], Text: createView(schema, v.Name, v.Flows[0].SQL+"\n")})
+			}
+		}
+	}
+	return f.RunError(d.Name, err, statements...)
+}
+
+// sees reports whether a flow reads a view, by itself or through other views.
+func (u *update) sees(f *plan.Flow, view string) bool {
+	for _, name := range slices.Concat(f.Streams, f.Reads) {
+		d := u.Plan.Dataset(name)
+		if name == view || d != nil && d.Kind == plan.View && u.sees(d.Flows[0], view) {
+			return true
+		}
+	}
+	return false
 }

@@ -78,7 +78,7 @@ func seenAt(commit int64) sources.Position {
 
 // relations makes every relation that the flow's query names, upstream views first.
 func (b *batch) relations(ctx context.Context, f *plan.Flow, streams map[string]string) error {
-	if err := b.u.DB.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS "__stream"`); err != nil {
+	if err := b.u.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+streamSchema); err != nil {
 		return err
 	}
 	return b.views(ctx, f, streams, f.UsesMetadata)
@@ -91,7 +91,7 @@ func (b *batch) views(ctx context.Context, f *plan.Flow, streams map[string]stri
 			if err != nil {
 				return err
 			}
-			if err := b.u.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE VIEW %s.%s AS %s", schema, duck.Ident(name), query)); err != nil {
+			if err := b.u.DB.Exec(ctx, createView(schema, name, query)); err != nil {
 				return fmt.Errorf("prepare %s: %w", name, err)
 			}
 		}
@@ -100,7 +100,15 @@ func (b *batch) views(ctx context.Context, f *plan.Flow, streams map[string]stri
 	if err := create("main", f.Reads); err != nil {
 		return err
 	}
-	return create(`"__stream"`, f.Streams)
+	return create(streamSchema, f.Streams)
+}
+
+// streamSchema holds the relations that are the new rows of a dataset.
+const streamSchema = `"__stream"`
+
+// createView is the statement that makes the relation of a name that a query reads.
+func createView(schema, name, query string) string {
+	return fmt.Sprintf("CREATE OR REPLACE VIEW %s.%s AS %s", schema, duck.Ident(name), query)
 }
 
 // relation is the query of one relation: a view's own, a source's, or the files of a table.
