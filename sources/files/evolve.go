@@ -16,6 +16,8 @@ import (
 // evolve looks at the keys of every record.
 func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 	switch mode {
+	case None:
+		return j.eachDeviation(ctx, w, nil, func(*file, record, []string) bool { return true })
 	case AddNewColumns:
 		return j.addColumns(ctx, w)
 	case Rescue:
@@ -59,6 +61,7 @@ func (jsonFormat) eachDeviation(ctx context.Context, w *work, ignored map[string
 				return ctx.Err() == nil
 			}
 			unknown := scanner.scan(r.raw, root)
+			odd[i] = odd[i] || scanner.lossy
 			if len(unknown) == 0 {
 				return true
 			}
@@ -78,7 +81,7 @@ func (jsonFormat) eachDeviation(ctx context.Context, w *work, ignored map[string
 			w.verified(f)
 		}
 		if odd[i] {
-			w.slow = append(w.slow, f) // a strict read would fail, or take what is too long
+			w.slow = append(w.slow, f) // a strict read would fail, or take what is too long, or a part of a value
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -17,6 +18,7 @@ type keyTree struct {
 	inner  []*keyTree          // fields in that order
 	elem   *keyTree            // of a list or map; fields is nil
 	object bool                // a struct
+	narrow schemas.Kind        // of a single value that DuckDB would convert with a loss; 0 for others
 }
 
 // treeOf makes the tree of a struct. Ignored keys, by label, are taken for known.
@@ -44,8 +46,33 @@ func treeIn(t schemas.Type, label string, ignored map[string]bool) *keyTree {
 		if elem := treeIn(*t.Elem, label, ignored); elem != nil {
 			return &keyTree{elem: elem}
 		}
+	case schemas.Integer, schemas.BigInt, schemas.Date, schemas.Timestamp:
+		return &keyTree{narrow: t.Kind}
 	}
 	return nil
+}
+
+// loses says whether DuckDB may drop a part of the text when it makes a value of it: the digits behind the point, the time of the
+// day, the zone. Whether it does is decided when the record is read by itself.
+func (k *keyTree) loses(text []byte) bool {
+	if k == nil {
+		return false
+	}
+	switch k.narrow {
+	case schemas.Integer, schemas.BigInt:
+		i := bytes.IndexAny(text, ".eE")
+		return i >= 0 && (text[i] != '.' || len(bytes.Trim(text[i+1:], "0 \t\r\n")) > 0)
+	case schemas.Date:
+		return len(text) > len(time.DateOnly)
+	case schemas.Timestamp:
+		i := len(time.DateOnly)
+		if len(text) <= i {
+			return false
+		}
+		sign := bytes.IndexAny(text[i:], "+-")
+		return sign >= 0 && len(bytes.Trim(text[i+sign+1:], "0:")) > 0
+	}
+	return false
 }
 
 // keyScanner finds unknown keys in JSON texts. It is lenient: what it takes for a value may be none, but it sees every key of a
@@ -54,11 +81,12 @@ type keyScanner struct {
 	text    []byte
 	pos     int
 	unknown []string // of this text
+	lossy   bool     // a value of this text does not fit its column entirely
 }
 
 // scan returns the unknown keys of one record, until the next call.
 func (s *keyScanner) scan(text []byte, root *keyTree) []string {
-	s.text, s.pos, s.unknown = text, 0, s.unknown[:0]
+	s.text, s.pos, s.unknown, s.lossy = text, 0, s.unknown[:0], false
 	s.space()
 	s.value(root)
 	return s.unknown
@@ -85,26 +113,25 @@ func (s *keyScanner) value(k *keyTree) bool {
 	case 0:
 		return false
 	case '"':
-		_, ok := s.str()
+		inside, ok := s.str()
+		s.lossy = s.lossy || k.loses(inside)
 		return ok
 	case '{':
-		if k == nil {
+		if k == nil || k.narrow != 0 {
 			return s.skip()
 		}
 		return s.members(k)
 	case '[':
-		if k == nil || k.object {
+		if k == nil || k.object || k.narrow != 0 {
 			return s.skip()
 		}
 		return s.items(k.elem)
 	}
-	for s.pos < len(s.text) {
-		switch s.text[s.pos] {
-		case ',', '}', ']':
-			return true
-		}
+	start := s.pos
+	for s.pos < len(s.text) && s.text[s.pos] != ',' && s.text[s.pos] != '}' && s.text[s.pos] != ']' {
 		s.pos++
 	}
+	s.lossy = s.lossy || k.loses(s.text[start:s.pos])
 	return true
 }
 

@@ -77,7 +77,7 @@ type format interface {
 	open(ctx context.Context, w *work) error
 	// infer finds the columns of a sample of the work's files.
 	infer(ctx context.Context, w *work) error
-	// evolve compares the columns of all files with w.state.Schema as the mode, which is not None, demands.
+	// evolve compares the columns of all files with w.state.Schema as the mode demands, and finds out which can't be read strictly.
 	evolve(ctx context.Context, w *work, mode Evolution) error
 	// strict is the relation that fails when a record of the files does not fit; empty when there is nothing to read.
 	strict(w *work, files []*file) string

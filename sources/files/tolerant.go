@@ -45,6 +45,9 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	fields := make([]string, len(w.state.Schema))
 	for i, col := range w.state.Schema {
 		fields[i] = fmt.Sprintf("v.%s AS %s", quoted(col.Name), quoted(col.Name))
+		if w.rescues() {
+			fields[i] = fmt.Sprintf("CASE WHEN NOT %s THEN v.%s END AS %s", lossy(child("j", col.Name), col.Type), quoted(col.Name), quoted(col.Name))
+		}
 	}
 	good = fmt.Sprintf(`(SELECT %s, %s%s FROM (SELECT path, TRY_CAST(raw AS JSON) AS j, %s AS v FROM %s AS r
 	WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.file = r.path AND b.line = r.line)))`,
@@ -114,7 +117,7 @@ func (c *checker) reasons(t schemas.Table, rescues bool) []string {
 			case schemas.Struct, schemas.List, schemas.Map:
 				wrong = c.misfit(x, col.Type, false)
 			default: // cheaper: it was converted already
-				wrong = fmt.Sprintf("v IS NOT NULL AND v.%s IS NULL AND %s <> 'null'", quoted(col.Name), x)
+				wrong = fmt.Sprintf("v IS NOT NULL AND v.%s IS NULL AND %s <> 'null' OR %s", quoted(col.Name), x, lossy(x, col.Type))
 			}
 		}
 		if wrong != "" {
@@ -122,6 +125,15 @@ func (c *checker) reasons(t schemas.Table, rescues bool) []string {
 		}
 	}
 	return out
+}
+
+// lossy is true when the text or JSON value x becomes a t only without its fraction, time of the day, or zone.
+func lossy(x string, t schemas.Type) string {
+	wider, ok := map[schemas.Kind]string{schemas.Integer: "DOUBLE", schemas.BigInt: "DOUBLE", schemas.Date: "TIMESTAMP", schemas.Timestamp: "TIMESTAMPTZ"}[t.Kind]
+	if !ok {
+		return "false"
+	}
+	return fmt.Sprintf("coalesce(TRY_CAST(%s AS %s) <> CAST(TRY_CAST(%s AS %s) AS %s), false)", x, wider, x, t, wider)
 }
 
 // repeats is true when a known key occurs twice in the object j.
@@ -198,6 +210,7 @@ func (c *checker) misfit(j string, t schemas.Type, strangers bool) string {
 		}
 	default:
 		add("%s <> 'null' AND TRY_CAST(%s AS %s) IS NULL", j, j, t)
+		add("%s", lossy(j, t))
 	}
 	return "(" + strings.Join(terms, " OR ") + ")"
 }

@@ -153,7 +153,7 @@ func (w *work) recall(print string) bool {
 // evolve compares the files' columns with the schema. All columns of the first batch are taken, also when later ones are refused.
 func (w *work) evolve(ctx context.Context) error {
 	mode := w.src.cfg.Evolution
-	if mode == None || len(w.state.Schema) == 0 {
+	if len(w.state.Schema) == 0 {
 		return nil
 	}
 	if w.first && mode == Fail {
