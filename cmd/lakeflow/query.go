@@ -12,9 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
-	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -23,26 +24,34 @@ func newQueryCmd(flags *globalFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   `query "SQL"`,
 		Short: "Query the published tables, event_log and dead letters included",
+		Long: `Run one SELECT, DESCRIBE, SUMMARIZE or SHOW over the published tables and the pipeline's views. All tables are read as the last commit
+left them. A table may be followed by VERSION AS OF, with a commit number or snapshot id, or TIMESTAMP AS OF, with a time in UTC.`,
 		Example: `  lakeflow query "SELECT * FROM gold_routes"
-  lakeflow query "SELECT count(*) FROM gold_routes VERSION AS OF 3" -f flights/pipeline.yaml --format json`,
+  lakeflow query "SHOW TABLES" -f flights/pipeline.yaml
+  lakeflow query "SELECT count(*) FROM gold_routes VERSION AS OF 3" -f flights/pipeline.yaml --format json
+  lakeflow query "SELECT * FROM gold_routes FOR TIMESTAMP AS OF '2025-01-31 12:00:00'" --format csv`,
 		Args: checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if rowsWriter(format) == nil {
 				return unknownFormat(format, "table, json or csv")
-			}
-			text, travels, err := sqltext.TimeTravel(args[0])
-			if err != nil {
-				return &exitError{exitUsage, err}
 			}
 			p, err := openProject(cmd.Context(), file, flags.params, lakeOnly)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, p.Close()) }()
-			if err := p.makeViews(cmd.Context(), travels); err != nil {
+			s, err := p.readStatement(args[0])
+			if err != nil {
 				return err
 			}
-			return p.show(cmd, text, format)
+			if err := s.check(cmd.Context(), p.DB); err != nil {
+				return err
+			}
+			q := &queryNames{project: p, missing: map[string]string{}}
+			if err := q.make(cmd.Context(), s.travels); err != nil {
+				return err
+			}
+			return q.explain(p.show(cmd, s.Text, format), s, format)
 		},
 	}
 	pipelineFlag(cmd, &file)
@@ -52,79 +61,186 @@ func newQueryCmd(flags *globalFlags) *cobra.Command {
 
 func pipelineFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "pipeline", "f", "pipeline.yaml", "the pipeline file")
+	cobra.CheckErr(cmd.MarkFlagFilename("pipeline", "yaml", "yml"))
 }
 
-// makeViews makes a view of every published table, and of every earlier version that the query asks for.
-func (p *project) makeViews(ctx context.Context, travels []sqltext.Travel) error {
-	for _, name := range slices.Sorted(maps.Keys(p.State.Tables)) {
-		if err := p.makeView(ctx, name, name, sinks.Version{}); err != nil {
+// queryNames are the relations that a query may name.
+type queryNames struct {
+	*project
+	known   []string          // relations that were made
+	missing map[string]string // views that could not be made, and why
+}
+
+// make makes a relation of every published table, of every earlier version that the query asks for, and of every view.
+func (q *queryNames) make(ctx context.Context, travels []sqltext.Travel) error {
+	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
+		if err := q.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+duck.Ident(schema)); err != nil {
 			return err
 		}
 	}
-	for _, t := range travels {
-		at, err := p.version(ctx, t)
+	for _, name := range slices.Sorted(maps.Keys(q.State.Tables)) {
+		from, err := q.relation(ctx, name)
 		if err != nil {
 			return err
 		}
-		if err := p.makeView(ctx, t.Relation, t.Name, at); err != nil {
+		if err := q.create(ctx, name, "SELECT * FROM "+from); err != nil {
+			return err
+		}
+	}
+	if err := q.makeViews(ctx); err != nil {
+		return err
+	}
+	for _, t := range travels {
+		if err := q.travel(ctx, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *project) makeView(ctx context.Context, view, table string, at sinks.Version) error {
-	contents, err := p.Lake.Files(ctx, table, at)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", table, err)
+// create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own queries, and
+// behind STREAM, which outside of an update gives all rows.
+func (q *queryNames) create(ctx context.Context, name, query string) error {
+	if err := q.DB.Exec(ctx, "CREATE VIEW main."+duck.Ident(name)+" AS "+query+"\n"); err != nil {
+		return err
 	}
-	return p.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW %s AS SELECT * FROM %s", duck.Ident(view), duck.ReadFiles(contents.Schema, contents.Files)))
+	q.known = append(q.known, name)
+	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
+		if err := q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW IF NOT EXISTS %s.%s AS SELECT * FROM main.%[2]s", duck.Ident(schema), duck.Ident(name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeViews makes the pipeline's views, each after those that it reads. A view that reads what is not stored is noted as missing.
+func (q *queryNames) makeViews(ctx context.Context) error {
+	var waiting []*dsl.Table
+	for _, t := range q.Pipeline.Tables {
+		if t.Kind == dsl.View && len(t.Flows) > 0 && t.Flows[0].SQL != nil {
+			waiting = append(waiting, t)
+		}
+	}
+	for progress := true; progress; {
+		progress = false
+		waiting = slices.DeleteFunc(waiting, func(t *dsl.Table) bool {
+			err := q.create(ctx, t.Name, t.Flows[0].SQL.Text)
+			q.missing[t.Name] = q.whyMissing(err)
+			if err == nil {
+				delete(q.missing, t.Name)
+				progress = true
+			}
+			return err == nil
+		})
+	}
+	return ctx.Err()
+}
+
+// whyMissing says why a view cannot be made.
+func (q *queryNames) whyMissing(err error) string {
+	e := readDuckError(err)
+	switch {
+	case err == nil:
+		return ""
+	case e == nil:
+		return err.Error()
+	case e.Kind == "Table" && q.isSource(e.Name):
+		return fmt.Sprintf("it reads source %s, whose rows are not stored; query a table that the source feeds", e.Name)
+	case e.Kind == "Table":
+		return fmt.Sprintf("it reads %s, which cannot be read either: %s", e.Name, q.whyUnknown(e.Name))
+	}
+	return e.text()
+}
+
+func (q *queryNames) isSource(name string) bool {
+	return slices.ContainsFunc(q.Pipeline.Sources, func(s *dsl.Source) bool { return strings.EqualFold(s.Name, name) })
+}
+
+// whyUnknown says why there is no relation of that name, and what to do.
+func (q *queryNames) whyUnknown(name string) string {
+	for view, why := range q.missing {
+		if strings.EqualFold(view, name) {
+			return fmt.Sprintf("view %s cannot be queried: %s", view, why)
+		}
+	}
+	for _, t := range q.Pipeline.Tables {
+		if strings.EqualFold(t.Name, name) {
+			return fmt.Sprintf("table %s has no rows yet; run the pipeline first: lakeflow run", t.Name)
+		}
+	}
+	if q.isSource(name) {
+		return fmt.Sprintf("%s is a source, whose rows are not stored; query a table that it feeds", name)
+	}
+	return fmt.Sprintf("there is no table %s; %s", name, diag.DidYouMean(name, q.known, "see what there is with SHOW TABLES"))
+}
+
+// travel makes the relation of an earlier version of a table.
+func (q *queryNames) travel(ctx context.Context, t sqltext.Travel) error {
+	name := ""
+	for stored := range q.State.Tables {
+		if strings.EqualFold(stored, t.Name) {
+			name = stored
+		}
+	}
+	if name == "" {
+		if slices.ContainsFunc(q.known, func(n string) bool { return strings.EqualFold(n, t.Name) }) {
+			return fmt.Errorf("query: %s is a view and has no versions; write AS OF behind the tables that it reads", t.Name)
+		}
+		return fmt.Errorf("query: %s", q.whyUnknown(t.Name))
+	}
+	at, err := q.version(ctx, name, t)
+	if err != nil {
+		return err
+	}
+	contents, err := q.Lake.Files(ctx, name, at)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	return q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW main.%s AS SELECT * FROM %s", duck.Ident(t.Relation), duck.ReadFiles(contents.Schema, contents.Files)))
 }
 
 // version reads what stands after AS OF: a time, a snapshot id, or a commit number.
-func (p *project) version(ctx context.Context, t sqltext.Travel) (sinks.Version, error) {
+func (q *queryNames) version(ctx context.Context, table string, t sqltext.Travel) (sinks.Version, error) {
 	if t.Version == "" {
 		var at time.Time
-		err := p.DB.Conn().QueryRowContext(ctx, "SELECT CAST(? AS TIMESTAMPTZ)", t.Timestamp).Scan(&at)
+		err := q.DB.Conn().QueryRowContext(ctx, "SELECT CAST(? AS TIMESTAMPTZ)", t.Timestamp).Scan(&at)
 		if err != nil {
 			return sinks.Version{}, usagef("%q is not a time; write it as '2025-01-31 12:00:00'", t.Timestamp)
 		}
 		return sinks.Version{AsOf: at}, nil
 	}
 	n, err := strconv.ParseInt(t.Version, 10, 64)
-	if err != nil {
+	if err != nil || n <= 0 {
 		return sinks.Version{}, usagef("%q is not a version; write a commit number or a snapshot id", t.Version)
 	}
-	history, err := p.Lake.History(ctx, t.Name)
+	history, err := q.Lake.History(ctx, table)
 	if err != nil {
-		return sinks.Version{}, fmt.Errorf("read the history of %s: %w", t.Name, err)
+		return sinks.Version{}, fmt.Errorf("read the history of %s: %w", table, err)
 	}
 	if slices.ContainsFunc(history, func(s sinks.Snapshot) bool { return s.ID == n }) {
 		return sinks.Version{Snapshot: n}, nil
 	}
+	if n > q.State.Commit {
+		return sinks.Version{}, usagef("%s has no version %d; the last commit is %d", table, n, q.State.Commit)
+	}
 	return sinks.Version{Commit: n}, nil
 }
 
-// show runs a query and writes its rows.
+// show runs a query and writes its rows. DuckDB writes the values, nested ones too.
 func (p *project) show(cmd *cobra.Command, query, format string) error {
-	query = strings.TrimRight(query, "; \t\r\n")
-	// DuckDB writes the values, nested ones too. The line break ends a comment.
-	text := fmt.Sprintf("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (%s\n)", query)
-	if format == "json" {
-		text = fmt.Sprintf("SELECT CAST(to_json(t) AS VARCHAR) FROM (%s\n) t", query)
-	}
-	rows, err := p.DB.Conn().QueryContext(cmd.Context(), text)
+	before, after := wrapping(format)
+	rows, err := p.DB.Conn().QueryContext(cmd.Context(), before+query+after)
 	if err != nil {
-		return queryError(err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
-	return queryError(rowsWriter(format)(rows, cmd.OutOrStdout()))
-}
-
-// queryError says what DuckDB has against a query.
-func queryError(err error) error {
-	if err == nil || unread(err) {
 		return err
 	}
-	return errors.New("query: " + plan.ErrorText(err))
+	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
+	return rowsWriter(format)(rows, cmd.OutOrStdout())
+}
+
+// wrapping turns every row of a query into texts. The line break ends a comment.
+func wrapping(format string) (before, after string) {
+	if format == "json" {
+		return "SELECT CAST(to_json(t) AS VARCHAR) FROM (", "\n) t"
+	}
+	return "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (", "\n)"
 }

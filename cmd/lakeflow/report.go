@@ -97,14 +97,18 @@ func (p *project) report(ctx context.Context, update string) (*expectations.Repo
 	return r, nil
 }
 
-// relation is the head of a table as a table expression.
+// relation is a table, as the last commit left it when the command began, as a table expression.
 func (p *project) relation(ctx context.Context, table string) (string, error) {
-	contents, err := p.Lake.Files(ctx, table, sinks.Version{})
-	if errors.Is(err, sinks.ErrNoTable) {
-		return "", fmt.Errorf("%s has no table %s yet; run the pipeline first: %w", p.Pipeline.Name, table, err)
+	stored, ok := p.State.Tables[table]
+	if !ok {
+		return "", fmt.Errorf("%s has no table %s yet; run the pipeline first: %w", p.Pipeline.Name, table, sinks.ErrNoTable)
 	}
+	if stored.Snapshot == 0 {
+		return duck.Empty(stored.Schema), nil
+	}
+	contents, err := p.Lake.Files(ctx, table, sinks.Version{Commit: p.State.Commit})
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("read %s: %w", table, err)
 	}
 	return duck.ReadFiles(contents.Schema, contents.Files), nil
 }

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/duck"
+)
+
+// statement is the SQL of lakeflow query.
+type statement struct {
+	*sqltext.Query
+	travels []sqltext.Travel
+}
+
+// readStatement reads the query as written: AS OF, parameters of the pipeline, STREAM.
+func (p *project) readStatement(query string) (*statement, error) {
+	text, travels, err := sqltext.TimeTravel(query)
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	params := map[string]any{}
+	for _, v := range p.Pipeline.Parameters {
+		params[v.Name] = v.Value
+	}
+	var diags diag.List
+	s := &statement{sqltext.New(text, sqltext.WholeFile("query"), params, &diags), travels}
+	for _, d := range diags {
+		if d.Severity == diag.Error {
+			return nil, usagef("query: %s; %s%s", d.Message, d.Help, s.caret(d.Range.Start))
+		}
+	}
+	return s, nil
+}
+
+// check makes sure that DuckDB parses the query as one statement that reads.
+func (s *statement) check(ctx context.Context, db *duck.DB) error {
+	var tree struct {
+		Statements []json.RawMessage `json:"statements"`
+		Type       string            `json:"error_type"`
+		Message    string            `json:"error_message"`
+		Position   string            `json:"position"`
+	}
+	var text string
+	if err := db.Conn().QueryRowContext(ctx, "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", s.Text).Scan(&text); err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	if err := json.Unmarshal([]byte(text), &tree); err != nil {
+		return fmt.Errorf("query: read DuckDB's syntax tree: %w", err)
+	}
+	const form = "write one SELECT, DESCRIBE, SUMMARIZE or SHOW"
+	switch {
+	case tree.Type == "parser":
+		return fmt.Errorf("query: %s%s", tree.Message, s.caretAt(characters(s.Text, tree.Position)))
+	case tree.Type != "" && s.pivots():
+		return nil // stands inside a SELECT's brackets, as every query will
+	case tree.Type != "":
+		return fmt.Errorf("query: a query only reads; %s", form)
+	case len(tree.Statements) == 0:
+		return usagef("query: there is no statement; %s", form)
+	case len(tree.Statements) > 1:
+		return fmt.Errorf("query: %s; %s", count(len(tree.Statements), "statement"), form)
+	}
+	return nil
+}
+
+// pivots reports whether the query is a PIVOT that finds its columns out for itself, which DuckDB cannot serialize.
+func (s *statement) pivots() bool {
+	words := strings.FieldsFunc(s.Text, func(c rune) bool { return !unicode.IsLetter(c) })
+	return len(words) > 0 && (strings.EqualFold(words[0], "PIVOT") || strings.EqualFold(words[0], "FROM") || strings.EqualFold(words[0], "WITH")) &&
+		strings.Contains(strings.ToUpper(s.Text), "PIVOT")
+}
+
+// characters turns DuckDB's position of a parser error, which counts characters, into a byte offset; -1 when there is none.
+func characters(text, position string) int {
+	n, err := strconv.Atoi(position)
+	if err != nil {
+		return -1
+	}
+	for i := range text {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(text)
+}
+
+// caretAt shows the place of a byte offset of Text in what the user wrote. It is empty when the place is not known.
+func (s *statement) caretAt(offset int) string {
+	if offset < 0 || offset > len(s.Text) {
+		return ""
+	}
+	return s.caret(s.At(offset, 0).Start)
+}
+
+// caret shows a line of the query and a mark below it. AS OF was rewritten, so that places behind one are not the user's.
+func (s *statement) caret(at diag.Pos) string {
+	lines := strings.Split(s.Raw, "\n")
+	if len(s.travels) > 0 || at.Line < 1 || at.Line > len(lines) {
+		return ""
+	}
+	line := []rune(strings.TrimRight(lines[at.Line-1], "\r"))
+	var pad strings.Builder
+	for _, c := range line[:min(max(at.Column-1, 0), len(line))] {
+		if c != '\t' {
+			c = ' '
+		}
+		pad.WriteRune(c)
+	}
+	return fmt.Sprintf("\n  %s\n  %s^", string(line), pad.String())
+}
+
+// explain says for people what DuckDB answered.
+func (q *queryNames) explain(err error, s *statement, format string) error {
+	if err == nil {
+		return nil
+	}
+	e := readDuckError(err)
+	if e == nil {
+		if strings.Contains(err.Error(), "incorrect argument count") {
+			err = errors.New("a query has no ? or $1 placeholders; write the values, or ${name} for a parameter of the pipeline")
+		}
+		return fmt.Errorf("query: %w", err)
+	}
+	place := ""
+	before, _ := wrapping(format)
+	if n, err := strconv.Atoi(e.Position); err == nil {
+		place = s.caretAt(n - len(before))
+	}
+	message := e.text()
+	switch {
+	case e.Type == "Catalog" && e.Kind == "Table":
+		message = q.whyUnknown(e.Name)
+	case e.Type == "Permission":
+		message += "; a query reads the pipeline's tables, and no other files"
+	}
+	return fmt.Errorf("query: %s%s", message, place)
+}
+
+// duckError is an error that DuckDB wrote as JSON.
+type duckError struct {
+	Type     string `json:"exception_type"`
+	Message  string `json:"exception_message"`
+	Position string `json:"position"`
+	Name     string `json:"name"` // of what is not there
+	Kind     string `json:"type"` // Table, Scalar Function, …
+}
+
+// readDuckError returns nil for any other error.
+func readDuckError(err error) *duckError {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	start := strings.IndexByte(text, '{')
+	var e duckError
+	if start < 0 || json.NewDecoder(strings.NewReader(text[start:])).Decode(&e) != nil || e.Message == "" {
+		return nil
+	}
+	return &e
+}
+
+// text is the message in one line.
+func (e *duckError) text() string {
+	var parts []string
+	for line := range strings.Lines(e.Message) {
+		if line = strings.TrimRight(strings.TrimSpace(line), "!."); line != "" {
+			parts = append(parts, line)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// plain is an error of DuckDB without the JSON around it.
+func plain(err error) error {
+	if e := readDuckError(err); e != nil {
+		return errors.New(e.text())
+	}
+	return err
+}
