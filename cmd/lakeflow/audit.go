@@ -51,7 +51,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formatFlag(cmd, &format, "text", "text", "json")
 	return cmd
 }
 

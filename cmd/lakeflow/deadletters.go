@@ -90,12 +90,12 @@ func newLettersShowCmd(flags *globalFlags) *cobra.Command {
 		from := fmt.Sprintf("FROM %s WHERE starts_with(id, %s)", letters, sqltext.Literal(args[0]))
 		var n int64
 		if err := p.DB.Conn().QueryRowContext(ctx, "SELECT count(*) "+from).Scan(&n); err != nil {
-			return "", fmt.Errorf("read the dead letters: %w", plain(err))
+			return "", fmt.Errorf("read the dead letters: %w", err)
 		}
 		if n == 0 {
 			return "", fmt.Errorf("no dead letter's id begins with %q; lakeflow dead-letters list shows them", args[0])
 		}
-		return "SELECT * " + from + " ORDER BY id", nil
+		return `SELECT * REPLACE (TRY_CAST("row" AS JSON) AS "row", coalesce(TRY(decode(raw)), CAST(raw AS VARCHAR)) AS raw) ` + from + " ORDER BY id", nil
 	})
 	cmd.Use, cmd.Short, cmd.Args = "show ID", "Show everything known of a dead letter", checkArgs(cobra.ExactArgs(1))
 	cmd.Long = "Show everything known of the dead letter with an id, or of those whose ids begin so."
@@ -128,11 +128,11 @@ func lettersCmd(flags *globalFlags, preset string, query func(ctx context.Contex
 			return err
 		}
 		if err := p.show(cmd, text, format); err != nil {
-			return fmt.Errorf("read the dead letters: %w", plain(err))
+			return fmt.Errorf("read the dead letters: %w", err)
 		}
 		return nil
 	}}
 	pipelineFlag(cmd, &file)
-	cmd.Flags().StringVar(&format, "format", preset, "table, json or csv")
+	formatFlag(cmd, &format, preset, "table", "json", "csv")
 	return cmd
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -20,6 +22,9 @@ func newInitCmd() *cobra.Command {
 		Short:   "Write a small pipeline, with data, to begin with",
 		Example: "  lakeflow init demo\n  lakeflow run demo/pipeline.yaml",
 		Args:    checkArgs(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
@@ -34,9 +39,10 @@ func newInitCmd() *cobra.Command {
 	}
 }
 
-// writeTemplate writes the template's files into dir. It never overwrites one.
+// writeTemplate writes the template's files into dir. It overwrites nothing: when one is there already, it writes none.
 func writeTemplate(dir string) error {
-	return fs.WalkDir(template, "template", func(path string, entry fs.DirEntry, err error) error {
+	files := map[string][]byte{}
+	err := fs.WalkDir(template, "template", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -44,12 +50,26 @@ func writeTemplate(dir string) error {
 		if err != nil {
 			return err
 		}
-		content, err := template.ReadFile(path)
-		if err != nil {
+		to := filepath.Join(dir, rel)
+		if _, err := os.Lstat(to); err == nil {
+			return thereAlready(to)
+		}
+		files[to], err = template.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := writeNew(path, files[path]); err != nil {
 			return err
 		}
-		return writeNew(filepath.Join(dir, rel), content)
-	})
+	}
+	return nil
+}
+
+func thereAlready(path string) error {
+	return fmt.Errorf("%s is there already, and nothing was written; name another folder: lakeflow init demo", path)
 }
 
 func writeNew(path string, content []byte) error {
@@ -58,7 +78,7 @@ func writeNew(path string, content []byte) error {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already; name another folder", path)
+		return thereAlready(path)
 	}
 	if err != nil {
 		return fmt.Errorf("write template: %w", err)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -139,6 +140,11 @@ Exit codes:
 	run.Args = checkArgs(run.Args)
 	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), run, newReportCmd(flags),
 		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newSchemaCmd(), newVersionCmd())
+	for _, cmd := range root.Commands() {
+		if strings.HasSuffix(cmd.Use, " pipeline.yaml") {
+			cmd.ValidArgsFunction = completePipeline
+		}
+	}
 	return root
 }
 

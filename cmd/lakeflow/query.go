@@ -30,7 +30,8 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
   lakeflow query "SHOW TABLES" -f flights/pipeline.yaml
   lakeflow query "SELECT count(*) FROM gold_routes VERSION AS OF 3" -f flights/pipeline.yaml --format json
   lakeflow query "SELECT * FROM gold_routes FOR TIMESTAMP AS OF '2025-01-31 12:00:00'" --format csv`,
-		Args: checkArgs(cobra.ExactArgs(1)),
+		Args:              checkArgs(cobra.ExactArgs(1)),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if rowsWriter(format) == nil {
 				return unknownFormat(format, "table, json or csv")
@@ -55,13 +56,28 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 		},
 	}
 	pipelineFlag(cmd, &file)
-	cmd.Flags().StringVar(&format, "format", "table", "table, json or csv")
+	formatFlag(cmd, &format, "table", "table", "json", "csv")
 	return cmd
 }
 
 func pipelineFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "pipeline", "f", "pipeline.yaml", "the pipeline file")
 	cobra.CheckErr(cmd.MarkFlagFilename("pipeline", "yaml", "yml"))
+}
+
+// formatFlag adds --format. The command checks the value.
+func formatFlag(cmd *cobra.Command, format *string, preset string, known ...string) {
+	last := len(known) - 1
+	cmd.Flags().StringVar(format, "format", preset, strings.Join(known[:last], ", ")+" or "+known[last])
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// completePipeline lets the shell offer pipeline files.
+func completePipeline(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 // queryNames are the relations that a query may name.

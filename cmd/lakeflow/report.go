@@ -49,7 +49,7 @@ func newReportCmd(flags *globalFlags) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&update, "update", "", "id of the update, or its beginning (default: the latest)")
-	cmd.Flags().StringVar(&format, "format", "text", "text, json, html or junit")
+	formatFlag(cmd, &format, "text", "text", "json", "html", "junit")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write to (default: standard output)")
 	return cmd
 }
@@ -70,6 +70,9 @@ func reportWriter(format string) func(*expectations.Report, io.Writer) error {
 
 // report makes the report of an update, the latest when it is empty, from what is published.
 func (p *project) report(ctx context.Context, update string) (*expectations.Report, error) {
+	if p.State.Commit == 0 {
+		return nil, fmt.Errorf("%s has no updates yet; start one with lakeflow run", p.Pipeline.Name)
+	}
 	log, err := p.relation(ctx, iceberg.EventLog)
 	if err != nil {
 		return nil, err
@@ -120,7 +123,7 @@ func queryJSON[T any](ctx context.Context, db *duck.DB, query string) ([]T, erro
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
-	var out []T
+	out := []T{} // not null in the report's JSON
 	for rows.Next() {
 		var text string
 		var v T

@@ -178,11 +178,3 @@ func (e *duckError) text() string {
 	}
 	return strings.Join(parts, "; ")
 }
-
-// plain is an error of DuckDB without the JSON around it.
-func plain(err error) error {
-	if e := readDuckError(err); e != nil {
-		return errors.New(e.text())
-	}
-	return err
-}
