@@ -67,7 +67,7 @@ func TestLiterals(t *testing.T) {
 	conn := open(t)
 	params := map[string]any{"null": nil, "yes": true, "n": int64(1440), "neg": int64(-5), "f": 1.5, "small": 1e-9, "s": `it's "x" \ $$ -- /* ; ${n}`}
 	for name, want := range map[string]string{
-		"null": "\"NULL\" <nil>", "yes": "BOOLEAN true", "n": "INTEGER 1440", "neg": "INTEGER -5", "f": "DECIMAL(2,1) 1.5", "small": "DOUBLE 1e-09",
+		"null": "\"NULL\" <nil>", "yes": "BOOLEAN true", "n": "INTEGER 1440", "neg": "INTEGER -5", "f": "DOUBLE 1.5", "small": "DOUBLE 1e-09",
 		"s": "VARCHAR " + params["s"].(string),
 	} {
 		var diags diag.List

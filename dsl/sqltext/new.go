@@ -217,11 +217,9 @@ func Literal(value any) string {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return "CAST('" + strconv.FormatFloat(v, 'g', -1, 64) + "' AS DOUBLE)"
 		}
-		text := strconv.FormatFloat(v, 'g', -1, 64)
-		if !strings.ContainsAny(text, ".e") {
-			text += ".0"
-		}
-		return signed(text)
+		// With an exponent DuckDB takes it for a DOUBLE; 0.5 would be a DECIMAL whose type depends on the digits, and a column made of it
+		// would change its type along with the value.
+		return signed(strconv.FormatFloat(v, 'e', -1, 64))
 	default:
 		return "'" + strings.ReplaceAll(fmt.Sprint(v), "'", "''") + "'"
 	}

@@ -88,9 +88,9 @@ func TestParameters(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"SELECT ${null}, ${yes}, ${no}":        "SELECT NULL, TRUE, FALSE",
-		"SELECT ${n}+${ f }":                   "SELECT 1440+1.5",
-		"SELECT 3-${neg}, 3 -${negf}":          "SELECT 3-(-5), 3 -(-0.5)",
-		"SELECT ${whole}, ${tiny}":             "SELECT 2.0, 1e-300",
+		"SELECT ${n}+${ f }":                   "SELECT 1440+1.5e+00",
+		"SELECT 3-${neg}, 3 -${negf}":          "SELECT 3-(-5), 3 -(-5e-01)",
+		"SELECT ${whole}, ${tiny}":             "SELECT 2e+00, 1e-300",
 		"SELECT ${nan}":                        "SELECT CAST('NaN' AS DOUBLE)",
 		"SELECT ${s}, ${empty}":                "SELECT 'it''s ${n} -- $$', ''",
 		"SELECT 1 -- ${nope}\n, 2 /* ${no} */": "SELECT 1 -- ${nope}\n, 2 /* ${no} */",
