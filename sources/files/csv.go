@@ -101,12 +101,19 @@ func (c csvFormat) detect(ctx context.Context, w *work) *dialect {
 	return &dialect{Header: true, Delimiter: ",", Quote: `"`, Escape: `"`}
 }
 
-// readHeader returns the fields of the file's first record; none when there is nothing in the file.
+// readHeader returns the fields of the file's first record; none when there is nothing but spaces in the file.
 func readHeader(path string, d dialect) (fields []string, err error) {
+	blank := true // so far
 	err = readCSV(path, d, func(record []string) bool {
-		fields = record
-		return false
+		if fields == nil {
+			fields = record
+		}
+		blank = len(record) == 1 && strings.TrimSpace(record[0]) == ""
+		return blank
 	})
+	if blank {
+		fields = nil
+	}
 	if err == nil && slices.ContainsFunc(fields, func(s string) bool { return !utf8.ValidString(s) }) {
 		err = errors.New("its header is not valid UTF-8")
 	}

@@ -45,7 +45,7 @@ func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rej
 	if err == nil {
 		raws, err = c.rawBytes(ctx, w, from, files)
 	}
-	exec(fmt.Sprintf(`COPY (SELECT s.file_path AS file, CAST(e.line AS BIGINT) AS line, CAST(min(e.line_byte_position) - 1 AS BIGINT) AS "offset", %s AS raw,
+	exec(fmt.Sprintf(`COPY (SELECT s.file_path AS file, CAST(e.line AS BIGINT) AS line, CAST(min(e.line_byte_position) - 1 + strlen(first(e.csv_line)) - strlen(ltrim(first(e.csv_line), chr(10) || chr(13))) AS BIGINT) AS "offset", %s AS raw,
 		string_agg(DISTINCT e.error_message, '; ' ORDER BY e.error_message) AS reason, false AS whole
 		FROM %s GROUP BY s.file_path, e.line) TO %s (FORMAT parquet)`, raws, from, literal(bad)))
 	for _, table := range []string{errorTable, scanTable} {
@@ -59,10 +59,10 @@ func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rej
 	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
 }
 
-// rawBytes is the expression of a rejected record's bytes. DuckDB keeps the text of the line, but not bytes that are no text:
+// rawBytes is the expression of a rejected record's bytes. DuckDB keeps the text of the line, with the empty lines before it, but not bytes that are no text:
 // those are fetched from the file.
 func (c csvFormat) rawBytes(ctx context.Context, w *work, from string, files []*file) (string, error) {
-	const text = "encode(left(first(e.csv_line), 262144))" // 1 MiB at most
+	const text = "encode(left(trim(first(e.csv_line), chr(10) || chr(13)), 262144))" // 1 MiB at most
 	rows, err := w.session.Conn.QueryContext(ctx, "SELECT DISTINCT s.file_path, e.line, e.line_byte_position - 1 AS o FROM "+from+" WHERE e.error_type = 'INVALID ENCODING' ORDER BY s.file_path, o")
 	if err != nil {
 		return "", err

@@ -287,7 +287,18 @@ func TestLinkOutOfTheFolder(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(b.dir, "link.json")); err != nil {
 		t.Fatal(err)
 	}
-	wantText(t, "rows", b.rows(b.next(b.source("json", nil))), "1\n")
+	b.put("in.json", `{"a":2}`)
+	if err := os.Symlink("in.json", filepath.Join(b.dir, "again.json")); err != nil {
+		t.Fatal(err)
+	}
+	s := b.source("json", nil)
+	batch := b.next(s)
+	wantText(t, "rows", b.rows(batch), "2\n2\n")
+	wantText(t, "notices", notices(batch), "file_unreadable link.json")
+	b.commit(batch)
+	if batch := b.next(s); batch != nil {
+		t.Errorf("reported twice: %+v", batch)
+	}
 }
 
 func TestCSVModesAndOptions(t *testing.T) {

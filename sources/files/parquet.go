@@ -175,7 +175,8 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 				cast := fmt.Sprintf("CAST(%s AS %s)", quoted(from.Name), col.Type)
 				columns = append(columns, cast+" AS "+quoted(col.Name))
 				if !same(from.Type, col.Type) {
-					casts = append(casts, fmt.Sprintf("(%s IS NOT NULL OR %s IS NULL)", cast, quoted(from.Name)))
+					casts = append(casts, fmt.Sprintf("CASE WHEN %s THEN error('a part of a value would be lost') ELSE %s IS NOT NULL OR %s IS NULL END",
+						lossy(quoted(from.Name), col.Type), cast, quoted(from.Name)))
 				}
 			}
 		}
@@ -239,7 +240,7 @@ func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good,
 			continue
 		}
 		name := quoted(from.Name)
-		cast := fmt.Sprintf("TRY(CAST(%s AS %s))", name, col.Type)
+		cast := fmt.Sprintf("CASE WHEN NOT %s THEN TRY(CAST(%s AS %s)) END", lossy(name, col.Type), name, col.Type)
 		columns = append(columns, cast+" AS "+quoted(col.Name))
 		wrong = append(wrong, fmt.Sprintf("CASE WHEN %s IS NOT NULL AND %s IS NULL THEN %s || left(CAST(%s AS VARCHAR), 200) || %s END",
 			name, cast, literal("column "+col.Name+": "), name, literal(" is not "+col.Type.String())))

@@ -48,6 +48,25 @@ type part struct {
 // errName is why a file can't be named in SQL.
 var errName = errors.New("its name is not UTF-8; rename it")
 
+// errLink is why DuckDB is not allowed to read a file.
+var errLink = errors.New("it is a link that leads out of the source's folder; copy the file, or declare the folder that it is in")
+
+// leadsOut says whether the file is a symbolic link to a file that is not in the source's folder. The folder itself may be a link.
+func (w *work) leadsOut(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return false
+	}
+	base, _ := w.src.base()
+	folder, err1 := filepath.EvalSymlinks(base)
+	target, err2 := filepath.EvalSymlinks(path)
+	if err1 != nil || err2 != nil {
+		return false // gone: opening it tells
+	}
+	rel, err := filepath.Rel(folder, target)
+	return err != nil || !filepath.IsLocal(rel)
+}
+
 type refused struct{ path, reason string }
 
 // build opens the files, learns or evolves the schema, and fills w.out.
@@ -76,6 +95,8 @@ func (w *work) learn(ctx context.Context) error {
 	for _, f := range slices.Clone(w.files) {
 		if !utf8.ValidString(f.rel) {
 			w.drop(f, errName)
+		} else if w.leadsOut(f.path) {
+			w.drop(f, errLink)
 		}
 	}
 	if err := w.src.format.open(ctx, w); err != nil {
@@ -229,7 +250,7 @@ func (w *work) finish(ctx context.Context) (err error) {
 	}
 	remembered := w.state
 	if w.blank {
-		remembered.Schema = nil
+		remembered.Schema, remembered.CSV = nil, nil
 	}
 	if remembered.Read, err = w.read(); err != nil {
 		return err
@@ -389,7 +410,7 @@ func (w *work) drop(f *file, cause error) {
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
 		w.notice("file_vanished", f.rel, "file "+shown(f.rel)+" was there when the folder was listed and is gone; nothing of it was read")
-	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, errName):
+	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, errName), errors.Is(cause, errLink):
 		if w.batch {
 			w.src.skip[f.rel] = true
 		}
