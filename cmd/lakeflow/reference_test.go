@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+const referencePage = "../../docs/reference.md"
+
+func readReference(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile(referencePage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// Every key of the pipeline file has a row with its default, and every word that a key takes is named.
+func TestReferenceHasEveryKey(t *testing.T) {
+	page := readReference(t)
+	text, err := dsl.JSONSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema map[string]any
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	keys := 0
+	eachProperty(schema, func(name string, p map[string]any) {
+		keys++
+		rows := regexp.MustCompile("(?m)^\\| `"+name+"` .*$").FindAllString(page, -1)
+		if len(rows) == 0 {
+			t.Errorf("the key %s has no row", name)
+		}
+		if value, ok := p["default"]; ok {
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "`" + strings.Trim(string(text), `"`) + "`"
+			if !slices.ContainsFunc(rows, func(row string) bool { return strings.Contains(row, want) }) {
+				t.Errorf("no row of the key %s has its default %s: %q", name, want, rows)
+			}
+		}
+		words, _ := p["enum"].([]any)
+		for _, word := range words {
+			if !strings.Contains(page, "`"+word.(string)+"`") {
+				t.Errorf("the word %s of the key %s is not explained", word, name)
+			}
+		}
+	})
+	if keys < 30 {
+		t.Fatalf("only %d keys were found in the schema", keys)
+	}
+}
+
+// eachProperty calls do with every property in a JSON schema.
+func eachProperty(v any, do func(name string, p map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		if properties, ok := v["properties"].(map[string]any); ok {
+			for name, p := range properties {
+				if p, ok := p.(map[string]any); ok {
+					do(name, p)
+				}
+			}
+		}
+		for _, child := range v {
+			eachProperty(child, do)
+		}
+	case []any:
+		for _, child := range v {
+			eachProperty(child, do)
+		}
+	}
+}
+
+// Every command and every flag of it is there, and so is every exit code.
+func TestReferenceHasEveryCommand(t *testing.T) {
+	page := readReference(t)
+	root := newRoot()
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		use := strings.TrimPrefix(strings.TrimSuffix(cmd.UseLine(), " [flags]"), "lakeflow ")
+		if cmd.Runnable() && !cmd.HasSubCommands() && !strings.Contains(page, "| `"+use) {
+			t.Errorf("the command %q has no row", use)
+		}
+		rows := regexp.MustCompile("(?m)^\\| `"+regexp.QuoteMeta(strings.Fields(use)[0])+"[ `].*$").FindAllString(page, -1)
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Name != "help" && !slices.ContainsFunc(rows, func(row string) bool { return regexp.MustCompile("--" + f.Name + "[` ]").MatchString(row) }) &&
+				!slices.ContainsFunc(rows, func(row string) bool { return f.Shorthand != "" && strings.Contains(row, "`-"+f.Shorthand+"`") }) {
+				t.Errorf("the flag --%s of %s is not in its row", f.Name, cmd.Name())
+			}
+		})
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	for _, cmd := range root.Commands() {
+		visit(cmd)
+	}
+	root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(page, "`--"+f.Name) {
+			t.Errorf("the flag --%s is not explained", f.Name)
+		}
+	})
+	for _, m := range regexp.MustCompile(`(?m)^  (\d+) `).FindAllStringSubmatch(root.Long, -1) {
+		if !strings.Contains(page, "| "+m[1]+" |") {
+			t.Errorf("exit code %s is not explained", m[1])
+		}
+	}
+}
+
+// Every column of the system tables is there.
+func TestReferenceHasEveryColumn(t *testing.T) {
+	_, page, _ := strings.Cut(readReference(t), "\n## System tables\n")
+	for _, table := range []schemas.Table{schemas.EventLog(), schemas.DeadLetter()} {
+		for _, c := range table {
+			if !strings.Contains(page, "`"+c.Name+"`") {
+				t.Errorf("the column %s is not explained", c.Name)
+			}
+		}
+	}
+}
+
+// Parts of a pipeline that the page leaves out where they do not matter.
+var fragments = map[string]string{
+	"name": "name: fragment\n",
+	"sources": `sources:
+  orders_feed:
+    files: {path: data/orders, format: json}
+    schema: {id: BIGINT, customer: VARCHAR, amount: "DECIMAL(12,2)"}
+`,
+	"tables": "tables:\n  t: {kind: streaming_table, sql: SELECT * FROM STREAM orders_feed}\n",
+}
+
+// Every example is run: the first pipeline with all commands and queries in their order, the others are validated.
+func TestReferenceExamplesRun(t *testing.T) {
+	page := readReference(t)
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "data/orders/1.json"), `{"id":1,"customer":"Ada","amount":12.5}
+{"id":2,"customer":"Bo","amount":-3}
+`)
+	count := map[string]int{}
+	for _, m := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
+		language, code := m[1], m[2]
+		count[language]++
+		switch language {
+		case "yaml":
+			file := "pipeline.yaml"
+			if count[language] > 1 {
+				file, code = "fragment.yaml", whole(code)
+			}
+			writeFile(t, filepath.Join(dir, file), code)
+			inDir(t, dir, "lakeflow", "validate", file)
+		case "sh":
+			inDir(t, dir, "sh", "-ec", code)
+		case "sql":
+			inDir(t, dir, "lakeflow", "query", code)
+		default:
+			t.Errorf("a block of %s is not run by anything", language)
+		}
+	}
+	if count["yaml"] < 5 || count["sh"] < 2 || count["sql"] < 2 {
+		t.Errorf("too few examples were found: %v", count)
+	}
+}
+
+// whole adds what a part of a pipeline needs to be one.
+func whole(code string) string {
+	for _, key := range []string{"name", "sources", "tables"} {
+		if !regexp.MustCompile("(?m)^" + key + ":").MatchString(code) {
+			code += fragments[key]
+		}
+	}
+	return code
+}
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func inDir(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
