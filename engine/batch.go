@@ -105,6 +105,9 @@ func (b *batch) intake(ctx context.Context) error {
 	if !changed {
 		return nil
 	}
+	if err := b.u.forget(ctx); err != nil {
+		return err
+	}
 	p, err := b.u.Compile(ctx, b.u.known)
 	if err != nil {
 		return err
@@ -119,7 +122,7 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	pos := b.u.positions[k]
 	if got := b.sources[in]; got != nil {
 		for other := range b.readers {
-			if inputOf(other) == in && string(b.u.positions[other]) == string(pos) && b.u.reset[tableOf(other)] == b.u.reset[d.Name] {
+			if inputOf(other) == in && string(b.u.positions[other]) == string(pos) {
 				b.readers[k] = true
 				return false, nil
 			}
@@ -127,8 +130,13 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 		return false, nil
 	}
 	var marks sources.Marks = noMarks{}
-	if !b.u.reset[d.Name] && pos != nil {
+	if pos != nil {
 		marks = b.u.Lake.Marks(k)
+	} else if other := b.u.remembered(in); other != nil {
+		var err error
+		if pos, err = b.u.Sources[in].Rewind(other); err != nil {
+			return false, fmt.Errorf("read source %s: %w", in, err)
+		}
 	}
 	got, err := b.u.Sources[in].Next(ctx, b.u.session(in), pos, marks)
 	if err != nil {
@@ -139,11 +147,13 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	}
 	b.sources[in] = got
 	b.readers[k] = true
-	if got.Columns.Equal(b.u.known[in]) {
-		return false, nil
+	columns := got.Columns
+	if b.u.remembered(in) != nil { // readers that are further on, or further back, may know more columns
+		columns = schemas.Union(b.u.known[in], columns)
 	}
-	b.u.known[in] = got.Columns
-	return true, nil
+	changed := !columns.Equal(b.u.known[in])
+	b.u.known[in] = columns
+	return changed, nil
 }
 
 // inputOf is the input that a position's key is about.
@@ -200,14 +210,16 @@ type read struct {
 	whole  bool
 }
 
+// relationOf has the columns that the plan was made with, those that the batch lacks as NULL.
 func (b *batch) relationOf(r read) string {
-	if r.batch.Relation != "" {
+	want := b.u.known[r.source]
+	if r.batch.Relation == "" {
+		return emptySource(want)
+	}
+	if r.batch.Columns.Equal(want) {
 		return r.batch.Relation
 	}
-	if r.whole {
-		return emptySource(r.batch.Columns)
-	}
-	return emptySource(b.u.known[r.source])
+	return "(SELECT " + shaped(r.batch.Columns, want) + ", " + plan.MetadataColumn + " FROM " + r.batch.Relation + ")"
 }
 
 // gather finds the new rows of each input: of a source, its batch; of a table that the flow is level with, what this
@@ -261,7 +273,7 @@ func (b *batch) catchUp(ctx context.Context, in *input, k, name string) error {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
 	}
 	in.any = true
-	in.streams[name] = duck.ReadFiles(c.Schema, c.Files)
+	in.streams[name] = b.u.stored(name, c.Schema, c.Files)
 	in.count(c.Files)
 	in.positions[k] = seenAt(c.Commit)
 	return nil

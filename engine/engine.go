@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/plan"
@@ -93,6 +94,16 @@ func (e *ViolationError) Error() string {
 		text += fmt.Sprintf("\n  %d rows violate %s: %s", r.Failed, r.Name, r.Expression)
 	}
 	return text + "\n  a sample of the rows is in the dead-letter table; see lakeflow dead-letters list"
+}
+
+// UnknownTableError says that the options name a table that the pipeline does not have.
+type UnknownTableError struct {
+	Name   string
+	Tables []string // that it has
+}
+
+func (e *UnknownTableError) Error() string {
+	return fmt.Sprintf("no table %q in this pipeline: %s", e.Name, diag.DidYouMean(e.Name, e.Tables, "see lakeflow plan for the names"))
 }
 
 // ErrConflict says that somebody else changed the tables or took the writer's place.
@@ -186,7 +197,7 @@ func (u *update) choose() error {
 	for _, list := range [][]string{u.opts.Refresh, u.opts.FullRefresh, u.opts.Accept} {
 		for _, name := range list {
 			if _, ok := u.selected[name]; !ok {
-				return fmt.Errorf("no table %q in pipeline %s; see lakeflow plan for the names", name, u.Plan.Name)
+				return &UnknownTableError{Name: name, Tables: slices.Sorted(maps.Keys(u.selected))}
 			}
 		}
 	}

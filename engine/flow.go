@@ -139,19 +139,8 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 // writeRows writes the rows of a query to the table's folder.
 func (b *batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, int64, error) {
 	schema := b.stage(d, d.Kind == plan.MaterializedView).change.Schema
-	return b.u.DB.WriteParquet(ctx, padded(query, d.Columns, schema), duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
+	return b.u.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
 		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize})
-}
-
-// padded adds NULL for columns that the stored table has and the query no longer gives.
-func padded(query string, have, want schemas.Table) string {
-	list := "*"
-	for _, c := range want {
-		if have.Column(c.Name) == nil {
-			list += fmt.Sprintf(", CAST(NULL AS %s) AS %s", c.Type, duck.Ident(c.Name))
-		}
-	}
-	return "SELECT " + list + " FROM (" + query + "\n)"
 }
 
 // judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample staged.

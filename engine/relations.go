@@ -84,6 +84,18 @@ func (b *batch) relations(ctx context.Context, f *plan.Flow, streams map[string]
 	return b.views(ctx, f, streams, f.UsesMetadata)
 }
 
+// forget drops the relations of earlier queries: the compiler makes its own of these names.
+func (u *update) forget(ctx context.Context) error {
+	drop := "DROP SCHEMA IF EXISTS " + streamSchema + " CASCADE;\n"
+	for _, d := range u.Plan.Datasets {
+		drop += "DROP VIEW IF EXISTS main." + duck.Ident(d.Name) + ";\n"
+	}
+	for _, s := range u.Plan.Sources {
+		drop += "DROP VIEW IF EXISTS main." + duck.Ident(s.Name) + ";\n"
+	}
+	return u.DB.Exec(ctx, drop)
+}
+
 func (b *batch) views(ctx context.Context, f *plan.Flow, streams map[string]string, metadata bool) error {
 	create := func(schema string, names []string) error {
 		for _, name := range names {
@@ -156,7 +168,33 @@ func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) 
 	if st != nil {
 		return duck.ReadFiles(st.change.Schema, append(contents.Files, st.change.Add...)), nil
 	}
-	return duck.ReadFiles(contents.Schema, contents.Files), nil
+	return b.u.stored(name, contents.Schema, contents.Files), nil
+}
+
+// stored reads a table's files with the columns that the plan gives it: those that its next commit will add are NULL.
+func (u *update) stored(table string, schema schemas.Table, files []sinks.DataFile) string {
+	next, changes, _ := schemas.Evolve(schema, u.Plan.Dataset(table).Columns)
+	if len(changes) == 0 || next == nil {
+		return duck.ReadFiles(schema, files)
+	}
+	return "(SELECT " + shaped(schema, next) + " FROM " + duck.ReadFiles(schema, files) + ")"
+}
+
+// shaped is the select list that gives the columns of want from a relation that has those of have.
+func shaped(have, want schemas.Table) string {
+	items := make([]string, len(want))
+	for i, c := range want {
+		name := duck.Ident(c.Name)
+		switch old := have.Column(c.Name); {
+		case old == nil:
+			items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, name)
+		case old.Type.Equal(c.Type):
+			items[i] = name
+		default:
+			items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", name, c.Type, name)
+		}
+	}
+	return strings.Join(items, ", ")
 }
 
 func (b *batch) snapshot(ctx context.Context, name string, src sources.Source) (*sources.Batch, error) {

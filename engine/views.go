@@ -38,9 +38,25 @@ func (u *update) refreshViews(ctx context.Context) error {
 			}
 		}
 	}
+	b.settleDefinitions()
 	failpoint.Hit("view.after-refresh")
 	u.ended()
 	return b.commit(ctx)
+}
+
+// settleDefinitions brings streaming tables to which no rows came to their definition: those that are new are made, empty, and changes
+// that were accepted are remembered.
+func (b *batch) settleDefinitions() {
+	for _, d := range b.u.Plan.Datasets {
+		if d.Kind != plan.StreamingTable || !b.u.selected[d.Name] || len(d.Columns) == 0 {
+			continue
+		}
+		stored, exists := b.u.tables[d.Name]
+		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
+		if !exists || len(changes) > 0 || stored.Properties[definitionKey] != define(d).String() {
+			b.stage(d, false)
+		}
+	}
 }
 
 // viewChanged compares what a view was computed from with what is there now, and notes the latter in the batch.

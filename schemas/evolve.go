@@ -27,6 +27,38 @@ func Evolve(old, new Table) (merged Table, changes, incompatible []Change) {
 	return merged, e.changes, nil
 }
 
+// Union has the columns of both tables, nested ones too, those of a first. A column of two types gets the wider one, else that of b. It has
+// no field ids of its own.
+func Union(a, b Table) Table {
+	out := a.Clone()
+	for i := range out {
+		if c := b.Column(out[i].Name); c != nil {
+			out[i].Type = union(out[i].Type, c.Type.clone())
+		}
+	}
+	for _, c := range b.Clone() {
+		if a.Column(c.Name) == nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func union(a, b Type) Type {
+	switch {
+	case a.Kind == Struct && b.Kind == Struct:
+		a.Fields = Union(a.Fields, b.Fields)
+		return a
+	case a.Kind == List && b.Kind == List, a.Kind == Map && b.Kind == Map && a.Key.Equal(*b.Key):
+		elem := union(*a.Elem, *b.Elem)
+		a.Elem = &elem
+		return a
+	case widens(b, a):
+		return a
+	}
+	return b
+}
+
 type evolution struct{ changes, incompatible []Change }
 
 func (e *evolution) columns(prefix string, old, new Table) Table {

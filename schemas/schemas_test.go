@@ -286,3 +286,26 @@ func TestEventsCastToTheirTable(t *testing.T) {
 		t.Errorf("dead letter has %s of its columns", got)
 	}
 }
+
+func TestUnion(t *testing.T) {
+	parse := func(text string) schemas.Table {
+		t.Helper()
+		typ, err := schemas.Parse("STRUCT(" + text + ")")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return typ.Fields
+	}
+	for _, c := range []struct{ a, b, want string }{
+		{"a INTEGER", "b VARCHAR", "a INTEGER, b VARCHAR"},
+		{"a BIGINT, b VARCHAR", "B VARCHAR, a INTEGER", "a BIGINT, b VARCHAR"},
+		{"a INTEGER", "a BIGINT", "a BIGINT"},
+		{"a INTEGER", "a VARCHAR", "a VARCHAR"},
+		{"s STRUCT(x INTEGER)", "s STRUCT(y INTEGER), t BOOLEAN", "s STRUCT(x INTEGER, y INTEGER), t BOOLEAN"},
+		{"l STRUCT(x INTEGER)[]", "l STRUCT(y INTEGER)[]", "l STRUCT(x INTEGER, y INTEGER)[]"},
+	} {
+		if got := schemas.Union(parse(c.a), parse(c.b)); !got.Equal(parse(c.want)) {
+			t.Errorf("(%s) and (%s) give (%s), want (%s)", c.a, c.b, got.SQLColumns(), c.want)
+		}
+	}
+}

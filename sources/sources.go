@@ -50,6 +50,8 @@ type Source interface {
 	Schema(ctx context.Context, s Session, from Position) (schemas.Table, error)
 	// Next returns the next batch after from, bounded by the source's limits, or nil when nothing new is there.
 	Next(ctx context.Context, s Session, from Position, marks Marks) (*Batch, error)
+	// Rewind returns a position at the beginning that remembers the columns that p remembers: where a further reader of the source starts.
+	Rewind(p Position) (Position, error)
 	// Snapshot returns everything that is there now as one relation, for queries that read the
 	// source without STREAM. Its Position is a fingerprint: equal fingerprints mean equal contents.
 	Snapshot(ctx context.Context, s Session, from Position) (*Batch, error)

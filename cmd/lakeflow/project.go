@@ -162,25 +162,32 @@ func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, 
 	columns := map[string]schemas.Table{}
 	for i, s := range p.Pipeline.Sources {
 		session := sources.Session{Conn: p.DB.Conn(), Prefix: fmt.Sprintf("__look%d_", i), TempDir: p.DB.TempDir()}
-		table, err := p.Sources[s.Name].Schema(ctx, session, p.position(s.Name))
-		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.Name, err)
-		}
-		if len(table) > 0 {
-			columns[s.Name] = table
+		for _, position := range p.readers(s.Name) {
+			table, err := p.Sources[s.Name].Schema(ctx, session, position)
+			if err != nil {
+				return nil, fmt.Errorf("source %s: %w", s.Name, err)
+			}
+			if len(table) > 0 {
+				columns[s.Name] = schemas.Union(columns[s.Name], table)
+			}
 		}
 	}
 	return columns, nil
 }
 
-// position is how far the first of the source's readers, by name, has got. Readers are named "<table>.<flow>/<source>".
-func (p *project) position(source string) sources.Position {
+// readers is how far each of the source's readers has got, or the beginning when it was never read. Readers
+// are named "<table>.<flow>/<source>"; one that is further on may know more columns.
+func (p *project) readers(source string) []sources.Position {
+	var positions []sources.Position
 	for _, key := range slices.Sorted(maps.Keys(p.State.Positions)) {
 		if strings.HasSuffix(key, "/"+source) {
-			return p.State.Positions[key]
+			positions = append(positions, p.State.Positions[key])
 		}
 	}
-	return nil
+	if positions == nil {
+		return []sources.Position{nil}
+	}
+	return positions
 }
 
 // compile makes the plan for sources with these columns. Mistakes in the pipeline are a diag.List; warnings are kept.

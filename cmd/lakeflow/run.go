@@ -55,8 +55,11 @@ func newRunCmd(flags *globalFlags) *cobra.Command {
 func update(ctx context.Context, file string, params []string, opts engine.Options, v *runView) (result *engine.Result, err error) {
 	defer func() {
 		v.end()
+		var unknown *engine.UnknownTableError
 		switch {
 		case err == nil || violation(err):
+		case errors.As(err, &unknown):
+			err = &exitError{exitUsage, err}
 		case ctx.Err() != nil:
 			err = interrupted(result)
 		default:

@@ -169,6 +169,15 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 	return s.visible(w.state.Schema), nil
 }
 
+// Rewind returns a position that remembers the columns of p, and no files.
+func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
+	st, err := decodeState(p, s)
+	if err != nil {
+		return nil, err
+	}
+	return state{Schema: st.Schema, CSV: st.CSV}.encode()
+}
+
 // visible is the schema that queries see.
 func (s *Source) visible(t schemas.Table) schemas.Table {
 	t = t.Clone()
