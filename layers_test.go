@@ -24,7 +24,7 @@ var layers = []struct {
 	{"schemas", nil},
 	{"engine/graph", nil},
 	{"dsl/sqltext", []string{"dsl/diag"}},
-	{"dsl", []string{"dsl/diag", "dsl/sqltext"}},
+	{"dsl", []string{"dsl/diag", "dsl/sqltext", "schemas"}},
 	{"expectations", []string{"dsl/diag", "schemas"}},
 	{"sources", []string{"dsl/diag", "schemas"}},
 	{"sources/sourcetest", []string{"dsl/diag", "schemas", "sources"}},

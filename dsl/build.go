@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // builder makes a Pipeline from a decoded file.
@@ -84,11 +85,51 @@ func (b *builder) source(name string, s *specSource) *Source {
 		case c.Type == nil:
 		case strings.TrimSpace(*c.Type) == "":
 			b.diags.Errorf("LF0114", c.At("type"), "write a type, as in INTEGER, or remove the column", "the type of column %q is empty", col)
-		default:
+		case b.columnType(col, c) && b.columnName(col, c, out.Schema):
 			out.Schema = append(out.Schema, ColumnHint{Node: c.Node, Name: col, Type: *c.Type})
 		}
 	}
 	return out
+}
+
+// typeNames are what is suggested for a type that does not exist.
+var typeNames = []string{"BOOLEAN", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR", "BLOB", "UUID",
+	"STRUCT", "MAP", "STRING", "TEXT", "SMALLINT", "TINYINT", "NUMERIC"}
+
+const typeHelp = "write one of BOOLEAN, INTEGER, BIGINT, FLOAT, DOUBLE, DECIMAL(12,2), DATE, TIME, TIMESTAMP, TIMESTAMPTZ, VARCHAR, BLOB, UUID," +
+	" STRUCT(a INTEGER, b VARCHAR), INTEGER[], MAP(VARCHAR, INTEGER)"
+
+// columnType checks the type that is declared for a column.
+func (b *builder) columnType(column string, c specColumn) bool {
+	_, err := schemas.Storable(*c.Type)
+	if err == nil {
+		return true
+	}
+	help := typeHelp
+	if s := diag.Suggest(strings.ToUpper(strings.TrimSpace(*c.Type)), typeNames); s != "" {
+		help = "did you mean " + s + "?"
+	}
+	why := strings.TrimPrefix(err.Error(), "type "+*c.Type+": ")
+	why, _, _ = strings.Cut(why, "; cast it")
+	b.diags.Errorf("LF0118", c.At("type"), help, "%q is not a type for column %q: %s", *c.Type, column, why)
+	return false
+}
+
+// columnName checks that a declared column is told from the others, as SQL does it.
+func (b *builder) columnName(column string, c specColumn, before []ColumnHint) bool {
+	for _, taken := range []string{"", "_metadata", "_rescued_data"} {
+		if strings.EqualFold(column, taken) {
+			b.diags.Errorf("LF0107", c.Range, "choose another name; the sources add _metadata and _rescued_data themselves", "the column name %q is taken", column)
+			return false
+		}
+	}
+	for _, other := range before {
+		if strings.EqualFold(other.Name, column) {
+			b.diags.Errorf("LF0107", c.Range, "remove one of them", "the columns %q and %q differ only in letter case, which SQL does not tell apart", other.Name, column)
+			return false
+		}
+	}
+	return true
 }
 
 const (

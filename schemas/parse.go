@@ -176,6 +176,8 @@ func storable(name string, p *parser) (Type, error) {
 		return Type{Kind: BigInt}, nil
 	case "UBIGINT", "UINT64":
 		return Type{Kind: Decimal, Precision: 20}, nil
+	case "DECIMAL", "NUMERIC", "DEC":
+		return p.decimal() // its error says what is allowed
 	case "HUGEINT", "INT128", "UHUGEINT", "UINT128":
 		return Type{Kind: Decimal, Precision: 38}, nil
 	case "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS":
