@@ -22,7 +22,7 @@ const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size B
 // bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset that
 // failed, and those that read it, are left out: their mistakes would only be echoes.
 func (c *compiler) bind(ctx context.Context) error {
-	if _, err := c.tx.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+ident(sqltext.StreamSchema)); err != nil {
+	if err := c.clear(ctx); err != nil {
 		return err
 	}
 	for _, d := range c.ordered {
@@ -40,6 +40,31 @@ func (c *compiler) bind(ctx context.Context) error {
 			d.failed = d.failed || !ok
 		}
 		d.failed = d.failed || !c.mergeFlows(d)
+	}
+	return nil
+}
+
+// clear makes an empty schema for streams, and takes the relations of an update that is under way out of the transaction's sight.
+func (c *compiler) clear(ctx context.Context) error {
+	stream := ident(sqltext.StreamSchema)
+	var there bool
+	if err := c.tx.QueryRowContext(ctx, "SELECT count(*) > 0 FROM duckdb_schemas() WHERE schema_name = '"+sqltext.StreamSchema+"'").Scan(&there); err != nil {
+		return err
+	}
+	var drops []string
+	if there {
+		rows, err := c.tx.QueryContext(ctx, `SELECT 'DROP VIEW main."' || replace(view_name, '"', '""') || '"' FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal AND NOT temporary`)
+		if err != nil {
+			return err
+		}
+		if drops, err = scanTexts(rows, []string{"DROP SCHEMA " + stream + " CASCADE"}); err != nil {
+			return err
+		}
+	}
+	for _, statement := range append(drops, "CREATE SCHEMA "+stream) {
+		if _, err := c.tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -77,12 +102,32 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) (bool, error) {
 	if err != nil {
 		return false, c.bindError(err, f.decl.SQL, len(describePrefix), codeBind, f.ds.name)
 	}
+	if at, found := f.rowid(); found {
+		c.diags.Errorf(codeBind, token(f.decl.SQL, at), "number rows yourself, as in row_number() OVER (ORDER BY …)", "%s: there is no column \"rowid\"", f.ds.name)
+		return false, nil
+	}
 	f.out.SQL, f.out.sql = f.sql, f.sql
 	f.columns = columns
 	if f.out.UsesMetadata {
 		f.hideMetadata()
 	}
 	return c.checkColumns(f), nil
+}
+
+// rowid finds a rowid that is DuckDB's own: the relations that queries are bound to have it, those that they run on do not.
+func (f *flow) rowid() (offset int, found bool) {
+	for _, col := range f.syn.columns {
+		if !strings.EqualFold(col.path[len(col.path)-1], "rowid") {
+			continue
+		}
+		for _, r := range f.refs {
+			if r.columns.Column("rowid") != nil {
+				return 0, false
+			}
+		}
+		return col.at, true
+	}
+	return 0, false
 }
 
 const describePrefix = "DESCRIBE "

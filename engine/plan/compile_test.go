@@ -276,3 +276,18 @@ func TestRulesBindAsTheyRun(t *testing.T) {
 	p := compile(t, conn, pipeline([]string{"feed"}, d), map[string]schemas.Table{"feed": src})
 	exec(t, conn, "CREATE TEMP TABLE feed ("+src.SQLColumns()+")", "CREATE TEMP TABLE wrapped AS "+p.Dataset("d").Rules.Wrap("SELECT * FROM feed"))
 }
+
+// TestCompileDuringAnUpdate compiles on a connection that has the relations of an update, which must stay as they are.
+func TestCompileDuringAnUpdate(t *testing.T) {
+	conn := connect(t)
+	exec(t, conn, "CREATE SCHEMA __stream", "CREATE VIEW __stream.feed AS SELECT 1 AS old", "CREATE VIEW main.feed AS SELECT 2 AS old",
+		"CREATE VIEW main.s AS SELECT 3 AS old", "CREATE TEMP VIEW kept AS SELECT 4 AS old")
+	p := pipeline([]string{"feed"}, table("s", dsl.StreamingTable, "SELECT id, (SELECT count(*) FROM feed) AS n FROM STREAM feed"),
+		table("m", dsl.MaterializedView, "SELECT count(*) AS n FROM s"))
+	compile(t, conn, p, map[string]schemas.Table{"feed": columns(t, "id BIGINT")})
+	for relation, want := range map[string]string{"__stream.feed": "1", "main.feed": "2", "main.s": "3", "kept": "4"} {
+		if got := query(t, conn, "SELECT old FROM "+relation); len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("%s has %v, want %s", relation, got, want)
+		}
+	}
+}
