@@ -130,7 +130,7 @@ Exit codes:
 		Example:       "  lakeflow init demo\n  lakeflow run demo/pipeline.yaml",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          checkArgs(cobra.NoArgs),
+		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
@@ -146,6 +146,18 @@ Exit codes:
 		}
 	}
 	return root
+}
+
+// unknownCommand refuses what stands in the place of a command.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return usagef("there is no command %q; %s", args[0], diag.DidYouMean(args[0], names, ""))
 }
 
 // checkArgs makes what a check of the arguments, or of flags that exclude each other, finds wrong a mistake of usage.
