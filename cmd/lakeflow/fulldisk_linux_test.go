@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const fullDiskPipeline = `name: full
+target: {warehouse: disk/warehouse}
+sources:
+  feed:
+    files: {path: data, format: json, max_files_per_batch: 1}
+tables:
+  bronze: {kind: streaming_table, sql: "SELECT id, text FROM STREAM feed", parquet: {compression: none}}
+`
+
+// fullDiskScript runs on a disk of its own: first a small one, then one that is large enough.
+const fullDiskScript = `
+mount -t tmpfs -o size=1500k none disk
+code=0; lakeflow run pipeline.yaml 2> first.txt > first.out || code=$?
+echo "first $code"
+mount -o remount,size=64m disk
+lakeflow run pipeline.yaml 2> second.txt > second.out
+lakeflow audit pipeline.yaml > audit.txt
+lakeflow query --format csv 'SELECT count(*) AS n, count(DISTINCT id) AS m FROM bronze'
+cat first.txt
+`
+
+// A disk that is full stops the update with advice; with more room the next update goes on, and every row is there once.
+func TestFullDisk(t *testing.T) {
+	if out, err := exec.Command("unshare", "-mr", "true").CombinedOutput(); err != nil {
+		t.Skipf("unshare cannot make a disk of its own here: %v %s", err, out)
+	}
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "pipeline.yaml"), fullDiskPipeline)
+	writeFile(t, filepath.Join(dir, "disk/none"), "")
+	for f := range 10 {
+		var b strings.Builder
+		for i := range 500 {
+			fmt.Fprintf(&b, "{\"id\":%d,\"text\":\"%s\"}\n", f*500+i, strings.Repeat(fmt.Sprint(f*500+i, ","), 120))
+		}
+		writeFile(t, filepath.Join(dir, fmt.Sprintf("data/%d.json", f)), b.String())
+	}
+	cmd := exec.Command("unshare", "-mr", "sh", "-ec", fullDiskScript)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"first 1\n", "\n5000,5000\n", "batch=1 ", "the disk is full; nothing is lost: make room and run again"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	path := func(cause error) error {
+		return fmt.Errorf("write manifest: %w", &fs.PathError{Op: "write", Path: "x", Err: cause})
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{path(syscall.ENOSPC), "the disk is full"},
+		{errors.New(`Could not write file "x": No space left on device`), "the disk is full"},
+		{errors.New("database or disk is full (13)"), "the disk is full"},
+		{path(syscall.EROFS), "must be able to read the sources and to write to the warehouse"},
+		{path(syscall.EACCES), "must be able to read the sources and to write to the warehouse"},
+		{path(syscall.ENOENT), ""},
+	} {
+		_, advice, _ := strings.Cut(advised(c.err).Error(), "\n  ")
+		if (c.want == "") != (advice == "") || !strings.Contains(advice, c.want) {
+			t.Errorf("%v: advice %q, want %q", c.err, advice, c.want)
+		}
+	}
+}
