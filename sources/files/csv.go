@@ -35,12 +35,12 @@ func (c csvFormat) open(ctx context.Context, w *work) error {
 	d := w.declared(*w.state.CSV)
 	w.state.CSV = &d
 	for _, f := range slices.Clone(w.files) {
-		header, err := readHeader(f.path, d)
+		header, skip, err := readHeader(f.path, d)
 		if err != nil {
 			w.drop(f, err)
 			continue
 		}
-		f.header = w.columnNames(header, d)
+		f.header, f.skip = w.columnNames(header, d), skip
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (c csvFormat) detect(ctx context.Context, w *work) *dialect {
 		options += ", escape=" + literal(*o.Escape)
 	}
 	for _, f := range sample(w.files) {
-		if f.size == 0 {
+		if kind, _, err := sniffJSON(f.path); err != nil || kind == jsonBlank {
 			continue
 		}
 		var d dialect
@@ -101,23 +101,24 @@ func (c csvFormat) detect(ctx context.Context, w *work) *dialect {
 	return &dialect{Header: true, Delimiter: ",", Quote: `"`, Escape: `"`}
 }
 
-// readHeader returns the fields of the file's first record; none when there is nothing but spaces in the file.
-func readHeader(path string, d dialect) (fields []string, err error) {
-	blank := true // so far
+// readHeader returns the fields of the file's first record that is not blank, and how many blank lines are before
+// the header; no fields when there is nothing but spaces in the file.
+func readHeader(path string, d dialect) (fields []string, skip int, err error) {
 	err = readCSV(path, d, func(record []string) bool {
-		if fields == nil {
-			fields = record
+		if len(record) == 0 || len(record) == 1 && strings.TrimSpace(record[0]) == "" {
+			skip++
+			return true
 		}
-		blank = len(record) == 1 && strings.TrimSpace(record[0]) == ""
-		return blank
+		fields = record
+		return false
 	})
-	if blank {
-		fields = nil
-	}
 	if err == nil && slices.ContainsFunc(fields, func(s string) bool { return !utf8.ValidString(s) }) {
 		err = errors.New("its header is not valid UTF-8")
 	}
-	return fields, err
+	if !d.Header {
+		skip = 0 // a blank line may be a record
+	}
+	return fields, skip, err
 }
 
 // columnNames makes unique names of a header. Without a header, columns are called as hinted, in order, then column5, column6.
@@ -202,6 +203,9 @@ func (c csvFormat) reader(w *work, files []*file, typed bool, more string) strin
 	}
 	options := fmt.Sprintf("auto_detect=false, hive_partitioning=false, header=%t, delim=%s, quote=%s, escape=%s, columns=%s",
 		d.Header, literal(d.Delimiter), literal(d.Quote), literal(d.Escape), readerColumns(columns))
+	if files[0].skip > 0 {
+		options += fmt.Sprintf(", skip=%d", files[0].skip)
+	}
 	if d.Null != nil {
 		options += ", nullstr=" + literal(*d.Null)
 	}
@@ -219,7 +223,7 @@ func nested(t schemas.Type) bool {
 	return t.Kind == schemas.Struct || t.Kind == schemas.List || t.Kind == schemas.Map
 }
 
-// byHeader groups the files that have the same columns; files with nothing in them are left out.
+// byHeader groups the files that have the same columns at the same place; files with nothing in them are left out.
 func byHeader(files []*file) [][]*file {
 	index := map[string]int{}
 	var groups [][]*file
@@ -227,7 +231,7 @@ func byHeader(files []*file) [][]*file {
 		if len(f.header) == 0 {
 			continue
 		}
-		key := strings.Join(f.header, "\x00")
+		key := fmt.Sprintf("%d\x00%s", f.skip, strings.Join(f.header, "\x00"))
 		i, ok := index[key]
 		if !ok {
 			i = len(groups)

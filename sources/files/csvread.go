@@ -15,7 +15,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// readCSV calls yield for every record of the file until it returns false. It serves headers and samples: the rows of a batch are
+// readCSV calls yield for every record of the file, also an empty line, until it returns false. It serves headers and samples: the rows of a batch are
 // read by DuckDB.
 func readCSV(path string, d dialect, yield func(fields []string) bool) (err error) {
 	t, err := openText(path)
@@ -29,7 +29,7 @@ func readCSV(path string, d dialect, yield func(fields []string) bool) (err erro
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if fields != nil && !yield(fields) || err != nil {
+		if fields == nil && err != nil || !yield(fields) || err != nil {
 			return nil
 		}
 	}
@@ -203,9 +203,13 @@ func (c csvFormat) writeSample(w *work, path string, header []string, files []*f
 			target[i] = slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(h, name) })
 		}
 		n := 0
-		first := w.state.CSV.Header
+		first, skip := w.state.CSV.Header, f.skip
 		var failed error
 		err := readCSV(f.path, *w.state.CSV, func(fields []string) bool {
+			if skip > 0 || len(fields) == 0 {
+				skip--
+				return true
+			}
 			if first {
 				first = false
 				return true

@@ -33,6 +33,7 @@ type file struct {
 	kind   jsonKind // json
 	raw    string   // json: the Parquet file with its records, once it was scanned
 	header []string // csv: the names of its columns
+	skip   int      // csv: blank lines before the header
 	shape  int      // parquet: files of one shape have the same columns
 }
 
