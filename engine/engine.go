@@ -76,7 +76,7 @@ type TableResult struct {
 // Result of an update.
 type Result struct {
 	Update  string        `json:"update_id"`
-	Status  string        `json:"status"` // completed, failed
+	Status  string        `json:"status"` // completed, failed, canceled
 	Commits int           `json:"commits"`
 	Tables  []TableResult `json:"tables"`
 	Seconds float64       `json:"seconds"`
@@ -142,6 +142,9 @@ func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 	err = u.run(ctx)
 	if err != nil {
 		u.fail(ctx, err)
+		if ctx.Err() != nil {
+			return u.result("canceled"), err
+		}
 		return u.result("failed"), err
 	}
 	return u.result("completed"), nil

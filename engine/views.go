@@ -95,10 +95,14 @@ func (u *update) fail(ctx context.Context, cause error) {
 	if errors.Is(cause, ErrConflict) {
 		return
 	}
+	if ctx.Err() != nil {
+		u.event("update_progress", "", "", "WARN", "Update "+u.Update+" is CANCELED", map[string]any{"state": "CANCELED", "cancellation_cause": "USER_ACTION"})
+	} else {
+		u.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %v", u.Update, cause), map[string]any{"state": "FAILED"})
+		u.events[len(u.events)-1].Error = fatal(cause)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	u.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %v", u.Update, cause), map[string]any{"state": "FAILED"})
-	u.events[len(u.events)-1].Error = fatal(cause)
 	b := u.newBatch()
 	if u.failed != nil {
 		b.letters = u.failed.letters

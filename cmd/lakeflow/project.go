@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -141,12 +142,12 @@ func (p *project) openDuck(ctx context.Context) error {
 }
 
 // tempDir is this process's temp folder: below the declared one, else in the warehouse. A command that only looks must not be
-// what creates the warehouse, so before the first update it is in the system's.
+// what creates the warehouse, so before the first update it is in the system's, as it is when the warehouse may only be read.
 func (p *project) tempDir() (string, error) {
 	if dir := p.Pipeline.DuckDB.TempDirectory; dir != "" {
 		return filepath.Join(dir, p.UpdateID), nil
 	}
-	if _, err := os.Stat(p.Pipeline.Target.Warehouse); err == nil {
+	if unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil {
 		return filepath.Join(p.Pipeline.Target.Warehouse, ".tmp-"+p.UpdateID), nil
 	}
 	dir, err := os.MkdirTemp("", "lakeflow-")

@@ -76,7 +76,7 @@ func update(ctx context.Context, file string, params []string, opts engine.Optio
 		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}, opts)
 }
 
-// interrupted says what an interrupt left behind, and notes it in the result.
+// interrupted says what an interrupt left behind.
 func interrupted(r *engine.Result) error {
 	if r == nil {
 		return errors.New("interrupted before the update began: nothing was published; run again")

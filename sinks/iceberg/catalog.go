@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/lakeflow/lakeflow/sinks"
@@ -69,6 +70,9 @@ func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
 		}
 	}
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "synchronous(FULL)"}}
+	if !create && l.readOnly() {
+		q.Set("immutable", "1") // SQLite need not make its shared-memory file beside the catalog
+	}
 	dsn := url.URL{Scheme: "file", OmitHost: true, Path: l.catalogFile(), RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
@@ -86,6 +90,16 @@ func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
 		return nil, fmt.Errorf("open %s: %w", l.catalogFile(), err)
 	}
 	return nil, nil // made by another program; lakeflow has never committed here
+}
+
+// readOnly reports whether the catalog is on a file system, or in a folder, that this process cannot write to, and nothing of it is still
+// in the write-ahead log.
+func (l *Lake) readOnly() bool {
+	if unix.Access(l.warehouse, unix.W_OK) == nil {
+		return false
+	}
+	wal, err := os.Stat(l.catalogFile() + "-wal")
+	return err != nil || wal.Size() == 0
 }
 
 func countTables(ctx context.Context, db *sql.DB) (n int, err error) {
