@@ -105,9 +105,6 @@ func (b *batch) intake(ctx context.Context) error {
 	if !changed {
 		return nil
 	}
-	if err := b.u.forget(ctx); err != nil {
-		return err
-	}
 	p, err := b.u.Compile(ctx, b.u.known)
 	if err != nil {
 		return err

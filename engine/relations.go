@@ -84,18 +84,6 @@ func (b *batch) relations(ctx context.Context, f *plan.Flow, streams map[string]
 	return b.views(ctx, f, streams, f.UsesMetadata)
 }
 
-// forget drops the relations of earlier queries: the compiler makes its own of these names.
-func (u *update) forget(ctx context.Context) error {
-	drop := "DROP SCHEMA IF EXISTS " + streamSchema + " CASCADE;\n"
-	for _, d := range u.Plan.Datasets {
-		drop += "DROP VIEW IF EXISTS main." + duck.Ident(d.Name) + ";\n"
-	}
-	for _, s := range u.Plan.Sources {
-		drop += "DROP VIEW IF EXISTS main." + duck.Ident(s.Name) + ";\n"
-	}
-	return u.DB.Exec(ctx, drop)
-}
-
 func (b *batch) views(ctx context.Context, f *plan.Flow, streams map[string]string, metadata bool) error {
 	create := func(schema string, names []string) error {
 		for _, name := range names {
