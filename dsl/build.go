@@ -26,7 +26,7 @@ type builder struct {
 func (b *builder) pipeline(s *specPipeline) *Pipeline {
 	p := &Pipeline{Node: s.Node, File: b.file, Dir: b.dir, Name: b.optionalName("pipeline", s.Name, s.At("name"), "")}
 	p.Parameters = b.parameters(s)
-	p.Description = b.text(s.Description, s.At("description"))
+	p.Description = b.shown(s.Description, s.At("description"))
 	p.Target = b.target(&s.Target, p.Name)
 	p.DuckDB = b.duckdb(&s.DuckDB)
 	p.DeadLetter = DeadLetter{Node: s.DeadLetter.Node}

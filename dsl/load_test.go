@@ -136,7 +136,7 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 	if d := cmp.Diff([]string{"LF0110", "LF0110", "LF0111", "LF0114", "LF0110"}, codes, cmpopts.SortSlices(func(a, b string) bool { return a < b })); d != "" {
 		t.Error(d, diags)
 	}
-	if p.Description != "from north, up to 9 and 1.5 (true)" || p.Target.Warehouse != "/abs/north" || p.Target.Schema != "other" {
+	if p.Description != "from ***, up to 9 and 1.5 (true)" || p.Target.Warehouse != "/abs/north" || p.Target.Schema != "other" {
 		t.Errorf("%q %+v", p.Description, p.Target)
 	}
 	values := map[string]any{}

@@ -16,7 +16,7 @@ import (
 func (b *builder) table(name string, s *specTable) *Table {
 	b.name("table", name, s.Range)
 	t := &Table{Node: s.Node, Name: name, Kind: Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
-	t.Description = b.text(s.Description, s.At("description"))
+	t.Description = b.shown(s.Description, s.At("description"))
 	t.Flows = b.flows(name, s)
 	if t.Kind == "" { // a mistake that is reported; later passes still want to check the query
 		t.Kind = MaterializedView

@@ -123,6 +123,13 @@ func (b *builder) text(s string, at diag.Range) string {
 	})
 }
 
+var secret = regexp.MustCompile(`\$\{\s*(env|file):[^{}\r\n]*\}`)
+
+// shown replaces ${name} in a text that is there to be shown: the value of a secret is not.
+func (b *builder) shown(s string, at diag.Range) string {
+	return b.text(secret.ReplaceAllString(s, "***"), at)
+}
+
 // secrets replaces ${env:NAME} and ${file:path} only: a parameter cannot be made of others.
 func (b *builder) secrets(s string, at diag.Range) string {
 	return b.replace(s, at, func(name string) string {

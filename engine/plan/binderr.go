@@ -39,7 +39,16 @@ func ErrorText(err error) string {
 	if e == nil {
 		return before
 	}
-	return before + e.Message
+	return before + e.plain()
+}
+
+// plain is the message with advice that can be followed: DuckDB's own is about settings, which are locked.
+func (e *duckError) plain() string {
+	message, _, _ := strings.Cut(e.Message, "\n\nPossible solutions")
+	if e.Type == "Out of Memory" {
+		message += "\nraise duckdb: {memory_limit: …} in the pipeline file, or lower max_bytes_per_batch of the source"
+	}
+	return message
 }
 
 // readDuckError returns nil for an error that is not the query's fault.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 	case e == nil:
 		return fmt.Errorf("%s%w", where, err)
 	case readDuckError(err) == nil:
-		return fmt.Errorf("%s%s%s%s", where, before, f.secrets.hide(e.Message), worldHelp(e.Type))
+		return errors.New(where + before + f.secrets.hide(e.plain()))
 	}
 	message, help := lowerFirst(strings.TrimRight(e.Message, "!. \n")), "put it into TRY(…), which gives NULL where it fails"
 	if e.Type == "Conversion" {
@@ -42,14 +43,6 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 	}
 	return &QueryError{where + before + f.secrets.hide(message), help + ", and let an expectation decide about the row; nothing of this batch is published",
 		f.place(e, statements)}
-}
-
-// worldHelp is what to do about an error that is nobody's query's fault.
-func worldHelp(exception string) string {
-	if exception == "Out of Memory" {
-		return "\nraise duckdb: {memory_limit: …} in the pipeline file, or lower max_bytes_per_batch of the source"
-	}
-	return ""
 }
 
 // place is where the cast that failed stands in the user's file, as far as DuckDB tells, and otherwise where the flow does.
