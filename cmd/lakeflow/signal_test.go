@@ -26,14 +26,14 @@ tables:
   silver: {kind: streaming_table, sql: SELECT id FROM STREAM bronze}
 `
 
-// signalFixture writes 24 files of one record each, ids 0 to 23.
+// signalFixture writes 16 files of one record each, ids 0 to 15.
 func signalFixture(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 24 {
+	for i := range 16 {
 		if err := os.WriteFile(filepath.Join(dir, "data", fmt.Sprintf("%02d.json", i)), fmt.Appendf(nil, "{\"id\":%d}\n", i), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -88,13 +88,13 @@ func TestSignalEndsTheUpdate(t *testing.T) {
 			if !strings.Contains(string(rest), "interrupted: the batches before it are published (") || !strings.Contains(string(rest), "run again") {
 				t.Errorf("the message does not say what was published:\n%s", rest)
 			}
-			if n := sums(t, file); strings.HasPrefix(n, "24,") {
+			if n := sums(t, file); strings.HasPrefix(n, "16,") {
 				t.Error("the update was not interrupted: all rows are there")
 			}
 			if out, err := lakeflow("", "run", file); err != nil {
 				t.Fatalf("run after the signal: %v\n%s", err, out)
 			}
-			if got, want := sums(t, file), "24,276,24,276"; got != want {
+			if got, want := sums(t, file), "16,120,16,120"; got != want {
 				t.Errorf("the tables hold %s, want %s", got, want)
 			}
 			left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "warehouse", ".tmp*"))
@@ -140,7 +140,7 @@ func TestSecondSignalEndsTheProcess(t *testing.T) {
 	if out, err := lakeflow("", "run", file); err != nil {
 		t.Fatalf("run after the signals: %v\n%s", err, out)
 	}
-	if got, want := sums(t, file), "24,276,24,276"; got != want {
+	if got, want := sums(t, file), "16,120,16,120"; got != want {
 		t.Errorf("the tables hold %s, want %s", got, want)
 	}
 }
