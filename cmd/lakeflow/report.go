@@ -123,7 +123,7 @@ func queryJSON[T any](ctx context.Context, db *duck.DB, query string) ([]T, erro
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
-	out := []T{} // not null in the report's JSON
+	out := []T{}                        // not null in the report's JSON
 	for rows.Next() {
 		var text string
 		var v T
