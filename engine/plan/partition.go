@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -14,7 +16,7 @@ func (c *compiler) checkPartitions(context.Context) error {
 		if d.failed {
 			continue
 		}
-		earlier := map[string]schemas.PartitionField{}
+		earlier, names := map[string]schemas.PartitionField{}, map[string]bool{}
 		for _, p := range d.decl.PartitionBy {
 			field, ok := c.partitionField(d, p)
 			if !ok {
@@ -26,7 +28,11 @@ func (c *compiler) checkPartitions(context.Context) error {
 					d.name, partitionText(first), onlyOne(field.Transform))
 				continue
 			}
-			earlier[key] = field
+			if names[strings.ToLower(field.Name)] {
+				c.diags.Errorf(codePartName, p.Range, "give the column another name with AS", "two partition fields of %s would have the name %s", d.name, field.Name)
+				continue
+			}
+			earlier[key], names[strings.ToLower(field.Name)] = field, true
 			d.out.Partition = append(d.out.Partition, field)
 		}
 	}
@@ -61,7 +67,7 @@ func (c *compiler) partitionField(d *dataset, p dsl.PartitionBy) (schemas.Partit
 		return schemas.PartitionField{}, false
 	}
 	field := schemas.PartitionField{Column: col.Name, Transform: p.Transform, Arg: p.Arg, Name: partitionName(p.Transform, col.Name)}
-	if clash := d.columns.Column(field.Name); clash != nil && p.Transform != "identity" {
+	if clash := d.columns.Column(field.Name); clash != nil && (p.Transform != "identity" || clash.Name != col.Name) {
 		c.diags.Errorf(codePartName, p.Range, "give the column another name with AS, or leave it out: * EXCLUDE ("+clash.Name+")",
 			"%s has a column %s, which is the name that Iceberg gives the partition field %s", d.name, clash.Name, partitionText(field))
 		return schemas.PartitionField{}, false
@@ -94,9 +100,20 @@ func transformFits(transform string, k schemas.Kind) (fits bool, want string) {
 func partitionName(transform, column string) string {
 	switch transform {
 	case "identity":
-		return column
+		return avroName(column)
 	case "truncate":
-		return column + "_trunc"
+		return avroName(column + "_trunc")
 	}
-	return column + "_" + transform
+	return avroName(column + "_" + transform)
+}
+
+// avroName replaces what names in Avro, the format of Iceberg's manifests, cannot hold.
+func avroName(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		if !nameByte(c) || c == '$' || c >= utf8.RuneSelf || i == 0 && c >= '0' && c <= '9' {
+			b[i] = '_'
+		}
+	}
+	return string(b)
 }
