@@ -81,7 +81,6 @@ func interrupted(r *engine.Result) error {
 	if r == nil {
 		return errors.New("interrupted before the update began: nothing was published; run again")
 	}
-	r.Status = "interrupted"
 	written := total(r.Tables).Written
 	if written == 0 {
 		return errors.New("interrupted: nothing was published; run again")
