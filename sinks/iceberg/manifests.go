@@ -187,8 +187,28 @@ func (p *producer) write(specID int32, entries []iceberg.ManifestEntry, put func
 	if err := p.out.write(path, buf.Bytes()); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	p.manifests = append(p.manifests, m)
+	p.manifests = append(p.manifests, withEmptyBounds(m))
 	return nil
+}
+
+// withEmptyBounds writes the bound of an empty text or binary as such. iceberg-go gives a nil slice, which becomes no bound at all, and
+// readers take partitions with NULL and without a bound for nothing but NULL.
+func withEmptyBounds(m iceberg.ManifestFile) iceberg.ManifestFile {
+	fields := m.Partitions()
+	empty := func(b *[]byte) *[]byte {
+		if b != nil && *b == nil {
+			return &[]byte{}
+		}
+		return b
+	}
+	for i := range fields {
+		fields[i].LowerBound, fields[i].UpperBound = empty(fields[i].LowerBound), empty(fields[i].UpperBound)
+	}
+	return iceberg.NewManifestFile(m.Version(), m.FilePath(), m.Length(), m.PartitionSpecID(), m.SnapshotID()).
+		SequenceNum(m.SequenceNum(), m.MinSequenceNum()).Content(m.ManifestContent()).
+		AddedFiles(m.AddedDataFiles()).ExistingFiles(m.ExistingDataFiles()).DeletedFiles(m.DeletedDataFiles()).
+		AddedRows(m.AddedRows()).ExistingRows(m.ExistingRows()).DeletedRows(m.DeletedRows()).
+		Partitions(fields).Build()
 }
 
 // finish writes the manifest list and returns the snapshot.

@@ -216,6 +216,29 @@ func TestPyIcebergReadsPartitions(t *testing.T) {
 	}
 }
 
+// The partition value ” is a bound like any other: without one, readers take a field that has NULLs too for one that has nothing else.
+func TestPyIcebergFindsEmptyPartitions(t *testing.T) {
+	f := sinktest.NewFixture(t, open)
+	c := f.Change("t", []string{"id INTEGER", "k VARCHAR"}, "")
+	c.Partition = []schemas.PartitionField{{Column: "k", Transform: "identity", Name: "k"}}
+	for i, k := range []string{"''", "'abc'", "NULL"} {
+		file := f.Write("t", c.Schema, fmt.Sprintf("SELECT %d AS id, CAST(%s AS VARCHAR) AS k", i+1, k))
+		value := strings.Trim(k, "'")
+		file.Partition = map[string]*string{"k": &value}
+		if k == "NULL" {
+			file.Partition["k"] = nil
+		}
+		c.Add = append(c.Add, file)
+	}
+	f.Do(f.Commit(c), sinks.Committed)
+	_, read := pyRead(t, f.Warehouse, "t")
+	for label, want := range map[string]int{"null": 1, "not null": 2, "= 1": 1, "= 2": 1} {
+		if got := read["t"].Filters["k"][label]; len(got.Files) != want {
+			t.Errorf("k %s reads %d files, want %d", label, len(got.Files), want)
+		}
+	}
+}
+
 func TestPyIcebergWritesToo(t *testing.T) {
 	needPyIceberg(t)
 	f := sinktest.NewFixture(t, open)
