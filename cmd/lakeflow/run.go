@@ -35,7 +35,7 @@ func newRunCmd(flags *globalFlags) *cobra.Command {
 				return errors.Join(err, writeResult(cmd.OutOrStdout(), result, err))
 			}
 			if result != nil {
-				err = errors.Join(err, summarize(cmd.OutOrStdout(), summary{result, args[0], v.color}))
+				err = errors.Join(err, summarize(cmd.OutOrStdout(), summary{result, args[0], v.keptLetters(result, err), v.color}))
 			}
 			return err
 		},
@@ -72,6 +72,9 @@ func update(ctx context.Context, file string, params []string, opts engine.Optio
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	v.warn(p.warnings)
+	for _, d := range p.Plan.Datasets {
+		v.discards[d.Name] = !d.Rules.DeadLetter
+	}
 	return engine.Run(ctx, engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
 		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}, opts)
 }

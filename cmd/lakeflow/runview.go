@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -20,11 +22,12 @@ type runView struct {
 	errs  io.Writer
 	color bool // of what is written to the output
 
-	skipped []string // views, for one log line at the end
+	skipped  []string        // views, for one log line at the end
+	discards map[string]bool // tables with dead_letter: false
 }
 
 func newRunView(out, errs io.Writer, asJSON, noColor bool) *runView {
-	v := &runView{log: slog.New(slog.NewTextHandler(errs, nil)), errs: errs, color: terminal(out) != nil && !noColor}
+	v := &runView{log: slog.New(slog.NewTextHandler(errs, nil)), errs: errs, color: terminal(out) != nil && !noColor, discards: map[string]bool{}}
 	if f := terminal(errs); f != nil && !asJSON && os.Getenv("TERM") != "dumb" {
 		v.live = startLive(f)
 	}
@@ -103,6 +106,17 @@ func total(tables []engine.TableResult) engine.TableResult {
 		sum.Seconds += t.Seconds
 	}
 	return sum
+}
+
+// keptLetters reports whether the update left dead letters to look at.
+func (v *runView) keptLetters(r *engine.Result, failure error) bool {
+	var violation *engine.ViolationError
+	if errors.As(failure, &violation) && !v.discards[violation.Table] {
+		return true
+	}
+	return slices.ContainsFunc(r.Tables, func(t engine.TableResult) bool {
+		return t.DeadLettered > 0 || t.Unreadable > 0 && !v.discards[t.Table]
+	})
 }
 
 // millis rounds seconds to what is worth reading.

@@ -17,8 +17,9 @@ import (
 // summary is what is said of an update at its end.
 type summary struct {
 	*engine.Result
-	file  string // the pipeline file, as the user named it
-	color bool
+	file    string // the pipeline file, as the user named it
+	letters bool   // there are dead letters to look at
+	color   bool
 }
 
 func summarize(out io.Writer, s summary) error {
@@ -117,7 +118,7 @@ func (s summary) next(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "data quality: lakeflow report %s\n", quoted(s.file))
-	if sum := total(s.Tables); sum.DeadLettered+sum.Unreadable > 0 {
+	if s.letters {
 		fmt.Fprintf(b, "rows that were not written: lakeflow dead-letters list -f %s\n", quoted(s.file))
 	}
 }
