@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 )
 
@@ -105,7 +106,7 @@ func showError(w io.Writer, err error, color bool) {
 		_ = diag.Render(w, diag.List{{Message: query.Message, Range: query.At, Help: query.Help}}, os.ReadFile, color)
 		return
 	}
-	_, _ = fmt.Fprintln(w, "lakeflow:", plan.ErrorText(err))
+	_, _ = fmt.Fprintln(w, "lakeflow:", duckerr.Text(err))
 	var coded *exitError
 	if errors.As(err, &coded) && coded.code == exitUsage {
 		_, _ = fmt.Fprintln(w, "Run the command with --help to see how it is used.")

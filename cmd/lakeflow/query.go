@@ -16,6 +16,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -154,7 +155,7 @@ func (q *queryNames) makeViews(ctx context.Context) error {
 
 // whyMissing says why a view cannot be made.
 func (q *queryNames) whyMissing(err error) string {
-	e := readDuckError(err)
+	_, e := duckerr.Read(err)
 	switch {
 	case err == nil:
 		return ""
@@ -165,7 +166,7 @@ func (q *queryNames) whyMissing(err error) string {
 	case e.Kind == "Table":
 		return fmt.Sprintf("it reads %s, which cannot be read either: %s", e.Name, q.whyUnknown(e.Name))
 	}
-	return e.text()
+	return oneLine(e.Message)
 }
 
 func (q *queryNames) isSource(name string) bool {

@@ -12,6 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 )
 
 // statement is the SQL of lakeflow query.
@@ -123,7 +124,7 @@ func (q *queryNames) explain(err error, s *statement, format string) error {
 	if err == nil {
 		return nil
 	}
-	e := readDuckError(err)
+	_, e := duckerr.Read(err)
 	if e == nil {
 		if strings.Contains(err.Error(), "incorrect argument count") {
 			err = errors.New("a query has no ? or $1 placeholders; write the values, or ${name} for a parameter of the pipeline")
@@ -132,10 +133,10 @@ func (q *queryNames) explain(err error, s *statement, format string) error {
 	}
 	place := ""
 	before, _ := wrapping(format)
-	if n, err := strconv.Atoi(e.Position); err == nil {
+	if n := e.Offset(); n >= 0 {
 		place = s.caretAt(n - len(before))
 	}
-	message := e.text()
+	message := oneLine(e.Message)
 	switch {
 	case e.Type == "Catalog" && e.Kind == "Table":
 		message = q.whyUnknown(e.Name)
@@ -145,33 +146,10 @@ func (q *queryNames) explain(err error, s *statement, format string) error {
 	return fmt.Errorf("query: %s%s", message, place)
 }
 
-// duckError is an error that DuckDB wrote as JSON.
-type duckError struct {
-	Type     string `json:"exception_type"`
-	Message  string `json:"exception_message"`
-	Position string `json:"position"`
-	Name     string `json:"name"` // of what is not there
-	Kind     string `json:"type"` // Table, Scalar Function, …
-}
-
-// readDuckError returns nil for any other error.
-func readDuckError(err error) *duckError {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	start := strings.IndexByte(text, '{')
-	var e duckError
-	if start < 0 || json.NewDecoder(strings.NewReader(text[start:])).Decode(&e) != nil || e.Message == "" {
-		return nil
-	}
-	return &e
-}
-
-// text is the message in one line.
-func (e *duckError) text() string {
+// oneLine is a message of DuckDB in one line.
+func oneLine(message string) string {
 	var parts []string
-	for line := range strings.Lines(e.Message) {
+	for line := range strings.Lines(message) {
 		if line = strings.TrimRight(strings.TrimSpace(line), "!."); line != "" {
 			parts = append(parts, line)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 )
@@ -56,7 +57,7 @@ func (a *auditor) books(ctx context.Context, log *stored) (map[string]tableBooks
 		WHERE event_type = 'flow_progress' AND contains(details, '"lakeflow"') ORDER BY origin.batch_id, sequence.data_plane_id.seq_no`,
 		duck.ReadFiles(log.head.Schema, log.head.Files)))
 	if err != nil {
-		return nil, fmt.Errorf("read the event log: %s", message(err))
+		return nil, fmt.Errorf("read the event log: %s", duckerr.FirstLine(err))
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
 	books := map[string]tableBooks{}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/expectations"
 )
 
@@ -92,7 +93,7 @@ func (a *auditor) letters(ctx context.Context, books map[string]tableBooks) (let
 		a.checkCounts(t)
 		a.table(name).Commits = len(t.history)
 		if err := a.countLetters(ctx, t, counts.rows); err != nil {
-			return counts, fmt.Errorf("count the dead letters in %s: %s", name, message(err))
+			return counts, fmt.Errorf("count the dead letters in %s: %s", name, duckerr.FirstLine(err))
 		}
 	}
 	return counts, nil

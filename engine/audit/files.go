@@ -2,13 +2,13 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -69,7 +69,7 @@ func (a *auditor) countFiles(ctx context.Context, t *stored, paths []string) {
 	for _, path := range paths {
 		err := a.countQuery(ctx, t, []string{path})
 		if err != nil && t.trouble[path] == "" {
-			t.trouble[path] = fmt.Sprintf("cannot be read (%s)", message(err))
+			t.trouble[path] = fmt.Sprintf("cannot be read (%s)", duckerr.FirstLine(err))
 		}
 	}
 }
@@ -106,19 +106,6 @@ func (t *stored) readable() []sinks.DataFile {
 		}
 	}
 	return files
-}
-
-// message takes DuckDB's first sentence out of an error that it wrote as JSON.
-func message(err error) string {
-	text := err.Error()
-	var e struct {
-		Message string `json:"exception_message"`
-	}
-	if start := strings.IndexByte(text, '{'); start >= 0 && json.NewDecoder(strings.NewReader(text[start:])).Decode(&e) == nil && e.Message != "" {
-		text = e.Message
-	}
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }
 
 func rows(n int64) string {

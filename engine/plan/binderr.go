@@ -1,66 +1,28 @@
 package plan
 
 import (
-	"encoding/json"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 )
 
-// duckError is an error of DuckDB with errors_as_json.
-type duckError struct {
-	Type       string `json:"exception_type"`
-	Message    string `json:"exception_message"`
-	Position   string `json:"position"`
-	Subtype    string `json:"error_subtype"`
-	Name       string `json:"name"`
-	Candidates string `json:"candidates"`
-	Call       string `json:"call"`
-	Kind       string `json:"type"`
-}
-
-// unwrapDuckError finds the error of DuckDB in an error's text, and what stands in front of it. It is nil when there is none.
-func unwrapDuckError(err error) (before string, e *duckError) {
-	const start = `{"exception_type"`
-	text := err.Error()
-	i := strings.Index(text, start)
-	if i < 0 || json.NewDecoder(strings.NewReader(text[i:])).Decode(&e) != nil || e.Message == "" {
-		return text, nil
-	}
-	return text[:i], e
-}
-
-// ErrorText is the text of an error in plain words, without the JSON in which DuckDB writes its own.
-func ErrorText(err error) string {
-	before, e := unwrapDuckError(err)
-	if e == nil {
-		return before
-	}
-	return before + e.plain()
-}
-
-// plain is the message with advice that can be followed: DuckDB's own is about settings, which are locked.
-func (e *duckError) plain() string {
-	message, _, _ := strings.Cut(e.Message, "\n\nPossible solutions")
-	if e.Type == "Out of Memory" {
-		message += "\nraise duckdb: {memory_limit: …} in the pipeline file, or lower max_bytes_per_batch of the source"
-	}
-	return message
-}
+// duckError is an error of DuckDB as it becomes a diagnostic.
+type duckError struct{ *duckerr.Error }
 
 // readDuckError returns nil for an error that is not the query's fault.
 func readDuckError(err error) *duckError {
-	_, e := unwrapDuckError(err)
+	_, e := duckerr.Read(err)
 	if e == nil {
 		return nil
 	}
 	switch e.Type {
 	case "Binder", "Catalog", "Parser", "Syntax", "Not implemented", "Invalid Input", "Invalid type", "Mismatch Type", "Conversion", "Out of Range",
 		"Parameter Not Resolved", "Parameter Not Allowed", "Missing Extension", "Autoload", "Permission", "Expression", "Decimal", "Constraint", "Sequence":
-		return e
+		return &duckError{e}
 	}
 	return nil
 }
@@ -75,7 +37,7 @@ func (c *compiler) bindError(err error, q *sqltext.Query, prefix int, code, data
 		return err
 	}
 	offset := -1
-	if n, err := strconv.Atoi(e.Position); err == nil && n >= prefix {
+	if n := e.Offset(); n >= prefix {
 		offset = n - prefix
 		if e.Type == "Parser" || e.Type == "Syntax" {
 			offset = byteOffset(q.Text, offset)

@@ -3,12 +3,12 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 )
 
 // QueryError says that DuckDB could not go on with a flow's query because of a value in the data: a cast that fails, a number that is
@@ -30,12 +30,12 @@ type Statement struct {
 // up: the one that held the flow's own query, and those of the views that it reads.
 func (f *Flow) RunError(table string, err error, statements ...Statement) error {
 	where := "table " + table + ", flow " + f.Name + ": "
-	before, e := unwrapDuckError(err)
+	before, e := duckerr.Read(err)
 	switch {
 	case e == nil:
 		return fmt.Errorf("%s%w", where, err)
 	case readDuckError(err) == nil:
-		return errors.New(where + before + f.secrets.hide(e.plain()))
+		return errors.New(where + before + f.secrets.hide(e.Plain()))
 	}
 	message, help := lowerFirst(strings.TrimRight(e.Message, "!. \n")), "put it into TRY(…), which gives NULL where it fails"
 	if e.Type == "Conversion" {
@@ -46,15 +46,11 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 }
 
 // place is where the cast that failed stands in the user's file, as far as DuckDB tells, and otherwise where the flow does.
-func (f *Flow) place(e *duckError, statements []Statement) diag.Range {
-	position, err := strconv.Atoi(e.Position)
-	if err != nil {
-		return f.At
-	}
+func (f *Flow) place(e *duckerr.Error, statements []Statement) diag.Range {
 	found, at := 0, f.At
 	for _, s := range statements {
 		start := strings.Index(s.Text, s.Flow.sql)
-		if offset := position - start; start >= 0 && s.Flow.casts[offset] {
+		if offset := e.Offset() - start; start >= 0 && s.Flow.casts[offset] {
 			found, at = found+1, s.Flow.query.At(offset, castLength(s.Flow.sql, offset))
 		}
 	}

@@ -2,7 +2,6 @@ package files
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
@@ -29,7 +29,7 @@ func (p parquetFormat) open(ctx context.Context, w *work) error {
 			case cause != nil:
 				w.drop(f, cause)
 			case err != nil:
-				w.drop(f, firstLine(err))
+				w.drop(f, errors.New(duckerr.FirstLine(err)))
 			default:
 				shapes[f] = one[f]
 			}
@@ -84,21 +84,6 @@ func (parquetFormat) shapesOf(ctx context.Context, w *work, files []*file) (map[
 		out[f] = strings.Join(texts, "\n")
 	}
 	return out, rows.Err()
-}
-
-// firstLine shortens DuckDB's message, which is JSON when the session asks for that.
-func firstLine(err error) error {
-	text := err.Error()
-	if i := strings.Index(text, "{"); i >= 0 {
-		var detail struct {
-			Message string `json:"exception_message"`
-		}
-		if json.Unmarshal([]byte(text[i:]), &detail) == nil && detail.Message != "" {
-			text = detail.Message
-		}
-	}
-	text, _, _ = strings.Cut(text, "\n")
-	return errors.New(text)
 }
 
 // describe returns the file's columns as they are, not widened.
@@ -208,7 +193,7 @@ func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (go
 			if _, gone := os.Stat(f.path); gone != nil {
 				err = gone
 			}
-			w.drop(f, firstLine(err))
+			w.drop(f, errors.New(duckerr.FirstLine(err)))
 		}
 	}
 	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
