@@ -25,25 +25,24 @@ type DeadLetterInfo struct {
 	FirstSeen                       time.Time
 }
 
-// DeadLetterSQL selects the dead letters of a relation that has the columns that Wrap adds: one per row that violates a drop
+// DeadLetterSQL selects the dead letters of a relation with the rows of BrokenSQL: one per row that violates a drop
 // rule, naming every rule that the row broke. The result has exactly the columns of schemas.DeadLetter. Ids are random:
 // that a row has one dead letter is the commit's doing.
-func (rs RuleSet) DeadLetterSQL(relation string, d DeadLetterInfo) string {
-	return rs.deadLetters(relation, rs.DropWhere(), d, StatusOpen, "")
+func (rs RuleSet) DeadLetterSQL(broken string, d DeadLetterInfo) string {
+	return rs.deadLetters("(SELECT * FROM "+broken+" WHERE "+rs.violates(Drop)+")", d, StatusOpen)
 }
 
-// SampleSQL selects up to n of the rows that violate a fail rule, as dead letters with the status failed_update.
+// SampleSQL selects up to n of a relation's rows that violate a fail rule, as dead letters with the status failed_update.
 func (rs RuleSet) SampleSQL(relation string, d DeadLetterInfo, n int) string {
-	return rs.deadLetters(relation, rs.FailWhere(), d, StatusFailedUpdate, fmt.Sprintf("\nLIMIT %d", n))
+	return rs.deadLetters(fmt.Sprintf("(SELECT * FROM (%s) WHERE %s LIMIT %d)", rs.broken(relation, Fail), rs.violates(Fail), n), d, StatusFailedUpdate)
 }
 
-func (rs RuleSet) deadLetters(relation, where string, d DeadLetterInfo, status, limit string) string {
+func (rs RuleSet) deadLetters(broken string, d DeadLetterInfo, status string) string {
 	v := d.values(status)
 	v["violated"] = rs.violated()
 	v["row"] = finiteJSON
 	v["rule_set_hash"] = quoteText(rs.Hash())
-	inner := append(rs.maskNames(), fmt.Sprintf(`CAST(to_json(struct_pack(*COLUMNS(%s))) AS VARCHAR) AS "__json"`, rs.RowColumns()))
-	return fmt.Sprintf("%s\nFROM (SELECT %s FROM %s WHERE %s%s)", selectDeadLetter(v), strings.Join(inner, ", "), relation, where, limit)
+	return selectDeadLetter(v) + "\nFROM " + broken
 }
 
 // finiteJSON is the row's text with NaN and the infinities, which DuckDB writes bare though JSON has no such
@@ -64,7 +63,7 @@ func (rs RuleSet) violated() string {
 }
 
 // RejectSQL selects the dead letters of records that could not be read, from a relation with the columns
-// file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, as in sources.Reject. A line of 0 and
+// file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER, as in sources.RejectColumns. A line of 0 and
 // an offset of -1 mean unknown. A reject is about a record of the file, so it has no rules and no row.
 func RejectSQL(relation string, d DeadLetterInfo) string {
 	v := d.values(StatusOpen)
@@ -74,6 +73,7 @@ func RejectSQL(relation string, d DeadLetterInfo) string {
 	v["file"] = `"file"`
 	v["line"] = `nullif("line", 0)`
 	v["offset"] = `CASE WHEN "offset" >= 0 THEN "offset" END`
+	v["partition"] = `"partition"`
 	return selectDeadLetter(v) + "\nFROM " + relation
 }
 

@@ -406,14 +406,14 @@ func TestDeadLettersSQL(t *testing.T) {
 	db := openDuck(t)
 	rs := expectations.RuleSet{Table: "s", Rules: []expectations.Rule{rule("low", "i < 90", expectations.Drop), rule("even", "i % 2 = 0", expectations.Drop),
 		rule("warned", "false", expectations.Warn), rule("stop", "i <> 7", expectations.Fail)}}
-	exec(t, db, "CREATE TABLE q AS "+rs.Wrap("SELECT i, {'a b': i::VARCHAR} AS s FROM range(100) r(i)"))
+	broken(t, db, rs, "SELECT i, {'a b': i::VARCHAR} AS s FROM range(100) r(i)")
 	exec(t, db, "CREATE TABLE dl ("+schemas.DeadLetter().SQLColumns()+")")
 	info := expectations.DeadLetterInfo{Table: "s", UpdateID: "it's", FirstSeen: time.Date(2024, 5, 6, 7, 8, 9, 123456000, time.UTC)}
-	exec(t, db, "INSERT INTO dl "+rs.DeadLetterSQL("q", info))
+	exec(t, db, "INSERT INTO dl "+rs.DeadLetterSQL("b", info))
 	exec(t, db, "INSERT INTO dl "+rs.SampleSQL("q", info, 20))
-	exec(t, db, "INSERT INTO dl "+expectations.RejectSQL(`(SELECT 'f' AS file, 3 AS line, -1 AS "offset", '\x00\xFF'::BLOB AS raw, 'bad' AS reason, false AS whole)`, info))
+	exec(t, db, "INSERT INTO dl "+expectations.RejectSQL(`(SELECT 'f' AS file, 3 AS line, -1 AS "offset", '\x00\xFF'::BLOB AS raw, 'bad' AS reason, false AS whole, NULL::INTEGER AS "partition")`, info))
 	info.UpdateID = "another"
-	exec(t, db, "INSERT INTO dl "+rs.DeadLetterSQL("q", info))
+	exec(t, db, "INSERT INTO dl "+rs.DeadLetterSQL("b", info))
 
 	var got []string
 	for _, line := range strings.Split(rows(t, db, expectations.DeadLettersSQL("dl", "it's")), "\n") {

@@ -66,26 +66,22 @@ func rows(t *testing.T, db *sql.DB, query string) string {
 	return strings.Join(lines, "\n")
 }
 
-func judge(t *testing.T, db *sql.DB, rs expectations.RuleSet, relation string) expectations.Verdict {
+// broken makes the tables q, with the rows of a query, and b, with those that break a rule.
+func broken(t *testing.T, db *sql.DB, rs expectations.RuleSet, query string) {
 	t.Helper()
-	r, err := db.Query(rs.CountsSQL(relation))
+	exec(t, db, "CREATE OR REPLACE TABLE q AS "+query)
+	exec(t, db, "CREATE OR REPLACE TABLE b AS "+rs.BrokenSQL("q"))
+}
+
+func judge(t *testing.T, db *sql.DB, rs expectations.RuleSet) expectations.Verdict {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	var counts []expectations.Count
-	for r.Next() {
-		c := expectations.Count{Masks: make([]int64, len(rs.Masks()))}
-		into := make([]any, 0, len(c.Masks)+1)
-		for i := range c.Masks {
-			into = append(into, &c.Masks[i])
-		}
-		if err := r.Scan(append(into, &c.Rows)...); err != nil {
-			t.Fatal(err)
-		}
-		counts = append(counts, c)
-	}
-	if err := r.Err(); err != nil {
+	defer conn.Close()
+	counts, err := rs.Count(t.Context(), conn, "q", "b")
+	if err != nil {
 		t.Fatal(err)
 	}
 	return rs.Judge(counts)
@@ -106,14 +102,14 @@ func TestVerdict(t *testing.T) {
 		rule("unknown", "NULL", expectations.Warn),
 		rule("as text", "flag", expectations.Warn),
 	}}
-	exec(t, db, "CREATE TABLE q AS "+rs.Wrap(`SELECT * FROM (VALUES
+	broken(t, db, rs, `SELECT * FROM (VALUES
 		(1, 10, '1', 'true'),
 		(2, -1, 'x', 'no boolean'),   -- breaks two drop rules
 		(3, NULL, '1', 'true'),       -- NULL is a violation
 		(9, 1, '1', 'false'),
-		(NULL, 1, '1', NULL)) v(id, amount, code, flag) -- the query ends in a comment`))
+		(NULL, 1, '1', NULL)) v(id, amount, code, flag)`)
 
-	v := judge(t, db, rs, "q")
+	v := judge(t, db, rs)
 	result := func(name, expr, action string, failed int64) schemas.ExpectationResult {
 		return schemas.ExpectationResult{Name: name, Dataset: "orders", Passed: 5 - failed, Failed: failed, Action: action, Expression: expr}
 	}
@@ -132,10 +128,11 @@ func TestVerdict(t *testing.T) {
 	if diff := cmp.Diff(want, v); diff != "" {
 		t.Error(diff)
 	}
-	if got := rows(t, db, "SELECT "+rs.RowColumns()+" FROM q WHERE NOT "+rs.DropWhere()+" ORDER BY id NULLS LAST"); got != "1 | 10 | 1 | true\n9 | 1 | 1 | false\n<nil> | 1 | 1 | <nil>" {
+	if got := rows(t, db, rs.KeptSQL("q")+" ORDER BY id NULLS LAST"); got != "1 | 10 | 1 | true\n9 | 1 | 1 | false\n<nil> | 1 | 1 | <nil>" {
 		t.Errorf("kept:\n%s", got)
 	}
-	if got := rows(t, db, "SELECT id FROM q WHERE "+rs.FailWhere()+" ORDER BY id NULLS LAST"); got != "9\n<nil>" {
+	sample := "SELECT row->>'id' FROM (" + rs.SampleSQL("q", expectations.DeadLetterInfo{}, 20) + ") ORDER BY 1 NULLS LAST"
+	if got := rows(t, db, sample); got != "9\n<nil>" {
 		t.Errorf("failing:\n%s", got)
 	}
 }
@@ -148,11 +145,8 @@ func TestManyRules(t *testing.T) {
 		for k := range n {
 			rs.Rules = append(rs.Rules, rule(fmt.Sprint("r", k), fmt.Sprint("id <> ", k), []expectations.Action{expectations.Warn, expectations.Drop}[k%2]))
 		}
-		if got, want := len(rs.Masks()), (n+61)/62; got != want {
-			t.Errorf("%d rules have %d masks, want %d", n, got, want)
-		}
-		exec(t, db, "CREATE OR REPLACE TABLE q AS "+rs.Wrap("SELECT i AS id FROM range(200) r(i)"))
-		v := judge(t, db, rs, "q")
+		broken(t, db, rs, "SELECT i AS id FROM range(200) r(i)")
+		v := judge(t, db, rs)
 		if v.Rows != 200 || v.Dropped != int64(n/2) || v.Kept != 200-v.Dropped {
 			t.Errorf("%d rules: %+v", n, v)
 		}
@@ -162,7 +156,7 @@ func TestManyRules(t *testing.T) {
 			}
 		}
 		got := rows(t, db, `SELECT string_agg(violated[1].name || ':' || len(violated) || ':' || (row->>'id'), ' ' ORDER BY (row->>'id')::INTEGER)
-			FROM (`+rs.DeadLetterSQL("q", expectations.DeadLetterInfo{})+`)`)
+			FROM (`+rs.DeadLetterSQL("b", expectations.DeadLetterInfo{})+`)`)
 		var want []string
 		for k := 1; k < n; k += 2 {
 			want = append(want, fmt.Sprintf("r%d:1:%d", k, k))
@@ -170,8 +164,8 @@ func TestManyRules(t *testing.T) {
 		if len(want) > 0 && got != strings.Join(want, " ") {
 			t.Errorf("%d rules: dead letters %s", n, got)
 		}
-		exec(t, db, "CREATE OR REPLACE TABLE q AS "+rs.Wrap("SELECT NULL::INTEGER AS id"))
-		for _, r := range judge(t, db, rs, "q").Results {
+		broken(t, db, rs, "SELECT NULL::INTEGER AS id")
+		for _, r := range judge(t, db, rs).Results {
 			if r.Failed != 1 || r.Passed != 0 {
 				t.Errorf("%d rules over NULL: %+v", n, r)
 			}
@@ -182,19 +176,21 @@ func TestManyRules(t *testing.T) {
 func TestNoRules(t *testing.T) {
 	db := openDuck(t)
 	rs := expectations.RuleSet{Table: "t"}
-	exec(t, db, "CREATE TABLE q AS "+rs.Wrap("SELECT 1 AS id UNION ALL SELECT 2"))
-	if diff := cmp.Diff(expectations.Verdict{Rows: 2, Kept: 2, Results: []schemas.ExpectationResult{}}, judge(t, db, rs, "q")); diff != "" {
+	broken(t, db, rs, "SELECT 1 AS id UNION ALL SELECT 2")
+	if diff := cmp.Diff(expectations.Verdict{Rows: 2, Kept: 2, Results: []schemas.ExpectationResult{}}, judge(t, db, rs)); diff != "" {
 		t.Error(diff)
 	}
-	if got := rows(t, db, "SELECT "+rs.RowColumns()+" FROM q WHERE NOT "+rs.DropWhere()+" AND NOT "+rs.FailWhere()); got != "1\n2" {
+	if got := rows(t, db, rs.KeptSQL("q")); got != "1\n2" {
 		t.Error(got)
 	}
-	for _, query := range []string{rs.DeadLetterSQL("q", expectations.DeadLetterInfo{}), rs.SampleSQL("q", expectations.DeadLetterInfo{}, 20)} {
+	for _, query := range []string{rs.DeadLetterSQL("b", expectations.DeadLetterInfo{}), rs.SampleSQL("q", expectations.DeadLetterInfo{}, 20)} {
 		if got := rows(t, db, query); got != "" {
 			t.Error(got)
 		}
 	}
-	if v := judge(t, db, expectations.RuleSet{Rules: []expectations.Rule{rule("a", "id > 1", expectations.Fail)}}, "(SELECT *, 0::BIGINT AS __violations FROM q WHERE id > 5)"); v.Rows != 0 || v.Failing != nil {
+	rs.Rules = []expectations.Rule{rule("a", "id > 1", expectations.Fail)}
+	broken(t, db, rs, "SELECT 1 AS id WHERE FALSE")
+	if v := judge(t, db, rs); v.Rows != 0 || v.Failing != nil {
 		t.Errorf("no rows: %+v", v)
 	}
 }
@@ -213,7 +209,8 @@ func TestDeadLetters(t *testing.T) {
 		(3, NULL, 'NaN', {'a': [], 'b c': 'NaN, "Infinity" \ :-Infinity' || chr(10)}, MAP {}, ''::BLOB, 0),
 		(4, 'O''Brien', '-Infinity', NULL, NULL, NULL, 1)
 	) v(id, "na me", d, "table", m, "__json", dec)`
-	exec(t, db, `CREATE TABLE "a ""rel" AS `+rs.Wrap(source))
+	exec(t, db, "CREATE TABLE q AS "+source)
+	exec(t, db, `CREATE TABLE "a ""rel" AS `+rs.BrokenSQL("q"))
 	info := expectations.DeadLetterInfo{Pipeline: "p'1", Table: rs.Table, Flow: "flow;--", UpdateID: "u1", Commit: 42,
 		FirstSeen: time.Date(2024, 5, 6, 7, 8, 9, 123456000, time.FixedZone("x", 3600))}
 	exec(t, db, "CREATE TABLE dl ("+schemas.DeadLetter().SQLColumns()+")")
@@ -269,7 +266,7 @@ func checkRowJSON(t *testing.T, db *sql.DB, source string) {
 func TestSample(t *testing.T) {
 	db := openDuck(t)
 	rs := expectations.RuleSet{Table: "t", Rules: []expectations.Rule{rule("low", "i < 50", expectations.Fail), rule("even", "i % 2 = 0", expectations.Drop)}}
-	exec(t, db, "CREATE TABLE q AS "+rs.Wrap("SELECT i FROM range(100) r(i)"))
+	exec(t, db, "CREATE TABLE q AS SELECT i FROM range(100) r(i)")
 	from := " FROM (" + rs.SampleSQL("q", expectations.DeadLetterInfo{UpdateID: "u"}, expectations.SampleRows) + ")"
 	got := rows(t, db, "SELECT count(*), min((row->>'i')::INTEGER) >= 50, min(status), max(status), bool_and(violated[1].name = 'low'), max(len(violated))"+from)
 	if got != "20 | true | failed_update | failed_update | true | 2" {
@@ -279,13 +276,13 @@ func TestSample(t *testing.T) {
 
 func TestRejects(t *testing.T) {
 	db := openDuck(t)
-	exec(t, db, `CREATE TABLE rejects(file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN)`)
-	exec(t, db, `INSERT INTO rejects VALUES ('a b.json', 7, 120, '{"x": \xFF'::BLOB, 'expected } but found the end of the line', false), ('gone.csv', 0, -1, NULL, 'no such file', true)`)
+	exec(t, db, `CREATE TABLE rejects(file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER)`)
+	exec(t, db, `INSERT INTO rejects VALUES ('a b.json', 7, 120, '{"x": \xFF'::BLOB, 'expected } but found the end of the line', false, 3), ('gone.csv', 0, -1, NULL, 'no such file', true, NULL)`)
 	exec(t, db, "CREATE TABLE dl ("+schemas.DeadLetter().SQLColumns()+")")
 	exec(t, db, "INSERT INTO dl "+expectations.RejectSQL("rejects", expectations.DeadLetterInfo{Pipeline: "p", Table: "bronze", Flow: "f", UpdateID: "u", Commit: 3, Source: "feed"}))
-	got := rows(t, db, `SELECT pipeline, "table", flow, update_id, "commit", violated::VARCHAR, error, row, raw::VARCHAR, source, file, line, "offset", rule_set_hash, status, len(id) > 20 FROM dl ORDER BY file`)
-	want := `p | bronze | f | u | 3 | [] | expected } but found the end of the line | <nil> | {\x22x\x22: \xFF | feed | a b.json | 7 | 120 | <nil> | open | true
-p | bronze | f | u | 3 | [] | the whole file was left out: no such file | <nil> | <nil> | feed | gone.csv | <nil> | <nil> | <nil> | open | true`
+	got := rows(t, db, `SELECT pipeline, "table", flow, update_id, "commit", violated::VARCHAR, error, row, raw::VARCHAR, source, file, line, "offset", "partition", rule_set_hash, status, len(id) > 20 FROM dl ORDER BY file`)
+	want := `p | bronze | f | u | 3 | [] | expected } but found the end of the line | <nil> | {\x22x\x22: \xFF | feed | a b.json | 7 | 120 | 3 | <nil> | open | true
+p | bronze | f | u | 3 | [] | the whole file was left out: no such file | <nil> | <nil> | feed | gone.csv | <nil> | <nil> | <nil> | <nil> | open | true`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -95,9 +95,9 @@ type Batch struct {
 
 // RejectColumns are the columns of Batch.Rejects, one row per record or file that could not be read:
 // file is the path, or topic; line is the 1-based line (or array element, or row), 0 when the whole file is
-// meant; offset is the byte offset of the record, -1 when unknown; raw is the record as found, cut at 1 MiB;
-// reason is one sentence; whole is true when nothing of the file was taken.
-const RejectColumns = `file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN`
+// meant or there are no lines; offset is the byte offset of the record, or its offset in a partition, -1 when unknown; raw is the record as
+// found, cut at 1 MiB; reason is one sentence; whole is true when nothing of the file was taken; partition is the topic's, NULL for files.
+const RejectColumns = `file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER`
 
 // Notice is something about the input that the user should know and that stops nothing. Kind is a
 // stable word: file_changed, file_vanished, file_corrupt, column_added,

@@ -316,7 +316,7 @@ func (w *work) fillRejects(ctx context.Context) error {
 	if len(relations) == 0 {
 		return nil
 	}
-	all := union(relations)
+	all := `(SELECT *, NULL::INTEGER AS "partition" FROM ` + union(relations) + ")"
 	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+all).Scan(&w.out.RejectCount); err != nil {
 		return fmt.Errorf("count rejects: %w", err)
 	}
@@ -431,9 +431,9 @@ func last(err error) error {
 	return err
 }
 
-// shown is a name as messages have it: quoted when it has characters that do not print.
+// shown is a name as messages have it: quoted when it is empty or has characters that do not print.
 func shown(name string) string {
-	if q := strconv.Quote(name); len(q) != len(name)+2 {
+	if q := strconv.Quote(name); name == "" || len(q) != len(name)+2 {
 		return q
 	}
 	return name

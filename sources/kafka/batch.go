@@ -1,0 +1,313 @@
+package kafka
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+)
+
+// work is one batch in the making.
+type work struct {
+	src      *Source
+	session  sources.Session
+	state    state
+	seg      *segment
+	out      *sources.Batch
+	temps    *[]string // files to remove with the batch
+	snapshot bool
+	first    bool     // the schema is found by this work
+	slow     []*lines // files that are read record by record
+	good     string   // the relation of what is read record by record
+	rejects  string
+	serial   int
+}
+
+// build learns or evolves the schema and fills w.out.
+func (w *work) build(ctx context.Context) error {
+	if !w.snapshot {
+		w.out.Notices = append(w.out.Notices, w.src.accepted...)
+	}
+	if w.seg.rows == 0 {
+		return w.finish()
+	}
+	if err := w.learn(ctx); err != nil {
+		return err
+	}
+	if !w.first || w.src.rescues() {
+		if err := w.evolve(ctx, w.src.cfg.Evolution); err != nil {
+			return err
+		}
+	}
+	if err := w.findLossy(ctx); err != nil {
+		return err
+	}
+	if err := w.readSlow(ctx); err != nil {
+		return err
+	}
+	w.out.Repair = w.repair
+	return w.finish()
+}
+
+// How much is looked at to find the columns of the first batch, and what of it may be invalid.
+const sampleRecords = 20480
+
+// learn finds the columns when none are remembered. All columns of the first batch are taken, unless values may be rescued.
+func (w *work) learn(ctx context.Context) error {
+	if w.state.schema != nil || w.seg.rows == 0 {
+		return nil
+	}
+	w.first = true
+	w.state.schema = schemas.Table{}
+	if w.src.formats.values == nil {
+		path, err := w.sample(ctx)
+		if err != nil {
+			return err
+		}
+		t, err := jsonrecords.Infer(ctx, w.session.Conn, path)
+		if err != nil {
+			return err
+		}
+		w.state.schema, _ = jsonrecords.Extend(nil, t)
+	} else {
+		for _, s := range w.shapes() {
+			w.state.schema, _ = extend(w.state.schema, s.columns)
+		}
+	}
+	found := len(w.state.schema) > 0
+	w.state.schema = jsonrecords.WithHints(w.state.schema, w.src.hints)
+	if !found || w.src.rescues() || w.src.cfg.Evolution == None {
+		return nil
+	}
+	return w.evolve(ctx, AddNewColumns)
+}
+
+// sample writes the first valid records of every file, one per line.
+func (w *work) sample(ctx context.Context) (path string, err error) {
+	path = w.temp("sample.json")
+	limit := max(sampleRecords/max(len(w.seg.files()), 1), 640)
+	return path, w.writeValues(path, func(write func(value []byte)) error {
+		for _, l := range w.seg.files() {
+			n := 0
+			if err := w.eachValue(ctx, l, func(_ prefix, value []byte) (bool, error) {
+				if n++; json.Valid(value) && len(value) > len("{}") && string(value) != "null" {
+					write(value)
+				}
+				return n < limit, nil
+			}); err != nil {
+				return err
+			}
+		}
+		n := 0
+		return w.eachOdd(func(r rawRecord) (bool, error) {
+			if n++; r.Reason == "" && json.Valid([]byte(r.Raw)) {
+				write([]byte(r.Raw))
+			}
+			return n < limit, nil
+		})
+	})
+}
+
+// writeValues makes a file of JSON lines.
+func (w *work) writeValues(path string, fill func(write func(value []byte)) error) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	buf := bufio.NewWriterSize(out, 1<<16)
+	err = fill(func(value []byte) {
+		_, _ = buf.Write(spaced(value)) // Flush reports it
+		_ = buf.WriteByte('\n')
+	})
+	return errors.Join(err, buf.Flush(), out.Close())
+}
+
+// spaced is a valid JSON text on one line.
+func spaced(value []byte) []byte {
+	if !slices.ContainsFunc(value, func(c byte) bool { return c == '\n' || c == '\r' }) {
+		return value
+	}
+	out := slices.Clone(value)
+	for i, c := range out {
+		if c == '\n' || c == '\r' {
+			out[i] = ' '
+		}
+	}
+	return out
+}
+
+func (w *work) eachValue(ctx context.Context, l *lines, do func(p prefix, value []byte) (bool, error)) error {
+	return readLines(l.path, func(line []byte) (bool, error) {
+		p, value, err := splitLine(line)
+		if err != nil || ctx.Err() != nil {
+			return false, errors.Join(err, ctx.Err())
+		}
+		return do(p, value)
+	})
+}
+
+// eachOdd calls do with the records that can't stand in lines.
+func (w *work) eachOdd(do func(r rawRecord) (bool, error)) error {
+	for _, path := range w.seg.odd() {
+		more, err := readOdd(path, do)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func readOdd(path string, do func(r rawRecord) (bool, error)) (more bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	reader := parquet.NewGenericReader[rawRecord](f)
+	defer func() { err = errors.Join(err, reader.Close(), f.Close()) }()
+	rows := make([]rawRecord, 16)
+	for {
+		n, err := reader.Read(rows)
+		for _, r := range rows[:n] {
+			if more, err := do(r); err != nil || !more {
+				return false, err
+			}
+		}
+		if n == 0 || err != nil {
+			return true, nil // what follows was written by this process: it ends at io.EOF
+		}
+	}
+}
+
+// shapes are the schemas that the records were written with, in a stable order.
+func (w *work) shapes() []*shape {
+	var out []*shape
+	for _, writer := range w.seg.writers {
+		for _, s := range writer.shapes {
+			if !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *shape) int { return a.order - b.order })
+	return out
+}
+
+// finish fills the batch from what is known now. It is called again after a repair.
+func (w *work) finish() (err error) {
+	b := w.out
+	b.Items, b.Bytes = w.seg.rows, w.seg.bytes
+	remembered := w.state
+	remembered.topics = w.seg.next
+	if w.snapshot {
+		remembered.topics, remembered.snapshot = nil, w.seg.next
+	}
+	if w.src.plain() != nil || len(remembered.schema) == 0 {
+		remembered.schema = nil
+	}
+	if b.Position, err = remembered.encode(); err != nil {
+		return err
+	}
+	b.Columns = w.src.visible(w.state.schema)
+	b.Relation = w.relation()
+	b.Rejects = ""
+	if b.RejectCount > 0 {
+		b.Rejects = w.rejects
+	}
+	if b.Relation == "" && int64(b.Items) > b.RejectCount {
+		return fmt.Errorf("the first %d records of the topic have no values, so that its columns can't be known; declare them under schema:", b.Items)
+	}
+	return nil
+}
+
+// relation puts together the files that are read strictly and what is read record by record.
+func (w *work) relation() string {
+	if len(w.state.schema) == 0 {
+		return ""
+	}
+	var relations []string
+	if w.good != "" {
+		relations = append(relations, w.good)
+	}
+	strict := slices.DeleteFunc(w.seg.files(), func(l *lines) bool { return slices.Contains(w.slow, l) })
+	if len(strict) > 0 {
+		relations = append(relations, w.strict(strict))
+	}
+	return union(relations)
+}
+
+// repair finds the files that can't be read strictly and reads them record by record.
+func (w *work) repair(ctx context.Context, session sources.Session, cause error) (bool, error) {
+	w.session = session
+	var failing []*lines
+	for _, l := range w.seg.files() {
+		if slices.Contains(w.slow, l) {
+			continue
+		}
+		if len(w.state.schema) > 0 && w.reads(ctx, w.strict([]*lines{l})) != nil {
+			failing = append(failing, l)
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+	}
+	if len(failing) == 0 {
+		return false, nil
+	}
+	w.slow = append(w.slow, failing...)
+	if err := w.readSlow(ctx); err != nil {
+		return false, fmt.Errorf("set bad records aside after %q: %w", cause, err)
+	}
+	return true, w.finish()
+}
+
+// reads evaluates all columns of the relation.
+func (w *work) reads(ctx context.Context, relation string) error {
+	var hash any
+	return w.session.Conn.QueryRowContext(ctx, "SELECT bit_xor(hash(__lakeflow_all)) FROM "+relation+" AS __lakeflow_all").Scan(&hash)
+}
+
+// temp names a new temporary file that lives as long as the batch.
+func (w *work) temp(name string) string {
+	w.serial++
+	path := filepath.Join(w.session.TempDir, fmt.Sprintf("%s%p_%d_%s", w.session.Prefix, w, w.serial, name))
+	*w.temps = append(*w.temps, path)
+	return path
+}
+
+func (w *work) notice(kind, subject, message string) {
+	w.out.Notices = append(w.out.Notices, sources.Notice{Kind: kind, Subject: subject, Message: message})
+}
+
+// each calls do for every file, all at once.
+func each(files []*lines, do func(i int, l *lines) error) error {
+	errs := make([]error, len(files))
+	var running sync.WaitGroup
+	for i, l := range files {
+		running.Go(func() { errs[i] = do(i, l) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// shown is a name as messages have it: quoted when it has characters that do not print.
+func shown(name string) string {
+	if q := strconv.Quote(name); len(q) != len(name)+2 {
+		return q
+	}
+	return name
+}
+
+func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,286 @@
+// Package kafka reads topics of Apache Kafka and of what speaks its protocol. It reads partitions directly and keeps no state at the brokers: a
+// position holds the next offset of every partition, with the epoch of its leader and the topic's id, so that a log that was cut, deleted or made
+// anew is found out and never passed over in silence. Records are fetched ahead of need, decoded to JSON in Go and read by
+// DuckDB from files of JSON lines, strictly at first, record by record where a file does not fit.
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+)
+
+// Config declares a Kafka source.
+type Config struct {
+	Name    string   // of the source: messages tell how to accept a gap with it
+	Brokers []string // host:port
+	Topics  []string
+	Pattern string // a regular expression for the names of topics, instead of Topics
+	Start   Start
+	// Key and Value say how records are encoded. Empty means bytes for the key and json for the value.
+	Key, Value Format
+	Registry   Registry
+	Security   Security
+	Isolation  string // read_committed, which empty means too, or read_uncommitted
+	Hints      []Hint
+	Evolution  Evolution // empty means add_new_columns
+	MaxRows    int       // per batch; 0 means 500,000
+	MaxBytes   int64     // per batch, of keys and values; 0 means 64 MiB. One record is always taken
+	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets that its first
+	// Next sees, and then gives no more batches.
+	Continuous bool
+	Group      string // a consumer group that Acknowledge tells how far the commits are; empty: none
+	// AcceptGap goes on behind records that are lost, with a notice, instead of ending with a GapError.
+	AcceptGap bool
+}
+
+// Start is where a topic is read from when no position is stored yet. Partitions and topics that come up later are read from their
+// first record, or from Time.
+type Start struct {
+	At      string // earliest, which empty means too, latest, timestamp, offsets
+	Time    time.Time
+	Offsets map[string]map[int32]int64 // by topic and partition; partitions that are not named are read from their first record
+}
+
+// Format is the encoding of keys or values.
+type Format struct {
+	Format  string // json, avro, protobuf, string, bytes
+	Schema  string // avro: the schema of values without a registry; protobuf: the text of a .proto file
+	Message string // protobuf with Schema: the full name of the message, when the file has several
+}
+
+// Registry is a schema registry with Confluent's interface.
+type Registry struct {
+	URL                string
+	Username, Password string
+	Token              string // instead of Username and Password
+}
+
+// Security is how brokers are reached. The files are PEM.
+type Security struct {
+	Protocol           string // PLAINTEXT, which empty means too, SSL, SASL_PLAINTEXT, SASL_SSL
+	Mechanism          string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
+	Username, Password string // OAUTHBEARER with TokenURL: the client's id and secret
+	CAFile             string // certificates to trust instead of the system's
+	CertFile, KeyFile  string // the client's own
+	Token              string // OAUTHBEARER: a token that does not expire while the pipeline runs
+	TokenURL, Scope    string // OAUTHBEARER: where to get tokens for a client
+}
+
+// Hint gives the type of one column, in DuckDB's spelling.
+type Hint struct{ Name, Type string }
+
+// Evolution is what happens when a record has a column that the source does not have.
+type Evolution string
+
+// The evolution modes.
+const (
+	AddNewColumns Evolution = "add_new_columns"
+	Rescue        Evolution = "rescue"
+	Fail          Evolution = "fail"
+	None          Evolution = "none"
+)
+
+// MetadataStruct is the DuckDB type of _metadata where the key's format is bytes, and MetadataStructText where it is another one: the key is a
+// text then, JSON for json, avro and protobuf.
+const (
+	MetadataStruct     = "STRUCT(key BLOB" + metadataRest
+	MetadataStructText = "STRUCT(key VARCHAR" + metadataRest
+	metadataRest       = `, headers STRUCT("key" VARCHAR, "value" BLOB)[], topic VARCHAR, "partition" INTEGER, "offset" BIGINT, "timestamp" TIMESTAMP WITH TIME ZONE, timestamp_type VARCHAR)`
+)
+
+// Metadata is the DuckDB type of the source's _metadata.
+func (c Config) Metadata() string {
+	if c.Key.Format == "" || c.Key.Format == "bytes" {
+		return MetadataStruct
+	}
+	return MetadataStructText
+}
+
+// New checks the configuration and returns the source. It does not reach for the brokers.
+func New(cfg Config) (*Source, error) {
+	s := &Source{cfg: cfg}
+	setDefault(&s.cfg.Start.At, "earliest")
+	setDefault(&s.cfg.Key.Format, "bytes")
+	setDefault(&s.cfg.Value.Format, "json")
+	setDefault(&s.cfg.Security.Protocol, "PLAINTEXT")
+	setDefault(&s.cfg.Isolation, "read_committed")
+	setDefault((*string)(&s.cfg.Evolution), string(AddNewColumns))
+	setDefault(&s.cfg.Name, "<source>")
+	if s.cfg.MaxRows <= 0 {
+		s.cfg.MaxRows = 500_000
+	}
+	if s.cfg.MaxBytes <= 0 {
+		s.cfg.MaxBytes = 64 << 20
+	}
+	for _, check := range []func() error{s.checkTopics, s.checkStart, s.checkOptions, s.checkFormats, s.checkHints} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	tls, err := s.cfg.Security.tls()
+	if err != nil {
+		return nil, err
+	}
+	if s.options, err = s.cfg.Security.options(tls); err != nil {
+		return nil, err
+	}
+	s.formats, err = newFormats(s.cfg)
+	return s, err
+}
+
+func setDefault(option *string, value string) {
+	if *option == "" {
+		*option = value
+	}
+}
+
+func (s *Source) checkTopics() (err error) {
+	c := s.cfg
+	if len(c.Brokers) == 0 || slices.Contains(c.Brokers, "") {
+		return errors.New("brokers is empty; write the brokers' addresses: brokers: [localhost:9092]")
+	}
+	if (len(c.Topics) == 0) == (c.Pattern == "") {
+		return errors.New("which topics to read is not clear; write one of topic, topics and topic_pattern")
+	}
+	if slices.Contains(c.Topics, "") {
+		return errors.New("the name of a topic is empty; write topic: with its name")
+	}
+	if c.Pattern != "" {
+		if s.pattern, err = regexp.Compile(c.Pattern); err != nil {
+			return fmt.Errorf(`topic_pattern %s is not a regular expression: %w; write one like ^orders\.`, c.Pattern, err)
+		}
+	}
+	return nil
+}
+
+func (s *Source) checkStart() error {
+	at := s.cfg.Start
+	switch at.At {
+	case "earliest", "latest":
+	case "timestamp":
+		if at.Time.IsZero() {
+			return errors.New("start: timestamp needs the time; write start: {timestamp: 2024-05-01T00:00:00Z}")
+		}
+	case "offsets":
+		for topic, parts := range at.Offsets {
+			for p, o := range parts {
+				if p < 0 || o < 0 {
+					return fmt.Errorf("start: partition %d of topic %s at offset %d cannot be; write numbers from 0", p, topic, o)
+				}
+			}
+		}
+	default:
+		return fmt.Errorf("start %q is unknown; write earliest, latest, a timestamp or offsets", at.At)
+	}
+	return nil
+}
+
+func (s *Source) checkOptions() error {
+	c := s.cfg
+	switch c.Evolution {
+	case AddNewColumns, Rescue, Fail, None:
+	default:
+		return fmt.Errorf("schema_evolution %q is unknown; write add_new_columns, rescue, fail or none", c.Evolution)
+	}
+	switch c.Isolation {
+	case "read_committed", "read_uncommitted":
+		return nil
+	}
+	return fmt.Errorf("isolation %q is unknown; write read_committed or read_uncommitted", c.Isolation)
+}
+
+func (s *Source) checkFormats() error {
+	for option, f := range map[string]Format{"key": s.cfg.Key, "value": s.cfg.Value} {
+		switch f.Format {
+		case "json", "string", "bytes":
+			if f.Schema != "" {
+				return fmt.Errorf("%s: format %s has no schema; leave schema out, or set format to avro or protobuf", option, f.Format)
+			}
+		case "avro", "protobuf":
+			if f.Schema == "" && s.cfg.Registry.URL == "" {
+				return fmt.Errorf("%s: format %s needs a schema; write schema_registry: {url: …}, or the schema itself under %s: {schema: …}", option, f.Format, option)
+			}
+		default:
+			return fmt.Errorf("%s: format %q is unknown; write json, avro, protobuf, string or bytes", option, f.Format)
+		}
+	}
+	return nil
+}
+
+func (s *Source) checkHints() error {
+	plain := s.plain()
+	for _, h := range s.cfg.Hints {
+		t, err := schemas.Storable(h.Type)
+		if err != nil {
+			return fmt.Errorf("column %s: %w", h.Name, err)
+		}
+		if jsonrecords.Reserved(h.Name) || s.hints.Column(h.Name) != nil {
+			return fmt.Errorf("the column name %q is taken; choose another", h.Name)
+		}
+		if plain != nil && (h.Name != plain[0].Name || !t.Equal(plain[0].Type)) {
+			return fmt.Errorf("schema: format %s gives one column, %s; leave the schema out", s.cfg.Value.Format, plain.SQLColumns())
+		}
+		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
+	}
+	return nil
+}
+
+// plain are the columns of a format that does not look into values, else nil.
+func (s *Source) plain() schemas.Table {
+	switch s.cfg.Value.Format {
+	case "string":
+		return schemas.Table{{Name: "value", Type: schemas.Type{Kind: schemas.Varchar}}}
+	case "bytes":
+		return schemas.Table{{Name: "value", Type: schemas.Type{Kind: schemas.Blob}}}
+	}
+	return nil
+}
+
+// tls returns nil when connections are not encrypted.
+func (s Security) tls() (*tls.Config, error) {
+	switch s.Protocol {
+	case "PLAINTEXT", "SASL_PLAINTEXT":
+		if s.CAFile+s.CertFile+s.KeyFile != "" {
+			return nil, fmt.Errorf("security: certificates are not used with protocol %s; write protocol: SSL or SASL_SSL", s.Protocol)
+		}
+		return nil, nil
+	case "SSL", "SASL_SSL":
+	default:
+		return nil, fmt.Errorf("security: protocol %q is unknown; write PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", s.Protocol)
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("security: read ca_file: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("security: ca_file %s has no certificate; it must be PEM: -----BEGIN CERTIFICATE-----", s.CAFile)
+		}
+	}
+	if (s.CertFile == "") != (s.KeyFile == "") {
+		return nil, errors.New("security: cert_file and key_file go together; write both or none")
+	}
+	if s.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("security: read cert_file and key_file: %w", err)
+		}
+		out.Certificates = []tls.Certificate{cert}
+	}
+	return out, nil
+}
+
+// sasl says whether the client says who it is.
+func (s Security) sasl() bool { return strings.HasPrefix(s.Protocol, "SASL_") }

@@ -1,0 +1,193 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"unicode/utf8"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+)
+
+// decoded is a record ready to be written. Its slices are good until the next record is decoded.
+type decoded struct {
+	key     []byte // as it stands in a line: text, or base64 where the format is bytes
+	hasKey  bool
+	text    []byte // the value as JSON
+	own     bool   // text is not the value as it was found
+	odd     bool   // it can't stand in a file of lines; DuckDB has to look at it by itself
+	reason  string // it can't be taken, in one sentence
+	unknown bool   // it has keys that the schema lacks
+	shape   *shape // of formats with a schema
+}
+
+// shape is what a schema says of the columns of values.
+type shape struct {
+	order   int // of the schema's id: later ones are newer
+	columns schemas.Table
+	decode  func(out, value []byte) ([]byte, error) // appends the value as JSON
+}
+
+// formats are what decoders share.
+type formats struct {
+	key, value Format
+	keys       *typed // nil for formats without schema
+	values     *typed
+}
+
+func newFormats(c Config) (*formats, error) {
+	f := &formats{key: c.Key, value: c.Value}
+	var reg *registry
+	var err error
+	if c.Registry.URL != "" {
+		if reg, err = newRegistry(c.Registry); err != nil {
+			return nil, err
+		}
+	}
+	if f.keys, err = newTyped("key", c.Key, reg); err != nil {
+		return nil, err
+	}
+	f.values, err = newTyped("value", c.Value, reg)
+	return f, err
+}
+
+// decoder decodes one record after the other. It is used by one goroutine at a time.
+type decoder struct {
+	*formats
+	tree    *jsonrecords.Tree
+	scanner jsonrecords.Scanner
+	keyBuf  []byte
+	buf     []byte
+	compact bytes.Buffer
+}
+
+func (f *formats) decoder(tree *jsonrecords.Tree, e Evolution) *decoder {
+	return &decoder{formats: f, tree: tree, scanner: jsonrecords.Scanner{KeysDoNotMatter: e == None}}
+}
+
+// The reasons why a record can't be decoded.
+const (
+	reasonUTF8    = "the value is not valid UTF-8"
+	reasonKeyUTF8 = "the key is not valid UTF-8"
+	reasonKeyJSON = "the key is not valid JSON"
+	reasonEmpty   = "the value is empty"
+)
+
+// record decodes one record. An error is about the world: the schema registry can't be reached.
+func (d *decoder) record(ctx context.Context, rec *kgo.Record) (decoded, error) {
+	var out decoded
+	if err := d.decodeKey(ctx, rec.Key, &out); err != nil || out.reason != "" {
+		return out, err
+	}
+	if rec.Value == nil {
+		out.text = null
+		return out, nil
+	}
+	switch d.value.Format {
+	case "json":
+		d.json(rec.Value, &out)
+	case "string":
+		if !utf8.Valid(rec.Value) {
+			out.reason = reasonUTF8
+			break
+		}
+		d.buf = appendText(d.buf[:0], rec.Value)
+		out.text = d.buf
+	case "bytes":
+		d.buf = append(base64.StdEncoding.AppendEncode(append(d.buf[:0], '"'), rec.Value), '"')
+		out.text = d.buf
+	default:
+		text, shape, reason, err := d.values.decode(ctx, d.buf[:0], rec.Value)
+		if err != nil {
+			return out, err
+		}
+		d.buf, out.text, out.shape, out.own = text, text, shape, true
+		if reason != "" {
+			out.reason = "the value " + reason
+		}
+	}
+	out.odd = out.odd || len(out.text)+len(rec.Key)*2 > maxLine || tooLong(rec.Headers)
+	return out, nil
+}
+
+var null = []byte("null")
+
+func tooLong(headers []kgo.RecordHeader) bool {
+	n := 0
+	for _, h := range headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n > maxRaw
+}
+
+func (d *decoder) decodeKey(ctx context.Context, key []byte, out *decoded) error {
+	if key == nil {
+		return nil
+	}
+	out.hasKey = true
+	switch d.key.Format {
+	case "bytes":
+		d.keyBuf = base64.StdEncoding.AppendEncode(d.keyBuf[:0], key)
+		out.key = d.keyBuf
+	case "string", "json":
+		out.key = key
+		if !utf8.Valid(key) {
+			out.reason = reasonKeyUTF8
+		} else if d.key.Format == "json" && !json.Valid(key) {
+			out.reason = reasonKeyJSON
+		}
+	default:
+		text, _, reason, err := d.keys.decode(ctx, d.keyBuf[:0], key)
+		if err != nil {
+			return err
+		}
+		d.keyBuf, out.key = text, text
+		if reason != "" {
+			out.key, out.reason = nil, "the key "+reason
+		}
+	}
+	return nil
+}
+
+// json looks at a value that should be a JSON object.
+func (d *decoder) json(value []byte, out *decoded) {
+	out.text = value
+	switch {
+	case len(value) == 0:
+		out.reason = reasonEmpty
+		return
+	case !utf8.Valid(value):
+		out.reason = reasonUTF8
+		return
+	case bytes.IndexByte(value, '\n') >= 0 || bytes.IndexByte(value, '\r') >= 0:
+		d.compact.Reset()
+		if json.Compact(&d.compact, value) != nil {
+			out.odd = true // it may be JSON to DuckDB, or not
+			return
+		}
+		out.text = d.compact.Bytes()
+	}
+	found := d.scanner.Scan(out.text, d.tree)
+	out.unknown = len(found.Unknown) > 0
+	out.odd = !found.Whole || found.Lossy || bytes.IndexByte(out.text, 0) >= 0
+}
+
+// raw is a record that can't stand in a file of lines. topic is its index.
+func (d *decoder) raw(topic int, rec *kgo.Record, out decoded) rawRecord {
+	r := rawRecord{Topic: int32(topic), Partition: rec.Partition, Offset: rec.Offset, Time: millis(rec), TimeType: int32(rec.Attrs.TimestampType()),
+		HasKey: out.hasKey && (out.key != nil || out.reason == ""), Key: string(bytes.ToValidUTF8(out.key, []byte("\ufffd"))), Reason: out.reason}
+	if len(rec.Headers) > 0 {
+		r.Headers = string(appendHeaders(nil, rec.Headers))
+	}
+	if out.reason == "" {
+		r.Raw = string(out.text)
+	}
+	if out.reason != "" || out.own {
+		r.Own, r.Orig = true, append([]byte{}, rec.Value[:min(len(rec.Value), maxRaw)]...)
+	}
+	return r
+}

@@ -1,0 +1,152 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+)
+
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// list is a list of texts.
+func list(texts []string) string {
+	items := make([]string, len(texts))
+	for i, t := range texts {
+		items[i] = literal(t)
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
+// union puts relations with the same columns one behind the other.
+func union(relations []string) string {
+	if len(relations) <= 1 {
+		return strings.Join(relations, "")
+	}
+	return "(SELECT * FROM " + strings.Join(relations, " UNION ALL SELECT * FROM ") + ")"
+}
+
+// strict reads files of lines and fails when a record does not fit. The filter is always true: it makes DuckDB read every column even when a
+// query uses few, so that whether a record is refused does not depend on the query.
+func (w *work) strict(files []*lines) string {
+	paths := make([]string, len(files))
+	for i, l := range files {
+		paths[i] = l.path
+	}
+	var fields []string
+	value := "VARCHAR"
+	if plain := w.src.plain(); plain != nil {
+		fields = append(fields, w.plainValue("v")+` AS "value"`)
+	} else {
+		value = schemas.Type{Kind: schemas.Struct, Fields: w.state.schema}.String()
+		for _, c := range w.state.schema {
+			fields = append(fields, "v."+quoted(c.Name)+" AS "+quoted(c.Name))
+		}
+	}
+	if w.src.rescues() {
+		fields = append(fields, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
+	}
+	return fmt.Sprintf(`(SELECT %s, %s FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, columns={'n': 'INTEGER', 'p': 'INTEGER', 'o': 'BIGINT', `+
+		`'t': 'BIGINT', 'y': 'INTEGER', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)`,
+		strings.Join(fields, ", "), w.metadata(), list(paths), 16<<20, headersType, literal(value))
+}
+
+const headersType = `STRUCT("key" VARCHAR, "value" VARCHAR)[]`
+
+// plainValue is the value of a format that does not look into it.
+func (w *work) plainValue(text string) string {
+	if w.src.cfg.Value.Format == "bytes" {
+		return "from_base64(" + text + ")"
+	}
+	return text
+}
+
+// topic is the name of a record's topic.
+func (w *work) topic() string { return list(w.seg.topics) + "[n + 1]" }
+
+// maxMillis is the last millisecond of the year 9999. Timestamps beyond, and negative ones, are nobody's.
+const maxMillis = 253402300799999
+
+// metadata is the expression of _metadata over a record's n, p, o, t, y, k and h.
+func (w *work) metadata() string {
+	key := "k"
+	if w.src.cfg.Key.Format == "bytes" {
+		key = "from_base64(k)"
+	}
+	return fmt.Sprintf(`CAST({'key': %s, 'headers': coalesce(list_transform(h, lambda header: {'key': header."key", 'value': from_base64(header."value")}), []), 'topic': %s, 'partition': p, 'offset': o,`+
+		` 'timestamp': CASE WHEN t BETWEEN 0 AND %d THEN make_timestamptz(t * 1000) END, 'timestamp_type': CASE y WHEN 0 THEN 'CreateTime' WHEN 1 THEN 'LogAppendTime' END} AS %s) AS %s`,
+		key, w.topic(), maxMillis, w.src.cfg.Metadata(), jsonrecords.MetadataColumn)
+}
+
+// readSlow reads the files of w.slow, and the records that can't stand in lines, record by record: it sets w.good and w.rejects.
+func (w *work) readSlow(ctx context.Context) error {
+	paths := w.seg.odd()
+	raws := make([]string, len(w.slow))
+	for i := range w.slow {
+		raws[i] = w.temp("raw.parquet")
+	}
+	if len(paths)+len(raws) == 0 {
+		return nil
+	}
+	if err := each(w.slow, func(i int, l *lines) error { return copyLines(ctx, l.path, raws[i]) }); err != nil {
+		return fmt.Errorf("write records to the temporary folder: %w", err)
+	}
+	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, list(append(raws, paths...)))
+	bad := w.temp("bad.parquet")
+	check := &jsonrecords.Check{Columns: w.state.schema, Rescues: w.src.rescues(), Place: `'"_topic":' || CAST(to_json(` + w.topic() + `) AS VARCHAR) || ',"_partition":' || p || ',"_offset":' || o`}
+	query := check.Bad(records)
+	plain := w.src.plain()
+	if plain != nil || len(w.state.schema) == 0 {
+		query = "SELECT *, reason AS why FROM " + records + " WHERE reason <> ''"
+	}
+	query = fmt.Sprintf(`COPY (SELECT n, %s AS file, 0::BIGINT AS line, o AS "offset", CASE WHEN own THEN orig ELSE encode(CASE WHEN strlen(raw) > %d THEN left(raw, %d) ELSE raw END) END AS raw, why AS reason, false AS whole, p AS "partition" FROM (%s)) TO %s (FORMAT parquet)`,
+		w.topic(), maxRaw, maxRaw/4, query, literal(bad))
+	if _, err := w.session.Conn.ExecContext(ctx, query); err != nil {
+		return fmt.Errorf("check records: %w", err)
+	}
+	w.rejects = fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole, "partition" FROM read_parquet(%s))`, literal(bad))
+	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+w.rejects).Scan(&w.out.RejectCount); err != nil {
+		return fmt.Errorf("count rejects: %w", err)
+	}
+	rest := fmt.Sprintf(`(SELECT * FROM %s AS r WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.n = r.n AND b."partition" = r.p AND b."offset" = r.o))`, records, literal(bad))
+	if plain != nil {
+		w.good = fmt.Sprintf(`(SELECT %s AS "value", %s FROM %s)`, w.plainOdd(), w.metadata(), rest)
+	} else {
+		w.good = "(" + check.Good(rest, w.metadata()) + ")"
+	}
+	return nil
+}
+
+// plainOdd is the value of a record that can't stand in lines: raw is JSON there.
+func (w *work) plainOdd() string { return w.plainValue(`json_extract_string(CAST(raw AS JSON), '$')`) }
+
+// copyLines makes a Parquet file of a file of lines, for DuckDB to look at every record by itself.
+func copyLines(ctx context.Context, from, to string) error {
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	pw := newRawWriter(out)
+	pending := 0
+	err = readLines(from, func(line []byte) (bool, error) {
+		r, err := rawOf(line)
+		if err != nil || ctx.Err() != nil {
+			return false, errors.Join(err, ctx.Err())
+		}
+		if _, err := pw.Write([]rawRecord{r}); err != nil {
+			return false, err
+		}
+		if pending += len(line); pending > oddBytes {
+			pending = 0
+			return true, pw.Flush()
+		}
+		return true, nil
+	})
+	return errors.Join(err, pw.Close(), out.Close())
+}

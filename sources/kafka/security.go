@@ -1,0 +1,121 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// options are what a client needs to reach the brokers.
+func (s Security) options(t *tls.Config) ([]kgo.Opt, error) {
+	var opts []kgo.Opt
+	if t != nil {
+		opts = append(opts, kgo.DialTLSConfig(t))
+	}
+	if !s.sasl() {
+		if s.Mechanism != "" {
+			return nil, fmt.Errorf("security: mechanism is not used with protocol %s; write protocol: SASL_SSL or SASL_PLAINTEXT", s.Protocol)
+		}
+		return opts, nil
+	}
+	m, err := s.mechanism()
+	if err != nil {
+		return nil, err
+	}
+	return append(opts, kgo.SASL(m)), nil
+}
+
+func (s Security) mechanism() (sasl.Mechanism, error) {
+	named := func() error {
+		if s.Username == "" {
+			return fmt.Errorf("security: mechanism %s needs username and password; write both", s.Mechanism)
+		}
+		return nil
+	}
+	switch s.Mechanism {
+	case "PLAIN":
+		return plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism(), named()
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: s.Username, Pass: s.Password}.AsSha256Mechanism(), named()
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: s.Username, Pass: s.Password}.AsSha512Mechanism(), named()
+	case "OAUTHBEARER":
+		if (s.Token == "") == (s.TokenURL == "") {
+			return nil, errors.New("security: mechanism OAUTHBEARER needs a token; write token: …, or token_url: with username and password for the client's id and secret")
+		}
+		return oauth.Oauth((&tokens{security: s}).get), nil
+	}
+	return nil, fmt.Errorf("security: mechanism %q is unknown; write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", s.Mechanism)
+}
+
+// tokens gets tokens for a client and keeps each until a minute before it expires. It is asked for every new connection.
+type tokens struct {
+	security Security
+	mu       sync.Mutex
+	token    string
+	until    time.Time
+}
+
+func (t *tokens) get(ctx context.Context) (oauth.Auth, error) {
+	if t.security.Token != "" {
+		return oauth.Auth{Token: t.security.Token}, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == "" || time.Now().After(t.until) {
+		if err := t.fetch(ctx); err != nil {
+			return oauth.Auth{}, fmt.Errorf("get a token from %s: %w", t.security.TokenURL, err)
+		}
+	}
+	return oauth.Auth{Token: t.token}, nil
+}
+
+// fetch asks by OAuth's client credentials grant.
+func (t *tokens) fetch(ctx context.Context) error {
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {t.security.Username}, "client_secret": {t.security.Password}}
+	if t.security.Scope != "" {
+		form.Set("scope", t.security.Scope)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.security.TokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	var got struct {
+		Token   string  `json:"access_token"`
+		Seconds float64 `json:"expires_in"`
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answered %s", resp.Status)
+	}
+	if err := json.Unmarshal(body, &got); err != nil || got.Token == "" {
+		return errors.New("its answer has no access_token")
+	}
+	t.token, t.until = got.Token, time.Now().Add(time.Duration(got.Seconds*float64(time.Second))-time.Minute)
+	return nil
+}
