@@ -16,8 +16,11 @@ import (
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
-// rowsRelation holds the rows of the flow that is being evaluated, with their violations.
-const rowsRelation = "__rows"
+// rowsRelation holds the rows of the flow that is being evaluated, brokenRelation what is needed of those that violate a rule.
+const (
+	rowsRelation   = "__rows"
+	brokenRelation = "__broken"
+)
 
 // maxRepairs bounds how often a source may set records aside before a failing read counts as an error.
 const maxRepairs = 5
@@ -92,10 +95,10 @@ func (b *batch) repair(ctx context.Context, in *input, cause error, attempt int)
 	return false, nil
 }
 
-// rowsStatement makes the rows of a flow, with the rules they violate: as a table when the query must not be evaluated again for counts, rows
-// and dead letters, else as a view.
+// rowsStatement makes the rows of a flow: as a table when the query must not be evaluated again for counts, rows and dead letters, else
+// as a view.
 func rowsStatement(d *plan.Dataset, f *plan.Flow) string {
-	return "CREATE OR REPLACE TEMP " + rowsKind(d, f) + " " + rowsRelation + " AS " + d.Rules.Wrap(f.Project+"\n")
+	return "CREATE OR REPLACE TEMP " + rowsKind(d, f) + " " + rowsRelation + " AS " + f.Project + "\n"
 }
 
 func rowsKind(d *plan.Dataset, f *plan.Flow) string {
@@ -114,7 +117,8 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		return nil, v, err
 	}
 	defer func() {
-		if e := b.u.DB.Exec(context.WithoutCancel(ctx), "DROP "+rowsKind(d, f)+" "+rowsRelation); err == nil {
+		drop := "DROP " + rowsKind(d, f) + " " + rowsRelation + "; DROP TABLE IF EXISTS " + brokenRelation
+		if e := b.u.DB.Exec(context.WithoutCancel(ctx), drop); err == nil {
 			err = e
 		}
 		if err != nil {
@@ -129,9 +133,9 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	if v, err = b.judge(ctx, d, f); err != nil {
 		return nil, v, err
 	}
-	files, _, err = b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation+" WHERE NOT ("+d.Rules.DropWhere()+")")
+	files, _, err = b.writeRows(ctx, d, d.Rules.KeptSQL(rowsRelation))
 	if err == nil && v.Dropped > 0 && d.Rules.DeadLetter {
-		err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(rowsRelation, b.info(d, f, "")))
+		err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, b.info(d, f, "")))
 	}
 	return files, v, err
 }
@@ -145,24 +149,11 @@ func (b *batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([
 
 // judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample staged.
 func (b *batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expectations.Verdict, error) {
-	rows, err := b.u.DB.Conn().QueryContext(ctx, d.Rules.CountsSQL(rowsRelation))
-	if err != nil {
+	if err := b.u.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(rowsRelation)); err != nil {
 		return expectations.Verdict{}, err
 	}
-	defer rows.Close()
-	var counts []expectations.Count
-	for rows.Next() {
-		c := expectations.Count{Masks: make([]int64, len(d.Rules.Masks()))}
-		dest := make([]any, 0, len(c.Masks)+1)
-		for i := range c.Masks {
-			dest = append(dest, &c.Masks[i])
-		}
-		if err := rows.Scan(append(dest, &c.Rows)...); err != nil {
-			return expectations.Verdict{}, fmt.Errorf("count violations: %w", err)
-		}
-		counts = append(counts, c)
-	}
-	if err := rows.Err(); err != nil {
+	counts, err := d.Rules.Count(ctx, b.u.DB.Conn(), rowsRelation, brokenRelation)
+	if err != nil {
 		return expectations.Verdict{}, err
 	}
 	v := d.Rules.Judge(counts)

@@ -14,33 +14,56 @@ const MaskPrefix = "__violations"
 // rulesPerMask is how many rules share one BIGINT column; the sum of 62 bits stays positive.
 const rulesPerMask = 62
 
-// MaskColumn is a violations column: bit k is set when the row violates the k-th of its rules.
-type MaskColumn struct {
-	Name string // unquoted
-	SQL  string // over the columns of the rules' table; never NULL
-}
-
 // Predicate is the rule as a boolean expression over the output row: TRUE when the row satisfies it, NULL when the
 // rule's SQL raises an error.
-func (r Rule) Predicate() string {
-	// The line breaks end a comment in the rule's last line.
-	return "TRY(CAST((\n" + r.SQL + "\n) AS BOOLEAN))"
+func (r Rule) Predicate() string { return "TRY(" + r.boolean() + ")" }
+
+// boolean may raise an error. The line breaks end a comment in the rule's last line.
+func (r Rule) boolean() string { return "CAST((\n" + r.SQL + "\n) AS BOOLEAN)" }
+
+// KeptSQL selects the rows of a relation that violate no drop rule. The relation is any text that may follow FROM.
+func (rs RuleSet) KeptSQL(relation string) string {
+	query := "SELECT * FROM " + relation
+	glue := " WHERE "
+	for _, r := range rs.Rules {
+		if r.Action == Drop {
+			query += glue + r.Predicate() + " IS TRUE"
+			glue = " AND "
+		}
+	}
+	return query
 }
 
-// Masks gives the violations columns: one for every 62 rules, none when there are no rules. Evaluating one costs about 7 %
-// more than the rules' own expressions; sums of CASE were the fastest form, and TRY costs next to nothing while rows raise no errors.
-func (rs RuleSet) Masks() []MaskColumn {
-	var masks []MaskColumn
+// BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, and as "__json" the row
+// itself where it is dropped. Most rows violate nothing, and one expression over all rules tells.
+func (rs RuleSet) BrokenSQL(relation string) string { return rs.broken(relation, Drop) }
+
+// broken keeps the row itself where a rule with the action is violated.
+func (rs RuleSet) broken(relation string, keep Action) string {
+	names := strings.Join(rs.maskNames(), ", ")
+	if names == "" {
+		return `SELECT CAST(NULL AS VARCHAR) AS "__json" WHERE FALSE`
+	}
+	all := make([]string, len(rs.Rules))
+	for i, r := range rs.Rules {
+		all[i] = r.boolean()
+	}
+	return fmt.Sprintf(`SELECT %[1]s, CASE WHEN %[2]s THEN CAST(to_json(struct_pack(*COLUMNS(* EXCLUDE (%[1]s)))) AS VARCHAR) END AS "__json"
+FROM (SELECT *, %[3]s FROM %[4]s WHERE (TRY(%[5]s) IS TRUE) IS FALSE)`,
+		names, rs.violates(keep), strings.Join(rs.masks(), ",\n "), relation, strings.Join(all, " AND "))
+}
+
+// masks are the violations columns: one BIGINT for every 62 rules, in which bit k is set when the row violates the k-th of its rules. Sums
+// of CASE were the fastest form, and TRY costs next to nothing while rows raise no errors.
+func (rs RuleSet) masks() []string {
+	var masks []string
 	for start := 0; start < len(rs.Rules); start += rulesPerMask {
 		end := min(start+rulesPerMask, len(rs.Rules))
 		terms := make([]string, 0, end-start)
 		for k, r := range rs.Rules[start:end] {
 			terms = append(terms, fmt.Sprintf("(CASE WHEN %s IS TRUE THEN 0 ELSE %d END)", r.Predicate(), int64(1)<<k))
 		}
-		masks = append(masks, MaskColumn{
-			Name: maskName(len(masks)),
-			SQL:  "CAST(" + strings.Join(terms, "\n + ") + " AS BIGINT)",
-		})
+		masks = append(masks, "CAST("+strings.Join(terms, "\n + ")+" AS BIGINT) AS "+quoteName(maskName(len(masks))))
 	}
 	return masks
 }
@@ -61,31 +84,7 @@ func (rs RuleSet) maskNames() []string {
 	return names
 }
 
-// Wrap adds the violations columns to a query: its columns come first, then the masks.
-func (rs RuleSet) Wrap(query string) string {
-	var b strings.Builder
-	b.WriteString("SELECT *")
-	for _, m := range rs.Masks() {
-		fmt.Fprintf(&b, ",\n %s AS %s", m.SQL, quoteName(m.Name))
-	}
-	b.WriteString("\nFROM (\n" + query + "\n)")
-	return b.String()
-}
-
-// RowColumns selects a row's own columns from a relation made by Wrap: * without the violations columns.
-func (rs RuleSet) RowColumns() string {
-	if len(rs.Rules) == 0 {
-		return "*"
-	}
-	return "* EXCLUDE (" + strings.Join(rs.maskNames(), ", ") + ")"
-}
-
-// DropWhere is a predicate over the violations columns, never NULL: the row violates a drop rule. It is FALSE when there is none.
-func (rs RuleSet) DropWhere() string { return rs.violates(Drop) }
-
-// FailWhere is a predicate over the violations columns, never NULL: the row violates a fail rule. It is FALSE when there is none.
-func (rs RuleSet) FailWhere() string { return rs.violates(Fail) }
-
+// violates is a predicate over the violations columns, never NULL: the row violates a rule with the action. It is FALSE when there is none.
 func (rs RuleSet) violates(a Action) string {
 	var tests []string
 	for i, bits := range rs.bits(a) {

@@ -1,6 +1,8 @@
 package expectations
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 
@@ -23,14 +25,37 @@ type Verdict struct {
 	Failing []schemas.ExpectationResult
 }
 
-// CountsSQL counts a relation's rows by their violations: the violations columns, then "rows". The relation, which is any text that
-// may follow FROM, has the columns that Wrap adds.
-func (rs RuleSet) CountsSQL(relation string) string {
-	if len(rs.Rules) == 0 {
-		return `SELECT count(*) AS "rows" FROM ` + relation
+// Count counts a relation's rows by their violations; broken is a relation with the rows of BrokenSQL.
+func (rs RuleSet) Count(ctx context.Context, conn *sql.Conn, relation, broken string) ([]Count, error) {
+	rows, err := conn.QueryContext(ctx, rs.countSQL(relation, broken))
+	if err != nil {
+		return nil, err
 	}
-	names := strings.Join(rs.maskNames(), ", ")
-	return fmt.Sprintf(`SELECT %s, count(*) AS "rows" FROM %s GROUP BY %s`, names, relation, names)
+	defer rows.Close()
+	var counts []Count
+	for rows.Next() {
+		c := Count{Masks: make([]int64, len(rs.maskNames()))}
+		into := make([]any, 0, len(c.Masks)+1)
+		for i := range c.Masks {
+			into = append(into, &c.Masks[i])
+		}
+		if err := rows.Scan(append(into, &c.Rows)...); err != nil {
+			return nil, fmt.Errorf("count violations: %w", err)
+		}
+		counts = append(counts, c)
+	}
+	return counts, rows.Err()
+}
+
+// countSQL gives the violations columns and how many rows have them; the rows without any come last.
+func (rs RuleSet) countSQL(relation, broken string) string {
+	names := rs.maskNames()
+	if len(names) == 0 {
+		return "SELECT count(*) FROM " + relation
+	}
+	list := strings.Join(names, ", ")
+	return fmt.Sprintf("SELECT %[1]s, count(*) FROM %[2]s GROUP BY %[1]s UNION ALL SELECT %[3]s(SELECT count(*) FROM %[4]s) - (SELECT count(*) FROM %[2]s)",
+		list, broken, strings.Repeat("0, ", len(names)), relation)
 }
 
 // Judge turns the rows of CountsSQL into a verdict. The same violations may be counted in several parts.

@@ -274,7 +274,8 @@ func TestRulesBindAsTheyRun(t *testing.T) {
 	src := append(columns(t, "id BIGINT", "name VARCHAR", "l BIGINT[]", "st STRUCT(x INTEGER)", "SELECT_1 INTEGER"),
 		schemas.Column{Name: `odd "name`, Type: schemas.Type{Kind: schemas.Integer}})
 	p := compile(t, conn, pipeline([]string{"feed"}, d), map[string]schemas.Table{"feed": src})
-	exec(t, conn, "CREATE TEMP TABLE feed ("+src.SQLColumns()+")", "CREATE TEMP TABLE wrapped AS "+p.Dataset("d").Rules.Wrap("SELECT * FROM feed"))
+	exec(t, conn, "CREATE TEMP TABLE feed ("+src.SQLColumns()+")", "CREATE TEMP TABLE broken AS "+p.Dataset("d").Rules.BrokenSQL("feed"),
+		"CREATE TEMP TABLE kept AS "+p.Dataset("d").Rules.KeptSQL("feed"))
 }
 
 // TestCompileDuringAnUpdate compiles on a connection that has the relations of an update, which must stay as they are.
