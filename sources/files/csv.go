@@ -250,11 +250,7 @@ func fileIndex(t schemas.Table, header []string, files []*file) (index, option s
 	if t.Column(own) == nil && !slices.ContainsFunc(header, same) {
 		return own, ""
 	}
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = f.path
-	}
-	return "(list_position(" + literals(names) + ", __lakeflow_file) - 1)", ", filename='__lakeflow_file'"
+	return "(list_position(" + pathTexts(files) + ", __lakeflow_file) - 1)", ", filename='__lakeflow_file'"
 }
 
 // strict is like jsonFormat.strict.

@@ -146,11 +146,7 @@ func (c csvFormat) rescuing(w *work, header []string, path string) []string {
 
 // pathAt is the expression of the path of the row's file.
 func pathAt(files []*file, index string) string {
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = f.path
-	}
-	return "(" + literals(names) + ")[CAST(" + index + " AS BIGINT) + 1]"
+	return pathTexts(files) + "[CAST(" + index + " AS BIGINT) + 1]"
 }
 
 // pair is the expression of one "name":value text.

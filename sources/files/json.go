@@ -23,14 +23,14 @@ type jsonFormat struct{}
 
 // open tells lines from arrays by the first byte of each file.
 func (jsonFormat) open(_ context.Context, w *work) error {
-	for _, f := range slices.Clone(w.files) {
-		kind, odd, err := sniffJSON(f.path)
-		if err != nil {
-			w.drop(f, err)
-			continue
-		}
-		f.kind = kind
-		if odd {
+	files := slices.Clone(w.files)
+	odd, causes := make([]bool, len(files)), make([]error, len(files))
+	eachFile(files, func(i int, f *file) { f.kind, odd[i], causes[i] = sniffJSON(f.path) })
+	for i, f := range files {
+		switch {
+		case causes[i] != nil:
+			w.drop(f, causes[i])
+		case odd[i]:
 			w.slow = append(w.slow, f)
 		}
 	}

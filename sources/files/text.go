@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -26,7 +27,7 @@ func openText(path string) (*textFile, error) {
 		return nil, err
 	}
 	t := &textFile{close: []func() error{f.Close}}
-	raw := bufio.NewReaderSize(f, 256<<10)
+	raw := t.buffered(f)
 	if _, err := raw.Peek(1); errors.Is(err, io.EOF) {
 		t.Reader = raw // nothing in it: also fine for .gz, a file that was just made
 		return t, nil
@@ -38,18 +39,33 @@ func openText(path string) (*textFile, error) {
 			return nil, errors.Join(decompression(err), t.Close())
 		}
 		t.close = append(t.close, z.Close)
-		t.Reader = bufio.NewReaderSize(z, 256<<10)
+		t.Reader = t.buffered(z)
 	case strings.HasSuffix(path, ".zst"):
 		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return nil, errors.Join(err, t.Close())
 		}
 		t.close = append(t.close, func() error { z.Close(); return nil })
-		t.Reader = bufio.NewReaderSize(z, 256<<10)
+		t.Reader = t.buffered(z)
 	default:
 		t.Reader = raw
 	}
 	return t, nil
+}
+
+// buffers are kept for the next files: of a thousand small files each would otherwise clear its own 256 KiB.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 256<<10) }}
+
+// buffered reads through a buffer that is handed back when the file is closed: what was read from it is not good any longer then.
+func (t *textFile) buffered(from io.Reader) *bufio.Reader {
+	buf := buffers.Get().(*bufio.Reader)
+	buf.Reset(from)
+	t.close = append(t.close, func() error {
+		buf.Reset(nil)
+		buffers.Put(buf)
+		return nil
+	})
+	return buf
 }
 
 // Close releases the decompressor and the file.
@@ -58,6 +74,7 @@ func (t *textFile) Close() error {
 	for i := len(t.close) - 1; i >= 0; i-- {
 		errs = append(errs, t.close[i]())
 	}
+	t.close = nil // the buffers may be another's now
 	return errors.Join(errs...)
 }
 

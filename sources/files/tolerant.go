@@ -38,10 +38,6 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	if w.rescues() {
 		rescued = c.rescued(w.state.Schema) + " AS " + rescuedColumn + ", "
 	}
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = f.path
-	}
 	fields := make([]string, len(w.state.Schema))
 	for i, col := range w.state.Schema {
 		fields[i] = fmt.Sprintf("v.%s AS %s", quoted(col.Name), quoted(col.Name))
@@ -51,7 +47,7 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	}
 	good = fmt.Sprintf(`(SELECT %s, %s%s FROM (SELECT path, TRY_CAST(raw AS JSON) AS j, %s AS v FROM %s AS r
 	WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.file = r.path AND b.line = r.line)))`,
-		strings.Join(fields, ", "), rescued, metadata(files, fmt.Sprintf("list_position(%s, path) - 1", literals(names))), converted(w.state.Schema), records, literal(bad))
+		strings.Join(fields, ", "), rescued, metadata(files, "list_position("+pathTexts(files)+", path) - 1"), converted(w.state.Schema), records, literal(bad))
 	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
 }
 
@@ -73,17 +69,16 @@ func typedKeys(t schemas.Type) bool {
 
 // scanned is the relation of the records of files that were scanned.
 func scanned(files []*file) string {
-	var raws, names []string
+	var raws []string
 	for _, f := range files {
 		if !slices.Contains(raws, f.raw) {
 			raws = append(raws, f.raw)
 		}
-		names = append(names, f.path)
 	}
 	for i := range raws {
 		raws[i] = literal(raws[i])
 	}
-	return fmt.Sprintf("(SELECT * FROM read_parquet([%s]) WHERE path IN (SELECT unnest(%s)))", strings.Join(raws, ", "), literals(names))
+	return fmt.Sprintf("(SELECT * FROM read_parquet([%s]) WHERE path IN (SELECT unnest(%s)))", strings.Join(raws, ", "), pathTexts(files))
 }
 
 // pointers is the list of paths to the columns.

@@ -465,15 +465,17 @@ func removeAll(paths *[]string) {
 }
 
 // metadata is the expression of _metadata for a reader over these files, where index is the 0-based number of the row's file.
-// A constant list costs nothing when _metadata is not read, where a join would.
+// Constant lists cost nothing when _metadata is not read, where a join would.
 func metadata(files []*file, index string) string {
-	items := make([]string, len(files))
+	names, sizes, times := make([]string, len(files)), make([]string, len(files)), make([]string, len(files))
 	for i, f := range files {
-		t := time.Unix(0, f.mtime).UTC().Format("2006-01-02 15:04:05.000000")
-		items[i] = fmt.Sprintf("{'file_path': %s, 'file_name': %s, 'file_size': %d::BIGINT, 'file_modification_time': TIMESTAMPTZ '%s+00'}",
-			literal(f.path), literal(filepath.Base(f.path)), f.size, t)
+		names[i], sizes[i] = filepath.Base(f.path), strconv.FormatInt(f.size, 10)
+		times[i] = time.Unix(0, f.mtime).UTC().Format("2006-01-02 15:04:05.000000+00")
 	}
-	return "[" + strings.Join(items, ", ") + "][CAST(" + index + " AS BIGINT) + 1] AS " + metadataColumn
+	at := "[CAST(" + index + " AS BIGINT) + 1]"
+	return "{'file_path': " + pathTexts(files) + at + ", 'file_name': " + split(names, "/") + at +
+		", 'file_size': CAST(" + split(sizes, ",") + " AS BIGINT[])" + at +
+		", 'file_modification_time': CAST(" + split(times, ",") + " AS TIMESTAMPTZ[])" + at + "} AS " + metadataColumn
 }
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }
