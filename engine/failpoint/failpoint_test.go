@@ -1,0 +1,58 @@
+package failpoint
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMain is also the child process: it passes the places that its arguments name and says which ones it survived.
+func TestMain(m *testing.M) {
+	if os.Getenv("FAILPOINT_CHILD") == "" {
+		os.Exit(m.Run())
+	}
+	for _, name := range strings.Split(os.Getenv("FAILPOINT_CHILD"), ",") {
+		Hit(name)
+		fmt.Println(name)
+	}
+}
+
+func TestHit(t *testing.T) {
+	for _, c := range []struct {
+		target, places string
+		survived       []string
+		killed         bool
+	}{
+		{"", "a,b", []string{"a", "b"}, false},
+		{"b", "a,b,a", []string{"a"}, true},
+		{"b#1", "a,b,a", []string{"a"}, true},
+		{"b#2", "b,a,b,c", []string{"b", "a"}, true},
+		{"b#3", "b,b,a", []string{"b", "b", "a"}, false},
+		{"c", "a,b", []string{"a", "b"}, false},
+	} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "FAILPOINT_CHILD="+c.places, "LAKEFLOW_FAILPOINT="+c.target)
+		out, err := cmd.Output()
+		var exit *exec.ExitError
+		killed := errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
+		if got := strings.Fields(string(out)); !slices.Equal(got, c.survived) || killed != c.killed || (err != nil && !killed) {
+			t.Errorf("%q over %s: survived %v, killed %v, %v", c.target, c.places, got, killed, err)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	if len(Names) < 15 {
+		t.Errorf("only %d places", len(Names))
+	}
+	for i, name := range Names {
+		if slices.Index(Names, name) != i || !strings.Contains(name, ".") || strings.Contains(name, "#") {
+			t.Errorf("%q is there twice, or is no name", name)
+		}
+	}
+}
