@@ -26,13 +26,22 @@ func randomFiles(rng *rand.Rand) []inputFile {
 	var files []inputFile
 	for i, lines := range orders {
 		f := inputFile{fmt.Sprintf("orders/%03d.json", rng.IntN(1000)*100+i), []byte(strings.Join(lines, ""))}
-		if rng.IntN(4) == 0 {
+		switch rng.IntN(10) {
+		case 0, 1:
 			f = inputFile{f.name + ".gz", zipped(f.content)}
+		case 2:
+			f.content = array(lines)
+		case 3:
+			f.content = []byte(strings.ReplaceAll("\n"+string(f.content)+"\n", "\n", "\r\n"))
 		}
 		files = append(files, f)
 	}
 	for i, lines := range returns {
 		files = append(files, inputFile{fmt.Sprintf("returns/%d/%03d.csv", rng.IntN(2), i), []byte("id,k,amount\n" + strings.Join(lines, ""))})
+	}
+	if rng.IntN(3) == 0 {
+		whole := zipped([]byte(strings.Join(returns[0], "")))
+		files = append(files, inputFile{"orders/cut.json.gz", whole[:len(whole)/2]}, inputFile{"orders/empty.json", nil}, inputFile{"returns/header.csv", []byte("id,k,amount\n")})
 	}
 	rng.Shuffle(len(files), func(i, j int) { files[i], files[j] = files[j], files[i] })
 	return files
@@ -99,6 +108,12 @@ func cut(rng *rand.Rand, lines []string) [][]string {
 		lines = lines[n:]
 	}
 	return files
+}
+
+// array is a file of one JSON array, of the lines that are JSON.
+func array(lines []string) []byte {
+	valid := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !json.Valid([]byte(line)) })
+	return []byte("[" + strings.Join(valid, ",") + "]")
 }
 
 func zipped(content []byte) []byte {
