@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,11 +74,12 @@ func (w *work) learn(ctx context.Context) error {
 	w.first = true
 	w.state.schema = schemas.Table{}
 	if w.src.formats.values == nil {
-		path, err := w.sample(ctx)
+		path := w.temp("sample.json")
+		longest, err := w.sample(ctx, path)
 		if err != nil {
 			return err
 		}
-		t, err := jsonrecords.Infer(ctx, w.session.Conn, path)
+		t, err := jsonrecords.Infer(ctx, w.session.Conn, path, longest)
 		if err != nil {
 			return err
 		}
@@ -96,14 +98,13 @@ func (w *work) learn(ctx context.Context) error {
 }
 
 // sample writes the first valid records of every file, one per line.
-func (w *work) sample(ctx context.Context) (path string, err error) {
-	path = w.temp("sample.json")
+func (w *work) sample(ctx context.Context, path string) (longest int, err error) {
 	limit := max(sampleRecords/max(len(w.seg.files()), 1), 640)
-	return path, w.writeValues(path, func(write func(value []byte)) error {
+	return w.writeValues(path, func(write func(value []byte)) error {
 		for _, l := range w.seg.files() {
 			n := 0
 			if err := w.eachValue(ctx, l, func(_ prefix, value []byte) (bool, error) {
-				if n++; json.Valid(value) && len(value) > len("{}") && string(value) != "null" {
+				if n++; isObject(value) {
 					write(value)
 				}
 				return n < limit, nil
@@ -113,7 +114,7 @@ func (w *work) sample(ctx context.Context) (path string, err error) {
 		}
 		n := 0
 		return w.eachOdd(func(r rawRecord) (bool, error) {
-			if n++; r.Reason == "" && json.Valid([]byte(r.Raw)) {
+			if n++; r.Reason == "" && isObject([]byte(r.Raw)) {
 				write([]byte(r.Raw))
 			}
 			return n < limit, nil
@@ -121,18 +122,25 @@ func (w *work) sample(ctx context.Context) (path string, err error) {
 	})
 }
 
-// writeValues makes a file of JSON lines.
-func (w *work) writeValues(path string, fill func(write func(value []byte)) error) error {
+// isObject says whether a text is a JSON object with something in it.
+func isObject(value []byte) bool {
+	value = bytes.TrimLeft(value, " \t\r\n")
+	return len(value) > len("{}") && value[0] == '{' && json.Valid(value)
+}
+
+// writeValues makes a file of JSON lines, and returns the size of the longest.
+func (w *work) writeValues(path string, fill func(write func(value []byte)) error) (longest int, err error) {
 	out, err := os.Create(path)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	buf := bufio.NewWriterSize(out, 1<<16)
 	err = fill(func(value []byte) {
+		longest = max(longest, len(value))
 		_, _ = buf.Write(spaced(value)) // Flush reports it
 		_ = buf.WriteByte('\n')
 	})
-	return errors.Join(err, buf.Flush(), out.Close())
+	return longest, errors.Join(err, buf.Flush(), out.Close())
 }
 
 // spaced is a valid JSON text on one line.

@@ -93,8 +93,8 @@ const (
 // MetadataStruct is the DuckDB type of _metadata where the key's format is bytes, and MetadataStructText where it is another one: the key is a
 // text then, JSON for json, avro and protobuf.
 const (
-	MetadataStruct     = "STRUCT(key BLOB" + metadataRest
-	MetadataStructText = "STRUCT(key VARCHAR" + metadataRest
+	MetadataStruct     = `STRUCT("key" BLOB` + metadataRest
+	MetadataStructText = `STRUCT("key" VARCHAR` + metadataRest
 	metadataRest       = `, headers STRUCT("key" VARCHAR, "value" BLOB)[], topic VARCHAR, "partition" INTEGER, "offset" BIGINT, "timestamp" TIMESTAMP WITH TIME ZONE, timestamp_type VARCHAR)`
 )
 

@@ -103,11 +103,11 @@ func (w *work) addColumns(ctx context.Context) error {
 	ignored := map[string]bool{}
 	for {
 		path := w.temp("new.json")
-		unknown, err := w.collect(ctx, path, ignored)
+		unknown, longest, err := w.collect(ctx, path, ignored)
 		if err != nil || len(unknown) == 0 {
 			return err
 		}
-		t, err := jsonrecords.Infer(ctx, w.session.Conn, path)
+		t, err := jsonrecords.Infer(ctx, w.session.Conn, path, longest)
 		if err != nil {
 			return err
 		}
@@ -132,11 +132,12 @@ func (w *work) ignored(key string) {
 	w.notice("column_ignored", key, "column "+shown(key)+" of the records is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
 }
 
-// collect writes records with unknown keys to a file of JSON lines, up to a limit, and returns the keys.
-func (w *work) collect(ctx context.Context, path string, ignored map[string]bool) (map[string]bool, error) {
-	unknown, maybe := map[string]bool{}, map[string]bool{}
+// collect writes records with unknown keys to a file of JSON lines, up to a limit, and returns the keys, and the size of the longest record.
+func (w *work) collect(ctx context.Context, path string, ignored map[string]bool) (unknown map[string]bool, longest int, err error) {
+	unknown = map[string]bool{}
+	maybe := map[string]bool{}
 	valid, doubtful := sampleRecords, sampleRecords/10 // DuckDB takes some texts that Go does not: trailing commas, NaN
-	err := w.writeValues(path, func(write func(value []byte)) error {
+	longest, err = w.writeValues(path, func(write func(value []byte)) error {
 		return w.eachDeviation(ctx, ignored, func(_ *lines, _ place, value []byte, keys []string) bool {
 			left, into := &valid, unknown
 			if !json.Valid(value) {
@@ -156,7 +157,7 @@ func (w *work) collect(ctx context.Context, path string, ignored map[string]bool
 	if len(unknown) == 0 {
 		unknown = maybe
 	}
-	return unknown, err
+	return unknown, longest, err
 }
 
 // added reports new columns, once the schema has them.

@@ -123,7 +123,8 @@ func (s *Source) read(ctx context.Context, session sources.Session, st state) (*
 	if from == nil {
 		from = s.first // nil when it is the first time
 	}
-	if s.last != nil && from != nil && s.lastFrom.equal(from) && s.last.there(session.TempDir) {
+	passed := s.last != nil && st.topics != nil && s.last.next.equal(st.topics) // it may be empty, and end where it began
+	if s.last != nil && from != nil && !passed && s.lastFrom.equal(from) && s.last.there(session.TempDir) {
 		return s.last, nil
 	}
 	s.forget()

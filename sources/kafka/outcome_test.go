@@ -1,0 +1,140 @@
+package kafka
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// TestOutcomes says what becomes of every odd record: a row, or a reject with a reason. The columns are declared: id BIGINT, name VARCHAR.
+func TestOutcomes(t *testing.T) {
+	deep := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	for _, c := range []struct {
+		name   string
+		value  []byte // nil is a tombstone
+		row    string // id, name
+		reject string // the reason
+	}{
+		{"plain", []byte(`{"id":1,"name":"a"}`), "1 | a", ""},
+		{"missing keys", []byte(`{}`), "<nil> | <nil>", ""},
+		{"null", []byte(` null `), "<nil> | <nil>", ""},
+		{"tombstone", nil, "<nil> | <nil>", ""},
+		{"empty value", []byte{}, "", "the value is empty"},
+		{"spaces", []byte("  "), "", "the record is not valid JSON"},
+		{"no JSON", []byte(`{"id":1`), "", "the record is not valid JSON"},
+		{"out of its line", []byte(`{"id":1}},{"v":{"id":2}`), "", "the record is not valid JSON"},
+		{"two values", []byte(`{"id":1} {"id":2}`), "", "the record is not valid JSON"},
+		{"lines", []byte("{\n\"id\": 1,\r\n\"name\": \"a\"}\n"), "1 | a", ""},
+		{"a line end in a text", []byte("{\"id\":1,\"name\":\"a\nb\"}"), "", "the record is not valid JSON"},
+		{"an escaped line end", []byte(`{"id":1,"name":"a\nb"}`), "1 | a\nb", ""},
+		{"array", []byte(`[{"id":1}]`), "", "the record is not a JSON object but an array"},
+		{"number", []byte(`7`), "", "the record is not a JSON object but a number"},
+		{"invalid UTF-8", []byte("{\"id\":1,\"name\":\"\xff\"}"), "", "the value is not valid UTF-8"},
+		{"NUL byte", []byte("{\"id\":1,\"name\":\"\x00\"}"), "", "the record is not valid JSON"},
+		{"escaped NUL", []byte(`{"id":1,"name":"a\u0000b"}`), "1 | a\x00b", ""},
+		{"byte order mark", []byte("\xef\xbb\xbf{\"id\":1}"), "", "the record is not valid JSON"},
+		{"wrong type", []byte(`{"id":"x","name":"a"}`), "", `column id: "x" is not BIGINT`},
+		{"fraction", []byte(`{"id":1.5}`), "", `column id: 1.5 is not BIGINT`},
+		{"known key twice", []byte(`{"id":1,"id":2}`), "", "a key occurs twice in the record"},
+		{"inferred key twice", []byte(`{"id":1,"z":2,"z":3}`), "", "a key occurs twice in the record"},
+		{"deep nesting", []byte(`{"id":1,"name":` + deep + `}`), "1 | " + deep, ""},
+		{"deep nesting in an unknown key", []byte(`{"id":1,"z":` + deep + `}`), "1 | <nil>", ""},
+		{"64 MB", []byte(`{"id":1,"name":"` + strings.Repeat("x", 64<<20) + `"}`), "1 | " + strings.Repeat("x", 64<<20), ""},
+		{"64 MB, no JSON", []byte(strings.Repeat("x", 64<<20)), "", "the record is not valid JSON"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onBrokers(t, func(t *testing.T, b *bed) {
+				b.put(&kgo.Record{Value: []byte(`{"id":0,"name":"before"}`)}, &kgo.Record{Key: []byte("k"), Value: c.value}, &kgo.Record{Value: []byte(`{"id":9,"name":"behind"}`)})
+				s := b.source(func(c *Config) {
+					c.MaxBytes, c.Evolution, c.Hints = 1<<30, None, []Hint{{"id", "BIGINT"}, {"name", "VARCHAR"}}
+				})
+				batch := b.next(s)
+				if got := b.rows(batch, "count(*), count(*) FILTER (_metadata.key = 'k'::BLOB)"); got != map[bool]string{true: "3 | 1", false: "2 | 0"}[c.row != ""] {
+					t.Errorf("rows and rows with the key: %s", got)
+				}
+				if c.row != "" {
+					got, err := b.query("SELECT id, name FROM " + batch.Relation + " WHERE _metadata.offset = 1")
+					if err != nil || got != c.row {
+						t.Errorf("row %.300s, %v; want %.300s", got, err, c.row)
+					}
+				}
+				reject := ""
+				if c.reject != "" {
+					reject = fmt.Sprintf("%s | 0 | 0 | 1 | %s | false | %d | true", b.topic, c.reject, min(len(c.value), maxRaw))
+				}
+				got := b.rejects(batch, `file, line, "partition", "offset", reason, whole, octet_length(raw), raw = `+blob(c.value))
+				if len(c.value) > maxRaw && c.reject != "" {
+					got = b.rejects(batch, `file, line, "partition", "offset", reason, whole, least(octet_length(raw) * 4, 1048576), true`)
+				}
+				b.check("rejects", got, reject)
+				b.pos = batch.Position
+				if b.next(s) != nil {
+					t.Error("there is more")
+				}
+			})
+		})
+	}
+}
+
+// blob is the literal of bytes.
+func blob(b []byte) string { return "from_hex('" + fmt.Sprintf("%x", b[:min(len(b), 1000)]) + "')" }
+
+// TestMetadata reads everything that Kafka says of a record.
+func TestMetadata(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *bed) {
+		at := time.Date(2024, 5, 1, 12, 0, 0, 123e6, time.UTC)
+		b.put(&kgo.Record{Key: []byte("k\xff"), Value: []byte(`{"a":1}`), Timestamp: at, Headers: []kgo.RecordHeader{{Key: `h"1`, Value: []byte{0, 255}}, {Key: "h2", Value: nil}, {Key: `h"1`, Value: []byte{}}}},
+			&kgo.Record{Value: []byte(`{"a":"x"}`), Timestamp: at, Headers: []kgo.RecordHeader{{Key: "n", Value: nil}}})
+		columns := "a, CAST(to_json(_metadata) AS VARCHAR), typeof(_metadata)"
+		want := func(a, key, headers, offset string) string {
+			return fmt.Sprintf(`%s | {"key":%s,"headers":%s,"topic":%q,"partition":0,"offset":%s,"timestamp":"2024-05-01 12:00:00.123+00","timestamp_type":"CreateTime"}`, a, key, headers, b.topic, offset)
+		}
+		first := want("1", `"k\\xFF"`, `[{"key":"h\"1","value":"\\x00\\xFF"},{"key":"h2","value":null},{"key":"h\"1","value":""}]`, "0")
+		second := want("x", "null", `[{"key":"n","value":null}]`, "1")
+		typ := " | " + MetadataStruct
+		got := b.rows(b.next(b.source(nil)), columns)
+		b.check("all good", strings.ReplaceAll(got, `"`, ""), strings.ReplaceAll(first+typ+"\n"+second+typ, `"`, ""))
+		// Read record by record it is the same.
+		batch := b.next(b.source(func(c *Config) { c.Hints = []Hint{{"a", "BIGINT"}} }))
+		b.check("by record", strings.ReplaceAll(b.rows(batch, columns), `"`, ""), strings.ReplaceAll(first+typ, `"`, ""))
+		if batch.RejectCount != 1 {
+			t.Errorf("%d rejects", batch.RejectCount)
+		}
+	})
+}
+
+// TestKeys decodes keys as texts.
+func TestKeys(t *testing.T) {
+	b := newBed(t, 1)
+	b.put(&kgo.Record{Key: []byte("é"), Value: []byte(`{"a":1}`)}, &kgo.Record{Key: []byte("\xff"), Value: []byte(`{"a":2}`)}, &kgo.Record{Key: []byte(`{"k":1}`), Value: []byte(`{"a":3}`)})
+	batch := b.next(b.source(func(c *Config) { c.Key.Format = "string" }))
+	b.check("string", b.rows(batch, "a, _metadata.key, typeof(_metadata)"), "1 | é | "+MetadataStructText+"\n3 | {\"k\":1} | "+MetadataStructText)
+	b.check("rejects", b.rejects(batch, "reason, raw::VARCHAR"), `the key is not valid UTF-8 | {\x22a\x22:2}`)
+	batch = b.next(b.source(func(c *Config) { c.Key.Format = "json" }))
+	b.check("json", b.rows(batch, "a, _metadata.key"), `3 | {"k":1}`)
+	b.check("rejects", b.rejects(batch, "reason"), "the key is not valid JSON\nthe key is not valid UTF-8")
+}
+
+// TestPlain reads values that are not looked into.
+func TestPlain(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *bed) {
+		long := strings.Repeat("é", 10<<20)
+		b.values("a\"\\\n\x00\x01é", "", "\xff\x00", long, "null")
+		b.put(&kgo.Record{})
+		batch := b.next(b.source(func(c *Config) { c.Value.Format = "string" }))
+		if got, want := b.rows(batch, `_metadata.offset, "value"`), "0 | a\"\\\n\x00\x01é\n1 | \n3 | "+long+"\n4 | null\n5 | <nil>"; got != want {
+			t.Errorf("strings: %.200q, want %.200q", got, want)
+		}
+		b.check("rejects", b.rejects(batch, `"offset", raw::VARCHAR, reason`), `2 | \xFF\x00 | the value is not valid UTF-8`)
+		batch = b.next(b.source(func(c *Config) { c.Value.Format = "bytes" }))
+		if got, want := b.rows(batch, `_metadata.offset, octet_length("value"), left(hex("value"), 20)`), "0 | 8 | 61225C0A0001C3A9\n1 | 0 | \n2 | 2 | FF00\n3 | 20971520 | C3A9C3A9C3A9C3A9C3A9\n4 | 4 | 6E756C6C\n5 | <nil> | <nil>"; got != want {
+			t.Errorf("bytes: %s\nwant %s", got, want)
+		}
+		if batch.RejectCount != 0 || batch.Columns.SQLColumns() != `"value" BLOB` {
+			t.Errorf("%d rejects; %s", batch.RejectCount, batch.Columns.SQLColumns())
+		}
+	})
+}
