@@ -23,6 +23,10 @@ const (
 	sampleLeast   = 640
 )
 
+// deepest is how deep columns are inferred; what is deeper is a text. DuckDB takes twice as long for each level when it writes lists of
+// lists to Parquet.
+const deepest = 16
+
 // sample picks files evenly over the batch.
 func sample(files []*file) []*file {
 	if len(files) <= sampleFiles {
@@ -91,7 +95,7 @@ func (w *work) describeSample(ctx context.Context, path string) (schemas.Table, 
 	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(json) FROM "+objects).Scan(&valid); err != nil || valid == 0 {
 		return nil, err
 	}
-	query := fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true, sample_size=-1, ignore_errors=true, hive_partitioning=false", literal(path))
+	query := fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true, sample_size=-1, maximum_depth=%d, ignore_errors=true, hive_partitioning=false", literal(path), deepest)
 	t, err := describe(ctx, w.session.Conn, query+")", generous)
 	if err != nil { // DuckDB takes records that have few keys in common for maps: then there must be none
 		t, err = describe(ctx, w.session.Conn, query+", map_inference_threshold=-1)", generous)
@@ -151,13 +155,14 @@ func mapType(t schemas.Type, f func(schemas.Type) schemas.Type) schemas.Type {
 	return t
 }
 
-var renamed = regexp.MustCompile(`^(.*)_\d+$`)
+// renamed are names that DuckDB makes up: A_1 for the key A beside a, C2 for an empty key.
+var renamed = regexp.MustCompile(`^(.*)_\d+$|^C\d+$`)
 
-// dropRenamed drops columns that DuckDB made up: A_1 for the key A beside a.
+// dropRenamed drops columns with names that DuckDB made up.
 func (w *work) dropRenamed(ctx context.Context, t schemas.Table, objects string) (schemas.Table, error) {
 	var out schemas.Table
 	for _, c := range t {
-		if m := renamed.FindStringSubmatch(c.Name); m != nil && t.Column(m[1]) != nil {
+		if m := renamed.FindStringSubmatch(c.Name); m != nil && (m[1] == "" || t.Column(m[1]) != nil) {
 			var real sql.NullBool
 			query := fmt.Sprintf("SELECT bool_or(json_exists(json, %s)) FROM %s", literal(pointer(c.Name)), objects)
 			if err := w.session.Conn.QueryRowContext(ctx, query).Scan(&real); err != nil {
@@ -175,7 +180,7 @@ func (w *work) dropRenamed(ctx context.Context, t schemas.Table, objects string)
 // zone matches texts of a time with its zone.
 const zone = `[0-9](Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$`
 
-// refine looks again at the dates and times that DuckDB recognized in texts of a sample.
+// refine looks again at the dates and times that DuckDB recognized in texts of a sample, and at its numbers that are no BIGINT.
 func (w *work) refine(ctx context.Context, t schemas.Table, objects string) error {
 	for i := range t {
 		for _, l := range leavesOf(&t[i].Type, "$."+pathKey(t[i].Name), false) {
@@ -184,6 +189,12 @@ func (w *work) refine(ctx context.Context, t schemas.Table, objects string) erro
 				texts = "unnest(" + texts + ")"
 			}
 			values := fmt.Sprintf("SELECT %s AS v FROM %s", texts, objects)
+			if l.typ.Kind == schemas.Decimal || l.typ.Kind == schemas.Double {
+				if err := w.refineNumber(ctx, l.typ, values); err != nil {
+					return fmt.Errorf("infer column %s: %w", t[i].Name, err)
+				}
+				continue
+			}
 			if err := w.refineLeaf(ctx, l.typ, values, func(t schemas.Type) string { return fmt.Sprintf("TRY_CAST(v AS %s)", t) }); err != nil {
 				return fmt.Errorf("infer column %s: %w", t[i].Name, err)
 			}
@@ -213,6 +224,24 @@ func (w *work) refineLeaf(ctx context.Context, t *schemas.Type, values string, c
 	return nil
 }
 
+// refineNumber corrects the type of the numbers v that the query values gives. DuckDB takes -1 and 1 for something larger than BIGINT, and whole
+// numbers of many digits for DOUBLE, which does not hold all of them.
+func (w *work) refineNumber(ctx context.Context, t *schemas.Type, values string) error {
+	var whole, small, exact bool
+	query := "SELECT coalesce(bool_and(regexp_full_match(v, '-?[0-9]+')), false), coalesce(bool_and(TRY_CAST(v AS BIGINT) IS NOT NULL), false)," +
+		" coalesce(bool_and(TRY_CAST(v AS DECIMAL(38,0)) IS NOT NULL), false) FROM (" + values + ") WHERE v IS NOT NULL"
+	if err := w.session.Conn.QueryRowContext(ctx, query).Scan(&whole, &small, &exact); err != nil {
+		return err
+	}
+	switch {
+	case whole && small:
+		*t = schemas.Type{Kind: schemas.BigInt}
+	case whole && exact:
+		*t = schemas.Type{Kind: schemas.Decimal, Precision: 38}
+	}
+	return nil
+}
+
 // leaf is a column or field that holds texts of another type.
 type leaf struct {
 	path string
@@ -220,11 +249,11 @@ type leaf struct {
 	typ  *schemas.Type
 }
 
-// leavesOf finds the dates, times and the like in t; what it returns points into t.
+// leavesOf finds the dates, times and the like in t, and the numbers that are no BIGINT; what it returns points into t.
 func leavesOf(t *schemas.Type, path string, many bool) []leaf {
 	var out []leaf
 	switch t.Kind {
-	case schemas.Date, schemas.Time, schemas.Timestamp, schemas.TimestampTZ, schemas.UUID:
+	case schemas.Date, schemas.Time, schemas.Timestamp, schemas.TimestampTZ, schemas.UUID, schemas.Decimal, schemas.Double:
 		return []leaf{{path, many, t}}
 	case schemas.Struct:
 		for i := range t.Fields {

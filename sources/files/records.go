@@ -8,10 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// Records longer than maxRecord are refused, as DuckDB does; of refused ones maxRaw bytes are kept.
+// Records longer than maxRecord are refused, as DuckDB does; of refused ones maxRaw bytes are kept. Those that nest deeper than
+// maxNested levels would overflow DuckDB's stack.
 const (
 	maxRecord = 16 << 20
 	maxRaw    = 1 << 20
+	maxNested = 1000
 )
 
 // record is one JSON text as it stands in a file. Raw is only good until the next one is read. Reason is set
@@ -24,6 +26,7 @@ type record struct {
 
 const (
 	tooLong   = "the record is longer than 16 MiB"
+	tooDeep   = "the record nests more than 1000 levels deep"
 	notUTF8   = "the record is not valid UTF-8"
 	unclosed  = "the file ends inside the array"
 	afterward = "something follows the end of the array"
@@ -45,12 +48,39 @@ func readRecords(path string, kind jsonKind, yield func(record) bool) (err error
 		if r.reason == "" && !utf8.Valid(r.raw) {
 			r.reason = notUTF8
 		}
+		if r.reason == "" && nestsDeeper(r.raw, maxNested) {
+			r.reason = tooDeep
+		}
 		return yield(r)
 	}
 	if kind == jsonArray {
 		return (&elements{in: t.Reader, offset: start, yield: checked}).read()
 	}
 	return readLines(t.Reader, start, checked)
+}
+
+// nestsDeeper says whether brackets outside of strings open more than most levels.
+func nestsDeeper(raw []byte, most int) bool {
+	if bytes.Count(raw, []byte{'['})+bytes.Count(raw, []byte{'{'}) <= most {
+		return false
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > most {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return false
 }
 
 func readLines(in *bufio.Reader, offset int64, yield func(record) bool) error {
