@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -27,6 +28,8 @@ func (b *builder) pipeline(s *specPipeline) *Pipeline {
 	p := &Pipeline{Node: s.Node, File: b.file, Dir: b.dir, Name: b.optionalName("pipeline", s.Name, s.At("name"), "")}
 	p.Parameters = b.parameters(s)
 	p.Description = b.shown(s.Description, s.At("description"))
+	p.Mode, p.Trigger = Mode(cmp.Or(s.Mode, string(Triggered))), b.trigger(&s.Trigger)
+	p.Retention = Retention{Node: s.Retention.Node, Snapshots: b.positive(s.Retention.Snapshots, s.Retention.At("snapshots"), defaultSnapshots)}
 	p.Target = b.target(&s.Target, p.Name)
 	p.DuckDB = b.duckdb(&s.DuckDB)
 	p.DeadLetter = DeadLetter{Node: s.DeadLetter.Node}
@@ -59,6 +62,15 @@ func (b *builder) target(s *specTarget, pipeline string) Target {
 		Node:      s.Node,
 		Warehouse: b.path(s.Warehouse, s.At("warehouse"), filepath.Join(b.dir, "warehouse")),
 		Schema:    b.optionalName("schema", s.Schema, s.At("schema"), pipeline),
+	}
+}
+
+func (b *builder) trigger(s *specTrigger) Trigger {
+	return Trigger{
+		Node:     s.Node,
+		Interval: b.duration(s.Interval, s.At("interval"), defaultInterval),
+		MaxRows:  b.positive(s.MaxRows, s.At("max_rows"), defaultBatchRows),
+		MaxBytes: b.size(s.MaxBytes, s.At("max_bytes"), defaultBatchBytes),
 	}
 }
 
@@ -136,6 +148,11 @@ const (
 	defaultMaxFiles = 1000
 	defaultMaxBytes = 1 << 30
 	defaultRowGroup = 122880
+
+	defaultInterval   = time.Second
+	defaultBatchRows  = 500_000
+	defaultBatchBytes = 64 << 20
+	defaultSnapshots  = 100
 )
 
 func (b *builder) files(s *specFiles) *Files {
@@ -192,6 +209,20 @@ func (b *builder) size(s specSize, at diag.Range, otherwise int64) int64 {
 		return otherwise
 	}
 	return int64(n)
+}
+
+// duration reads a length of time of an optional key.
+func (b *builder) duration(s specDuration, at diag.Range, otherwise time.Duration) time.Duration {
+	written := strings.TrimSpace(b.text(s.text, at))
+	if written == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(written)
+	if err != nil || d < time.Millisecond {
+		b.diags.Errorf("LF0150", at, "write a number with a unit, of at least 1ms, as in 500ms, 30s or 1h", "%q is not a length of time", s.text)
+		return otherwise
+	}
+	return d
 }
 
 // humanBytes spells a size in the largest of DuckDB's units that keeps it whole.

@@ -4,6 +4,8 @@
 package dsl
 
 import (
+	"time"
+
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
@@ -32,12 +34,38 @@ type Pipeline struct {
 	Dir         string // absolute folder of File; relative paths start here
 	Name        string
 	Description string
+	Mode        Mode
+	Trigger     Trigger
 	Target      Target
 	Parameters  []Parameter
 	Sources     []*Source
 	Tables      []*Table
 	DeadLetter  DeadLetter
+	Retention   Retention
 	DuckDB      DuckDB
+}
+
+// Mode says when an update ends.
+type Mode string
+
+// The modes.
+const (
+	Triggered  Mode = "triggered"  // the default: when everything that was there at its start is in the tables
+	Continuous Mode = "continuous" // when it is stopped
+)
+
+// Trigger bounds the batches of streams. A batch is closed by whichever comes first.
+type Trigger struct {
+	Node
+	Interval time.Duration // between the beginnings of batches in continuous mode; default 1 s
+	MaxRows  int           // default 500,000
+	MaxBytes int64         // default 64 MiB
+}
+
+// Retention says how much of the past the lake keeps.
+type Retention struct {
+	Node
+	Snapshots int // of each table; default 100
 }
 
 // Target is where tables are published.
@@ -129,7 +157,10 @@ type Table struct {
 	Expectations []Expectation
 	// DeadLetter false discards dropped rows, counted.
 	DeadLetter bool
-	Parquet    Parquet
+	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with every batch
+	// that changes one of its inputs.
+	RefreshEvery time.Duration
+	Parquet      Parquet
 }
 
 // Flow is one query that feeds a table.

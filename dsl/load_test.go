@@ -64,6 +64,7 @@ func TestExample(t *testing.T) {
 				Flows: []*Flow{{Name: "gold_routes", SQL: query("SELECT origin, destination, count(*) AS flights, avg(delay) AS mean_delay FROM silver_flights GROUP BY ALL")}}},
 		},
 		DeadLetter: DeadLetter{Table: "dead_letter"},
+		Mode:       Triggered, Trigger: Trigger{Interval: time.Second, MaxRows: 500_000, MaxBytes: 64 << 20}, Retention: Retention{Snapshots: 100},
 	}
 	if d := cmp.Diff(want, p, withoutPlaces); d != "" {
 		t.Error(d)
@@ -88,6 +89,9 @@ func load(t testing.TB, content string, opts Options) (*Pipeline, diag.List) {
 func TestEverything(t *testing.T) {
 	p, diags := load(t, `
 name: all
+mode: continuous
+trigger: {interval: 50ms, max_rows: 1000, max_bytes: 1MiB}
+retention: {snapshots: 7}
 description: "from ${env:REGION}, up to ${n} and ${f} (${yes})"
 target: {warehouse: "/abs/${env:REGION}", schema: other}
 parameters:
@@ -162,6 +166,9 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 	}
 	if d := cmp.Diff(DuckDB{MemoryLimit: "512MB", TempDirectory: filepath.Join(p.Dir, "tmp"), Threads: 3}, p.DuckDB, withoutPlaces); d != "" {
 		t.Error(d)
+	}
+	if d := cmp.Diff(Trigger{Interval: 50 * time.Millisecond, MaxRows: 1000, MaxBytes: 1 << 20}, p.Trigger, withoutPlaces); d != "" || p.Mode != Continuous || p.Retention.Snapshots != 7 {
+		t.Error(d, p.Mode, p.Retention)
 	}
 	if p.DeadLetter.Table != "rejects" || p.Tables[1].Name != "a" || p.Tables[1].Kind != View {
 		t.Error(p.DeadLetter, p.Tables[1])

@@ -16,12 +16,27 @@ type specPipeline struct {
 	Node        `yaml:"-"`
 	Name        *string                  `yaml:"name" jsonschema:"required,pattern=^[A-Za-z_][A-Za-z0-9_]*$,example=flights" jsonschema_description:"Name of the pipeline."`
 	Description string                   `yaml:"description" jsonschema_description:"What the pipeline is for."`
+	Mode        string                   `yaml:"mode" jsonschema:"enum=triggered,enum=continuous,default=triggered" jsonschema_description:"triggered ends when everything that was there at the start is in the tables, continuous when it is stopped."`
+	Trigger     specTrigger              `yaml:"trigger" jsonschema_description:"When a batch of a stream is closed: by whichever comes first."`
 	Target      specTarget               `yaml:"target" jsonschema_description:"Where the tables are published."`
 	Parameters  map[string]specParameter `yaml:"parameters" jsonschema_description:"Typed values that SQL and texts refer to as ${name}. Overridden by --param name=value."`
 	Sources     map[string]specSource    `yaml:"sources" jsonschema_description:"Inputs by name."`
 	Tables      map[string]specTable     `yaml:"tables" jsonschema:"required" jsonschema_description:"Tables and views by name."`
 	DeadLetter  specDeadLetter           `yaml:"dead_letter" jsonschema_description:"Where rows and records go that cannot be written to their table."`
+	Retention   specRetention            `yaml:"retention" jsonschema_description:"How much of the past is kept."`
 	DuckDB      specDuckDB               `yaml:"duckdb" jsonschema_description:"Bounds of the embedded engine."`
+}
+
+type specTrigger struct {
+	Node     `yaml:"-"`
+	Interval specDuration `yaml:"interval" jsonschema_description:"Time between the beginnings of batches in continuous mode. Default: 1s."`
+	MaxRows  *int64       `yaml:"max_rows" jsonschema:"minimum=1,default=500000" jsonschema_description:"Most records that one batch reads of a topic source."`
+	MaxBytes specSize     `yaml:"max_bytes" jsonschema_description:"Most bytes of keys and values that one batch reads of a topic source, as in 64MB. One record is always taken. Default: 64MiB."`
+}
+
+type specRetention struct {
+	Node      `yaml:"-"`
+	Snapshots *int64 `yaml:"snapshots" jsonschema:"minimum=1,default=100" jsonschema_description:"Snapshots of each table that are kept when old ones are expired."`
 }
 
 type specTarget struct {
@@ -67,6 +82,7 @@ type specTable struct {
 	PartitionBy  []specPartition            `yaml:"partition_by" jsonschema_description:"Columns or transforms of columns that the files are divided by."`
 	Expectations map[string]specExpectation `yaml:"expectations" jsonschema_description:"Conditions that every row must satisfy, by name."`
 	DeadLetter   *bool                      `yaml:"dead_letter" jsonschema:"default=true" jsonschema_description:"Whether dropped rows go to the dead-letter table. With false they are only counted."`
+	RefreshEvery specDuration               `yaml:"refresh_every" jsonschema_description:"Least time between two refreshes of a materialized view in continuous mode, as in 30s. Default: with every batch that changes an input."`
 	Parquet      specParquet                `yaml:"parquet" jsonschema_description:"How the table's files are written."`
 }
 
@@ -158,6 +174,24 @@ func (s *specSize) decode(w *walker, n *node, at diag.Range, path string) bool {
 func (specSize) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Description: "Bytes, or a text with a unit.", Examples: []any{"64MB", "1GiB"},
 		OneOf: []*jsonschema.Schema{{Type: "integer", Minimum: "1"}, {Type: "string"}}}
+}
+
+// specDuration is a length of time, with its unit.
+type specDuration struct {
+	text string
+}
+
+func (d *specDuration) decode(w *walker, n *node, at diag.Range, path string) bool {
+	if n.kind == integer || n.kind == float {
+		d.text = n.written
+		return true
+	}
+	return w.value(reflect.ValueOf(&d.text).Elem(), n, at, path)
+}
+
+// JSONSchema describes the type in the schema of the file.
+func (specDuration) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Description: "A number with a unit: ms, s, m or h.", Examples: []any{"500ms", "30s", "1h30m"}}
 }
 
 // specSQL is a query or expression with the way back to the file.

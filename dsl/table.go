@@ -34,6 +34,11 @@ func (b *builder) table(name string, s *specTable) *Table {
 	}
 	t.Parquet = Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, "zstd"),
 		RowGroupSize: b.positive(s.Parquet.RowGroupSize, s.Parquet.At("row_group_size"), defaultRowGroup)}
+	t.RefreshEvery = b.duration(s.RefreshEvery, s.At("refresh_every"), 0)
+	if at, ok := s.Fields["refresh_every"]; ok && s.Kind != string(MaterializedView) && s.Kind != "" {
+		b.diags.Errorf("LF0151", at, "remove it; trigger: {interval: …} says how often streaming tables get new rows", "refresh_every has no effect on the %s %s",
+			strings.ReplaceAll(s.Kind, "_", " "), name)
+	}
 	if s.Kind == string(View) {
 		b.notOnView(name, s)
 	}

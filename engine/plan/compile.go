@@ -130,7 +130,7 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 	for _, t := range in.Pipeline.Tables {
 		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[bool]relationShape{}}}
 		d.dataset = d
-		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.hide(t.Description), Parquet: t.Parquet, At: t.Range}
+		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.hide(t.Description), Parquet: t.Parquet, RefreshEvery: t.RefreshEvery, At: t.Range}
 		d.failed = len(t.Flows) == 0
 		for _, f := range t.Flows {
 			if f.SQL == nil {

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"database/sql"
+	"time"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -50,6 +51,8 @@ type Dataset struct {
 	Flows       []*Flow
 	Rules       expectations.RuleSet
 	Parquet     dsl.Parquet
+	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with every batch.
+	RefreshEvery time.Duration
 	// Streaming is true for a streaming table, and for a view whose query reads a stream.
 	Streaming bool
 	// Steady is true when the queries give the same rows as long as what they read stays the same; now(), random() or
