@@ -313,18 +313,9 @@ func appendFloat(out []byte, f float64, bits int) []byte {
 	return strconv.AppendFloat(out, f, 'g', -1, bits)
 }
 
-// appendBlob writes bytes as the text that DuckDB casts to BLOB: those that are not plain as \xAB.
+// appendBlob writes bytes as a text: \x and hexadecimal digits. JSON has no bytes.
 func appendBlob(out, b []byte) []byte {
-	const digits = "0123456789ABCDEF"
-	out = append(out, '"')
-	for _, c := range b {
-		if c >= ' ' && c < 0x7f && c != '\\' && c != '"' && c != '\'' {
-			out = append(out, c)
-		} else {
-			out = append(out, '\\', '\\', 'x', digits[c>>4], digits[c&15])
-		}
-	}
-	return append(out, '"')
+	return append(hex.AppendEncode(append(out, `"\\x`...), b), '"')
 }
 
 func appendUUID(out []byte, u [16]byte) []byte {

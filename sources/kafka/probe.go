@@ -109,7 +109,7 @@ func (r *reader) pass(topic string, p int32, from point, next int64) {
 	r.reach(topic, p)
 	n, err := r.open.add(context.Background(), r.source.cfg, r.pending)
 	if r.pending = r.pending[n:]; err != nil {
-		r.err = err
+		r.err, r.broken = err, true
 	}
 	r.changed.Broadcast()
 }

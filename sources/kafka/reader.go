@@ -39,6 +39,7 @@ type reader struct {
 	left    int     // partitions that have not reached until
 	high    map[string]map[int32]int64
 	err     error // ends the reader
+	broken  bool  // the segment being filled lacks records that it should have
 	moved   time.Time
 }
 
@@ -128,7 +129,7 @@ func (r *reader) take(ctx context.Context, fetches kgo.Fetches) bool {
 			r.pending = nil // let go of the records
 		}
 		if err != nil {
-			r.err = err
+			r.err, r.broken = err, true
 		}
 		r.changed.Broadcast()
 		if r.err != nil || r.ended() {
@@ -221,7 +222,7 @@ func (r *reader) hand(ctx context.Context) (*segment, error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case full.rows == 0 && r.err != nil:
+	case r.broken, full.rows == 0 && r.err != nil:
 		return nil, r.err
 	case full.rows == 0 && (r.until == nil || full.next.equal(full.from)):
 		return nil, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -44,10 +45,8 @@ func (w *work) strict(files []*lines) string {
 	if plain := w.src.plain(); plain != nil {
 		fields = append(fields, w.plainValue("v")+` AS "value"`)
 	} else {
-		value = schemas.Type{Kind: schemas.Struct, Fields: w.state.schema}.String()
-		for _, c := range w.state.schema {
-			fields = append(fields, "v."+quoted(c.Name)+" AS "+quoted(c.Name))
-		}
+		value = schemas.Type{Kind: schemas.Struct, Fields: w.onWire()}.String()
+		fields = w.restored("v.")
 	}
 	if w.src.rescues() {
 		fields = append(fields, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
@@ -55,6 +54,65 @@ func (w *work) strict(files []*lines) string {
 	return fmt.Sprintf(`(SELECT %s, %s FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, columns={'n': 'INTEGER', 'p': 'INTEGER', 'o': 'BIGINT', `+
 		`'t': 'BIGINT', 'y': 'INTEGER', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)`,
 		strings.Join(fields, ", "), w.metadata(), list(paths), 16<<20, headersType, literal(value))
+}
+
+// onWire are the columns as they stand in lines: formats with schemas write bytes as texts.
+func (w *work) onWire() schemas.Table {
+	if w.src.formats.values == nil {
+		return w.state.schema
+	}
+	return textual(schemas.Type{Kind: schemas.Struct, Fields: w.state.schema}).Fields
+}
+
+// textual is a type with texts for bytes.
+func textual(t schemas.Type) schemas.Type {
+	if t.Kind == schemas.Blob {
+		return varchar
+	}
+	t.Fields = slices.Clone(t.Fields)
+	for i := range t.Fields {
+		t.Fields[i].Type = textual(t.Fields[i].Type)
+	}
+	if t.Elem != nil {
+		elem := textual(*t.Elem)
+		t.Elem = &elem
+	}
+	return t
+}
+
+// restored are the columns, from those on the wire behind a prefix.
+func (w *work) restored(prefix string) []string {
+	out := make([]string, len(w.state.schema))
+	for i, c := range w.state.schema {
+		value := prefix + quoted(c.Name)
+		if w.src.formats.values != nil {
+			value = restore(value, c.Type, 0)
+		}
+		out[i] = value + " AS " + quoted(c.Name)
+	}
+	return out
+}
+
+// restore makes bytes of the texts that stand for them in a value of the type.
+func restore(x string, t schemas.Type, depth int) string {
+	if textual(t).Equal(t) {
+		return x
+	}
+	e := fmt.Sprintf("e%d", depth)
+	switch t.Kind {
+	case schemas.Struct:
+		fields := make([]string, len(t.Fields))
+		for i, f := range t.Fields {
+			fields[i] = literal(f.Name) + ": " + restore(x+"."+quoted(f.Name), f.Type, depth)
+		}
+		return fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN {%s} END", x, strings.Join(fields, ", "))
+	case schemas.List:
+		return fmt.Sprintf("list_transform(%s, lambda %s: %s)", x, e, restore(e, *t.Elem, depth+1))
+	case schemas.Map:
+		return fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN map_from_entries(list_transform(map_entries(%s), lambda %s: {'k': %s.key, 'v': %s})) END", x, x, e, e, restore(e+".value", *t.Elem, depth+1))
+	}
+	// A text that is no bytes comes where a column was declared to be BLOB.
+	return fmt.Sprintf(`coalesce(CASE WHEN starts_with(%s, '\x') THEN TRY(unhex(substr(%s, 3))) END, encode(%s))`, x, x, x)
 }
 
 const headersType = `STRUCT("key" VARCHAR, "value" VARCHAR)[]`
@@ -99,7 +157,7 @@ func (w *work) readSlow(ctx context.Context) error {
 	}
 	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, list(append(raws, paths...)))
 	bad := w.temp("bad.parquet")
-	check := &jsonrecords.Check{Columns: w.state.schema, Rescues: w.src.rescues(), Place: `'"_topic":' || CAST(to_json(` + w.topic() + `) AS VARCHAR) || ',"_partition":' || p || ',"_offset":' || o`}
+	check := &jsonrecords.Check{Columns: w.onWire(), Rescues: w.src.rescues(), Place: `'"_topic":' || CAST(to_json(` + w.topic() + `) AS VARCHAR) || ',"_partition":' || p || ',"_offset":' || o`}
 	query := check.Bad(records)
 	plain := w.src.plain()
 	if plain != nil || len(w.state.schema) == 0 {
@@ -118,7 +176,11 @@ func (w *work) readSlow(ctx context.Context) error {
 	if plain != nil {
 		w.good = fmt.Sprintf(`(SELECT %s AS "value", %s FROM %s)`, w.plainOdd(), w.metadata(), rest)
 	} else {
-		w.good = "(" + check.Good(rest, w.metadata()) + ")"
+		fields := w.restored("")
+		if w.src.rescues() {
+			fields = append(fields, jsonrecords.RescuedColumn)
+		}
+		w.good = fmt.Sprintf("(SELECT %s, %s FROM (%s))", strings.Join(fields, ", "), jsonrecords.MetadataColumn, check.Good(rest, w.metadata()))
 	}
 	return nil
 }
