@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
@@ -35,6 +36,7 @@ type batch struct {
 	results   map[string]*TableResult
 	events    []schemas.Event // of its flows
 	work      bool            // something is to be committed
+	more      bool            // more is waiting after it
 	// lettersWritten are the dead letters that the flow being evaluated has staged.
 	lettersWritten int64
 }
@@ -49,7 +51,8 @@ func (u *update) newBatch() *batch {
 		snapshots: map[string]*sources.Batch{}, staged: map[string]*staged{}, positions: map[string]sources.Position{}, results: map[string]*TableResult{}}
 }
 
-// step does one batch over the streaming tables. It returns false when nothing was new.
+// step does one batch over the streaming tables. It returns whether there may be more to do: in a triggered update until nothing is new, in a
+// continuous one while more is known to wait.
 func (u *update) step(ctx context.Context) (bool, error) {
 	b := u.newBatch()
 	if err := b.intake(ctx); err != nil {
@@ -67,7 +70,7 @@ func (u *update) step(ctx context.Context) (bool, error) {
 	if !b.work {
 		return false, nil
 	}
-	return true, b.commit(ctx)
+	return b.more || u.opts.Follow == nil, b.commit(ctx)
 }
 
 // discard removes the files of a batch that will not be published. Those of a killed process stay behind, unnamed by any table.
@@ -144,6 +147,7 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	}
 	b.sources[in] = got
 	b.readers[k] = true
+	b.more = b.more || got.More
 	columns := got.Columns
 	if b.u.remembered(in) != nil { // readers that are further on, or further back, may know more columns
 		columns = schemas.Union(b.u.known[in], columns)
@@ -269,7 +273,7 @@ func (b *batch) catchUp(ctx context.Context, in *input, k, name string) error {
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
 	}
-	in.any = true
+	in.any, b.more = true, true
 	in.streams[name] = b.u.stored(name, c.Schema, c.Files)
 	in.count(c.Files)
 	in.positions[k] = seenAt(c.Commit)
@@ -369,6 +373,16 @@ func (b *batch) commit(ctx context.Context) error {
 	return nil
 }
 
+// landed takes over the state that the commit left.
+func (b *batch) landed(state *sinks.State) {
+	for name := range b.results {
+		delete(b.u.reset, name)
+	}
+	b.u.uncertain, b.u.events = nil, nil
+	b.u.adopt(state)
+	b.u.commits++
+}
+
 // committed adds what the batch did to the result of the update, and tells whoever watches.
 func (b *batch) committed() {
 	step := Progress{Kind: "committed", Batch: b.number, Elapsed: time.Since(b.began)}
@@ -377,7 +391,6 @@ func (b *batch) committed() {
 		if r == nil {
 			continue
 		}
-		delete(b.u.reset, d.Name)
 		if b.u.results[d.Name] == nil {
 			b.u.results[d.Name] = &TableResult{Table: r.Table, Kind: r.Kind, Layer: r.Layer, Status: r.Status}
 		}
@@ -400,20 +413,22 @@ func (b *batch) systemTable(name string, schema schemas.Table, partition []schem
 func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error {
 	u := b.u
 	u.define()
-	u.events = append(u.events, b.events...)
+	events := slices.Concat(u.events, b.events)
 	failpoint.Hit("events.before-write")
 	log := b.systemTable(eventLog, schemas.EventLog(), nil, sinks.TableChange{Summary: b.summary()})
-	files, _, err := u.DB.WriteParquet(ctx, eventsSQL(u.events), duck.Layout{Dir: u.Lake.DataDir(eventLog), Schema: log.Schema})
+	files, _, err := u.DB.WriteParquet(ctx, eventsSQL(events), duck.Layout{Dir: u.Lake.DataDir(eventLog), Schema: log.Schema})
 	if err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
 	failpoint.Hit("events.after-write")
 	log.Add = files
+	u.uncertain = b
 	out, err := u.Lake.Commit(ctx, &sinks.Commit{Number: b.number, Epoch: u.Epoch, Tables: append(changes, log), Positions: b.positions, Marks: b.marks})
 	if err != nil {
 		return fmt.Errorf("commit batch %d: %w", b.number, err)
 	}
 	if out.Status == sinks.Conflict {
+		u.uncertain = nil
 		b.discard()
 		duck.Remove(files)
 		return ErrConflict
@@ -422,12 +437,7 @@ func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error 
 	if err != nil {
 		return fmt.Errorf("read back batch %d: %w", b.number, err)
 	}
-	u.commit, u.positions, u.tables = state.Commit, maps.Clone(state.Positions), state.Tables
-	if u.positions == nil {
-		u.positions = map[string]sources.Position{}
-	}
-	u.events = nil
-	u.commits++
+	b.landed(state)
 	return nil
 }
 

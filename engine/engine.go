@@ -47,6 +47,7 @@ type Options struct {
 	FullRefresh []string // recompute these from the beginning
 	FullAll     bool     // recompute all
 	Accept      []string // go on with changed queries of these streaming tables
+	Follow      *Follow  // nil for an update that ends when everything available is done
 }
 
 // Progress is one step of an update, for whoever watches.
@@ -127,9 +128,11 @@ type update struct {
 	commits   int
 	known     map[string]schemas.Table // columns of the sources
 	failed    *batch                   // whose sample of violating rows is still to be committed
+	uncertain *batch                   // of whose commit it is not known whether it took place
+	refreshed map[string]time.Time     // when views were last looked at
 }
 
-// Run does one triggered update: everything that is available in bounded batches, then the materialized views. It returns a
+// Run does one update: everything that is available in bounded batches, then the materialized views; a continuous one goes on until it is stopped. It returns a
 // *ViolationError when an expectation stopped it, a diag.List when a changed definition needs the user's word.
 func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 	u, err := newUpdate(env, opts)
@@ -151,28 +154,39 @@ func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 }
 
 func (u *update) run(ctx context.Context) error {
-	for {
-		more, err := u.step(ctx)
-		if err != nil {
-			return err
-		}
-		if !more {
-			break
-		}
+	if err := u.batches(ctx); err != nil {
+		return err
 	}
 	failpoint.Hit("view.before-refresh")
-	if err := u.refreshViews(ctx); err != nil {
+	b, err := u.refreshViews(ctx, nil)
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("view.after-refresh")
+	u.ended()
+	if err := b.commit(ctx); err != nil {
 		return err
 	}
 	failpoint.Hit("update.before-done")
 	return nil
 }
 
+func (u *update) batches(ctx context.Context) error {
+	if u.opts.Follow != nil {
+		return u.follow(ctx)
+	}
+	for more := true; more; {
+		var err error
+		if more, err = u.step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), positions: map[string]sources.Position{}, tables: map[string]sinks.TableState{},
-		commit: env.State.Commit, reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}}
-	maps.Copy(u.positions, env.State.Positions)
-	maps.Copy(u.tables, env.State.Tables)
+	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}}
+	u.adopt(env.State)
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns
 	}
@@ -210,12 +224,26 @@ func (u *update) choose() error {
 	for _, name := range u.opts.FullRefresh {
 		u.selected[name], u.reset[name] = true, true
 	}
+	u.forgetPositions()
+	return u.checkResets()
+}
+
+// adopt takes over what the last commit left.
+func (u *update) adopt(state *sinks.State) {
+	u.commit, u.positions, u.tables = state.Commit, maps.Clone(state.Positions), maps.Clone(state.Tables)
+	if u.positions == nil {
+		u.positions = map[string]sources.Position{}
+	}
+	u.forgetPositions()
+}
+
+// forgetPositions puts tables that are to be recomputed back to the beginning.
+func (u *update) forgetPositions() {
 	for key := range u.positions {
 		if u.reset[tableOf(key)] {
 			delete(u.positions, key)
 		}
 	}
-	return u.checkResets()
 }
 
 func (u *update) result(status string) *Result {

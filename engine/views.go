@@ -6,22 +6,25 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// refreshViews recomputes the materialized views whose inputs or query changed, all in one commit, which also ends the update.
-func (u *update) refreshViews(ctx context.Context) error {
+// refreshViews recomputes the materialized views that are due and whose inputs or query changed. A nil due means all, for the last
+// time in this update: those that are left as they are say so. The caller commits the batch.
+func (u *update) refreshViews(ctx context.Context, due func(*plan.Dataset) bool) (*batch, error) {
 	b := u.newBatch()
 	for _, d := range u.Plan.Datasets {
-		if d.Kind != plan.MaterializedView || !u.selected[d.Name] {
+		if d.Kind != plan.MaterializedView || !u.selected[d.Name] || due != nil && !due(d) {
 			continue
 		}
 		changed, err := b.viewChanged(ctx, d)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if !changed && due != nil {
+			continue
 		}
 		if !changed {
 			u.Observe(Progress{Kind: "skipped", Table: d.Name, Message: "none of its inputs changed", Elapsed: time.Since(u.started)})
@@ -30,18 +33,17 @@ func (u *update) refreshViews(ctx context.Context) error {
 			u.skipped[d.Name] = true
 			continue
 		}
+		b.work = true
 		u.planned(d, "COMPLETE_RECOMPUTE")
 		for _, f := range d.Flows {
 			if err := b.evaluate(ctx, d, f, &input{}); err != nil {
 				b.discard()
-				return err
+				return nil, err
 			}
 		}
 	}
 	b.settleDefinitions()
-	failpoint.Hit("view.after-refresh")
-	u.ended()
-	return b.commit(ctx)
+	return b, nil
 }
 
 // settleDefinitions brings streaming tables to which no rows came to their definition: those that are new are made, empty, and changes
@@ -55,6 +57,7 @@ func (b *batch) settleDefinitions() {
 		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
 		if !exists || len(changes) > 0 || stored.Properties[definitionKey] != define(d).String() {
 			b.stage(d, false)
+			b.work = true
 		}
 	}
 }

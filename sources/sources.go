@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"iter"
+	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -61,6 +62,14 @@ type Source interface {
 	Close() error
 }
 
+// UnavailableError says that a source, or a lake, cannot be reached at the moment: a broker is away, a catalog is busy. A continuous
+// update waits and tries again.
+type UnavailableError struct{ Err error }
+
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
 // Batch is a bounded set of new records, as SQL over the session. The engine evaluates Relation while the
 // batch lives, and drops it after the commit.
 type Batch struct {
@@ -86,6 +95,8 @@ type Batch struct {
 	Bytes   int64
 	More    bool
 	Backlog int
+	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.
+	Newest time.Time
 	// Repair is called when reading Relation failed with cause. It finds out which records are to
 	// blame, sets them aside in Rejects, replaces Relation with one that leaves them out, corrects Marks, Notices,
 	// Items and Bytes, and returns true; the engine then evaluates the batch again. It returns false when the source is

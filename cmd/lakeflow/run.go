@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 )
@@ -75,8 +77,24 @@ func update(ctx context.Context, file string, params []string, opts engine.Optio
 	for _, d := range p.Plan.Datasets {
 		v.discards[d.Name] = !d.Rules.DeadLetter
 	}
+	if p.Pipeline.Mode == dsl.Continuous {
+		opts.Follow = &engine.Follow{Interval: p.Pipeline.Trigger.Interval, Stop: ctx.Done()}
+		var cancel context.CancelFunc
+		ctx, cancel = drained(ctx)
+		defer cancel()
+	}
 	return engine.Run(ctx, engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
 		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}, opts)
+}
+
+// drain is how long a continuous update may take to finish its batch after the first signal.
+const drain = 30 * time.Second
+
+// drained is a context that outlives ctx by the time to drain.
+func drained(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(drain, cancel) })
+	return longer, cancel
 }
 
 // interrupted says what an interrupt left behind.

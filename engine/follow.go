@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// Follow makes an update continuous.
+type Follow struct {
+	// Interval is the least time from the beginning of one batch to that of the next, unless more is waiting.
+	Interval time.Duration
+	// Stop ends the update once it is closed: the batch under way is finished, and the materialized views are brought up to date.
+	Stop <-chan struct{}
+}
+
+// The waits between attempts grow from the first to the last.
+const (
+	firstWait = 100 * time.Millisecond
+	lastWait  = 30 * time.Second
+)
+
+// follow does batch after batch until it is stopped. What goes away by itself (a broker that cannot be reached, a full disk) is waited
+// for; everything else ends the update.
+func (u *update) follow(ctx context.Context) error {
+	wait := firstWait
+	for {
+		began := time.Now()
+		more, err := u.turn(ctx)
+		for err != nil {
+			if !transient(err) || ctx.Err() != nil {
+				return err
+			}
+			u.Observe(Progress{Kind: "waiting", Message: err.Error(), Elapsed: wait})
+			if u.sleep(ctx, wait) {
+				return err
+			}
+			wait = min(2*wait, lastWait)
+			if err = u.recover(ctx); err == nil {
+				more, err = u.turn(ctx)
+			}
+		}
+		wait = firstWait
+		pause := u.opts.Follow.Interval - time.Since(began)
+		if more {
+			pause = 0
+		}
+		if u.sleep(ctx, pause) {
+			return ctx.Err()
+		}
+	}
+}
+
+// turn does one batch, and the views that are due.
+func (u *update) turn(ctx context.Context) (more bool, err error) {
+	if more, err = u.step(ctx); err != nil {
+		return false, err
+	}
+	b, err := u.refreshViews(ctx, u.due)
+	if err != nil || !b.work {
+		return more, err
+	}
+	return more, b.commit(ctx)
+}
+
+// due reports whether it is time to refresh a view: with every batch, or once in its own interval.
+func (u *update) due(d *plan.Dataset) bool {
+	if d.RefreshEvery > 0 && time.Since(u.refreshed[d.Name]) < d.RefreshEvery {
+		return false
+	}
+	u.refreshed[d.Name] = time.Now()
+	return true
+}
+
+// sleep waits, and reports whether the update is to end.
+func (u *update) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-u.opts.Follow.Stop:
+		return true
+	case <-ctx.Done():
+		return true
+	default:
+	}
+	select {
+	case <-timer.C:
+		return false
+	case <-u.opts.Follow.Stop:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// recover goes back to what the lake has after a batch that failed.
+func (u *update) recover(ctx context.Context) error {
+	state, err := u.Lake.State(ctx)
+	if err != nil {
+		return err
+	}
+	b := u.uncertain
+	switch {
+	case b == nil:
+	case state.Commit >= b.number: // its answer was lost
+		b.landed(state)
+		b.committed()
+		return nil
+	default:
+		u.uncertain = nil
+		b.discard()
+	}
+	u.adopt(state)
+	return nil
+}
+
+// transient reports whether an error may go away by itself.
+func transient(err error) bool {
+	var unavailable *sources.UnavailableError
+	return errors.As(err, &unavailable) || errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "No space left on device") ||
+		strings.Contains(err.Error(), "database or disk is full")
+}
