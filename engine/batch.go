@@ -37,6 +37,7 @@ type batch struct {
 	events    []schemas.Event // of its flows
 	work      bool            // something is to be committed
 	more      bool            // more is waiting after it
+	stages    Stages
 	// lettersWritten are the dead letters that the flow being evaluated has staged.
 	lettersWritten int64
 }
@@ -58,6 +59,7 @@ func (u *update) step(ctx context.Context) (bool, error) {
 	if err := b.intake(ctx); err != nil {
 		return false, err
 	}
+	b.stages.Read = time.Since(b.began)
 	for _, d := range u.Plan.Datasets {
 		if d.Kind != plan.StreamingTable || !u.selected[d.Name] {
 			continue
@@ -356,6 +358,8 @@ func (b *batch) dropLetters(d *plan.Dataset) {
 // commit checks the books and publishes the batch.
 func (b *batch) commit(ctx context.Context) error {
 	failpoint.Hit("batch.after-balance")
+	evaluated := time.Now()
+	b.stages.Evaluate = evaluated.Sub(b.began) - b.stages.Read
 	var changes []sinks.TableChange
 	for _, d := range b.u.Plan.Datasets {
 		if st := b.staged[d.Name]; st != nil {
@@ -369,8 +373,23 @@ func (b *batch) commit(ctx context.Context) error {
 	if err := b.publish(ctx, changes); err != nil {
 		return err
 	}
+	b.stages.Commit = time.Since(evaluated)
 	b.committed()
-	return nil
+	return b.acknowledge(ctx)
+}
+
+// acknowledge tells the sources that want to know it how far they are read.
+func (b *batch) acknowledge(ctx context.Context) error {
+	for name, got := range b.sources {
+		source, ok := b.u.Sources[name].(sources.Acknowledger)
+		if !ok {
+			continue
+		}
+		if err := source.Acknowledge(ctx, got.Position); err != nil {
+			b.u.Observe(Progress{Kind: "notice", Message: fmt.Sprintf("source %s could not be told that batch %d is committed, which only tools outside miss: %v", name, b.number, err)})
+		}
+	}
+	return ctx.Err()
 }
 
 // landed takes over the state that the commit left.
@@ -385,7 +404,12 @@ func (b *batch) landed(state *sinks.State) {
 
 // committed adds what the batch did to the result of the update, and tells whoever watches.
 func (b *batch) committed() {
-	step := Progress{Kind: "committed", Batch: b.number, Elapsed: time.Since(b.began)}
+	step := Progress{Kind: "committed", Batch: b.number, Stages: b.stages, Elapsed: time.Since(b.began)}
+	for _, s := range b.u.Plan.Sources {
+		if got := b.sources[s.Name]; got != nil {
+			step.Sources = append(step.Sources, SourceResult{Source: s.Name, Items: got.Items, Bytes: got.Bytes, Backlog: got.Backlog, Newest: got.Newest})
+		}
+	}
 	for _, d := range b.u.Plan.Datasets {
 		r := b.results[d.Name]
 		if r == nil {

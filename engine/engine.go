@@ -52,13 +52,27 @@ type Options struct {
 
 // Progress is one step of an update, for whoever watches.
 type Progress struct {
-	Kind    string // evaluating, committed, notice, skipped
+	Kind    string // evaluating, committed, notice, skipped, idle (nothing is under way), waiting
 	Table   string // empty for committed, and for notices about the update
 	Batch   int64
 	Tables  []TableResult // what a committed batch did, in the plan's order
+	Sources []SourceResult
+	Stages  Stages // of a committed batch
 	Message string
-	Elapsed time.Duration // of the batch for committed, else of the update
+	Elapsed time.Duration // of the batch for committed, until the next attempt for waiting, else of the update
 }
+
+// SourceResult is what a batch read of a source.
+type SourceResult struct {
+	Source  string
+	Items   int
+	Bytes   int64
+	Backlog int       // items that are known to wait
+	Newest  time.Time // of the records, zero when the source does not tell
+}
+
+// Stages says how long the parts of a batch took.
+type Stages struct{ Read, Evaluate, Commit time.Duration }
 
 // TableResult is what an update, or a batch of it, did to a table.
 type TableResult struct {
@@ -70,6 +84,8 @@ type TableResult struct {
 	DeadLettered int64                       `json:"dead_lettered"`
 	Discarded    int64                       `json:"discarded"`
 	Unreadable   int64                       `json:"unreadable"`
+	Files        int64                       `json:"files"`
+	Bytes        int64                       `json:"bytes"`
 	Seconds      float64                     `json:"seconds"`
 	Rules        []schemas.ExpectationResult `json:"expectations,omitempty"`
 }
@@ -270,6 +286,8 @@ func (t *TableResult) add(o TableResult) {
 	t.DeadLettered += o.DeadLettered
 	t.Discarded += o.Discarded
 	t.Unreadable += o.Unreadable
+	t.Files += o.Files
+	t.Bytes += o.Bytes
 	t.Seconds += o.Seconds
 	for _, r := range o.Rules {
 		i := slices.IndexFunc(t.Rules, func(have schemas.ExpectationResult) bool { return have.Name == r.Name })

@@ -235,7 +235,7 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	st := b.stage(d, false)
 	st.change.Add = append(st.change.Add, files...)
 	took := time.Since(began)
-	b.record(d, a, v, took)
+	b.record(d, a, v, bytes, took)
 	b.flowEvent(d, f, a, v, bytes, took)
 	return nil
 }
@@ -277,12 +277,12 @@ func partitionKey(p map[string]*string) map[string]string {
 	return out
 }
 
-func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Verdict, took time.Duration) {
+func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Verdict, bytes int64, took time.Duration) {
 	if b.results[d.Name] == nil {
 		b.results[d.Name] = &TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated"}
 	}
 	b.results[d.Name].add(TableResult{Written: a.Written, DeadLettered: a.DeadLettered, Discarded: a.Discarded, Unreadable: a.Unreadable,
-		Seconds: took.Seconds(), Rules: v.Results})
+		Files: a.Files, Bytes: bytes, Seconds: took.Seconds(), Rules: v.Results})
 }
 
 // inFlow says where an error happened. A violated expectation says so itself.

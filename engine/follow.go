@@ -46,6 +46,7 @@ func (u *update) follow(ctx context.Context) error {
 			}
 		}
 		wait = firstWait
+		u.Observe(Progress{Kind: "idle", Elapsed: time.Since(u.started)})
 		pause := u.opts.Follow.Interval - time.Since(began)
 		if more {
 			pause = 0

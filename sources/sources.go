@@ -62,6 +62,12 @@ type Source interface {
 	Close() error
 }
 
+// Acknowledger is a source that wants to know how far the commits are.
+type Acknowledger interface {
+	// Acknowledge is called after the commit of a batch with its position. It is for tools outside: nothing depends on it.
+	Acknowledge(ctx context.Context, at Position) error
+}
+
 // UnavailableError says that a source, or a lake, cannot be reached at the moment: a broker is away, a catalog is busy. A continuous
 // update waits and tries again.
 type UnavailableError struct{ Err error }

@@ -18,22 +18,29 @@ import (
 	"github.com/lakeflow/lakeflow/engine"
 )
 
-// newRunCmd is lakeflow run: one triggered update.
-func newRunCmd(flags *globalFlags) *cobra.Command {
-	var opts engine.Options
-	var asJSON bool
+// runFlags are the flags of lakeflow run.
+type runFlags struct {
+	*globalFlags
+	engine.Options
+	json   bool
+	listen string
+}
+
+// newRunCmd is lakeflow run: one update, triggered or continuous as the pipeline says.
+func newRunCmd(global *globalFlags) *cobra.Command {
+	flags := &runFlags{globalFlags: global}
 	cmd := &cobra.Command{
 		Use:   "run pipeline.yaml",
-		Short: "Move everything new through the pipeline, then stop",
+		Short: "Move everything new through the pipeline, once or (mode: continuous) until stopped",
 		Example: `  lakeflow run pipeline.yaml
   lakeflow run pipeline.yaml --param max_delay=600
   lakeflow run pipeline.yaml --full-refresh silver_flights
   lakeflow run pipeline.yaml --json 2> run.log | jq .status`,
 		Args: checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			v := newRunView(cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON, flags.noColor)
-			result, err := update(cmd.Context(), args[0], flags.params, opts, v)
-			if asJSON {
+			v := newRunView(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.json, flags.noColor)
+			result, err := update(cmd.Context(), args[0], flags, v)
+			if flags.json {
 				return errors.Join(err, writeResult(cmd.OutOrStdout(), result, err))
 			}
 			if result != nil {
@@ -43,18 +50,19 @@ func newRunCmd(flags *globalFlags) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&opts.Refresh, "refresh", nil, "update only these tables")
-	f.StringSliceVar(&opts.FullRefresh, "full-refresh", nil, "recompute these tables from the beginning")
-	f.BoolVar(&opts.FullAll, "full-refresh-all", false, "recompute every table from the beginning")
-	f.StringSliceVar(&opts.Accept, "accept", nil, "keep the rows of these streaming tables although their query changed")
-	f.BoolVar(&asJSON, "json", false, "print the result as one JSON object")
+	f.StringSliceVar(&flags.Refresh, "refresh", nil, "update only these tables")
+	f.StringSliceVar(&flags.FullRefresh, "full-refresh", nil, "recompute these tables from the beginning")
+	f.BoolVar(&flags.FullAll, "full-refresh-all", false, "recompute every table from the beginning")
+	f.StringSliceVar(&flags.Accept, "accept", nil, "keep the rows of these streaming tables although their query changed")
+	f.StringVar(&flags.listen, "listen", "127.0.0.1:9464", "where a continuous update serves /metrics, /healthz and /readyz")
+	f.BoolVar(&flags.json, "json", false, "print the result as one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("full-refresh-all", "full-refresh")
 	cmd.MarkFlagsMutuallyExclusive("full-refresh-all", "refresh")
 	return cmd
 }
 
 // update runs the pipeline and shows its steps. The result is nil when the update did not begin.
-func update(ctx context.Context, file string, params []string, opts engine.Options, v *runView) (result *engine.Result, err error) {
+func update(ctx context.Context, file string, flags *runFlags, v *runView) (result *engine.Result, err error) {
 	defer func() {
 		v.end()
 		var unknown *engine.UnknownTableError
@@ -68,7 +76,7 @@ func update(ctx context.Context, file string, params []string, opts engine.Optio
 			err = advised(err)
 		}
 	}()
-	p, err := openProject(ctx, file, params, acquire)
+	p, err := openProject(ctx, file, flags.params, acquire)
 	if err != nil {
 		return nil, err
 	}
@@ -77,14 +85,22 @@ func update(ctx context.Context, file string, params []string, opts engine.Optio
 	for _, d := range p.Plan.Datasets {
 		v.discards[d.Name] = !d.Rules.DeadLetter
 	}
-	if p.Pipeline.Mode == dsl.Continuous {
-		opts.Follow = &engine.Follow{Interval: p.Pipeline.Trigger.Interval, Stop: ctx.Done()}
-		var cancel context.CancelFunc
-		ctx, cancel = drained(ctx)
-		defer cancel()
+	env := engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
+		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}
+	if p.Pipeline.Mode != dsl.Continuous {
+		return engine.Run(ctx, env, flags.Options)
 	}
-	return engine.Run(ctx, engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
-		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}, opts)
+	s, err := serveStatus(flags.listen)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	env.Observe = func(p engine.Progress) { s.step(p); v.step(p) }
+	opts := flags.Options
+	opts.Follow = &engine.Follow{Interval: p.Pipeline.Trigger.Interval, Stop: ctx.Done()}
+	ctx, cancel := drained(ctx)
+	defer cancel()
+	return engine.Run(ctx, env, opts)
 }
 
 // drain is how long a continuous update may take to finish its batch after the first signal.

@@ -77,6 +77,8 @@ func (v *runView) step(p engine.Progress) {
 			return
 		}
 		v.log.Warn(p.Message, "table", p.Table)
+	case "waiting":
+		v.log.Warn("a batch failed and is tried again", "in", p.Elapsed.String(), "error", p.Message)
 	case "skipped":
 		v.skipped = append(v.skipped, p.Table)
 	}

@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/expectations"
@@ -16,7 +18,7 @@ import (
 // not give it.
 const MetadataColumn = "_metadata"
 
-// MetadataStruct is the DuckDB type of MetadataColumn.
+// MetadataStruct is the DuckDB type of MetadataColumn of files.
 const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size BIGINT, file_modification_time TIMESTAMP WITH TIME ZONE)"
 
 // bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset that
@@ -81,14 +83,42 @@ func (c *compiler) ready(f *flow) bool {
 			continue
 		}
 		ready = false
-		if !r.told && r.source.Files != nil { // without a connector dsl.Load has said enough
+		if !r.told {
 			r.told = true
-			c.diags.Errorf(codeNoColumns, r.source.Range,
-				"put a file there, correct the path, or declare the columns: schema: {id: BIGINT, name: VARCHAR}",
-				"the columns of source %s are not known: no files match %s yet, and no schema is declared", r.name, r.source.Files.Path)
+			c.noColumns(r.source)
 		}
 	}
 	return ready
+}
+
+// noColumns reports a source that has neither records nor a schema. One without a connector is none of it: dsl.Load has said enough.
+func (c *compiler) noColumns(s *dsl.Source) {
+	const declare = "declare the columns: schema: {id: BIGINT, name: VARCHAR}"
+	switch {
+	case s.Files != nil:
+		c.diags.Errorf(codeNoColumns, s.Range, "put a file there that holds records (JSON: one object per line, or one array), correct the path, or "+declare,
+			"the columns of source %s are not known: the files of %s hold no records yet, and no schema is declared", s.Name, s.Files.Path)
+	case s.Kafka != nil && c.in.Unreached[s.Name] == "":
+		c.diags.Errorf(codeNoColumns, s.Range, "run again when there is a record, correct the topic, or "+declare,
+			"the columns of source %s are not known: its topics hold no records yet, and no schema is declared", s.Name)
+	}
+}
+
+// unreached warns of sources that could not be asked.
+func (c *compiler) unreached(context.Context) error {
+	for _, e := range c.sources {
+		why := c.in.Unreached[e.name]
+		switch {
+		case why == "":
+		case len(e.columns) > 0:
+			c.diags.Warnf(codeUnreached, e.source.Range, "check again when it can be reached",
+				"source %s cannot be reached, so that only its declared columns are known: %s", e.name, why)
+		default:
+			c.diags.Warnf(codeUnreached, e.source.Range, "check again when it can be reached, or declare the columns: schema: {id: BIGINT, name: VARCHAR}",
+				"source %s cannot be reached; its columns will be inferred by the first run, and what reads it is not checked: %s", e.name, why)
+		}
+	}
+	return nil
 }
 
 // bindFlow describes the flow's query and sets its SQL and columns.
@@ -136,7 +166,7 @@ const describePrefix = "DESCRIBE "
 func (c *compiler) relation(ctx context.Context, r reference, metadata bool) error {
 	want, columns := bare, r.columns.SQLColumns()
 	if r.source != nil && metadata {
-		want, columns = withMetadata, columns+", "+MetadataColumn+" "+MetadataStruct
+		want, columns = withMetadata, columns+", "+MetadataColumn+" "+c.metadata(r.name)
 	}
 	if r.made[r.stream] == want {
 		return nil
@@ -155,6 +185,11 @@ func (c *compiler) relation(ctx context.Context, r reference, metadata bool) err
 	}
 	r.made[r.stream] = want
 	return nil
+}
+
+// metadata is the type of a source's _metadata.
+func (c *compiler) metadata(source string) string {
+	return cmp.Or(c.in.Metadata[source], MetadataStruct)
 }
 
 // describe returns the output columns of a statement that begins with DESCRIBE.

@@ -30,4 +30,5 @@ const (
 	codeBatchOnly     = "LF0241"
 	codeBatchOrder    = "LF0242"
 	codeUnusedSource  = "LF0243"
+	codeUnreached     = "LF0244"
 )

@@ -26,6 +26,7 @@ var passes = []pass{
 	{"resolve the names in them", (*compiler).resolve},
 	{"check streams", (*compiler).checkStreams},
 	{"order the datasets", (*compiler).order},
+	{"tell of sources that were not reached", (*compiler).unreached},
 	{"bind the queries", (*compiler).bind},
 	{"bind the expectations", (*compiler).bindRules},
 	{"check the partition fields", (*compiler).checkPartitions},
@@ -34,7 +35,7 @@ var passes = []pass{
 }
 
 // Compile checks the pipeline and makes its plan. Everything that is wrong is in the list, in the order of the file; the plan
-// is nil when the list has errors, or when dsl.Load left something out that it reported. The error is for failures of the world: a broken connection, a
+// is nil when the list has errors, when dsl.Load left something out that it reported, or when a source whose columns are not declared was not reached. The error is for failures of the world: a broken connection, a
 // cancelled context. What Compile creates on the connection is rolled back.
 func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
 	tx, err := in.Conn.BeginTx(ctx, nil)
@@ -156,9 +157,9 @@ func (c *compiler) sortedDiags() diag.List {
 // plan puts the result together.
 func (c *compiler) plan() *Plan {
 	p := &Plan{Name: c.pipeline.Name, Schema: c.pipeline.Target.Schema, Warehouse: c.pipeline.Target.Warehouse,
-		DeadLetter: c.pipeline.DeadLetter.Table, Diagnostics: c.sortedDiags()}
+		DeadLetter: c.pipeline.DeadLetter.Table, Mode: c.pipeline.Mode, Trigger: c.pipeline.Trigger, Diagnostics: c.sortedDiags()}
 	for _, e := range c.sources {
-		p.Sources = append(p.Sources, &Source{Name: e.name, Format: sourceFormat(e.source), Columns: e.columns, At: e.source.Range})
+		p.Sources = append(p.Sources, &Source{Name: e.name, Format: sourceFormat(e.source), Columns: e.columns, Metadata: c.metadata(e.name), At: e.source.Range})
 	}
 	for _, d := range c.ordered {
 		p.Datasets = append(p.Datasets, d.out)
@@ -167,10 +168,17 @@ func (c *compiler) plan() *Plan {
 }
 
 func sourceFormat(s *dsl.Source) string {
-	if s.Files != nil {
+	switch {
+	case s.Files != nil:
 		return s.Files.Format + " files"
+	case s.Kafka == nil:
+		return ""
+	case s.Kafka.Pattern != "":
+		return "kafka topics like " + s.Kafka.Pattern
+	case len(s.Kafka.Topics) == 1:
+		return "kafka topic " + s.Kafka.Topics[0]
 	}
-	return ""
+	return "kafka topics " + strings.Join(s.Kafka.Topics, ", ")
 }
 
 // at is the place in the user's file of length bytes at an offset of a query's DuckDB text; the whole query when

@@ -27,6 +27,8 @@ type Plan struct {
 	Schema      string // Iceberg namespace
 	Warehouse   string
 	DeadLetter  string // table name
+	Mode        dsl.Mode
+	Trigger     dsl.Trigger
 	Sources     []*Source
 	Datasets    []*Dataset // upstream before downstream; stable order
 	Diagnostics diag.List  // warnings
@@ -34,10 +36,11 @@ type Plan struct {
 
 // Source is a declared source as queries see it.
 type Source struct {
-	Name    string
-	Format  string        // "json files"
-	Columns schemas.Table // without _metadata
-	At      diag.Range
+	Name     string
+	Format   string        // "json files", "kafka topic orders"
+	Columns  schemas.Table // without _metadata
+	Metadata string        // the DuckDB type of _metadata, a STRUCT
+	At       diag.Range
 }
 
 // Dataset is a table or view with its place in the graph.
@@ -108,6 +111,11 @@ type Input struct {
 	Conn *sql.Conn
 	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no hints).
 	SourceColumns map[string]schemas.Table
+	// Metadata are the DuckDB types of the sources' _metadata.
+	Metadata map[string]string
+	// Unreached says of sources why they cannot be asked now. Columns that SourceColumns has of them are the declared ones; without any, what reads
+	// the source is not checked, and there is no plan.
+	Unreached map[string]string
 	// StoredColumns are the columns of the tables that exist in the lake.
 	StoredColumns map[string]schemas.Table
 }

@@ -15,8 +15,15 @@ type (
 		Schema     string        `json:"schema"`
 		Warehouse  string        `json:"warehouse"`
 		DeadLetter string        `json:"dead_letter"`
+		Mode       string        `json:"mode"`
+		Trigger    triggerJSON   `json:"trigger"`
 		Sources    []sourceJSON  `json:"sources"`
 		Datasets   []datasetJSON `json:"datasets"`
+	}
+	triggerJSON struct {
+		Interval string `json:"interval"`
+		MaxRows  int    `json:"max_rows"`
+		MaxBytes int64  `json:"max_bytes"`
 	}
 	sourceJSON struct {
 		Name    string       `json:"name"`
@@ -31,6 +38,7 @@ type (
 		Streaming    bool         `json:"streaming"`
 		Steady       bool         `json:"steady"`
 		Refresh      string       `json:"refresh"`
+		RefreshEvery string       `json:"refresh_every,omitempty"`
 		Guarantee    string       `json:"guarantee"`
 		Columns      []columnJSON `json:"columns"`
 		Partition    []partJSON   `json:"partition_by,omitempty"`
@@ -65,7 +73,7 @@ type (
 // JSON writes the plan for machines.
 func (p *Plan) JSON(w io.Writer) error {
 	out := planJSON{Name: p.Name, Schema: p.Schema, Warehouse: p.Warehouse, DeadLetter: p.DeadLetter,
-		Sources: []sourceJSON{}, Datasets: []datasetJSON{}}
+		Mode: string(p.Mode), Trigger: triggerJSON{short(p.Trigger.Interval), p.Trigger.MaxRows, p.Trigger.MaxBytes}, Sources: []sourceJSON{}, Datasets: []datasetJSON{}}
 	for _, s := range p.Sources {
 		out.Sources = append(out.Sources, sourceJSON{s.Name, s.Format, columnsJSON(s.Columns)})
 	}
@@ -81,6 +89,9 @@ func (p *Plan) JSON(w io.Writer) error {
 func (d *Dataset) json() datasetJSON {
 	j := datasetJSON{Name: d.Name, Kind: string(d.Kind), Layer: d.Layer, Description: d.Description, Streaming: d.Streaming, Steady: d.Steady,
 		Refresh: d.Refresh, Guarantee: d.Guarantee, Columns: columnsJSON(d.Columns), Flows: []flowJSON{}}
+	if d.RefreshEvery > 0 {
+		j.RefreshEvery = short(d.RefreshEvery)
+	}
 	for _, f := range d.Partition {
 		j.Partition = append(j.Partition, partJSON{f.Name, f.Column, f.Transform, f.Arg})
 	}

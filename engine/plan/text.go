@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"github.com/dustin/go-humanize"
+
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -20,6 +24,9 @@ func (p *Plan) Text(w io.Writer) error {
 	t := &textWriter{Writer: bufio.NewWriter(w)}
 	t.printf("Pipeline %s: %s, %s", p.Name, count(len(p.Sources), "source"), count(len(p.Datasets), "dataset"))
 	t.printf("\nTables are published in schema %s of %s; dead letters go to %s\n", p.Schema, p.Warehouse, p.DeadLetter)
+	if p.Mode == dsl.Continuous {
+		t.printf("Runs until it is stopped: a batch every %s, or as soon as %d rows or %s are waiting\n", short(p.Trigger.Interval), p.Trigger.MaxRows, humanize.IBytes(uint64(p.Trigger.MaxBytes)))
+	}
 	for _, s := range p.Sources {
 		t.printf("\n%s  (source, %s)\n", s.Name, s.Format)
 		t.list("columns", columnTexts(s.Columns))
@@ -54,13 +61,33 @@ func (t *textWriter) dataset(d *Dataset) {
 		}
 		t.list(label, f.inputs())
 	}
-	t.field("refresh", d.Refresh)
+	t.field("refresh", d.refresh())
 	t.field("guarantee", d.Guarantee)
 	if len(d.Partition) > 0 {
 		t.list("partition", partitionTexts(d.Partition))
 	}
 	t.list("columns", columnTexts(d.Columns))
 	t.rules(d.Rules)
+}
+
+// refresh says how the dataset is kept up to date, and how often.
+func (d *Dataset) refresh() string {
+	if d.RefreshEvery > 0 {
+		return d.Refresh + ", at most every " + short(d.RefreshEvery) + " in continuous mode"
+	}
+	return d.Refresh
+}
+
+// short writes a length of time without the units that are zero: 1h, not 1h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // labels say what kind of dataset it is.

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/lakeflow/lakeflow/engine"
+)
+
+// status is what a continuous update tells over HTTP: /metrics for Prometheus, /healthz while the process works at all, /readyz while
+// its last attempt at a batch succeeded.
+type status struct {
+	server *http.Server
+	ready  atomic.Bool
+
+	rows, deadLetters, discarded, unreadable, files, bytes *prometheus.CounterVec // by table
+	violations                                             *prometheus.CounterVec // by table and rule
+	batches, retries                                       prometheus.Counter
+	stages                                                 *prometheus.HistogramVec
+	lagRecords, lagSeconds                                 *prometheus.GaugeVec // by source
+	committed                                              prometheus.Gauge
+}
+
+// serveStatus begins to listen. The caller ends it with close.
+func serveStatus(address string) (*status, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for /metrics: %w; choose another address with --listen", err)
+	}
+	s := &status{}
+	registry := prometheus.NewRegistry()
+	s.register(registry)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !s.ready.Load() {
+			http.Error(w, "no batch has succeeded yet, or the last one failed and is tried again", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = s.server.Serve(listener) }() // it ends with close
+	return s, nil
+}
+
+func (s *status) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop serving /metrics: %w", err)
+	}
+	return nil
+}
+
+func (s *status) register(r *prometheus.Registry) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "lakeflow", Name: name, Help: help}, labels)
+		r.MustRegister(c)
+		return c
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "lakeflow", Name: name, Help: help}, labels)
+		r.MustRegister(g)
+		return g
+	}
+	s.rows = counter("rows_written_total", "Rows written to a table.", "table")
+	s.deadLetters = counter("rows_dead_lettered_total", "Rows that broke a drop rule and became dead letters.", "table")
+	s.discarded = counter("rows_discarded_total", "Rows that broke a drop rule of a table without dead letters.", "table")
+	s.unreadable = counter("records_unreadable_total", "Records that could not be read.", "table")
+	s.files = counter("files_written_total", "Data files written.", "table")
+	s.bytes = counter("bytes_written_total", "Bytes of the data files written.", "table")
+	s.violations = counter("rule_failures_total", "Rows that violated an expectation.", "table", "rule")
+	s.batches = counter("batches_total", "Batches committed.").WithLabelValues()
+	s.retries = counter("retries_total", "Attempts at a batch that failed and were tried again.").WithLabelValues()
+	s.lagRecords = gauge("source_lag_records", "Records, or files, that wait in a source after the last batch.", "source")
+	s.lagSeconds = gauge("source_lag_seconds", "How long the newest record of the last batch lies back while others wait.", "source")
+	s.committed = gauge("last_commit_timestamp_seconds", "When the last batch was committed.").WithLabelValues()
+	s.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "lakeflow", Name: "batch_stage_seconds",
+		Help: "How long the parts of a batch took.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}, []string{"stage"})
+	r.MustRegister(s.stages, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+// step counts one step of the update.
+func (s *status) step(p engine.Progress) {
+	switch p.Kind {
+	case "waiting":
+		s.ready.Store(false)
+		s.retries.Inc()
+	case "idle":
+		s.ready.Store(true)
+	case "committed":
+		s.ready.Store(true)
+		s.batches.Inc()
+		s.committed.SetToCurrentTime()
+		s.stages.WithLabelValues("read").Observe(p.Stages.Read.Seconds())
+		s.stages.WithLabelValues("evaluate").Observe(p.Stages.Evaluate.Seconds())
+		s.stages.WithLabelValues("commit").Observe(p.Stages.Commit.Seconds())
+		for _, t := range p.Tables {
+			s.table(t)
+		}
+		for _, r := range p.Sources {
+			s.lag(r)
+		}
+	}
+}
+
+func (s *status) table(t engine.TableResult) {
+	for counter, n := range map[*prometheus.CounterVec]int64{s.rows: t.Written, s.deadLetters: t.DeadLettered, s.discarded: t.Discarded,
+		s.unreadable: t.Unreadable, s.files: t.Files, s.bytes: t.Bytes} {
+		counter.WithLabelValues(t.Table).Add(float64(n))
+	}
+	for _, r := range t.Rules {
+		s.violations.WithLabelValues(t.Table, r.Name).Add(float64(r.Failed))
+	}
+}
+
+func (s *status) lag(r engine.SourceResult) {
+	s.lagRecords.WithLabelValues(r.Source).Set(float64(r.Backlog))
+	seconds := 0.0
+	if r.Backlog > 0 && !r.Newest.IsZero() {
+		seconds = time.Since(r.Newest).Seconds()
+	}
+	s.lagSeconds.WithLabelValues(r.Source).Set(seconds)
+}
