@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const followPipeline = `name: follow
+mode: continuous
+trigger: {interval: 20ms}
+sources:
+  feed:
+    files: {path: data, format: json}
+    schema: {id: BIGINT}
+tables:
+  bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
+  silver:
+    kind: streaming_table
+    sql: SELECT id FROM STREAM bronze
+    expectations:
+      even: {expect: id % 2 = 0, on_violation: drop}
+  gold: {kind: materialized_view, sql: SELECT count(*) AS n FROM silver}
+  hourly: {kind: materialized_view, refresh_every: 1h, sql: SELECT sum(id) AS ids FROM silver}
+`
+
+// TestContinuous feeds a running update, reads what it publishes and tells from other processes, kills it, starts it again, and ends it in order.
+func TestContinuous(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pipeline.yaml")
+	put(t, file, followPipeline)
+	put(t, filepath.Join(dir, "data", "0.json"), `{"id":0}`)
+	address := freeAddress(t)
+	run := startContinuous(t, file, address)
+	waitFor(t, file, "SELECT count(*) AS n FROM silver", "1")
+	for i := 1; i < 10; i++ {
+		if i == 5 { // whatever it is doing
+			_ = run.Process.Kill()
+			_ = run.Wait()
+			run = startContinuous(t, file, address)
+		}
+		put(t, filepath.Join(dir, "data", fmt.Sprintf("%d.json", i)), fmt.Sprintf(`{"id":%d}`, i))
+		time.Sleep(30 * time.Millisecond)
+	}
+	waitFor(t, file, "SELECT n FROM gold", "5")
+	metrics := get(t, "http://"+address+"/metrics")
+	for _, name := range []string{`lakeflow_rows_written_total{table="bronze"}`, `lakeflow_rows_dead_lettered_total{table="silver"}`,
+		`lakeflow_rule_failures_total{rule="even",table="silver"}`, `lakeflow_source_lag_records{source="feed"} 0`, `lakeflow_batch_stage_seconds_count{stage="commit"}`} {
+		if !strings.Contains(metrics, name) {
+			t.Errorf("the metrics have no %s:\n%s", name, metrics)
+		}
+	}
+	if got := get(t, "http://"+address+"/readyz"); got != "ok\n" {
+		t.Errorf("/readyz says %q", got)
+	}
+	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, run.Stderr)
+	}
+	// The last thing it does is to bring the views up to date.
+	waitFor(t, file, "SELECT ids || ':' || (SELECT count(*) FROM bronze) || ':' || (SELECT count(*) FROM dead_letter) AS x FROM hourly", "20:10:5")
+	if out, err := lakeflow("", "audit", file); err != nil {
+		t.Errorf("audit: %v\n%s", err, out)
+	}
+}
+
+// A second continuous update needs an address of its own, and says so.
+func TestListenInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	file := filepath.Join(t.TempDir(), "pipeline.yaml")
+	put(t, file, followPipeline)
+	out, err := lakeflow("", "run", file, "--listen", l.Addr().String())
+	if err == nil || !strings.Contains(out, "choose another address with --listen") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// A reader must not see half a file.
+	if err := os.WriteFile(file+".part", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".part", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func startContinuous(t *testing.T, file, address string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("lakeflow", "run", file, "--listen", address)
+	cmd.Stderr = &strings.Builder{}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd
+}
+
+// waitFor asks until the tables give the answer.
+func waitFor(t *testing.T, file, query, want string) {
+	t.Helper()
+	var out string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		out, _ = lakeflow("", "query", "-f", file, "--format", "csv", query)
+		if lines := strings.Fields(out); len(lines) > 0 && lines[len(lines)-1] == want {
+			return
+		}
+	}
+	t.Fatalf("%s: want %s, but the last answer was %s", query, want, out)
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
