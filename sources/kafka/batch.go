@@ -103,7 +103,7 @@ func (w *work) sample(ctx context.Context, path string) (longest int, err error)
 	return w.writeValues(path, func(write func(value []byte)) error {
 		for _, l := range w.seg.files() {
 			n := 0
-			if err := w.eachValue(ctx, l, func(_ prefix, value []byte) (bool, error) {
+			if err := w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
 				if n++; isObject(value) {
 					write(value)
 				}
@@ -157,13 +157,13 @@ func spaced(value []byte) []byte {
 	return out
 }
 
-func (w *work) eachValue(ctx context.Context, l *lines, do func(p prefix, value []byte) (bool, error)) error {
+func (w *work) eachValue(ctx context.Context, l *lines, do func(head, value []byte) (bool, error)) error {
 	return readLines(l.path, func(line []byte) (bool, error) {
-		p, value, err := splitLine(line)
+		head, value, err := splitLine(line)
 		if err != nil || ctx.Err() != nil {
 			return false, errors.Join(err, ctx.Err())
 		}
-		return do(p, value)
+		return do(head, value)
 	})
 }
 

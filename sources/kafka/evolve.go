@@ -60,9 +60,13 @@ func (w *work) eachDeviation(ctx context.Context, ignored map[string]bool, do fu
 		if known && !l.unknown {
 			continue
 		}
-		err := w.eachValue(ctx, l, func(p prefix, value []byte) (bool, error) {
+		err := w.eachValue(ctx, l, func(head, value []byte) (bool, error) {
 			unknown := scanner.Scan(value, root).Unknown
-			return len(unknown) == 0 || do(l, place{p.Topic, p.Partition, p.Offset}, value, unknown), nil
+			if len(unknown) == 0 {
+				return true, nil
+			}
+			p, err := parseHead(head)
+			return do(l, place{p.Topic, p.Partition, p.Offset}, value, unknown), err
 		})
 		if err != nil {
 			return err
@@ -85,7 +89,7 @@ func (w *work) findLossy(ctx context.Context) error {
 	root := jsonrecords.NewTree(w.state.schema, "", nil)
 	for _, l := range w.seg.files() {
 		var scanner jsonrecords.Scanner
-		if err := w.eachValue(ctx, l, func(_ prefix, value []byte) (bool, error) {
+		if err := w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
 			if !scanner.Scan(value, root).Lossy {
 				return true, nil
 			}

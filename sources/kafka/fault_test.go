@@ -76,7 +76,7 @@ func TestFaults(t *testing.T) {
 				var seen, broken atomic.Int64
 				b.fake.ControlKey(kind, func(req kmsg.Request) (kmsg.Response, error, bool) {
 					b.fake.KeepControl()
-					if seen.Add(1)%3 != 0 || broken.Load() >= 12 {
+					if seen.Add(1)%3 != 0 || broken.Load() >= 5 {
 						return nil, nil, false
 					}
 					broken.Add(1)

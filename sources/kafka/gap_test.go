@@ -51,12 +51,17 @@ func (b *bed) recreate(again bool) {
 	if _, err := adm.DeleteTopic(b.t.Context(), b.topic); err != nil {
 		b.t.Fatal(err)
 	}
-	for range 100 {
-		there, err := adm.ListTopics(b.t.Context(), b.topic)
+	for range 100 { // a new client has no metadata of before
+		cl, err := kgo.NewClient(kgo.SeedBrokers(b.brokers...))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		there, err := kadm.NewClient(cl).ListTopics(b.t.Context(), b.topic)
+		cl.Close()
 		if err == nil && there[b.topic].Err != nil {
 			break
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 	if again {
 		b.create(b.topic, 1)

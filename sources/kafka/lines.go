@@ -108,14 +108,19 @@ type prefix struct {
 	Own       *[]byte         `json:"r"`
 }
 
-// splitLine takes a line apart. The value is good as long as the line is.
-func splitLine(line []byte) (p prefix, value []byte, err error) {
+// splitLine takes a line apart. Both parts are good as long as the line is.
+func splitLine(line []byte) (head, value []byte, err error) {
 	head, tail, ok := bytes.Cut(line, []byte(valueMember))
 	if !ok {
-		return p, nil, errors.New("a line of the temporary folder is damaged")
+		return nil, nil, errors.New("a line of the temporary folder is damaged")
 	}
-	head = append(head[:len(head):len(head)], '}')
-	return p, bytes.TrimSuffix(bytes.TrimSuffix(tail, []byte("\n")), []byte("}")), json.Unmarshal(head, &p)
+	return head, bytes.TrimSuffix(bytes.TrimSuffix(tail, []byte("\n")), []byte("}")), nil
+}
+
+// parseHead reads what stands before the value.
+func parseHead(head []byte) (p prefix, err error) {
+	err = json.Unmarshal(append(head[:len(head):len(head)], '}'), &p)
+	return p, err
 }
 
 // readLines calls yield with every line of a file until it returns false. The line is good until yield returns.
@@ -151,7 +156,11 @@ func readLines(path string, yield func(line []byte) (bool, error)) (err error) {
 
 // rawOf is the record of a line as it is read by itself.
 func rawOf(line []byte) (rawRecord, error) {
-	p, value, err := splitLine(line)
+	head, value, err := splitLine(line)
+	if err != nil {
+		return rawRecord{}, err
+	}
+	p, err := parseHead(head)
 	r := rawRecord{Topic: p.Topic, Partition: p.Partition, Offset: p.Offset, Time: p.Time, TimeType: p.TimeType, Headers: string(p.Headers), Raw: string(value)}
 	if p.Key != nil {
 		r.HasKey, r.Key = true, *p.Key

@@ -175,7 +175,9 @@ func (s *Source) advance(ctx context.Context, from offsets, schema schemas.Table
 		}
 	}
 	s.stopReader()
-	s.known = schema
+	if s.known = schema; schema == nil {
+		s.known = s.hints
+	}
 	if s.reader, err = s.startReader(to, s.until, dir); err != nil {
 		return nil, err
 	}
