@@ -88,9 +88,7 @@ func (b *builder) duckdb(s *specDuckDB) DuckDB {
 func (b *builder) source(name string, s *specSource) *Source {
 	b.name("source", name, s.Range)
 	out := &Source{Node: s.Node, Name: name, Evolution: Evolution(cmp.Or(s.Evolution, string(AddNewColumns)))}
-	if _, ok := s.Fields["files"]; ok {
-		out.Files = b.files(&s.Files)
-	}
+	b.connector(name, s, out)
 	for _, col := range inOrder(s.Schema, func(x specColumn) Node { return x.Node }) {
 		c := s.Schema[col]
 		switch {
@@ -102,6 +100,30 @@ func (b *builder) source(name string, s *specSource) *Source {
 		}
 	}
 	return out
+}
+
+// connectors are the keys of a source that say where it reads from.
+var connectors = []string{"files", "kafka"}
+
+// connector reads the configuration of the one connector of a source.
+func (b *builder) connector(name string, s *specSource, out *Source) {
+	var declared []string
+	for _, key := range connectors {
+		if _, ok := s.Fields[key]; ok {
+			declared = append(declared, key)
+		}
+	}
+	switch {
+	case s.Fields == nil: // it is not a mapping, which is reported
+	case len(declared) == 0:
+		b.diags.Errorf("LF0152", s.Range, "add files: {path: …, format: …}, or kafka: {brokers: […], topic: …}", "the source %q does not say where it reads from", name)
+	case len(declared) > 1:
+		b.diags.Errorf("LF0152", s.At(declared[1]), "keep one, and declare another source for the other", "the source %q has both %s and %s", name, declared[0], declared[1])
+	case declared[0] == "files":
+		out.Files = b.files(&s.Files)
+	case declared[0] == "kafka":
+		out.Kafka = b.kafka(name, &s.Kafka)
+	}
 }
 
 // typeNames are what is suggested for a type that does not exist.

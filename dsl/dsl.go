@@ -89,6 +89,7 @@ type Source struct {
 	Node
 	Name  string
 	Files *Files
+	Kafka *Kafka
 	// Schema holds hints: columns whose type is given (DuckDB type text, unparsed). The rest is inferred.
 	Schema []ColumnHint
 	// Evolution is what happens when a column shows up that the source does not have.
@@ -132,6 +133,52 @@ type CSV struct {
 	Quote     *string
 	Escape    *string
 	NullValue *string
+}
+
+// Kafka is the configuration of the connector to Kafka's topics. Parameters and secrets are put into all texts; which options go together
+// is for the connector to say.
+type Kafka struct {
+	Node
+	Brokers    []string // host:port
+	Topics     []string // of topic or topics
+	Pattern    string   // a regular expression for topics, instead of Topics
+	Start      KafkaStart
+	Key, Value KafkaFormat
+	Registry   KafkaRegistry
+	Security   KafkaSecurity
+	Isolation  string // read_committed, read_uncommitted
+	Group      string // a consumer group that is told of commits
+}
+
+// KafkaStart is where topics are read from as long as there is no position.
+type KafkaStart struct {
+	Node
+	At      string                     // earliest, latest, timestamp, offsets
+	Time    time.Time                  // with timestamp
+	Offsets map[string]map[int32]int64 // with offsets: by topic and partition
+}
+
+// KafkaFormat is the encoding of keys or values.
+type KafkaFormat struct {
+	Node
+	Format  string // json, avro, protobuf, string, bytes
+	Schema  string // text of an Avro schema or .proto file, instead of the registry's
+	Message string // of a .proto file with several
+}
+
+// KafkaRegistry is a schema registry.
+type KafkaRegistry struct {
+	Node
+	URL, Username, Password, Token string
+}
+
+// KafkaSecurity is how brokers are reached. The files are absolute paths.
+type KafkaSecurity struct {
+	Node
+	Protocol, Mechanism       string
+	Username, Password        string
+	CAFile, CertFile, KeyFile string
+	Token, TokenURL, Scope    string
 }
 
 // Kind of a dataset.

@@ -43,16 +43,29 @@ func (specPipeline) JSONSchemaExtend(s *jsonschema.Schema) {
 }
 
 // JSONSchemaExtend adds what tags cannot say.
-func (specTable) JSONSchemaExtend(s *jsonschema.Schema) {
-	nameKeys(s, "flows", "expectations")
-	oneQuery(s, "sql", "sql_file", "flows")
+func (specSource) JSONSchemaExtend(s *jsonschema.Schema) { exactlyOne(s, connectors...) }
+
+// JSONSchemaExtend adds what tags cannot say.
+func (specKafka) JSONSchemaExtend(s *jsonschema.Schema) { exactlyOne(s, topicKeys...) }
+
+// JSONSchemaExtend adds the words.
+func (specStart) JSONSchemaExtend(s *jsonschema.Schema) {
+	place := *s
+	exactlyOne(&place, "timestamp", "offsets")
+	*s = jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", Enum: []any{"earliest", "latest"}}, &place}}
 }
 
 // JSONSchemaExtend adds what tags cannot say.
-func (specFlow) JSONSchemaExtend(s *jsonschema.Schema) { oneQuery(s, "sql", "sql_file") }
+func (specTable) JSONSchemaExtend(s *jsonschema.Schema) {
+	nameKeys(s, "flows", "expectations")
+	exactlyOne(s, "sql", "sql_file", "flows")
+}
 
-// oneQuery says that exactly one of the keys is given.
-func oneQuery(s *jsonschema.Schema, keys ...string) {
+// JSONSchemaExtend adds what tags cannot say.
+func (specFlow) JSONSchemaExtend(s *jsonschema.Schema) { exactlyOne(s, "sql", "sql_file") }
+
+// exactlyOne says that exactly one of the keys is given.
+func exactlyOne(s *jsonschema.Schema, keys ...string) {
 	for _, key := range keys {
 		s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
 	}

@@ -47,9 +47,10 @@ type specTarget struct {
 
 type specSource struct {
 	Node      `yaml:"-"`
-	Files     specFiles             `yaml:"files" jsonschema:"required" jsonschema_description:"Files of a local folder."`
+	Files     specFiles             `yaml:"files" jsonschema_description:"Files of a local folder."`
+	Kafka     specKafka             `yaml:"kafka" jsonschema_description:"Topics of Apache Kafka, or of what speaks its protocol."`
 	Schema    map[string]specColumn `yaml:"schema" jsonschema_description:"DuckDB types of columns by name. Columns that are not named here are inferred."`
-	Evolution string                `yaml:"schema_evolution" jsonschema:"enum=add_new_columns,enum=rescue,enum=fail,enum=none,default=add_new_columns" jsonschema_description:"What happens when files bring a column that the source does not have."`
+	Evolution string                `yaml:"schema_evolution" jsonschema:"enum=add_new_columns,enum=rescue,enum=fail,enum=none,default=add_new_columns" jsonschema_description:"What happens when records bring a column that the source does not have."`
 }
 
 type specFiles struct {
@@ -210,6 +211,20 @@ func (s *specSQL) decode(w *walker, n *node, at diag.Range, path string) bool {
 func (specSQL) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Description: "SQL in DuckDB's dialect."}
 }
+
+// specText is a text of a list, with its place.
+type specText struct {
+	text string
+	at   diag.Range
+}
+
+func (p *specText) decode(w *walker, n *node, at diag.Range, path string) bool {
+	p.at = at
+	return w.value(reflect.ValueOf(&p.text).Elem(), n, at, path)
+}
+
+// JSONSchema describes the type in the schema of the file.
+func (specText) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
 
 // specPartition is a column or a transform of one.
 type specPartition struct {

@@ -258,7 +258,10 @@ func (r *reader) node(n ast.Node) *node {
 	case *ast.SequenceNode:
 		s := &node{kind: sequence, at: r.tokenRange(n.GetToken()), size: 1}
 		for _, v := range n.Values {
-			item := r.node(v)
+			item := r.glued(v)
+			if item == nil {
+				item = r.node(v)
+			}
 			s.items = append(s.items, item)
 			s.size = grown(s.size, item.size)
 		}
@@ -276,6 +279,30 @@ func (r *reader) node(n ast.Node) *node {
 	default:
 		return r.scalar(n.GetToken())
 	}
+}
+
+// glued gives a text such as localhost:9092 in [ ] inside { }, where the library takes the colon for that of a mapping. To YAML it is
+// none, as no space follows. It gives nil for anything else.
+func (r *reader) glued(v ast.Node) *node {
+	if m, ok := v.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) == 1 {
+		v = m.Values[0]
+	}
+	pair, ok := v.(*ast.MappingValueNode)
+	if !ok {
+		return nil
+	}
+	value, ok := pair.Value.(ast.ScalarNode)
+	if !ok || pair.Start == nil {
+		return nil
+	}
+	key, colon, rest := pair.Key.GetToken(), pair.Start.Position, value.GetToken()
+	quoted := key.Indicator == token.QuotedScalarIndicator || rest.Indicator == token.QuotedScalarIndicator
+	if quoted || rest.Position.Line != colon.Line || rest.Position.Column != colon.Column+1 {
+		return nil
+	}
+	joined := *key
+	joined.Value += ":" + rest.Value
+	return r.scalar(&joined)
 }
 
 func (r *reader) alias(n *ast.AliasNode) *node {

@@ -21,13 +21,16 @@ func newPlanCmd(flags *globalFlags) *cobra.Command {
 			if write == nil {
 				return unknownFormat(format, "text, json, mermaid or dot")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags.params)
+			p, err := openProject(cmd.Context(), args[0], flags.params, lookOnly)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, p.Close()) }()
 			if err := showWarnings(cmd, p.warnings); err != nil {
 				return err
+			}
+			if p.Plan == nil {
+				return errors.New("there is no plan without the columns of the sources that cannot be reached; declare them, or look again later")
 			}
 			return write(p.Plan, cmd.OutOrStdout())
 		},

@@ -31,23 +31,33 @@ type project struct {
 	State    *sinks.State
 	DB       *duck.DB
 	Sources  map[string]sources.Source
-	Plan     *plan.Plan // nil with lakeOnly
+	Plan     *plan.Plan // nil with lakeOnly, and see lookOnly
 	UpdateID string
 	Epoch    int64 // with acquire
 	warnings diag.List
 	loaded   diag.List // the warnings of the file itself
 	scratch  string    // a temp folder outside the warehouse, to be removed
+
+	writer, published, looking bool              // what the options asked for
+	gaps                       []string          // sources that go on behind records that they lost
+	metadata                   map[string]string // types of the sources' _metadata
+	unreached                  map[string]string // why sources could not be asked
 }
 
 // openOption says what a command needs beyond reading.
-type openOption int
+type openOption func(*project)
 
-const (
-	// acquire makes this process the pipeline's only writer.
-	acquire openOption = iota + 1
-	// lakeOnly looks neither at sources nor at queries, for commands that read what was published.
-	lakeOnly
-)
+// acquire makes this process the pipeline's only writer.
+func acquire(p *project) { p.writer = true }
+
+// lakeOnly looks neither at sources nor at queries, for commands that read what was published.
+func lakeOnly(p *project) { p.published = true }
+
+// lookOnly goes on without brokers that cannot be reached, with a warning. The plan is nil then if it needs columns of their sources that are not declared.
+func lookOnly(p *project) { p.looking = true }
+
+// acceptGaps lets these sources go on behind records that they have lost.
+func acceptGaps(sources []string) openOption { return func(p *project) { p.gaps = sources } }
 
 // openProject reads the pipeline file and opens its lake, sources and DuckDB. Mistakes in the file are a diag.List. The
 // caller closes the project.
@@ -63,16 +73,23 @@ func openProject(ctx context.Context, file string, params []string, opts ...open
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	p := &project{Pipeline: pipeline, UpdateID: uuid.NewString(), Sources: map[string]sources.Source{}, loaded: diags, warnings: diags}
+	p := &project{Pipeline: pipeline, UpdateID: uuid.NewString(), Sources: map[string]sources.Source{}, loaded: diags, warnings: diags,
+		metadata: map[string]string{}, unreached: map[string]string{}}
+	for _, option := range opts {
+		option(p)
+	}
+	if err := p.checkGaps(); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	if err := p.openLake(ctx, slices.Contains(opts, acquire)); err != nil {
+	if err := p.openLake(ctx); err != nil {
 		return nil, err
 	}
-	if slices.Contains(opts, lakeOnly) {
+	if p.published {
 		return p, p.openDuck(ctx)
 	}
 	return p, p.openSources(ctx)
@@ -90,11 +107,28 @@ func parseParams(params []string) (map[string]string, error) {
 	return values, nil
 }
 
-func (p *project) openLake(ctx context.Context, writer bool) (err error) {
-	if p.Lake, err = iceberg.Open(ctx, p.Pipeline.Target.Warehouse, p.Pipeline.Target.Schema, p.Pipeline.Name); err != nil {
+// checkGaps refuses gaps of what is no source of topics.
+func (p *project) checkGaps() error {
+	var topics []string
+	for _, s := range p.Pipeline.Sources {
+		if s.Kafka != nil {
+			topics = append(topics, s.Name)
+		}
+	}
+	for _, name := range p.gaps {
+		if !slices.Contains(topics, name) {
+			return usagef("--accept-gap %s: the pipeline has no source of topics with this name; %s", name, diag.DidYouMean(name, topics, "leave it out"))
+		}
+	}
+	return nil
+}
+
+func (p *project) openLake(ctx context.Context) (err error) {
+	target, keep := p.Pipeline.Target, iceberg.Retention{Snapshots: p.Pipeline.Retention.Snapshots}
+	if p.Lake, err = iceberg.Open(ctx, target.Warehouse, target.Schema, p.Pipeline.Name, keep); err != nil {
 		return err
 	}
-	if writer {
+	if p.writer {
 		host, err := os.Hostname()
 		if err != nil {
 			return fmt.Errorf("look up the host's name: %w", err)
@@ -109,12 +143,18 @@ func (p *project) openLake(ctx context.Context, writer bool) (err error) {
 }
 
 func (p *project) openSources(ctx context.Context) error {
+	mistakes := slices.Clone(p.loaded)
 	for _, s := range p.Pipeline.Sources {
-		source, err := newSource(s)
+		source, metadata, err := p.newSource(s)
 		if err != nil {
-			return &exitError{exitInvalid, fmt.Errorf("%s: source %s: %w", s.Range, s.Name, err)}
+			mistakes = append(mistakes, refused(s, err))
+			continue
 		}
-		p.Sources[s.Name] = source
+		p.Sources[s.Name], p.metadata[s.Name] = source, metadata
+	}
+	if mistakes.HasErrors() {
+		mistakes.Sort()
+		return mistakes
 	}
 	if err := p.openDuck(ctx); err != nil {
 		return err
@@ -161,10 +201,20 @@ func (p *project) tempDir() (string, error) {
 // sourceColumns asks every source for its columns. One that knows none yet is left out.
 func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, error) {
 	columns := map[string]schemas.Table{}
+	soon, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
 	for i, s := range p.Pipeline.Sources {
 		session := sources.Session{Conn: p.DB.Conn(), Prefix: fmt.Sprintf("__look%d_", i), TempDir: p.DB.TempDir()}
+		patience := ctx
+		if p.looking && s.Kafka != nil {
+			patience = soon
+		}
 		for _, position := range p.readers(s.Name) {
-			table, err := p.Sources[s.Name].Schema(ctx, session, position)
+			table, err := p.Sources[s.Name].Schema(patience, session, position)
+			if err != nil && patience != ctx && ctx.Err() == nil {
+				p.unreached[s.Name] = err.Error()
+				table, err = declared(s)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("source %s: %w", s.Name, err)
 			}
@@ -175,6 +225,9 @@ func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, 
 	}
 	return columns, nil
 }
+
+// lookTime is how long a command that only looks waits for brokers.
+const lookTime = 4 * time.Second
 
 // readers is how far each of the source's readers has got, or the beginning when it was never read. Readers
 // are named "<table>.<flow>/<source>"; one that is further on may know more columns.
@@ -197,7 +250,8 @@ func (p *project) compile(ctx context.Context, columns map[string]schemas.Table)
 	for name, t := range p.State.Tables {
 		stored[name] = t.Schema
 	}
-	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Conn: p.DB.Conn(), SourceColumns: columns, StoredColumns: stored})
+	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Conn: p.DB.Conn(), SourceColumns: columns, StoredColumns: stored,
+		Metadata: p.metadata, Unreached: p.unreached})
 	if err != nil {
 		return nil, err
 	}

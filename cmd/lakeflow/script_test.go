@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lakeflow": func() { os.Exit(realMain()) }})
+	testscript.Main(m, map[string]func(){"lakeflow": func() { os.Exit(realMain()) }, "kfake": kfakeMain})
 }
 
 // TestScripts runs the scripts in testdata/script: the contract of the product.
