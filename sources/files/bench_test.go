@@ -25,11 +25,13 @@ func (m markList) All(context.Context) iter.Seq2[sources.Mark, error] {
 	}
 }
 
-// BenchmarkNothingNew is a Next over a million files that were all read before.
+// BenchmarkNothingNew is a Next over a million files that were all read before: from a position that knows them, and from one that does not, which
+// takes the ledger.
 func BenchmarkNothingNew(b *testing.B) {
 	const n = 1_000_000
 	dir := b.TempDir()
 	marks := make(markList, n)
+	var st state
 	for i := range n {
 		name := fmt.Sprintf("orders-2024-%07d.json", i)
 		f, err := os.Create(filepath.Join(dir, name))
@@ -43,17 +45,27 @@ func BenchmarkNothingNew(b *testing.B) {
 		if err := f.Close(); err != nil {
 			b.Fatal(err)
 		}
-		marks[i] = sources.Mark{Key: name, Value: mark{0, info.ModTime().UnixNano(), taken}.String()}
+		m := mark{0, info.ModTime().UnixNano(), taken}
+		marks[i] = sources.Mark{Key: name, Value: m.String()}
+		st.Read.toggle(name, m)
+	}
+	level, err := st.encode()
+	if err != nil {
+		b.Fatal(err)
 	}
 	s, err := New(Config{Path: dir, Format: "json"})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		batch, err := s.Next(context.Background(), sources.Session{}, nil, marks)
-		if err != nil || batch != nil {
-			b.Fatalf("batch %+v, error %v", batch, err)
-		}
+	for name, pos := range map[string]sources.Position{"position": level, "ledger": nil} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				batch, err := s.Next(context.Background(), sources.Session{}, pos, marks)
+				if err != nil || batch != nil {
+					b.Fatalf("batch %+v, error %v", batch, err)
+				}
+			}
+		})
 	}
 }
 

@@ -51,7 +51,10 @@ type readHash [16]byte
 
 // toggle adds a mark, or takes it out again.
 func (h *readHash) toggle(rel string, m mark) {
-	one := sha256.Sum256(fmt.Appendf(nil, "%d %d %s", m.size, m.mtime, rel))
+	text := make([]byte, 0, 256)
+	text = append(strconv.AppendInt(text, m.size, 10), ' ')
+	text = append(strconv.AppendInt(text, m.mtime, 10), ' ')
+	one := sha256.Sum256(append(text, rel...))
 	for i := range h {
 		h[i] ^= one[i]
 	}
