@@ -201,6 +201,7 @@ type input struct {
 	any       bool
 	streams   map[string]string // relation of the new rows by input
 	reads     []read            // of sources
+	isolated  []read            // rows on which the query fails, once they are found
 	positions map[string]sources.Position
 	files     int64 // of upstream tables
 	bytes     int64

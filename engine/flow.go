@@ -46,6 +46,9 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 			return b.account(ctx, d, f, in, files, verdict, began)
 		}
 		repaired, rerr := b.repair(ctx, in, err, attempt)
+		if rerr == nil && !repaired {
+			repaired, rerr = b.isolate(ctx, f, in, err)
+		}
 		if rerr != nil {
 			return rerr
 		}
@@ -218,7 +221,7 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	} else {
 		a.Discarded = v.Dropped
 	}
-	for _, r := range in.reads {
+	for _, r := range slices.Concat(in.reads, in.isolated) {
 		if err := b.rejects(ctx, d, f, r, &a); err != nil {
 			return err
 		}

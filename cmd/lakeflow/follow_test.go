@@ -150,3 +150,44 @@ func get(t *testing.T, url string) string {
 	}
 	return string(body)
 }
+
+// TestPoisonedRecord feeds a continuous update records on which a query fails: they become dead letters, alone, and all others go on.
+func TestPoisonedRecord(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pipeline.yaml")
+	put(t, file, `name: poison
+mode: continuous
+trigger: {interval: 20ms}
+sources:
+  feed:
+    files: {path: data, format: json}
+    schema: {id: BIGINT, text: VARCHAR}
+tables:
+  bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
+  silver: {kind: streaming_table, sql: "SELECT id, CAST(text AS INTEGER) AS number FROM STREAM bronze"}
+  direct: {kind: streaming_table, sql: "SELECT id, CAST(text AS INTEGER) AS number FROM STREAM feed"}
+`)
+	var records strings.Builder
+	for i := range 500 {
+		text := fmt.Sprint(i)
+		if i == 77 || i == 78 || i == 499 {
+			text = "poison"
+		}
+		fmt.Fprintf(&records, "{\"id\":%d,\"text\":\"%s\"}\n", i, text)
+	}
+	put(t, filepath.Join(dir, "data", "a.json"), records.String())
+	run := startContinuous(t, file, freeAddress(t))
+	waitFor(t, file, "SELECT count(*) || ':' || sum(number) || ':' || (SELECT count(*) FROM bronze) || ':' || (SELECT count(*) FROM direct) AS x FROM silver",
+		fmt.Sprintf("497:%d:500:497", 499*500/2-77-78-499))
+	waitFor(t, file, `SELECT string_agg("table" || (decode(raw)::JSON->>'id') || (file IS NOT NULL), ';' ORDER BY "table", line, decode(raw)) AS x FROM dead_letter WHERE contains(error, 'the query fails on it')`,
+		"direct499true;direct77true;direct78true;silver499false;silver77false;silver78false")
+	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, run.Stderr)
+	}
+	if out, err := lakeflow("", "audit", file); err != nil {
+		t.Errorf("audit: %v\n%s", err, out)
+	}
+}
