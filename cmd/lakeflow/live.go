@@ -1,97 +1,119 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/term"
 
 	"github.com/lakeflow/lakeflow/engine"
 )
 
-// live redraws a few lines at the bottom of a terminal: what is being worked on, and the figures of each table. They never
-// exceed the window, so that going up by as many lines as were drawn comes back to the first of them.
+// live shows at the bottom of a terminal what an update is doing: what is being worked on, and the figures of each table. It is
+// the model of a program that draws it; while that runs, only its goroutine touches the fields below ended.
 type live struct {
 	out     *os.File
-	started time.Time
-	end     chan struct{} // closed by stop
+	program *tea.Program
 	ended   chan struct{} // closed when nothing is drawn any more
 
-	mu    sync.Mutex
-	head  string
-	rows  []*liveRow // in the order in which tables were met
-	steps int
-	drawn int // lines on the screen
+	started time.Time
+	height  int // of the window
+	head    string
+	rows    []*liveRow // in the order in which tables were met
+	over    bool       // nothing is to be shown any more
 }
 
 // liveRow are the figures of one table over all batches of the update.
 type liveRow struct {
 	engine.TableResult
 	batch   int64
-	note    string
-	touched int // the step that changed it last
+	note    string // stands in the place of the figures
+	touched time.Time
 }
 
 const redraw = 100 * time.Millisecond
 
 // startLive begins to draw. The caller ends it with stop.
 func startLive(out *os.File) *live {
-	l := &live{out: out, started: time.Now(), end: make(chan struct{}), ended: make(chan struct{}), head: "opening the pipeline"}
-	go l.run()
+	l := &live{out: out, started: time.Now(), head: "opening the pipeline"}
+	l.start()
 	return l
 }
 
-func (l *live) run() {
-	defer close(l.ended)
-	tick := time.NewTicker(redraw)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			l.mu.Lock()
-			l.draw(nil)
-			l.mu.Unlock()
-		case <-l.end:
-			return
-		}
-	}
+// start runs the program without input, so that it asks the terminal nothing and takes no keys, and without an environment, so
+// that it looks for no colours.
+func (l *live) start() {
+	l.over, l.ended = false, make(chan struct{})
+	l.program = tea.NewProgram(l, tea.WithInput(nil), tea.WithOutput(echoing{l.out}), tea.WithEnvironment([]string{}),
+		tea.WithoutSignalHandler(), tea.WithFPS(int(time.Second/redraw)))
+	go func() {
+		defer close(l.ended)
+		_, _ = l.program.Run() // a display that cannot be drawn must not fail the update
+	}()
 }
 
 // stop takes the lines off the screen.
 func (l *live) stop() {
-	close(l.end)
+	l.program.Send(end{})
 	<-l.ended
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var b bytes.Buffer
-	l.clear(&b)
-	_, _ = l.out.Write(b.Bytes()) // a display that cannot be drawn must not fail the update
 }
 
 // print writes something that stays above the lines.
 func (l *live) print(write func(io.Writer)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.draw(write)
+	l.stop()
+	write(l.out)
+	l.start()
 }
 
 func (l *live) step(p engine.Progress) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.steps++
+	if p.Kind == "notice" {
+		l.print(func(w io.Writer) { _, _ = fmt.Fprintln(w, strings.TrimPrefix(p.Table+": "+p.Message, ": ")) })
+		return
+	}
+	l.program.Send(p)
+}
+
+// echoing is a terminal that shows the keys which are pressed meanwhile; they move the cursor to the right. The program leaves it
+// in the first column after each write, and counts on finding it there.
+type echoing struct{ *os.File }
+
+func (e echoing) Write(b []byte) (int, error) {
+	n, err := e.File.Write(append([]byte{'\r'}, b...))
+	return max(n-1, 0), err
+}
+
+type end struct{} // the message that ends the program
+
+// Init begins to count the time.
+func (l *live) Init() tea.Cmd { return tea.Tick(redraw, func(now time.Time) tea.Msg { return now }) }
+
+// Update takes in a message.
+func (l *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch m := msg.(type) {
+	case time.Time:
+		return l, l.Init()
+	case tea.WindowSizeMsg:
+		l.height = m.Height
+	case engine.Progress:
+		l.take(m)
+	case end:
+		l.over = true
+		return l, tea.Quit
+	}
+	return l, nil
+}
+
+func (l *live) take(p engine.Progress) {
 	switch p.Kind {
 	case "evaluating":
-		l.head = fmt.Sprintf("batch %d: %s", p.Batch, p.Table)
 		l.row(p.Table)
+		l.head = fmt.Sprintf("batch %d: %s", p.Batch, p.Table)
 	case "committed":
 		for _, t := range p.Tables {
 			r := l.row(t.Table)
@@ -99,49 +121,30 @@ func (l *live) step(p engine.Progress) {
 		}
 	case "skipped":
 		l.row(p.Table).note = p.Message
-	case "notice":
-		l.draw(func(w io.Writer) { _, _ = fmt.Fprintln(w, strings.TrimPrefix(p.Table+": "+p.Message, ": ")) })
+	case "waiting":
+		l.head = fmt.Sprintf("a batch failed and is tried again in %s: %s", p.Elapsed, strings.Join(strings.Fields(p.Message), " "))
 	}
 }
 
-// row is the row of a table, which this step changes.
+// row is the row of a table, which now changes.
 func (l *live) row(name string) *liveRow {
 	i := slices.IndexFunc(l.rows, func(r *liveRow) bool { return r.Table == name })
 	if i < 0 {
 		i = len(l.rows)
-		l.rows = append(l.rows, &liveRow{TableResult: engine.TableResult{Table: name}})
+		l.rows = append(l.rows, &liveRow{TableResult: engine.TableResult{Table: name}, note: "..."})
 	}
-	l.rows[i].touched = l.steps
+	l.rows[i].touched = time.Now()
 	return l.rows[i]
 }
 
-// draw replaces the lines on the screen. What above writes comes to stand over them.
-func (l *live) draw(above func(io.Writer)) {
-	width, height, err := term.GetSize(int(l.out.Fd()))
-	if err != nil || width <= 0 || height <= 0 {
-		width, height = 80, 24
+// View keeps the cursor visible and below the lines: a process that is killed leaves it like that. A shape of its own would stay,
+// too; -1 is none.
+func (l *live) View() tea.View {
+	v := tea.View{DisableBracketedPasteMode: true, Cursor: &tea.Cursor{Shape: -1}}
+	if lines := l.lines(l.height - 1); !l.over && len(lines) > 0 {
+		v.Content, v.Cursor.Y = strings.Join(lines, "\n")+"\n", len(lines)
 	}
-	var b bytes.Buffer
-	l.clear(&b)
-	if above != nil {
-		above(&b)
-	}
-	lines := l.lines(height - 1)
-	for _, line := range lines {
-		// One column stays free: some terminals break a line that fills them.
-		_, _ = fmt.Fprintln(&b, text.Trim(line, max(width-1, 1)))
-	}
-	l.drawn = len(lines)
-	_, _ = l.out.Write(b.Bytes()) // a display that cannot be drawn must not fail the update
-}
-
-// clear goes up to the first line that was drawn, and erases all of them. Keys that were pressed meanwhile may have moved the
-// cursor to the right.
-func (l *live) clear(b *bytes.Buffer) {
-	for range l.drawn {
-		b.WriteString("\r" + text.CursorUp.Sprint() + text.EraseLine.Sprint())
-	}
-	l.drawn = 0
+	return v
 }
 
 // lines are at most as many as fit: the tables that changed last, in the order in which they were met.
@@ -149,21 +152,20 @@ func (l *live) lines(fit int) []string {
 	if fit < 1 {
 		return nil
 	}
-	lines := []string{fmt.Sprintf("%s, %s", l.head, time.Since(l.started).Round(redraw))}
-	shown := slices.Clone(l.rows)
-	if hidden := len(shown) - (fit - 1); hidden > 0 {
-		slices.SortStableFunc(shown, func(a, b *liveRow) int { return cmp.Compare(b.touched, a.touched) })
-		shown = shown[:fit-1]
-		lines[0] += fmt.Sprintf(" (%s not shown)", count(hidden, "table"))
+	head := fmt.Sprintf("%s, %s", l.head, time.Since(l.started).Round(redraw))
+	shown := l.rows
+	if hidden := len(l.rows) - (fit - 1); hidden > 0 {
+		head += fmt.Sprintf(" (%s not shown)", count(hidden, "table"))
+		latest := slices.SortedFunc(slices.Values(l.rows), func(a, b *liveRow) int { return b.touched.Compare(a.touched) })[:fit-1]
+		shown = slices.DeleteFunc(slices.Clone(l.rows), func(r *liveRow) bool { return !slices.Contains(latest, r) })
 	}
 	width := 0
 	for _, r := range shown {
 		width = max(width, min(len(r.Table), 32))
 	}
-	for _, r := range l.rows {
-		if slices.Contains(shown, r) {
-			lines = append(lines, r.line(width))
-		}
+	lines := []string{head}
+	for _, r := range shown {
+		lines = append(lines, r.line(width))
 	}
 	return lines
 }
@@ -172,9 +174,6 @@ func (r *liveRow) line(width int) string {
 	name := text.Pad(text.Snip(r.Table, width, "~"), width, ' ')
 	if r.note != "" {
 		return fmt.Sprintf("  %s  %s", name, r.note)
-	}
-	if r.batch == 0 {
-		return fmt.Sprintf("  %s  ...", name)
 	}
 	rate := int64(float64(r.Written) / max(r.Seconds, 0.001))
 	return fmt.Sprintf("  %s  %11s rows  %10s/s  %s dropped  batch %d", name, humanize.Comma(r.Written), humanize.Comma(rate),

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,11 +24,11 @@ func TestLiveOnATerminal(t *testing.T) {
 			t.Parallel()
 			file := signalFixture(t)
 			raw := onTerminal(t, size.columns, size.rows, "", "run", file)
-			if size.rows > 1 && !strings.Contains(raw, "\x1b[1A") && !strings.Contains(raw, "\x1b[A") {
+			if size.rows > 1 && !regexp.MustCompile(`\x1b\[\d*A`).MatchString(raw) {
 				t.Errorf("no line was ever redrawn:\n%q", raw)
 			}
 			screen := shown(raw, int(size.columns))
-			for _, gone := range []string{"opening", "...", "dropped  batch", "batch 1:", "/s"} {
+			for _, gone := range []string{"opening", "...", "dropped  batch", "batch 1:", "/s", "keys"} {
 				if size.columns > 10 && strings.Contains(screen, gone) {
 					t.Errorf("%q of the live lines is left:\n%s", gone, screen)
 				}
@@ -48,10 +50,33 @@ func TestLiveOnATerminal(t *testing.T) {
 // Figures of each table and a rate are what the live lines say.
 func TestLiveLines(t *testing.T) {
 	raw := onTerminal(t, 100, 30, "", "run", signalFixture(t))
-	for _, want := range []string{`batch \d+: silver, [0-9.]+m?s`, `  bronze +\d+ rows +[\d,]+/s  0 dropped  batch \d+`} {
-		if !regexp.MustCompile(want).MatchString(raw) {
-			t.Errorf("no line says %s:\n%q", want, raw)
+	var frames strings.Builder // what was to be seen after each write
+	for at := range raw {
+		if strings.HasPrefix(raw[at:], "\x1b[?25h") {
+			frames.WriteString(shown(raw[:at], 100))
 		}
+	}
+	for _, want := range []string{`batch \d+: silver, [0-9.]+m?s`, `  bronze +\d+ rows +[\d,]+/s  0 dropped  batch \d+`} {
+		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(frames.String()) {
+			t.Errorf("no line says %s:\n%s", want, &frames)
+		}
+	}
+}
+
+// A warning stays above the live lines, which go on below it.
+func TestWarningAboveTheLines(t *testing.T) {
+	file := signalFixture(t)
+	unused := strings.Replace(signalPipeline, "tables:", "  unused:\n    files: {path: data, format: json}\ntables:", 1)
+	if err := os.WriteFile(file, []byte(unused), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	raw := onTerminal(t, 100, 30, "", "run", file)
+	if !regexp.MustCompile(`\x1b\[\d*A`).MatchString(raw) {
+		t.Errorf("no line was redrawn:\n%q", raw)
+	}
+	screen := shown(raw, 100)
+	if !strings.HasPrefix(screen, "warning[LF0243]") || strings.Contains(screen, "batch 1:") || !strings.Contains(screen, "completed: 17 commits") {
+		t.Errorf("the screen does not show the warning and the summary:\n%s", screen)
 	}
 }
 
@@ -73,7 +98,8 @@ func TestPlainTerminals(t *testing.T) {
 	}
 }
 
-// onTerminal runs lakeflow on a pseudo terminal of this size and returns everything that was written to it.
+// onTerminal runs lakeflow on a pseudo terminal of this size and returns everything that was written to it. While it runs, keys are
+// pressed, which the terminal shows.
 func onTerminal(t *testing.T, columns, rows uint16, env string, args ...string) string {
 	t.Helper()
 	keyboard, screen := openTerminal(t, columns, rows)
@@ -85,10 +111,15 @@ func onTerminal(t *testing.T, columns, rows uint16, env string, args ...string) 
 	}
 	_ = screen.Close() // the child has it now
 	var all []byte
+	typed := false
 	buffer := make([]byte, 4096)
 	for {
 		n, err := keyboard.Read(buffer)
 		all = append(all, buffer[:n]...)
+		if !typed && bytes.Contains(all, []byte("batch")) {
+			_, _ = keyboard.Write([]byte("keys"))
+			typed = true
+		}
 		if errors.Is(err, syscall.EIO) { // the other side is closed
 			break
 		}
@@ -125,24 +156,34 @@ func openTerminal(t *testing.T, columns, rows uint16) (keyboard, screen *os.File
 	return keyboard, screen
 }
 
-var escape = regexp.MustCompile(`^\x1b\[([0-9;]*)([A-Za-z])`)
+var escape = regexp.MustCompile(`^\x1b\[([?0-9;]*)([A-Za-z])`)
 
 // shown is what a terminal of this width shows, with all that scrolled away. It knows the sequences that lakeflow uses.
 func shown(raw string, width int) string {
 	lines := [][]rune{{}}
-	row, column := 0, 0
+	row, column, insert := 0, 0, false
 	for len(raw) > 0 {
 		if m := escape.FindStringSubmatch(raw); m != nil {
 			raw = raw[len(m[0]):]
+			n, err := strconv.Atoi(m[1])
+			if err != nil {
+				n = 1
+			}
 			switch m[2] {
 			case "A":
-				n, err := strconv.Atoi(m[1])
-				if err != nil {
-					n = 1
-				}
 				row = max(row-n, 0)
+			case "C":
+				column = min(column+n, width-1)
+			case "J":
+				lines = lines[:row+1]
+				fallthrough
 			case "K":
 				lines[row] = lines[row][:min(column, len(lines[row]))]
+			case "h", "l":
+				insert = m[0] == "\x1b[4h"
+			case "m":
+			default:
+				panic(fmt.Sprintf("this terminal does not know %q", m[0]))
 			}
 			continue
 		}
@@ -162,6 +203,9 @@ func shown(raw string, width int) string {
 		default:
 			for len(lines[row]) <= column {
 				lines[row] = append(lines[row], ' ')
+			}
+			if insert {
+				lines[row] = slices.Insert(lines[row], column, ' ')
 			}
 			lines[row][column] = r
 			column++
