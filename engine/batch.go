@@ -218,7 +218,7 @@ type read struct {
 func (b *batch) relationOf(r read) string {
 	want := b.u.known[r.source]
 	if r.batch.Relation == "" {
-		return emptySource(want)
+		return b.u.emptySource(r.source)
 	}
 	if r.batch.Columns.Equal(want) {
 		return r.batch.Relation
@@ -256,7 +256,7 @@ func (b *batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*inp
 }
 
 func (b *batch) gatherSource(in *input, k, name string) {
-	in.streams[name] = emptySource(b.u.known[name])
+	in.streams[name] = b.u.emptySource(name)
 	got := b.sources[name]
 	if got == nil || !b.readers[k] {
 		return

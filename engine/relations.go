@@ -210,8 +210,14 @@ func (u *update) remembered(source string) sources.Position {
 }
 
 // emptySource is a source's relation without rows.
-func emptySource(columns schemas.Table) string {
-	return "(SELECT *, CAST(NULL AS " + plan.MetadataStruct + ") AS " + plan.MetadataColumn + " FROM " + duck.Empty(columns) + ")"
+func (u *update) emptySource(name string) string {
+	metadata := ""
+	for _, s := range u.Plan.Sources {
+		if s.Name == name {
+			metadata = s.Metadata
+		}
+	}
+	return "(SELECT *, CAST(NULL AS " + metadata + ") AS " + plan.MetadataColumn + " FROM " + duck.Empty(u.known[name]) + ")"
 }
 
 func (u *update) session(source string) sources.Session {

@@ -24,6 +24,7 @@ type runFlags struct {
 	engine.Options
 	json   bool
 	listen string
+	gaps   []string // sources whose lost records are accepted
 }
 
 // newRunCmd is lakeflow run: one update, triggered or continuous as the pipeline says.
@@ -54,6 +55,7 @@ func newRunCmd(global *globalFlags) *cobra.Command {
 	f.StringSliceVar(&flags.FullRefresh, "full-refresh", nil, "recompute these tables from the beginning")
 	f.BoolVar(&flags.FullAll, "full-refresh-all", false, "recompute every table from the beginning")
 	f.StringSliceVar(&flags.Accept, "accept", nil, "keep the rows of these streaming tables although their query changed")
+	f.StringSliceVar(&flags.gaps, "accept-gap", nil, "go on behind records that these sources have lost")
 	f.StringVar(&flags.listen, "listen", "127.0.0.1:9464", "where a continuous update serves /metrics, /healthz and /readyz")
 	f.BoolVar(&flags.json, "json", false, "print the result as one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("full-refresh-all", "full-refresh")
@@ -76,7 +78,7 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 			err = advised(err)
 		}
 	}()
-	p, err := openProject(ctx, file, flags.params, acquire)
+	p, err := openProject(ctx, file, flags.params, acquire, acceptGaps(flags.gaps), waiting(v.step))
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (v *runView) step(p engine.Progress) {
 		}
 		v.log.Warn(p.Message, "table", p.Table)
 	case "waiting":
-		v.log.Warn("a batch failed and is tried again", "in", p.Elapsed.String(), "error", p.Message)
+		v.log.Warn("waiting for the next attempt", "seconds", millis(p.Elapsed.Seconds()), "reason", p.Message)
 	case "skipped":
 		v.skipped = append(v.skipped, p.Table)
 	}
