@@ -16,6 +16,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
@@ -42,6 +43,7 @@ type project struct {
 	gaps                       []string          // sources that go on behind records that they lost
 	metadata                   map[string]string // types of the sources' _metadata
 	unreached                  map[string]string // why sources could not be asked
+	tell                       func(engine.Progress)
 }
 
 // openOption says what a command needs beyond reading.
@@ -58,6 +60,10 @@ func lookOnly(p *project) { p.looking = true }
 
 // acceptGaps lets these sources go on behind records that they have lost.
 func acceptGaps(sources []string) openOption { return func(p *project) { p.gaps = sources } }
+
+// waiting makes a continuous update wait for brokers that are away when it begins, and for the first record of topics whose columns are not declared. It
+// tells what it waits for.
+func waiting(tell func(engine.Progress)) openOption { return func(p *project) { p.tell = tell } }
 
 // openProject reads the pipeline file and opens its lake, sources and DuckDB. Mistakes in the file are a diag.List. The
 // caller closes the project.
@@ -210,9 +216,11 @@ func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, 
 			patience = soon
 		}
 		for _, position := range p.readers(s.Name) {
-			table, err := p.Sources[s.Name].Schema(patience, session, position)
+			table, err := p.columns(patience, s, session, position)
 			if err != nil && patience != ctx && ctx.Err() == nil {
-				p.unreached[s.Name] = err.Error()
+				if p.unreached[s.Name] = err.Error(); errors.Is(err, context.DeadlineExceeded) {
+					p.unreached[s.Name] = "no answer of " + strings.Join(s.Kafka.Brokers, ", ") + " within " + lookTime.String()
+				}
 				table, err = declared(s)
 			}
 			if err != nil {
@@ -224,6 +232,27 @@ func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, 
 		}
 	}
 	return columns, nil
+}
+
+// columns asks a source for its columns, again and again as long as it is to be waited for.
+func (p *project) columns(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (schemas.Table, error) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		table, err := p.Sources[s.Name].Schema(ctx, session, from)
+		var away *sources.UnavailableError
+		if p.tell == nil || s.Kafka == nil || p.Pipeline.Mode != dsl.Continuous || err != nil && !errors.As(err, &away) || len(table) > 0 {
+			return table, err
+		}
+		why := "its topics hold no records yet, and no schema is declared"
+		if err != nil {
+			why = err.Error()
+		}
+		p.tell(engine.Progress{Kind: "waiting", Message: "source " + s.Name + ": " + why, Elapsed: wait})
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 }
 
 // lookTime is how long a command that only looks waits for brokers.
