@@ -33,7 +33,8 @@ type Reader interface {
 	Files(ctx context.Context, table string, at Version) (*Contents, error)
 	// Appended returns the files that commits after number after added, in the order of the commits, stopping after the
 	// commit that passes maxBytes (0: no limit); Contents.Commit is the last commit taken. It returns ErrRewritten
-	// when the table's rows were replaced by a commit after it (its very first write is no replacement), because then "new rows" has no meaning.
+	// when the table's rows were replaced by a commit after it (its very first write is no replacement), because then "new rows" has no meaning,
+	// and ErrExpired when the history after it is gone.
 	// after 0 is the beginning: what the table had after its last rewrite comes first.
 	Appended(ctx context.Context, table string, after int64, maxBytes int64) (*Contents, error)
 	// History lists the snapshots of a table, oldest first.
@@ -72,6 +73,8 @@ var (
 	ErrNoTable = errors.New("no such table")
 	// ErrRewritten says that a table's contents were replaced, so it cannot be read from where a stream stood.
 	ErrRewritten = errors.New("table was rewritten")
+	// ErrExpired says that a stream stood still for so long that the history it needs is gone.
+	ErrExpired = errors.New("the history was expired")
 )
 
 // State is what the last commit left.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -22,7 +24,7 @@ type writer struct {
 
 func newWriter(b *testing.B, dir string) *writer {
 	b.Helper()
-	lake, err := iceberg.Open(context.Background(), dir, "main", "p")
+	lake, err := iceberg.Open(context.Background(), dir, "main", "p", iceberg.Retention{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -70,6 +72,41 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
+// BenchmarkLongHistory compares commits of five small tables, syncs included, from the 100th and from the 10,000th on, in turn: the ratio of their
+// medians is to stay below 1.5.
+func BenchmarkLongHistory(b *testing.B) {
+	young, old := newWriter(b, b.TempDir()), newWriter(b, b.TempDir())
+	for range 100 {
+		young.commit(b, 5)
+	}
+	for range 10_000 {
+		old.commit(b, 5)
+	}
+	var short, long []float64
+	timed := func(w *writer) float64 {
+		began := time.Now()
+		w.commit(b, 5)
+		return float64(time.Since(began).Microseconds()) / 1000
+	}
+	for b.Loop() {
+		for range 200 {
+			short, long = append(short, timed(young)), append(long, timed(old))
+		}
+	}
+	slices.Sort(short)
+	slices.Sort(long)
+	at := func(part float64) (float64, float64) {
+		i := int(part * float64(len(short)))
+		return short[i], long[i]
+	}
+	s, l := at(0.5)
+	b.ReportMetric(s, "ms/100th")
+	b.ReportMetric(l, "ms/10000th")
+	b.ReportMetric(l/s, "ratio")
+	s, l = at(0.99)
+	b.ReportMetric(l/s, "ratio-p99")
+}
+
 // BenchmarkOpen opens a warehouse and reads the state of three tables, as a run that finds nothing to do does.
 func BenchmarkOpen(b *testing.B) {
 	for _, before := range []int{10, 1000} {
@@ -80,7 +117,7 @@ func BenchmarkOpen(b *testing.B) {
 				w.commit(b, 3)
 			}
 			for b.Loop() {
-				lake, err := iceberg.Open(context.Background(), dir, "main", "p")
+				lake, err := iceberg.Open(context.Background(), dir, "main", "p", iceberg.Retention{})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -121,7 +121,7 @@ func TestWrongStateStops(t *testing.T) {
 	})
 	t.Run("another pipeline's schema", func(t *testing.T) {
 		f := written(t)
-		other, err := iceberg.Open(context.Background(), f.Warehouse, "main", "other")
+		other, err := iceberg.Open(context.Background(), f.Warehouse, "main", "other", iceberg.Retention{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func TestOldMetadataIsRemoved(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for _, namespace := range []string{"", ".", "..", "a/b", ".hidden"} {
-		if _, err := iceberg.Open(context.Background(), t.TempDir(), namespace, "p"); err == nil {
+		if _, err := iceberg.Open(context.Background(), t.TempDir(), namespace, "p", iceberg.Retention{}); err == nil {
 			t.Errorf("schema %q was accepted", namespace)
 		}
 	}

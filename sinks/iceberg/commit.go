@@ -23,6 +23,8 @@ func (l *Lake) Commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, erro
 	if err := checkCommit(c); err != nil {
 		return sinks.Outcome{}, fmt.Errorf("commit %d: %w", c.Number, err)
 	}
+	l.commits.Lock()
+	defer l.commits.Unlock()
 	out, err := l.commit(ctx, c)
 	if err != nil {
 		return sinks.Outcome{}, fmt.Errorf("commit %d: %w", c.Number, err)
@@ -109,15 +111,19 @@ func snapshotOf(h *head) int64 {
 func (l *Lake) stageAll(c *sinks.Commit, rec *record, heads map[string]*head, out *output) ([]*staged, error) {
 	failpoint.Hit("commit.before-manifests")
 	changes := make([]*staged, len(c.Tables))
+	positions := merged(rec.positions, c.Positions)
+	read := passed(positions)
 	err := eachTable(c, func(i int, t *sinks.TableChange) (err error) {
 		props := summaryProps(c, t)
 		if t.Table == EventLog {
-			if err := l.addRecord(props, c, rec); err != nil {
+			if err := l.addRecord(props, c, positions); err != nil {
 				return err
 			}
 		}
-		changes[i], err = l.stage(t, heads[t.Table], props, out)
-		return err
+		if changes[i], err = l.stage(t, heads[t.Table], props, out); err != nil || changes[i].snapshot == nil {
+			return err
+		}
+		return changes[i].expire(l.retention.snapshots(), read)
 	})
 	if err != nil {
 		return nil, err
@@ -161,16 +167,21 @@ func summaryProps(c *sinks.Commit, t *sinks.TableChange) map[string]string {
 	return props
 }
 
-// addRecord writes the commit record into the summary of event_log's snapshot.
-func (l *Lake) addRecord(props map[string]string, c *sinks.Commit, rec *record) error {
-	positions := maps.Clone(rec.positions)
-	for input, p := range c.Positions {
+// merged is the positions after a commit.
+func merged(before, changes map[string]sources.Position) map[string]sources.Position {
+	after := maps.Clone(before)
+	for input, p := range changes {
 		if p == nil {
-			delete(positions, input)
+			delete(after, input)
 		} else {
-			positions[input] = p
+			after[input] = p
 		}
 	}
+	return after
+}
+
+// addRecord writes the commit record into the summary of event_log's snapshot.
+func (l *Lake) addRecord(props map[string]string, c *sinks.Commit, positions map[string]sources.Position) error {
 	text, err := json.Marshal(positions)
 	if err != nil {
 		return fmt.Errorf("write positions: %w", err)

@@ -29,6 +29,9 @@ const EventLog = "event_log"
 // on each call and is safe for concurrent use, except for Commit.
 type Lake struct {
 	warehouse, namespace, pipeline string // warehouse is absolute
+	retention                      Retention
+
+	commits sync.Mutex // held by whoever moves tables
 
 	mu    sync.Mutex
 	db    *sql.DB          // nil until the catalog exists
@@ -38,7 +41,7 @@ type Lake struct {
 
 // Open returns the lake of a pipeline. It reads and creates nothing: a warehouse that does not exist is an empty lake.
 // The caller closes it.
-func Open(_ context.Context, warehouse, namespace, pipeline string) (*Lake, error) {
+func Open(_ context.Context, warehouse, namespace, pipeline string, keep Retention) (*Lake, error) {
 	root, err := filepath.Abs(warehouse)
 	if err != nil {
 		return nil, fmt.Errorf("open warehouse: %w", err)
@@ -46,7 +49,7 @@ func Open(_ context.Context, warehouse, namespace, pipeline string) (*Lake, erro
 	if namespace == "" || namespace != filepath.Base(namespace) || namespace[0] == '.' {
 		return nil, fmt.Errorf("open warehouse: %q cannot be a schema; use letters, digits and _", namespace)
 	}
-	return &Lake{warehouse: root, namespace: namespace, pipeline: pipeline, heads: map[string]*head{}}, nil
+	return &Lake{warehouse: root, namespace: namespace, pipeline: pipeline, retention: keep, heads: map[string]*head{}}, nil
 }
 
 // DataDir is the folder for the data files of a table. It need not exist yet.

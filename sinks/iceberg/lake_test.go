@@ -12,7 +12,7 @@ import (
 
 func open(t *testing.T, warehouse string) sinktest.Lake {
 	t.Helper()
-	lake, err := iceberg.Open(context.Background(), warehouse, "main", "p")
+	lake, err := iceberg.Open(context.Background(), warehouse, "main", "p", iceberg.Retention{})
 	if err != nil {
 		t.Fatal(err)
 	}

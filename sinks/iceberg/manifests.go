@@ -40,7 +40,11 @@ type producer struct {
 
 	added, removed  []iceberg.DataFile
 	manifests, kept []iceberg.ManifestFile
+	replaced        int // manifests of the parent that are not taken over as they are
 }
+
+// keyReplaced is Iceberg's own entry for how many of the parent's manifests the snapshot has no more.
+const keyReplaced = "manifests-replaced"
 
 func newProducer(dir string, out *output, meta *table.MetadataBuilder, seq int64) *producer {
 	id := uuid.New()
@@ -71,6 +75,7 @@ func (p *producer) carry(parent *table.Snapshot, drop func(iceberg.DataFile) (bo
 	deleted := map[int32][]iceberg.ManifestEntry{}
 	for _, m := range manifests {
 		if !m.HasAddedFiles() && !m.HasExistingFiles() {
+			p.replaced++
 			continue // tells only what the parent deleted
 		}
 		if drop == nil {
@@ -114,6 +119,7 @@ func (p *producer) filter(m iceberg.ManifestFile, drop func(iceberg.DataFile) (b
 		p.kept = append(p.kept, m)
 		return nil, nil
 	}
+	p.replaced++
 	return gone, p.write(m.PartitionSpecID(), left, (*iceberg.ManifestWriter).Existing)
 }
 
@@ -148,6 +154,7 @@ func (p *producer) merge() error {
 				entries = append(entries, e)
 			}
 		}
+		p.replaced += len(small[spec])
 		p.kept = slices.DeleteFunc(p.kept, func(m iceberg.ManifestFile) bool { return slices.Contains(small[spec], m) })
 		if err := p.write(spec, entries, (*iceberg.ManifestWriter).Existing); err != nil {
 			return err
@@ -254,6 +261,7 @@ func (p *producer) summary(parent *table.Snapshot, props map[string]string) iceb
 	set("deleted-data-files", int64(len(p.removed)))
 	set("deleted-records", removedRows)
 	set("removed-files-size", removedSize)
+	set(keyReplaced, int64(p.replaced))
 	total := func(key string, n int64) { out[key] = strconv.FormatInt(summaryInt(parent, key)+n, 10) }
 	total("total-data-files", int64(len(p.added)-len(p.removed)))
 	total("total-records", addedRows-removedRows)

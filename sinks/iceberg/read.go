@@ -3,6 +3,7 @@ package iceberg
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -198,21 +199,28 @@ type step struct {
 	whole     bool
 }
 
-// since lists the commits after one. It returns ErrRewritten when one of them replaced rows that were there before.
+// since lists the commits after one. It returns ErrRewritten when one of them replaced rows that were there before, and ErrExpired when
+// the snapshots of some of them are gone.
 func (h *head) since(after int64) ([]step, error) {
+	chain := h.chain()
+	whole, err := h.begins(chain, after)
+	if err != nil {
+		return nil, err
+	}
 	var steps []step
 	var next step
-	for i, s := range h.chain() {
+	for i, s := range chain {
 		switch {
-		case i == 0 && s.ParentSnapshotID != nil: // history before it has been expired
-			next.whole = true
-			next.snapshots = append(next.snapshots, s)
-		case s.Summary == nil || s.Summary.Operation != table.OpAppend && s.Summary.Operation != table.OpReplace:
+		case i == 0 && whole:
+			next = step{snapshots: []*table.Snapshot{s}, whole: true}
+		case rewrites(s):
+			continue // the same rows in other files
+		case s.Summary == nil || s.Summary.Operation != table.OpAppend:
 			if after == 0 {
 				steps = nil
 			}
 			next = step{snapshots: []*table.Snapshot{s}, whole: true}
-		case s.Summary.Operation == table.OpAppend:
+		default:
 			next.snapshots = append(next.snapshots, s)
 		}
 		if next.commit = summaryInt(s, keyCommit); next.commit == 0 {
@@ -227,6 +235,39 @@ func (h *head) since(after int64) ([]step, error) {
 		next = step{}
 	}
 	return steps, nil
+}
+
+// rewrites reports whether a snapshot has the rows of its parent in other files, as compaction leaves them.
+func rewrites(s *table.Snapshot) bool {
+	return s.Summary != nil && s.Summary.Operation == table.OpReplace
+}
+
+// begins reports whether a reader that stands after a commit begins with all that the table's oldest snapshot has, because the history before
+// it has been expired.
+func (h *head) begins(chain []*table.Snapshot, after int64) (whole bool, err error) {
+	if len(chain) == 0 {
+		return false, nil
+	}
+	expired, known := h.expiredBefore(chain[0])
+	switch {
+	case expired == 0 && known:
+		return false, nil
+	case after == 0:
+		return true, nil
+	case !known:
+		expired = math.MaxInt64
+		for _, s := range chain { // a reader that has come to a snapshot that is there has seen what was before it
+			if c := summaryInt(s, keyCommit); c > 0 {
+				expired = c
+				break
+			}
+		}
+	}
+	if after >= expired {
+		return false, nil
+	}
+	return false, fmt.Errorf("%w: of table %s after commit %d; recompute what reads it with lakeflow run --full-refresh, or keep more of the past with retention.snapshots",
+		sinks.ErrExpired, h.name, after)
 }
 
 // History lists the snapshots that lead to the table's head, oldest first, with the files each added.

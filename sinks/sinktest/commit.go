@@ -366,7 +366,7 @@ func testManyCommits(f *Fixture) {
 	}
 	for _, after := range []int64{0, 50, n - 1} {
 		some, err := lake.Appended(context.Background(), "t", after, 0)
-		if err != nil || int64(len(some.Files)) != n-after || some.Files[0].Path != fmt.Sprint(file.Path, ".", after+1) {
+		if err != nil || int64(len(some.Files)) != n-after || after > 0 && some.Files[0].Path != fmt.Sprint(file.Path, ".", after+1) {
 			f.T.Errorf("after %d: %d files, %v", after, len(some.Files), err)
 		}
 	}

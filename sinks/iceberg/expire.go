@@ -1,0 +1,211 @@
+package iceberg
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// Retention says how much of the past the tables of a lake keep.
+type Retention struct {
+	// Snapshots that each table keeps; 0 means 100. Those that a stream has not read yet are kept too, up to ten times as many.
+	Snapshots int
+}
+
+const (
+	defaultSnapshots = 100
+	streamFactor     = 10
+)
+
+func (r Retention) snapshots() int {
+	if r.Snapshots > 0 {
+		return r.Snapshots
+	}
+	return defaultSnapshots
+}
+
+// keyExpired is the table property that says which snapshot was expired last, and the commit up to which a reader must have read the table
+// to miss nothing.
+const keyExpired = "lakeflow.expired"
+
+// passed tells, for each table that others stream from, the commit that all of them have read. The positions of streams are named
+// "table.flow/upstream".
+func passed(positions map[string]sources.Position) map[string]int64 {
+	out := map[string]int64{}
+	for key, p := range positions {
+		name := key[strings.LastIndexByte(key, '/')+1:]
+		var at struct {
+			Commit *int64 `json:"commit"`
+		}
+		if strings.HasSuffix(name, "*") || json.Unmarshal(p, &at) != nil || at.Commit == nil {
+			continue // read whole, or a source
+		}
+		if least, ok := out[name]; !ok || *at.Commit < least {
+			out[name] = *at.Commit
+		}
+	}
+	return out
+}
+
+// expire drops the snapshots that are beyond the retention and that no stream needs, and what of the metadata only they used.
+func (st *staged) expire(keep int, passed map[string]int64) error {
+	read, streamed := passed[st.change.Table]
+	if !streamed {
+		read = math.MaxInt64
+	}
+	head := st.snapshot
+	if head == nil && st.meta != nil {
+		head = st.meta.CurrentSnapshot()
+	}
+	oldest, gone, commit := st.cut(head, keep, read)
+	if gone == nil {
+		return nil
+	}
+	ids, err := st.expired(oldest)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	if err := st.builder.RemoveSnapshots(ids, false); err != nil {
+		return fmt.Errorf("expire snapshots: %w", err)
+	}
+	if err := st.builder.SetProperties(iceberg.Properties{keyExpired: fmt.Sprint(gone.SnapshotID, " ", commit)}); err != nil {
+		return fmt.Errorf("expire snapshots: %w", err)
+	}
+	return st.removeSchemas()
+}
+
+// cut finds the oldest snapshot to keep, the newest to expire, which is its parent, and the commit that a reader must have read to do without that.
+// A snapshot of another program counts as part of the next commit; one that only rewrote files goes with the commit before it.
+func (st *staged) cut(head *table.Snapshot, keep int, read int64) (oldest, gone *table.Snapshot, commit int64) {
+	commit = math.MaxInt64
+	for kept := 0; head != nil; kept++ {
+		c := summaryInt(head, keyCommit)
+		if c > 0 && !rewrites(head) {
+			commit = c
+		}
+		switch {
+		case kept >= streamFactor*keep && rewrites(head) && c > 0:
+			return oldest, head, c
+		case kept >= streamFactor*keep || kept >= keep && commit <= read && !rewrites(head):
+			return oldest, head, commit
+		}
+		oldest = head
+		if head.ParentSnapshotID == nil {
+			break
+		}
+		head, _ = st.builder.SnapshotByID(*head.ParentSnapshotID) // it may have been expired
+	}
+	return nil, nil, 0
+}
+
+// expired lists the snapshots that go when oldest is the oldest to stay: those before it, but none that a branch or tag of another program
+// names. The files that only they need count as new from now on, so that whoever is reading them has the grace time of RemoveOrphans to finish.
+func (st *staged) expired(oldest *table.Snapshot) ([]int64, error) {
+	stay := map[int64]bool{}
+	for _, ref := range st.meta.Refs() {
+		stay[ref.SnapshotID] = true
+	}
+	var ids []int64
+	chain := map[int64]bool{}
+	for next := oldest; next.ParentSnapshotID != nil; {
+		s, _ := st.builder.SnapshotByID(*next.ParentSnapshotID)
+		if s == nil {
+			break
+		}
+		chain[s.SnapshotID] = true
+		if !stay[s.SnapshotID] {
+			ids = append(ids, s.SnapshotID)
+			if err := renew(s, next); err != nil {
+				return nil, err
+			}
+		}
+		next = s
+	}
+	for _, s := range st.meta.Snapshots() { // left behind when another program rolled the table back
+		if !chain[s.SnapshotID] && !stay[s.SnapshotID] && s.TimestampMs < oldest.TimestampMs {
+			ids = append(ids, s.SnapshotID)
+		}
+	}
+	return ids, nil
+}
+
+// removeSchemas drops the schemas that no snapshot has any more.
+func (st *staged) removeSchemas() error {
+	if len(st.meta.Schemas()) == 1 {
+		return nil
+	}
+	used := map[int]bool{st.builder.CurrentSchema().ID: true}
+	for _, s := range st.meta.Snapshots() {
+		if stays, _ := st.builder.SnapshotByID(s.SnapshotID); stays != nil && s.SchemaID != nil {
+			used[*s.SchemaID] = true
+		}
+	}
+	var ids []int
+	for _, s := range st.meta.Schemas() {
+		if !used[s.ID] {
+			ids = append(ids, s.ID)
+		}
+	}
+	if err := st.builder.RemoveSchemas(ids); err != nil {
+		return fmt.Errorf("expire schemas: %w", err)
+	}
+	return nil
+}
+
+// renew makes the files that s needs and its successor next does not as young as if they were written now.
+func renew(s, next *table.Snapshot) error {
+	now := time.Now()
+	touch := func(location string) { _ = os.Chtimes(local(location), now, now) } // a file that is gone needs no grace
+	touch(s.ManifestList)
+	if next.Summary != nil && next.Summary.Operation == table.OpAppend && summaryInt(next, keyReplaced) == 0 {
+		return nil // it has everything that s has
+	}
+	kept, err := next.Manifests(disk{})
+	if err != nil {
+		return fmt.Errorf("read manifests of snapshot %d: %w", next.SnapshotID, err)
+	}
+	had, err := s.Manifests(disk{})
+	if err != nil {
+		return fmt.Errorf("read manifests of snapshot %d: %w", s.SnapshotID, err)
+	}
+	still := map[string]bool{}
+	for _, m := range kept {
+		still[m.FilePath()] = true
+		if m.SnapshotID() != next.SnapshotID || m.DeletedDataFiles() == 0 {
+			continue
+		}
+		for e, err := range m.Entries(disk{}, false) {
+			if err != nil {
+				return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+			}
+			if e.Status() == iceberg.EntryStatusDELETED {
+				touch(e.DataFile().FilePath())
+			}
+		}
+	}
+	for _, m := range had {
+		if !still[m.FilePath()] {
+			touch(m.FilePath())
+		}
+	}
+	return nil
+}
+
+// expiredBefore returns the commit that a reader must have read to follow the table's history: 0 when it is whole. It is not known (ok is false) when
+// another program expired the oldest snapshots.
+func (h *head) expiredBefore(oldest *table.Snapshot) (commit int64, ok bool) {
+	if oldest.ParentSnapshotID == nil {
+		return 0, true
+	}
+	id, text, _ := strings.Cut(h.meta.Properties()[keyExpired], " ")
+	return number(text), id == strconv.FormatInt(*oldest.ParentSnapshotID, 10)
+}
