@@ -36,7 +36,7 @@ type specTrigger struct {
 
 type specRetention struct {
 	Node      `yaml:"-"`
-	Snapshots *int64 `yaml:"snapshots" jsonschema:"minimum=1,default=100" jsonschema_description:"Snapshots of each table that are kept when old ones are expired."`
+	Snapshots *int64 `yaml:"snapshots" jsonschema:"minimum=1,default=100" jsonschema_description:"Snapshots of each table that are kept. Older ones are expired."`
 }
 
 type specTarget struct {
