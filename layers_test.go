@@ -37,7 +37,7 @@ var layers = []struct {
 	{"engine/plan", []string{"dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks"}},
 	{"engine/duck", []string{"schemas", "sources", "sinks", "engine/failpoint"}},
 	{"engine/audit", []string{"schemas", "expectations", "sinks", "engine/duck", "engine/duckerr"}},
-	{"engine", []string{"dsl/diag", "schemas", "expectations", "sources", "sinks", "engine/failpoint", "engine/graph", "engine/plan", "engine/duck"}},
+	{"engine", []string{"dsl/diag", "schemas", "expectations", "sources", "sinks", "engine/failpoint", "engine/graph", "engine/plan", "engine/duck", "engine/duckerr"}},
 }
 
 // duckdb is the driver, which engine/duck alone imports.
