@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/parquet-go/parquet-go"
-
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -170,33 +168,12 @@ func (w *work) eachValue(ctx context.Context, l *lines, do func(head, value []by
 // eachOdd calls do with the records that can't stand in lines.
 func (w *work) eachOdd(do func(r rawRecord) (bool, error)) error {
 	for _, path := range w.seg.odd() {
-		more, err := readOdd(path, do)
+		more, err := readRaw(path, do)
 		if err != nil || !more {
 			return err
 		}
 	}
 	return nil
-}
-
-func readOdd(path string, do func(r rawRecord) (bool, error)) (more bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	reader := parquet.NewGenericReader[rawRecord](f)
-	defer func() { err = errors.Join(err, reader.Close(), f.Close()) }()
-	rows := make([]rawRecord, 16)
-	for {
-		n, err := reader.Read(rows)
-		for _, r := range rows[:n] {
-			if more, err := do(r); err != nil || !more {
-				return false, err
-			}
-		}
-		if n == 0 || err != nil {
-			return true, nil // what follows was written by this process: it ends at io.EOF
-		}
-	}
 }
 
 // shapes are the schemas that the records were written with, in a stable order.
@@ -235,7 +212,7 @@ func (w *work) finish() (err error) {
 		b.Rejects = w.rejects
 	}
 	if b.Relation == "" && int64(b.Items) > b.RejectCount {
-		return fmt.Errorf("the first %d records of the topic have no values, so that its columns can't be known; declare them under schema:", b.Items)
+		return fmt.Errorf("the first %d records of the topic have no values, so that its columns can't be known; write them under schema", b.Items)
 	}
 	return nil
 }

@@ -1,7 +1,3 @@
-// Package kafka reads topics of Apache Kafka and of what speaks its protocol. It reads partitions directly and keeps no state at the brokers: a
-// position holds the next offset of every partition, with the epoch of its leader and the topic's id, so that a log that was cut, deleted or made
-// anew is found out and never passed over in silence. Records are fetched ahead of need, decoded to JSON in Go and read by
-// DuckDB from files of JSON lines, strictly at first, record by record where a file does not fit.
 package kafka
 
 import (
@@ -157,7 +153,7 @@ func (s *Source) checkTopics() (err error) {
 	}
 	if c.Pattern != "" {
 		if s.pattern, err = regexp.Compile(c.Pattern); err != nil {
-			return fmt.Errorf(`topic_pattern %s is not a regular expression: %w; write one like ^orders\.`, c.Pattern, err)
+			return fmt.Errorf(`topic_pattern %s is not a regular expression: %w; write one, as ^orders- for all topics whose names begin so`, c.Pattern, err)
 		}
 	}
 	return nil

@@ -109,7 +109,7 @@ func TestManyTopics(t *testing.T) {
 func TestOnlyTombstones(t *testing.T) {
 	b := newBed(t, 1)
 	b.values(`null`, `{}`)
-	if batch, err := b.source(nil).Next(t.Context(), b.session, nil, nil); err == nil || !strings.Contains(err.Error(), "declare them under schema:") {
+	if batch, err := b.source(nil).Next(t.Context(), b.session, nil, nil); err == nil || !strings.Contains(err.Error(), "write them under schema") {
 		t.Errorf("batch %+v, error %v", batch, err)
 	}
 	batch := b.next(b.source(func(c *Config) { c.Hints = []Hint{{"a", "BIGINT"}} }))

@@ -80,23 +80,22 @@ func (r *reader) probeOne(ctx context.Context, admin *kgo.Client, detail kadm.To
 	if err != nil {
 		return 0, err
 	}
-	for _, t := range resp.(*kmsg.FetchResponse).Topics {
-		for _, got := range t.Partitions {
-			if err := kerr.ErrorForCode(got.ErrorCode); err != nil {
-				if kerr.IsRetriable(err) {
-					return from.Next, nil
-				}
-				return 0, err
-			}
-			opts := kgo.ProcessFetchPartitionOpts{KeepControlRecords: true, Offset: from.Next, IsolationLevel: isolation, Topic: detail.Topic, Partition: leader.Partition}
-			f, next := kgo.ProcessFetchPartition(opts, &got, kgo.DefaultDecompressor(), nil)
-			if f.Err != nil || len(f.Records) > 0 {
-				return from.Next, f.Err
-			}
-			return next, nil
-		}
+	topics := resp.(*kmsg.FetchResponse).Topics
+	if len(topics) != 1 || len(topics[0].Partitions) != 1 {
+		return 0, errors.New("its leader's answer is empty")
 	}
-	return 0, errors.New("its leader's answer is empty")
+	got := &topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(got.ErrorCode); kerr.IsRetriable(err) {
+		return from.Next, nil
+	} else if err != nil {
+		return 0, err
+	}
+	opts := kgo.ProcessFetchPartitionOpts{KeepControlRecords: true, Offset: from.Next, IsolationLevel: isolation, Topic: detail.Topic, Partition: leader.Partition}
+	f, next := kgo.ProcessFetchPartition(opts, got, kgo.DefaultDecompressor(), nil)
+	if f.Err != nil || len(f.Records) > 0 {
+		return from.Next, f.Err
+	}
+	return next, nil
 }
 
 // pass moves a partition over offsets without records.

@@ -2,9 +2,7 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -187,28 +185,3 @@ func (w *work) readSlow(ctx context.Context) error {
 
 // plainOdd is the value of a record that can't stand in lines: raw is JSON there.
 func (w *work) plainOdd() string { return w.plainValue(`json_extract_string(CAST(raw AS JSON), '$')`) }
-
-// copyLines makes a Parquet file of a file of lines, for DuckDB to look at every record by itself.
-func copyLines(ctx context.Context, from, to string) error {
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	pw := newRawWriter(out)
-	pending := 0
-	err = readLines(from, func(line []byte) (bool, error) {
-		r, err := rawOf(line)
-		if err != nil || ctx.Err() != nil {
-			return false, errors.Join(err, ctx.Err())
-		}
-		if _, err := pw.Write([]rawRecord{r}); err != nil {
-			return false, err
-		}
-		if pending += len(line); pending > oddBytes {
-			pending = 0
-			return true, pw.Flush()
-		}
-		return true, nil
-	})
-	return errors.Join(err, pw.Close(), out.Close())
-}

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/parquet-go/parquet-go"
-
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
@@ -139,23 +137,6 @@ type lines struct {
 	shapes  []*shape // that the records were written with
 }
 
-// rawRecord is a record for DuckDB to look at by itself. Nothing is optional: parquet-go writes an empty text for some NULLs, when
-// NULL, value, NULL, NULL follow each other.
-type rawRecord struct {
-	Topic     int32  `parquet:"n"`
-	Partition int32  `parquet:"p"`
-	Offset    int64  `parquet:"o"`
-	Time      int64  `parquet:"t"`
-	TimeType  int32  `parquet:"y"`
-	HasKey    bool   `parquet:"has_k"`
-	Key       string `parquet:"k"`
-	Headers   string `parquet:"h"`
-	Raw       string `parquet:"raw"`    // the value as JSON, or text, or base64 where the format is bytes
-	Own       bool   `parquet:"own"`    // Orig is the value as it was found: not the same as Raw
-	Orig      []byte `parquet:"orig"`   // cut at maxRaw
-	Reason    string `parquet:"reason"` // why the record can't be taken; empty: it may be
-}
-
 // writer writes its share of a segment's records. It is used by one goroutine at a time.
 type writer struct {
 	seg     *segment
@@ -165,9 +146,7 @@ type writer struct {
 	file    *os.File // the last of lines
 	buf     []byte
 	oddPath string
-	oddFile *os.File
-	odd     *parquet.GenericWriter[rawRecord]
-	pending int // bytes in odd
+	odd     *rawWriter
 }
 
 const flushBytes = 256 << 10
@@ -243,36 +222,22 @@ func (w *writer) endLines() error {
 	return err
 }
 
-// oddBytes bounds the memory of one row group.
-const oddBytes = 32 << 20
-
 func (w *writer) writeOdd(r rawRecord) (err error) {
 	if w.odd == nil {
-		if w.oddFile, err = os.CreateTemp(w.seg.dir, "kafka_*.parquet"); err != nil {
+		f, err := os.CreateTemp(w.seg.dir, "kafka_*.parquet")
+		if err != nil {
 			return err
 		}
-		w.oddPath = w.oddFile.Name()
-		w.odd = newRawWriter(w.oddFile)
+		w.oddPath, w.odd = f.Name(), newRawWriter(f)
 	}
-	if _, err := w.odd.Write([]rawRecord{r}); err != nil {
-		return err
-	}
-	if w.pending += len(r.Raw) + len(r.Orig); w.pending > oddBytes {
-		w.pending = 0
-		return w.odd.Flush()
-	}
-	return nil
-}
-
-func newRawWriter(f *os.File) *parquet.GenericWriter[rawRecord] {
-	return parquet.NewGenericWriter[rawRecord](f, parquet.Compression(&parquet.Snappy))
+	return w.odd.add(r)
 }
 
 func (w *writer) close() error {
 	err := w.endLines()
-	if w.oddFile != nil {
-		err = errors.Join(err, w.odd.Close(), w.oddFile.Close())
-		w.oddFile = nil
+	if w.odd != nil {
+		err = errors.Join(err, w.odd.close())
+		w.odd = nil
 	}
 	return err
 }
