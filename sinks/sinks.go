@@ -45,6 +45,56 @@ type Reader interface {
 	DataDir(table string) string
 }
 
+// Maintainer tidies a lake up without changing a row of it. Rewrite, Expire and RemoveOrphans are for the pipeline's writer; they may be called while it commits.
+type Maintainer interface {
+	// Stored lists the live files of a table that can be rewritten: those with its present partition fields. An unknown table gives ErrNoTable.
+	Stored(ctx context.Context, table string) (*Stored, error)
+	// Rewrite replaces files of a table by others with the same rows, in a commit of its own. What State says of commits and positions stays
+	// as it is, and Appended does not see it. It loses every race: Conflict means that a commit removed one of the files, or that another
+	// writer took over. A rewrite whose row counts do not agree is refused with an error.
+	Rewrite(ctx context.Context, r *Rewrite) (Status, error)
+	// Expire drops the snapshots of all tables that are beyond the retention, and returns how many by table. Those that a stream still needs stay, within limits.
+	Expire(ctx context.Context, epoch int64) (map[string]int, error)
+	// Expirable counts what Expire would drop.
+	Expirable(ctx context.Context) (map[string]int, error)
+	// Orphans lists files that no snapshot needs and that were written, or were last needed, longer ago than a grace time. What a batch under way may have
+	// written is not among them. Other files of the warehouse, and tables that lakeflow did not write, are left alone.
+	Orphans(ctx context.Context, olderThan time.Duration) ([]Orphan, error)
+	// RemoveOrphans removes what Orphans lists, and folders that are empty, and returns what it removed.
+	RemoveOrphans(ctx context.Context, olderThan time.Duration) ([]Orphan, error)
+}
+
+// Stored is what a table consists of, for whoever rewrites files.
+type Stored struct {
+	Schema    schemas.Table
+	Partition []schemas.PartitionField
+	Files     []StoredFile
+}
+
+// StoredFile is a live file of a table.
+type StoredFile struct {
+	Path      string // absolute
+	Rows      int64
+	Bytes     int64
+	Partition string // equal for files with the same partition values
+}
+
+// Rewrite replaces files of one table.
+type Rewrite struct {
+	Table  string
+	Epoch  int64
+	Remove []string // paths
+	// Add has the rows of all files of Remove, with the table's present schema, in partitions that these have.
+	Add []DataFile
+}
+
+// Orphan is a file that nothing needs, or a temp folder of a process that has ended.
+type Orphan struct {
+	Table string // empty for temp folders
+	Path  string
+	Bytes int64
+}
+
 // Version selects what to read: the head (zero value), a snapshot id, a commit number, or the head at a time.
 type Version struct {
 	Snapshot int64

@@ -75,7 +75,11 @@ func (l *Lake) commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, erro
 		return l.settled(c, rec, heads), nil
 	}
 	for _, t := range c.Tables {
-		if snapshotOf(heads[t.Table]) != t.Base {
+		same, err := heads[t.Table].hasRowsOf(t.Base)
+		if err != nil {
+			return sinks.Outcome{}, err
+		}
+		if !same {
 			return sinks.Outcome{Status: sinks.Conflict}, nil
 		}
 	}
@@ -85,7 +89,20 @@ func (l *Lake) commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, erro
 		files.remove()
 		return sinks.Outcome{}, err
 	}
-	return l.publish(ctx, db, c, changes, files)
+	status, err := l.publish(ctx, db, c.Epoch, c.Marks, changes, files)
+	if err != nil || status != sinks.Committed {
+		return sinks.Outcome{Status: status}, err
+	}
+	l.ended()
+	out := sinks.Outcome{Status: status, Snapshots: make(map[string]int64, len(changes))}
+	for _, st := range changes {
+		h := st.base
+		if st.next != nil {
+			h = st.next
+		}
+		out.Snapshots[st.change.Table] = snapshotOf(h)
+	}
+	return out, nil
 }
 
 // settled answers a commit whose number does not follow the last one's.
@@ -105,6 +122,28 @@ func snapshotOf(h *head) int64 {
 		return 0
 	}
 	return h.state.Snapshot
+}
+
+// hasRowsOf reports whether a table has the rows of a snapshot: it is the head, or what came after it only rewrote files.
+func (h *head) hasRowsOf(snapshot int64) (bool, error) {
+	if snapshotOf(h) == snapshot {
+		return true, nil
+	}
+	if h == nil || snapshot == 0 {
+		return false, nil
+	}
+	meta, err := h.load()
+	if err != nil {
+		return false, err
+	}
+	s := meta.CurrentSnapshot()
+	for s != nil && s.SnapshotID != snapshot && rewrites(s) && summaryInt(s, keyCommit) > 0 && s.ParentSnapshotID != nil {
+		if *s.ParentSnapshotID == snapshot {
+			return true, nil
+		}
+		s = meta.SnapshotByID(*s.ParentSnapshotID)
+	}
+	return false, nil
 }
 
 // stageAll writes all files of the commit, tables side by side, and makes them durable.
@@ -193,10 +232,10 @@ func (l *Lake) addRecord(props map[string]string, c *sinks.Commit, positions map
 // errConflict says, inside the transaction, that somebody else was there.
 var errConflict = errors.New("conflict")
 
-// publish makes the staged changes visible with one transaction.
-func (l *Lake) publish(ctx context.Context, db *sql.DB, c *sinks.Commit, changes []*staged, files *output) (sinks.Outcome, error) {
+// publish makes the staged changes visible with one transaction: all or none. Their files are removed when they do not become visible.
+func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, marks []sinks.MarkChange, changes []*staged, files *output) (sinks.Status, error) {
 	failpoint.Hit("catalog.before-tx")
-	err := l.transact(ctx, db, c, changes)
+	err := l.transact(ctx, db, epoch, marks, changes)
 	if err == nil {
 		failpoint.Hit("catalog.after-commit")
 	}
@@ -204,7 +243,7 @@ func (l *Lake) publish(ctx context.Context, db *sql.DB, c *sinks.Commit, changes
 		// Whether the transaction took place is not known: the catalog is asked.
 		visible, readErr := l.visible(context.WithoutCancel(ctx), changes)
 		if readErr != nil {
-			return sinks.Outcome{}, fmt.Errorf("%w; whether it took place is unknown (%w), and is found out by the next run", err, readErr)
+			return 0, fmt.Errorf("%w; whether it took place is unknown (%w), and is found out by the next run", err, readErr)
 		}
 		if visible {
 			err = nil
@@ -213,48 +252,40 @@ func (l *Lake) publish(ctx context.Context, db *sql.DB, c *sinks.Commit, changes
 	if err != nil {
 		files.remove()
 		if errors.Is(err, errConflict) {
-			return sinks.Outcome{Status: sinks.Conflict}, nil
+			return sinks.Conflict, nil
 		}
-		return sinks.Outcome{}, err
+		return 0, err
 	}
-	out := sinks.Outcome{Status: sinks.Committed, Snapshots: make(map[string]int64, len(changes))}
 	for _, st := range changes {
-		h := st.base
 		if st.next != nil {
-			h = st.next
-			l.keep(h)
+			l.keep(st.next)
 			removeOldMetadata(st)
 		}
-		out.Snapshots[st.change.Table] = snapshotOf(h)
 	}
-	return out, nil
+	return sinks.Committed, nil
 }
 
-// visible reports whether the catalog points to the event log that this attempt wrote.
+// visible reports whether the catalog points to what this attempt wrote: for one table, since they move together.
 func (l *Lake) visible(ctx context.Context, changes []*staged) (bool, error) {
-	p, err := l.pointer(ctx, EventLog)
+	i := slices.IndexFunc(changes, func(st *staged) bool { return st.next != nil })
+	p, err := l.pointer(ctx, changes[i].change.Table)
 	if errors.Is(err, sinks.ErrNoTable) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(changes, func(st *staged) bool {
-		return st.change.Table == EventLog && st.next.location == p.location
-	}), nil
+	return err == nil && changes[i].next.location == p.location, err
 }
 
 // transact moves all tables' metadata pointers and writes the marks. It returns errConflict when the owner or a table is not the
 // one that the commit was made for.
-func (l *Lake) transact(ctx context.Context, db *sql.DB, c *sinks.Commit, changes []*staged) error {
+func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, marks []sinks.MarkChange, changes []*staged) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	var epoch int64
-	err = tx.QueryRowContext(ctx, "SELECT epoch FROM lakeflow_owner WHERE pipeline = ?", l.pipeline).Scan(&epoch)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != c.Epoch {
+	var owner int64
+	err = tx.QueryRowContext(ctx, "SELECT epoch FROM lakeflow_owner WHERE pipeline = ?", l.pipeline).Scan(&owner)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && owner != epoch {
 		return errConflict
 	}
 	if err != nil {
@@ -267,7 +298,7 @@ func (l *Lake) transact(ctx context.Context, db *sql.DB, c *sinks.Commit, change
 	}
 	failpoint.Hit("catalog.after-pointers")
 	failpoint.Hit("ledger.before-write")
-	if err := l.writeMarks(ctx, tx, c.Marks); err != nil {
+	if err := l.writeMarks(ctx, tx, marks); err != nil {
 		return fmt.Errorf("write marks: %w", err)
 	}
 	failpoint.Hit("ledger.after-write")

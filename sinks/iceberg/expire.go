@@ -70,13 +70,14 @@ func (st *staged) expire(keep int, passed map[string]int64) error {
 	if gone == nil {
 		return nil
 	}
-	ids, err := st.expired(oldest)
-	if err != nil || len(ids) == 0 {
-		return err
+	ids := st.expired(oldest)
+	if len(ids) == 0 {
+		return nil
 	}
 	if err := st.builder.RemoveSnapshots(ids, false); err != nil {
 		return fmt.Errorf("expire snapshots: %w", err)
 	}
+	st.gone = len(ids)
 	if err := st.builder.SetProperties(iceberg.Properties{keyExpired: fmt.Sprint(gone.SnapshotID, " ", commit)}); err != nil {
 		return fmt.Errorf("expire snapshots: %w", err)
 	}
@@ -108,8 +109,8 @@ func (st *staged) cut(head *table.Snapshot, keep int, read int64) (oldest, gone 
 }
 
 // expired lists the snapshots that go when oldest is the oldest to stay: those before it, but none that a branch or tag of another program
-// names. The files that only they need count as new from now on, so that whoever is reading them has the grace time of RemoveOrphans to finish.
-func (st *staged) expired(oldest *table.Snapshot) ([]int64, error) {
+// names.
+func (st *staged) expired(oldest *table.Snapshot) []int64 {
 	stay := map[int64]bool{}
 	for _, ref := range st.meta.Refs() {
 		stay[ref.SnapshotID] = true
@@ -124,9 +125,7 @@ func (st *staged) expired(oldest *table.Snapshot) ([]int64, error) {
 		chain[s.SnapshotID] = true
 		if !stay[s.SnapshotID] {
 			ids = append(ids, s.SnapshotID)
-			if err := renew(s, next); err != nil {
-				return nil, err
-			}
+			st.retired = append(st.retired, [2]*table.Snapshot{s, next})
 		}
 		next = s
 	}
@@ -135,7 +134,7 @@ func (st *staged) expired(oldest *table.Snapshot) ([]int64, error) {
 			ids = append(ids, s.SnapshotID)
 		}
 	}
-	return ids, nil
+	return ids
 }
 
 // removeSchemas drops the schemas that no snapshot has any more.
@@ -161,7 +160,18 @@ func (st *staged) removeSchemas() error {
 	return nil
 }
 
-// renew makes the files that s needs and its successor next does not as young as if they were written now.
+// renew makes the files that only expired snapshots need as young as if they were written now, so that whoever is reading them has the grace time of
+// RemoveOrphans to finish.
+func (st *staged) renew() error {
+	for _, pair := range st.retired {
+		if err := renew(pair[0], pair[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renew renews the files that s needs and its successor next does not.
 func renew(s, next *table.Snapshot) error {
 	now := time.Now()
 	touch := func(location string) { _ = os.Chtimes(local(location), now, now) } // a file that is gone needs no grace

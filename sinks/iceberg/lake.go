@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -34,6 +35,7 @@ type Lake struct {
 	commits sync.Mutex // held by whoever moves tables
 
 	mu    sync.Mutex
+	quiet [2]time.Time     // ends of the last two commits, or when this process became the writer
 	db    *sql.DB          // nil until the catalog exists
 	lock  *os.File         // held while this process is the writer
 	heads map[string]*head // by table, as read last
@@ -84,7 +86,16 @@ func (l *Lake) Acquire(ctx context.Context, holder sinks.Holder) (int64, error) 
 		return 0, fmt.Errorf("acquire pipeline %s: %w", l.pipeline, err)
 	}
 	failpoint.Hit("owner.after-acquire")
+	l.ended()
+	l.ended()
 	return epoch, nil
+}
+
+// ended notes that a commit has ended. While a batch is committed, the next one may already be written, but not the one after it.
+func (l *Lake) ended() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quiet[0], l.quiet[1] = l.quiet[1], time.Now()
 }
 
 // takeLock locks the pipeline's lock file and writes the holder into it. The file stays when the lock is given up: removing

@@ -2,6 +2,7 @@ package iceberg
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -20,11 +21,12 @@ import (
 // formatVersion is Iceberg's version 2.
 const formatVersion = 2
 
-// Manifests smaller than mergeBelow bytes are merged into one when there are mergeCount of them, so that a table of many
-// small commits stays quick to open.
+// mergeCount manifests of about the same number of files are merged into one, so that a table of many small commits stays quick to open. The
+// merged ones are merged again when there are mergeCount of them: each entry is rewritten a few times in all, and no commit reads the whole table. Those of
+// mergeAbove bytes are large enough.
 const (
-	mergeCount = 100
-	mergeBelow = 4 << 20
+	mergeCount = 16
+	mergeAbove = 4 << 20
 )
 
 // producer writes the manifests and the manifest list of one new snapshot. It is written on iceberg-go's manifest writers, not on its
@@ -133,34 +135,55 @@ func (p *producer) add(spec iceberg.PartitionSpec, files []iceberg.DataFile) err
 	return p.write(int32(spec.ID()), entries, (*iceberg.ManifestWriter).Add)
 }
 
-// merge replaces the many small manifests that were carried over with one of each spec.
+// tier is what is merged with each other: manifests of one spec whose numbers of files have about the same magnitude.
+type tier struct {
+	spec      int32
+	magnitude int
+}
+
+func tierOf(m iceberg.ManifestFile) tier {
+	t := tier{spec: m.PartitionSpecID()}
+	for n := m.AddedDataFiles() + m.ExistingDataFiles(); n >= mergeCount; n /= mergeCount {
+		t.magnitude++
+	}
+	return t
+}
+
+// merge replaces many manifests of one tier that were carried over with one.
 func (p *producer) merge() error {
-	small := map[int32][]iceberg.ManifestFile{}
+	tiers := map[tier][]iceberg.ManifestFile{}
 	for _, m := range p.kept {
-		if m.Length() < mergeBelow {
-			small[m.PartitionSpecID()] = append(small[m.PartitionSpecID()], m)
+		if m.Length() < mergeAbove {
+			tiers[tierOf(m)] = append(tiers[tierOf(m)], m)
 		}
 	}
-	for _, spec := range slices.Sorted(maps.Keys(small)) {
-		if len(small[spec]) < mergeCount {
+	for _, t := range slices.SortedFunc(maps.Keys(tiers), func(a, b tier) int {
+		return cmp.Or(cmp.Compare(a.spec, b.spec), cmp.Compare(a.magnitude, b.magnitude))
+	}) {
+		if len(tiers[t]) < mergeCount {
 			continue
 		}
-		var entries []iceberg.ManifestEntry
-		for _, m := range small[spec] {
-			for e, err := range m.Entries(disk{}, true) {
-				if err != nil {
-					return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
-				}
-				entries = append(entries, e)
-			}
-		}
-		p.replaced += len(small[spec])
-		p.kept = slices.DeleteFunc(p.kept, func(m iceberg.ManifestFile) bool { return slices.Contains(small[spec], m) })
-		if err := p.write(spec, entries, (*iceberg.ManifestWriter).Existing); err != nil {
+		if err := p.mergeAll(t.spec, tiers[t]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mergeAll replaces manifests of one spec with one.
+func (p *producer) mergeAll(spec int32, manifests []iceberg.ManifestFile) error {
+	var entries []iceberg.ManifestEntry
+	for _, m := range manifests {
+		for e, err := range m.Entries(disk{}, true) {
+			if err != nil {
+				return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+			}
+			entries = append(entries, e)
+		}
+	}
+	p.replaced += len(manifests)
+	p.kept = slices.DeleteFunc(p.kept, func(m iceberg.ManifestFile) bool { return slices.Contains(manifests, m) })
+	return p.write(spec, entries, (*iceberg.ManifestWriter).Existing)
 }
 
 // write makes one manifest; without entries it makes none.

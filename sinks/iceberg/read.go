@@ -50,10 +50,12 @@ func (l *Lake) head(ctx context.Context, name string) (*head, error) {
 		return nil, err
 	}
 	h, err := l.readHead(p)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		_, err = h.load()
 	}
-	_, err = h.load()
+	if l.moved(ctx, err) {
+		return l.head(ctx, name)
+	}
 	return h, err
 }
 

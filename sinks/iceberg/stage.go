@@ -35,7 +35,9 @@ type staged struct {
 	// builder has base with the change applied; snapshot is nil when the change adds and removes nothing.
 	builder  *table.MetadataBuilder
 	snapshot *table.Snapshot
-	next     *head // nil when nothing changed
+	next     *head                // nil when nothing changed
+	gone     int                  // how many snapshots are expired
+	retired  [][2]*table.Snapshot // those of the head's history, each with its successor
 }
 
 // stage applies a change to the table's metadata and writes its manifests.
@@ -195,12 +197,18 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	if len(files) == 0 && len(p.removed) == 0 {
 		return nil
 	}
-	if err := errors.Join(p.merge(), p.add(tg.spec, files)); err != nil {
-		return err
-	}
 	operation := table.OpAppend
 	if len(p.removed) > 0 {
 		operation = table.OpOverwrite
+	}
+	return st.add(p, parent, tg.spec, files, operation, props)
+}
+
+// add writes the manifests and adds the snapshot.
+func (st *staged) add(p *producer, parent *table.Snapshot, spec iceberg.PartitionSpec, files []iceberg.DataFile, operation table.Operation, props map[string]string) error {
+	err := errors.Join(p.merge(), p.add(spec, files))
+	if err != nil {
+		return err
 	}
 	if st.snapshot, err = p.finish(parent, operation, props); err != nil {
 		return err
@@ -245,6 +253,9 @@ func (st *staged) dataFiles(tg *target) ([]iceberg.DataFile, error) {
 func (st *staged) writeMetadata(dir string, out *output) error {
 	if st.base != nil && !st.builder.HasChanges() {
 		return nil
+	}
+	if err := st.renew(); err != nil {
+		return err
 	}
 	meta, err := st.builder.Build()
 	if err != nil {

@@ -96,8 +96,24 @@ func readMetadata(name, location string) (table.Metadata, error) {
 	return meta, nil
 }
 
-func lostMetadata(name, location string) error {
-	return fmt.Errorf("table %s: its metadata file %s is missing; restore it from a backup of the warehouse", name, local(location))
+// lostError says that the metadata file that a pointer names is not there. Commits remove the metadata files of long ago, so a pointer that was read before
+// them is to be read again.
+type lostError struct{ table, location string }
+
+func (e *lostError) Error() string {
+	return fmt.Sprintf("table %s: its metadata file %s is missing; restore it from a backup of the warehouse", e.table, local(e.location))
+}
+
+func lostMetadata(name, location string) error { return &lostError{name, location} }
+
+// moved reports whether err came from a pointer that has moved since it was read.
+func (l *Lake) moved(ctx context.Context, err error) bool {
+	var lost *lostError
+	if !errors.As(err, &lost) {
+		return false
+	}
+	p, err := l.pointer(ctx, lost.table)
+	return err == nil && p.location != lost.location
 }
 
 // State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
@@ -136,6 +152,9 @@ func (l *Lake) readHeads(ctx context.Context, db *sql.DB) (map[string]*head, err
 	heads := make(map[string]*head, len(pointers))
 	for _, p := range pointers {
 		if heads[p.table], err = l.readHead(p); err != nil {
+			if l.moved(ctx, err) {
+				return l.readHeads(ctx, db)
+			}
 			return nil, err
 		}
 	}

@@ -24,9 +24,10 @@ import (
 type Lake interface {
 	sinks.Lake
 	sinks.Reader
+	sinks.Maintainer
 }
 
-// Open opens the lake of pipeline "p" in a folder; the suite closes it. Opening the same folder again, while the first is
+// Open opens the lake of pipeline "p" in a folder, with a retention of 100 snapshots; the suite closes it. Opening the same folder again, while the first is
 // open, is a second process.
 type Open func(t *testing.T, warehouse string) Lake
 
@@ -59,6 +60,14 @@ func Run(t *testing.T, open Open) {
 		{"Held", testHeld},
 		{"EveryType", testEveryType},
 		{"ManyCommits", testManyCommits},
+		{"Expire", testExpire},
+		{"ExpireBehindStreams", testExpireBehindStreams},
+		{"Rewrite", testRewrite},
+		{"RewriteCommitRecord", testRewriteCommitRecord},
+		{"RewriteRefused", testRewriteRefused},
+		{"RewriteLoses", testRewriteLoses},
+		{"RewriteBesideCommits", testRewriteBesideCommits},
+		{"Orphans", testOrphans},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(NewFixture(t, open)) })
 	}

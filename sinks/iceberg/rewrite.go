@@ -1,0 +1,274 @@
+package iceberg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// Stored lists the live files of a table.
+func (l *Lake) Stored(ctx context.Context, name string) (*sinks.Stored, error) {
+	h, err := l.head(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	out := &sinks.Stored{Schema: h.state.Schema, Partition: slices.Clone(h.state.Partition)}
+	s := h.meta.CurrentSnapshot()
+	if s == nil {
+		return out, nil
+	}
+	if err := checkDeletes(name, s); err != nil {
+		return nil, err
+	}
+	spec := h.meta.PartitionSpec()
+	_, err = readFiles(s, func(m iceberg.ManifestFile) bool { return int(m.PartitionSpecID()) == spec.ID() }, func(e iceberg.ManifestEntry) bool {
+		f := e.DataFile()
+		out.Files = append(out.Files, sinks.StoredFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes(), Partition: partitionKey(spec, f)})
+		return false
+	})
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", name, err)
+	}
+	return out, nil
+}
+
+// partitionKey is equal for files with the same partition values.
+func partitionKey(spec iceberg.PartitionSpec, f iceberg.DataFile) string {
+	var b strings.Builder
+	values := f.Partition()
+	for _, field := range spec.Fields() {
+		text := "null"
+		if v := values[field.FieldID]; v != nil {
+			text = strconv.Quote(fmt.Sprintf("%v", v))
+		}
+		fmt.Fprintf(&b, "%s=%s ", field.Name, text)
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
+// Rewrite replaces files of a table by others that have the same rows, as a snapshot of its own with Iceberg's operation replace. Positions, and the number
+// of the table's last commit, stay as they are.
+func (l *Lake) Rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, error) {
+	l.commits.Lock()
+	defer l.commits.Unlock()
+	status, err := l.rewrite(ctx, r)
+	if err != nil {
+		return 0, fmt.Errorf("rewrite files of table %s: %w", r.Table, err)
+	}
+	return status, nil
+}
+
+func (l *Lake) rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, error) {
+	db, err := l.catalog(ctx, false)
+	if err != nil {
+		return 0, err
+	}
+	if db == nil || r.Epoch < 1 || len(r.Remove) == 0 || len(r.Add) == 0 {
+		return 0, errors.New("it needs an epoch, and files; call Acquire first")
+	}
+	heads, err := l.readHeads(ctx, db)
+	if err != nil {
+		return 0, err
+	}
+	rec, err := l.record(ctx, db, heads)
+	if err != nil {
+		return 0, err
+	}
+	base := heads[r.Table]
+	if base == nil || base.state.Snapshot == 0 {
+		return sinks.Conflict, nil
+	}
+	files := &output{}
+	st, err := l.stageRewrite(r, base, files)
+	if err == nil {
+		err = st.expire(l.retention.snapshots(), passed(rec.positions))
+	}
+	if err == nil {
+		err = l.settle(files, st)
+	}
+	if err != nil {
+		files.remove()
+		if errors.Is(err, errConflict) {
+			return sinks.Conflict, nil
+		}
+		return 0, err
+	}
+	failpoint.Hit("maintain.before-rewrite")
+	status, err := l.publish(ctx, db, r.Epoch, nil, []*staged{st}, files)
+	failpoint.Hit("maintain.after-rewrite")
+	return status, err
+}
+
+// settle writes the metadata of changes whose manifests are written, and makes everything durable.
+func (l *Lake) settle(files *output, changes ...*staged) error {
+	for _, st := range changes {
+		if err := st.writeMetadata(filepath.Join(l.tableDir(st.change.Table), "metadata"), files); err != nil {
+			return err
+		}
+	}
+	return files.sync(l.warehouse)
+}
+
+// stageRewrite writes the manifests of a rewrite. It returns errConflict when a file to remove is not there any more.
+func (l *Lake) stageRewrite(r *sinks.Rewrite, base *head, out *output) (*staged, error) {
+	st, err := stagedFrom(base, &sinks.TableChange{Table: r.Table, Add: r.Add})
+	if err != nil {
+		return nil, err
+	}
+	parent := st.meta.CurrentSnapshot()
+	if err := checkDeletes(r.Table, parent); err != nil {
+		return nil, err
+	}
+	tg, err := st.target()
+	if err != nil {
+		return nil, err
+	}
+	files, err := st.dataFiles(tg)
+	if err != nil {
+		return nil, err
+	}
+	remove := make(map[string]bool, len(r.Remove))
+	for _, path := range r.Remove {
+		remove[uri(path)] = true
+	}
+	p := newProducer(filepath.Join(l.tableDir(r.Table), "metadata"), out, st.builder, st.meta.LastSequenceNumber()+1)
+	if err := p.carry(parent, func(f iceberg.DataFile) (bool, error) { return remove[f.FilePath()], nil }); err != nil {
+		return nil, err
+	}
+	if len(p.removed) != len(remove) {
+		return nil, errConflict
+	}
+	if err := sameRows(tg.spec, p.removed, files); err != nil {
+		return nil, err
+	}
+	props := maps.Clone(parent.Summary.Properties)
+	maps.DeleteFunc(props, func(key, _ string) bool { return !strings.HasPrefix(key, "lakeflow.") })
+	return st, st.add(p, parent, tg.spec, files, table.OpReplace, props)
+}
+
+// stagedFrom begins a change of a table that keeps its shape.
+func stagedFrom(base *head, c *sinks.TableChange) (*staged, error) {
+	meta, err := base.load()
+	if err != nil {
+		return nil, err
+	}
+	b, err := table.MetadataBuilderFromBase(meta, base.location)
+	if err != nil {
+		return nil, err
+	}
+	return &staged{change: c, base: base, meta: meta, builder: b}, nil
+}
+
+// sameRows refuses a rewrite that would lose, add or move rows, or that names files which are not there.
+func sameRows(spec iceberg.PartitionSpec, removed, added []iceberg.DataFile) error {
+	var before, after int64
+	for _, f := range removed {
+		before += f.Count()
+		if int(f.SpecID()) != spec.ID() {
+			return fmt.Errorf("%s was written with another partition spec", f.FilePath())
+		}
+	}
+	for _, f := range added {
+		after += f.Count()
+		values := f.Partition()
+		if !slices.ContainsFunc(removed, func(old iceberg.DataFile) bool { return hasPartition(old.Partition(), values) }) {
+			return fmt.Errorf("%s has the partition values %v, which none of the files has that it replaces", f.FilePath(), values)
+		}
+		info, err := os.Stat(local(f.FilePath()))
+		if err != nil {
+			return err
+		}
+		if info.Size() != f.FileSizeBytes() {
+			return fmt.Errorf("%s has %d bytes instead of %d", f.FilePath(), info.Size(), f.FileSizeBytes())
+		}
+	}
+	if before != after {
+		return fmt.Errorf("the new files have %d rows, those that they replace have %d", after, before)
+	}
+	return nil
+}
+
+// Expire drops, from the metadata of all tables, the snapshots that neither the retention nor a stream needs, and returns how many by table.
+// Commits do the same for the tables that they add to; this is for all at once.
+func (l *Lake) Expire(ctx context.Context, epoch int64) (map[string]int, error) {
+	l.commits.Lock()
+	defer l.commits.Unlock()
+	gone, err := l.expireAll(ctx, func(ctx context.Context, changes []*staged) error {
+		db, err := l.catalog(ctx, false)
+		if err != nil {
+			return err
+		}
+		files := &output{}
+		if err := l.settle(files, changes...); err != nil {
+			files.remove()
+			return err
+		}
+		failpoint.Hit("maintain.before-expire")
+		status, err := l.publish(ctx, db, epoch, nil, changes, files)
+		failpoint.Hit("maintain.after-expire")
+		if err == nil && status != sinks.Committed {
+			err = errors.New("the tables changed meanwhile, or another writer took over; run again")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("expire snapshots: %w", err)
+	}
+	return gone, nil
+}
+
+// Expirable counts the snapshots that Expire would drop now, by table.
+func (l *Lake) Expirable(ctx context.Context) (map[string]int, error) {
+	return l.expireAll(ctx, func(context.Context, []*staged) error { return nil })
+}
+
+// expireAll makes the changes that drop snapshots and hands them to publish.
+func (l *Lake) expireAll(ctx context.Context, publish func(context.Context, []*staged) error) (map[string]int, error) {
+	gone := map[string]int{}
+	db, err := l.catalog(ctx, false)
+	if db == nil {
+		return gone, err
+	}
+	heads, err := l.readHeads(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := l.record(ctx, db, heads)
+	if err != nil {
+		return nil, err
+	}
+	var changes []*staged
+	read := passed(rec.positions)
+	for _, name := range slices.Sorted(maps.Keys(heads)) {
+		if heads[name].state.Commit == 0 {
+			continue // lakeflow did not write it
+		}
+		st, err := stagedFrom(heads[name], &sinks.TableChange{Table: name})
+		if err != nil {
+			return nil, err
+		}
+		if err := st.expire(l.retention.snapshots(), read); err != nil {
+			return nil, fmt.Errorf("table %s: %w", name, err)
+		}
+		if st.builder.HasChanges() {
+			changes = append(changes, st)
+			gone[name] = st.gone
+		}
+	}
+	if len(changes) == 0 {
+		return gone, nil
+	}
+	return gone, publish(ctx, changes)
+}
