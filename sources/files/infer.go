@@ -39,15 +39,18 @@ func sample(files []*file) []*file {
 	return out
 }
 
-// infer writes a sample of the records to a file and lets DuckDB look at it.
+// infer writes a sample of the records to a file and lets DuckDB look at it, unless all its keys are declared.
 func (j jsonFormat) infer(ctx context.Context, w *work) error {
 	for {
 		files := sample(w.files)
-		path, err := w.writeSample(files)
+		path, keys, err := w.writeSample(files)
 		if err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(files, func(f *file) bool { return !slices.Contains(w.files, f) }) {
+			if w.state.Schema = declared(keys, w.src.hints); w.state.Schema != nil {
+				break
+			}
 			t, err := w.describeSample(ctx, path)
 			if err != nil {
 				return err
@@ -60,23 +63,46 @@ func (j jsonFormat) infer(ctx context.Context, w *work) error {
 	return nil
 }
 
-// writeSample copies the first records of the files, one per line. It drops files that can't be read.
-func (w *work) writeSample(files []*file) (path string, err error) {
+// declared are the columns of these keys, or nil when one of them is not hinted.
+func declared(keys []string, hints schemas.Table) schemas.Table {
+	var t schemas.Table
+	for _, key := range keys {
+		i := find(hints, key)
+		if i < 0 {
+			return nil
+		}
+		t = append(t, hints[i])
+	}
+	return t
+}
+
+// writeSample copies the first records of the files, one per line. It drops files that can't be read. Where columns are hinted it returns
+// the keys of the records, in the order in which they appear.
+func (w *work) writeSample(files []*file) (path string, keys []string, err error) {
 	path = w.temp("sample.json")
 	out, err := os.Create(path)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	buf := bufio.NewWriterSize(out, 1<<16)
 	defer func() { err = errors.Join(err, buf.Flush(), out.Close()) }()
 	limit := max(sampleRecords/max(len(files), 1), sampleLeast)
 	var compact bytes.Buffer
+	var scanner keyScanner
+	seen, root := map[string]bool{}, treeOf(nil, "", nil)
 	for _, f := range files {
 		n := 0
 		err := readRecords(f.path, f.kind, func(r record) bool {
 			compact.Reset()
 			if r.reason == "" && r.raw[0] == '{' && json.Compact(&compact, r.raw) == nil && compact.Len() > len("{}") {
 				_, _ = buf.Write(append(compact.Bytes(), '\n')) // Flush reports it
+				if len(w.src.hints) > 0 {
+					for _, key := range scanner.scan(r.raw, root) {
+						if !seen[key] {
+							seen[key], keys = true, append(keys, key)
+						}
+					}
+				}
 			}
 			n++
 			return n < limit
@@ -85,7 +111,7 @@ func (w *work) writeSample(files []*file) (path string, err error) {
 			w.drop(f, err)
 		}
 	}
-	return path, nil
+	return path, keys, nil
 }
 
 // describeSample infers the columns of a file of JSON lines.
