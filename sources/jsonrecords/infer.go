@@ -11,8 +11,9 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// deepest is how deep columns are inferred; what is deeper is a text. Parquet's readers take 255 levels, and a list has two.
-const deepest = 50
+// deepest is how deep columns are inferred; what is deeper is a text. DuckDB takes twice as long for each level when it writes lists of
+// lists to Parquet.
+const deepest = 16
 
 // Infer finds the columns of a file of JSON lines, the longest of which has so many bytes. Lines that are no JSON objects are passed over.
 func Infer(ctx context.Context, conn *sql.Conn, path string, longest int) (schemas.Table, error) {

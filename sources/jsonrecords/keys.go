@@ -18,6 +18,7 @@ type Tree struct {
 	fields map[string]*Tree // of a struct
 	order  []string         // the fields as the records most likely have them
 	inner  []*Tree          // fields in that order
+	quoted []string         // the names in that order as they stand in a text, or empty where they are escaped there
 	elem   *Tree            // of a list or map; fields is nil
 	object bool             // a struct
 	narrow schemas.Kind     // of a single value that DuckDB would convert with a loss; 0 for others
@@ -29,6 +30,11 @@ func NewTree(t schemas.Table, label string, ignored map[string]bool) *Tree {
 	for _, c := range t {
 		k.fields[c.Name] = treeIn(c.Type, label+c.Name, ignored)
 		k.order, k.inner = append(k.order, c.Name), append(k.inner, k.fields[c.Name])
+		quoted := ""
+		if !strings.ContainsAny(c.Name, `"\`) {
+			quoted = `"` + c.Name + `"`
+		}
+		k.quoted = append(k.quoted, quoted)
 	}
 	for key := range ignored {
 		if name, ok := strings.CutPrefix(key, label); ok {
@@ -57,12 +63,9 @@ func treeIn(t schemas.Type, label string, ignored map[string]bool) *Tree {
 // loses says whether DuckDB may drop a part of the text when it makes a value of it: the digits behind the point, the time of the
 // day, the zone. Whether it does is decided when the record is read by itself.
 func (k *Tree) loses(text []byte) bool {
-	if k == nil {
-		return false
-	}
 	switch k.narrow {
 	case schemas.Integer, schemas.BigInt:
-		i := bytes.IndexAny(text, ".eE")
+		i := slices.IndexFunc(text, func(c byte) bool { return c == '.' || c == 'e' || c == 'E' })
 		return i >= 0 && (text[i] != '.' || len(bytes.Trim(text[i+1:], "0 \t\r\n")) > 0)
 	case schemas.Date:
 		return len(text) > len(time.DateOnly)
@@ -71,7 +74,7 @@ func (k *Tree) loses(text []byte) bool {
 		if len(text) <= i {
 			return false
 		}
-		sign := bytes.IndexAny(text[i:], "+-")
+		sign := slices.IndexFunc(text[i:], func(c byte) bool { return c == '+' || c == '-' })
 		return sign >= 0 && len(bytes.Trim(text[i+sign+1:], "0:")) > 0
 	}
 	return false
@@ -131,7 +134,9 @@ func (s *Scanner) value(k *Tree) bool {
 		return false
 	case '"':
 		inside, ok := s.str()
-		s.lossy = s.lossy || k.loses(inside)
+		if k != nil && k.loses(inside) {
+			s.lossy = true
+		}
 		return ok
 	case '{':
 		if k == nil || k.narrow != 0 {
@@ -148,7 +153,9 @@ func (s *Scanner) value(k *Tree) bool {
 	for s.pos < len(s.text) && s.text[s.pos] != ',' && s.text[s.pos] != '}' && s.text[s.pos] != ']' {
 		s.pos++
 	}
-	s.lossy = s.lossy || k.loses(s.text[start:s.pos])
+	if k != nil && k.loses(s.text[start:s.pos]) {
+		s.lossy = true
+	}
 	return true
 }
 
@@ -175,11 +182,35 @@ func (s *Scanner) str() (inside []byte, ok bool) {
 	return nil, false
 }
 
+// next steps over the text, and the comma and space that may stand before it, when it is what follows.
+func (s *Scanner) next(text string) bool {
+	at := s.pos
+	if at < len(s.text) && s.text[at] == ',' {
+		at++
+	}
+	if at < len(s.text) && s.text[at] == ' ' {
+		at++
+	}
+	end := at + len(text)
+	if end >= len(s.text) || s.text[end] != ':' || string(s.text[at:end]) != text {
+		return false
+	}
+	s.pos = end + 1
+	return true
+}
+
 // members looks at an object. Most objects have the known keys in the known order: the next one is guessed before it is looked up.
 func (s *Scanner) members(k *Tree) bool {
 	s.pos++
 	guess := 0
 	for {
+		if guess < len(k.quoted) && k.quoted[guess] != "" && s.next(k.quoted[guess]) {
+			guess++
+			if !s.value(k.inner[guess-1]) {
+				return false
+			}
+			continue
+		}
 		switch s.peek() {
 		case '}':
 			s.pos++
@@ -197,14 +228,10 @@ func (s *Scanner) members(k *Tree) bool {
 		}
 		s.pos++
 		var inner *Tree
-		switch {
-		case !k.object:
-			inner = k.elem
-		case guess < len(k.order) && string(name) == k.order[guess]:
-			inner = k.inner[guess]
-			guess++
-		default:
+		if k.object {
 			inner = s.lookUp(k, name, &guess)
+		} else {
+			inner = k.elem
 		}
 		if !s.value(inner) {
 			return false
@@ -269,6 +296,33 @@ func (s *Scanner) skip() bool {
 			}
 		}
 		s.pos++
+	}
+	return false
+}
+
+// MaxNested is how many levels a record may have. More would overflow DuckDB's stack.
+const MaxNested = 1000
+
+// NestsDeeper says whether brackets outside of strings open more than most levels.
+func NestsDeeper(raw []byte, most int) bool {
+	if len(raw) <= most || bytes.Count(raw, []byte{'['})+bytes.Count(raw, []byte{'{'}) <= most {
+		return false
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > most {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
 	}
 	return false
 }

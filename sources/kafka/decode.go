@@ -75,6 +75,7 @@ const (
 	reasonKeyUTF8 = "the key is not valid UTF-8"
 	reasonKeyJSON = "the key is not valid JSON"
 	reasonEmpty   = "the value is empty"
+	reasonDeep    = "the record nests more than 1000 levels deep"
 )
 
 // record decodes one record. An error is about the world: the schema registry can't be reached.
@@ -106,8 +107,11 @@ func (d *decoder) record(ctx context.Context, rec *kgo.Record) (decoded, error) 
 			return out, err
 		}
 		d.buf, out.text, out.shape, out.own = text, text, shape, true
-		if reason != "" {
+		switch {
+		case reason != "":
 			out.reason = "the value " + reason
+		case jsonrecords.NestsDeeper(text, jsonrecords.MaxNested):
+			out.reason = reasonDeep
 		}
 	}
 	out.odd = out.odd || len(out.text)+len(rec.Key)*2 > maxLine || tooLong(rec.Headers)
@@ -162,6 +166,9 @@ func (d *decoder) json(value []byte, out *decoded) {
 		return
 	case !utf8.Valid(value):
 		out.reason = reasonUTF8
+		return
+	case jsonrecords.NestsDeeper(value, jsonrecords.MaxNested):
+		out.reason = reasonDeep
 		return
 	case bytes.IndexByte(value, '\n') >= 0 || bytes.IndexByte(value, '\r') >= 0:
 		d.compact.Reset()

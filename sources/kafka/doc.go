@@ -11,7 +11,7 @@
 //	a value that does not fit its column        a dead letter, or in _rescued_data; also where only a fraction would be lost
 //	a known key twice                           a dead letter
 //	not UTF-8                                   a dead letter, where the format is json or string
-//	deep nesting                                read; what is inferred is a text below the fiftieth level
+//	more than 1000 levels of nesting            a dead letter; what is inferred is a text below the sixteenth level
 //	64 MB                                       read like any other, if brokers let it pass
 //	a schema id that the registry lacks         a dead letter
 //	a registry that does not answer             Next fails, and can be called again
