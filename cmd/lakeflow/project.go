@@ -38,6 +38,7 @@ type project struct {
 	warnings diag.List
 	loaded   diag.List // the warnings of the file itself
 	scratch  string    // a temp folder outside the warehouse, to be removed
+	occupied *os.File  // the temp folder in the warehouse, locked
 
 	writer, published, looking bool              // what the options asked for
 	gaps                       []string          // sources that go on behind records that they lost
@@ -135,14 +136,21 @@ func (p *project) openLake(ctx context.Context) (err error) {
 		return err
 	}
 	if p.writer {
-		host, err := os.Hostname()
-		if err != nil {
-			return fmt.Errorf("look up the host's name: %w", err)
-		}
-		p.Epoch, err = p.Lake.Acquire(ctx, sinks.Holder{Update: p.UpdateID, PID: os.Getpid(), Host: host, Started: time.Now().UTC()})
-		if err != nil {
-			return err
-		}
+		return p.takePlace(ctx)
+	}
+	p.State, err = p.Lake.State(ctx)
+	return err
+}
+
+// takePlace makes this process the pipeline's writer, and reads the state that its predecessor left.
+func (p *project) takePlace(ctx context.Context) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("look up the host's name: %w", err)
+	}
+	p.Epoch, err = p.Lake.Acquire(ctx, sinks.Holder{Update: p.UpdateID, PID: os.Getpid(), Host: host, Started: time.Now().UTC()})
+	if err != nil {
+		return err
 	}
 	p.State, err = p.Lake.State(ctx)
 	return err
@@ -194,7 +202,8 @@ func (p *project) tempDir() (string, error) {
 		return filepath.Join(dir, p.UpdateID), nil
 	}
 	if unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil {
-		return filepath.Join(p.Pipeline.Target.Warehouse, ".tmp-"+p.UpdateID), nil
+		dir := filepath.Join(p.Pipeline.Target.Warehouse, ".tmp-"+p.UpdateID)
+		return dir, p.occupy(dir)
 	}
 	dir, err := os.MkdirTemp("", "lakeflow-")
 	if err != nil {
@@ -202,6 +211,20 @@ func (p *project) tempDir() (string, error) {
 	}
 	p.scratch = dir
 	return dir, nil
+}
+
+// occupy makes a temp folder and locks it: lakeflow maintain removes the folders whose process has ended, which frees the lock.
+func (p *project) occupy(dir string) (err error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("make temp folder: %w", err)
+	}
+	if p.occupied, err = os.Open(dir); err == nil {
+		err = unix.Flock(int(p.occupied.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	}
+	if err != nil {
+		return fmt.Errorf("lock temp folder: %w", err)
+	}
+	return nil
 }
 
 // sourceColumns asks every source for its columns. One that knows none yet is left out.
@@ -304,6 +327,10 @@ func (p *project) Close() error {
 	}
 	if p.Lake != nil {
 		errs = append(errs, p.Lake.Close())
+	}
+	if p.occupied != nil {
+		_ = os.Remove(p.occupied.Name()) // DuckDB's end has removed it, if it was begun
+		errs = append(errs, p.occupied.Close())
 	}
 	if p.scratch != "" {
 		errs = append(errs, os.RemoveAll(p.scratch))

@@ -76,9 +76,12 @@ const (
 // Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the audit itself could
 // not be made.
 func Run(ctx context.Context, in Input) (*Report, error) {
-	a := &auditor{Input: in, tables: map[string]*Table{}}
+	a := &auditor{Input: in, tables: map[string]*Table{}, loaded: map[string]*stored{}}
 	if in.State.Commit == 0 {
 		return &Report{Pipeline: in.Pipeline, OK: true, Tables: []Table{}}, nil
+	}
+	if err := a.loadAll(ctx); err != nil {
+		return nil, err
 	}
 	log := a.read(ctx, eventLog)
 	a.checkLog(log)
@@ -107,6 +110,7 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 type auditor struct {
 	Input
 	tables  map[string]*Table
+	loaded  map[string]*stored
 	keepers []string // the dead-letter tables that exist
 }
 
@@ -178,23 +182,36 @@ type stored struct {
 	history []sinks.Snapshot
 	head    *sinks.Contents
 	broken  bool
+	err     error             // why it cannot be read
 	counted map[string]int64  // rows by file; a file that cannot be read has none
 	trouble map[string]string // what is wrong with a file, by path
 	bytes   map[string]int64  // recorded size by file of the head
 	rows    map[string]int64  // recorded rows by file of the head
 }
 
-// read reads a table's history and its last version, and counts the rows of all files. Trouble becomes findings.
-func (a *auditor) read(ctx context.Context, name string) *stored {
-	t := &stored{name: name, counted: map[string]int64{}, trouble: map[string]string{}, bytes: map[string]int64{}, rows: map[string]int64{}, head: &sinks.Contents{}}
-	if _, ok := a.State.Tables[name]; !ok {
-		t.broken = true
-		a.find(Finding{Table: name, Check: CheckTable, Message: "the table is gone from the catalog", Remedy: "restore the warehouse from a backup"})
-		return t
+// loadAll reads what the tables consist of, before the counting, which takes long: an update that runs meanwhile drops old snapshots.
+func (a *auditor) loadAll(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(a.State.Tables)) {
+		t := &stored{name: name, counted: map[string]int64{}, trouble: map[string]string{}, bytes: map[string]int64{}, rows: map[string]int64{}, head: &sinks.Contents{}}
+		t.err = a.load(ctx, t)
+		if t.err == nil && len(t.history) == 0 && a.State.Tables[name].Commit > 0 {
+			return fmt.Errorf("an update that runs beside the audit has dropped the snapshot of commit %d of table %s; run the audit again", a.State.Commit, name)
+		}
+		a.loaded[name] = t
 	}
-	if err := a.load(ctx, t); err != nil {
+	return ctx.Err()
+}
+
+// read gives a table's history and its last version, and counts the rows of all files. Trouble becomes findings.
+func (a *auditor) read(ctx context.Context, name string) *stored {
+	t := a.loaded[name]
+	if t == nil {
+		a.find(Finding{Table: name, Check: CheckTable, Message: "the table is gone from the catalog", Remedy: "restore the warehouse from a backup"})
+		return &stored{name: name, broken: true, head: &sinks.Contents{}}
+	}
+	if t.err != nil {
 		t.broken = true
-		a.find(Finding{Table: name, Check: CheckTable, Message: err.Error(), Remedy: a.restore(name)})
+		a.find(Finding{Table: name, Check: CheckTable, Message: t.err.Error(), Remedy: a.restore(name)})
 		return t
 	}
 	a.count(ctx, t)

@@ -132,6 +132,9 @@ func (a *auditor) checkBooks(t *stored, books tableBooks) {
 			total = s.TotalRows
 			continue
 		}
+		if rewrites(s) {
+			continue // has the rows of a commit that was compared, or expired
+		}
 		until(s.Commit)
 		if next == len(commits) || commits[next] != s.Commit {
 			a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckBooks, Found: s.AddedRows,
@@ -154,7 +157,7 @@ func (a *auditor) checkBooks(t *stored, books tableBooks) {
 // checkUnstored looks at a commit that has no snapshot of the table: it wrote nothing, or the snapshot was expired.
 func (a *auditor) checkUnstored(t *stored, commit int64, e *entry, total int64) int64 {
 	after := e.after(total)
-	if len(t.history) > 0 && commit < t.history[0].Commit {
+	if len(t.history) > 0 && (commit < t.history[0].Commit || commit == t.history[0].Commit && rewrites(t.history[0])) {
 		return after
 	}
 	a.table(t.name).Commits++

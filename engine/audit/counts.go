@@ -9,14 +9,22 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/sinks"
 )
 
 // checkCounts compares a table with itself: the counts in Iceberg's summaries with its files, and who wrote to it.
 func (a *auditor) checkCounts(t *stored) {
 	var before int64
-	for _, s := range t.history {
+	for i, s := range t.history {
+		if i == 0 && rewrites(s) {
+			before = s.TotalRows // of its parent, which was expired
+		}
+		if rewrites(s) && s.Commit > 0 && s.TotalRows != before {
+			a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckIceberg, Expected: before, Found: s.TotalRows,
+				Message: fmt.Sprintf("merging files changed the number of rows from %d to %d", before, s.TotalRows), Remedy: a.restore(t.name)})
+		}
 		// Another program may rewrite files, but not rows.
-		if s.Commit == 0 && (s.Operation != "replace" || s.TotalRows != before) {
+		if s.Commit == 0 && (!rewrites(s) || s.TotalRows != before) {
 			a.find(Finding{Table: t.name, Check: CheckForeign, Expected: before, Found: s.TotalRows,
 				Message: fmt.Sprintf("another program wrote to the table at %s (snapshot %d, %s): it had %s before and %d after", s.Time.Format("2006-01-02 15:04:05 UTC"),
 					s.ID, s.Operation, rows(before), s.TotalRows),
@@ -45,6 +53,10 @@ func (a *auditor) checkLog(t *stored) {
 		if s.Commit == 0 {
 			continue
 		}
+		if rewrites(s) {
+			last = s.Commit
+			continue
+		}
 		a.table(eventLog).Commits++
 		if last > 0 && s.Commit != last+1 {
 			a.lost(last+1, s.Commit-1)
@@ -55,6 +67,9 @@ func (a *auditor) checkLog(t *stored) {
 		a.lost(last+1, a.State.Commit)
 	}
 }
+
+// rewrites reports whether a snapshot has the rows of the one before it in other files.
+func rewrites(s sinks.Snapshot) bool { return s.Operation == "replace" }
 
 func (a *auditor) lost(from, to int64) {
 	a.find(Finding{Table: eventLog, Commit: from, Check: CheckBooks, Expected: to - from + 1,
@@ -91,7 +106,11 @@ func (a *auditor) letters(ctx context.Context, books map[string]tableBooks) (let
 			continue
 		}
 		a.checkCounts(t)
-		a.table(name).Commits = len(t.history)
+		for _, s := range t.history {
+			if !rewrites(s) {
+				a.table(name).Commits++
+			}
+		}
 		if err := a.countLetters(ctx, t, counts.rows); err != nil {
 			return counts, fmt.Errorf("count the dead letters in %s: %s", name, duckerr.FirstLine(err))
 		}

@@ -26,6 +26,12 @@ var Names = []string{
 	"update.before-done",
 }
 
+// Maintenance lists the places that lakeflow maintain passes, beside those of Names that begin with owner, file and catalog.
+var Maintenance = []string{
+	"maintain.before-files", "maintain.after-files", "maintain.before-rewrite", "maintain.after-rewrite",
+	"maintain.before-expire", "maintain.after-expire", "maintain.before-remove", "maintain.after-remove",
+}
+
 // target is parsed once: the name to stop at, and the 1-based pass to stop on.
 var target = sync.OnceValues(func() (string, int) {
 	name, nth, found := strings.Cut(os.Getenv("LAKEFLOW_FAILPOINT"), "#")

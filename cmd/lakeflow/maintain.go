@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/maintain"
+)
+
+func newMaintainCmd(flags *globalFlags) *cobra.Command {
+	var format string
+	var dry bool
+	var olderThan time.Duration
+	cmd := &cobra.Command{
+		Use:   "maintain pipeline.yaml",
+		Short: "Merge small files, drop old snapshots, remove files that nothing needs",
+		Long: `Tidy up the warehouse. Small data files are merged, in a commit of its own that changes no row; snapshots beyond the
+pipeline's retention are dropped; files are removed that no snapshot needs and that were written, or last needed, before the grace time, and so are the
+temp folders of processes that were killed.
+
+Readers are not disturbed. Updates of the same pipeline wait their turn: it stops with an error while one is running. It may be killed at any
+time; the next one goes on.`,
+		Example: "  lakeflow maintain pipeline.yaml --dry-run\n  lakeflow maintain pipeline.yaml --older-than 24h --format json",
+		Args:    checkArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			write := map[string]func(*maintain.Report, io.Writer) error{"text": maintainText, "json": maintainJSON}[format]
+			if write == nil {
+				return unknownFormat(format, "text or json")
+			}
+			if olderThan < 0 {
+				return usagef("--older-than %s: write how old files must be, as in 1h", olderThan)
+			}
+			r, err := maintainLake(cmd.Context(), args[0], flags.params, maintain.Input{OlderThan: olderThan, Dry: dry})
+			if err != nil {
+				return err
+			}
+			return write(r, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what there is to do, and do nothing")
+	cmd.Flags().DurationVar(&olderThan, "older-than", time.Hour, "grace time of files that nothing needs")
+	formatFlag(cmd, &format, "text", "text", "json")
+	return cmd
+}
+
+// maintainLake opens the lake of a pipeline and tidies it up. The report has no tables when the pipeline has not run yet.
+func maintainLake(ctx context.Context, file string, params []string, in maintain.Input) (r *maintain.Report, err error) {
+	p, err := openProject(ctx, file, params, lakeOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if p.State.Commit == 0 {
+		return &maintain.Report{Dry: in.Dry, Tables: []maintain.Table{}}, nil
+	}
+	if !in.Dry {
+		if err := p.takePlace(ctx); err != nil {
+			return nil, err
+		}
+	}
+	in.Lake, in.Epoch, in.DB, in.Layouts = p.Lake, p.Epoch, p.DB, map[string]duck.Layout{}
+	for _, t := range p.Pipeline.Tables {
+		in.Layouts[t.Name] = duck.Layout{Compression: t.Parquet.Compression, RowGroupSize: t.Parquet.RowGroupSize}
+	}
+	if r, err = maintain.Run(ctx, in); err != nil && ctx.Err() == nil {
+		err = advised(err)
+	}
+	return r, err
+}
+
+func maintainJSON(r *maintain.Report, w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// maintainText writes a line for each table, and what was freed.
+func maintainText(r *maintain.Report, w io.Writer) error {
+	if len(r.Tables) == 0 {
+		_, err := fmt.Fprintln(w, "there are no commits yet, so there is nothing to maintain; start with lakeflow run")
+		return err
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	t.AppendHeader(table.Row{"table", "files", "then", "snapshots expired", "orphans", "freed"})
+	for _, x := range r.Tables {
+		t.AppendRow(table.Row{x.Name, x.FilesBefore, x.FilesAfter, x.Snapshots, x.Orphans, humanize.Bytes(uint64(x.Freed))})
+	}
+	freed := humanize.Bytes(uint64(r.Freed)) + " freed"
+	if r.Dry {
+		freed = "dry run: nothing was changed; " + humanize.Bytes(uint64(r.Freed)) + " to be freed"
+	}
+	if r.Temps > 0 {
+		freed += fmt.Sprintf(", of which %s in %s of killed processes", humanize.Bytes(uint64(r.TempBytes)), count(r.Temps, "temp folder"))
+	}
+	_, err := fmt.Fprintf(w, "%s\n%s\n", t.Render(), freed)
+	return err
+}

@@ -1,0 +1,245 @@
+// Package maintain tidies a lake up: it merges small data files, drops old snapshots and removes files that nothing needs. No row, position or commit
+// number changes, and whoever reads the tables meanwhile does not notice.
+package maintain
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// Lake is what is tidied up.
+type Lake interface {
+	sinks.Lake
+	sinks.Reader
+	sinks.Maintainer
+}
+
+// Input is what the work is done with. The caller is the pipeline's writer, owns everything in it, and closes it.
+type Input struct {
+	Lake  Lake
+	Epoch int64
+	// DB writes the merged files. Nobody else uses it meanwhile; it may read and write the warehouse.
+	DB *duck.DB
+	// Layouts by table; only Compression and RowGroupSize are looked at.
+	Layouts map[string]duck.Layout
+	// OlderThan is the grace time of files that nothing needs: whoever began to read them has so long to finish.
+	OlderThan time.Duration
+	// Dry finds out what there is to do and does nothing; then neither Epoch nor DB is needed.
+	Dry bool
+}
+
+// Report says what was done, or what there is to do.
+type Report struct {
+	Dry    bool    `json:"dry_run"`
+	Tables []Table `json:"tables"`
+	// Temps are folders of processes that were killed.
+	Temps     int   `json:"temp_folders"`
+	TempBytes int64 `json:"temp_bytes"`
+	// Freed are the bytes of everything that was removed.
+	Freed int64 `json:"bytes_freed"`
+}
+
+// Table is one table's part of the report.
+type Table struct {
+	Name        string `json:"table"`
+	FilesBefore int64  `json:"files_before"`
+	FilesAfter  int64  `json:"files_after"`
+	Merged      int    `json:"files_merged"` // how many of the files before are in others now
+	Snapshots   int    `json:"snapshots_expired"`
+	Orphans     int    `json:"orphans"`
+	Freed       int64  `json:"bytes_freed"`
+}
+
+// Run merges small files, expires snapshots and removes orphans, in this order.
+func Run(ctx context.Context, in Input) (*Report, error) {
+	state, err := in.Lake.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Dry: in.Dry, Tables: []Table{}}
+	for _, name := range slices.Sorted(maps.Keys(state.Tables)) {
+		t := state.Tables[name]
+		if t.Commit == 0 {
+			continue // lakeflow did not write it
+		}
+		c, err := in.table(ctx, name, 0)
+		if err != nil {
+			return nil, err
+		}
+		r.Tables = append(r.Tables, Table{Name: name, FilesBefore: t.Files, FilesAfter: t.Files - int64(c.Merged-c.Made), Merged: c.Merged})
+	}
+	if err := in.expire(ctx, r); err != nil {
+		return nil, err
+	}
+	return r, in.orphans(ctx, r)
+}
+
+func (in *Input) expire(ctx context.Context, r *Report) error {
+	expired, err := in.Lake.Expirable(ctx)
+	if err == nil && !in.Dry && len(expired) > 0 {
+		expired, err = in.Lake.Expire(ctx, in.Epoch)
+	}
+	for i := range r.Tables {
+		r.Tables[i].Snapshots = expired[r.Tables[i].Name]
+	}
+	return err
+}
+
+func (in *Input) orphans(ctx context.Context, r *Report) error {
+	look := in.Lake.RemoveOrphans
+	if in.Dry {
+		look = in.Lake.Orphans
+	}
+	found, err := look(ctx, in.OlderThan)
+	for _, o := range found {
+		r.Freed += o.Bytes
+		i := slices.IndexFunc(r.Tables, func(t Table) bool { return t.Name == o.Table })
+		if i < 0 {
+			r.Temps++
+			r.TempBytes += o.Bytes
+			continue
+		}
+		r.Tables[i].Orphans++
+		r.Tables[i].Freed += o.Bytes
+	}
+	return err
+}
+
+// Compaction counts files.
+type Compaction struct {
+	Merged int // were merged
+	Made   int // were made of them
+}
+
+// Compact merges small files while a pipeline runs. It leaves some of them to wait for more, so that each row is rewritten a few times only, whatever
+// the number of batches; there is nothing to do as long as a partition has no more than twice the ideal number of files and a handful. It may run beside the pipeline's
+// batches, with a DB of its own, and loses every race against them.
+func Compact(ctx context.Context, in Input) (Compaction, error) {
+	var sum Compaction
+	state, err := in.Lake.State(ctx)
+	if err != nil {
+		return sum, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(state.Tables)) {
+		if t := state.Tables[name]; t.Commit == 0 || t.Files <= int64(2+tail) {
+			continue
+		}
+		c, err := in.table(ctx, name, tail)
+		if err != nil {
+			return sum, err
+		}
+		sum.Merged += c.Merged
+		sum.Made += c.Made
+	}
+	return sum, nil
+}
+
+// table merges the files of one table, partition by partition, and commits whenever about one target size is written.
+func (in *Input) table(ctx context.Context, name string, slack int) (Compaction, error) {
+	var sum Compaction
+	stored, err := in.Lake.Stored(ctx, name)
+	if err != nil {
+		return sum, err
+	}
+	partitions := map[string][]sinks.StoredFile{}
+	for _, f := range stored.Files {
+		partitions[f.Partition] = append(partitions[f.Partition], f)
+	}
+	w := &rewriting{in: in, table: name, stored: stored}
+	for _, key := range slices.Sorted(maps.Keys(partitions)) {
+		for _, group := range choose(partitions[key], targetSize, slack) {
+			if in.Dry {
+				sum.Merged, sum.Made = sum.Merged+len(group), sum.Made+1
+				continue
+			}
+			if err := w.merge(ctx, group); err != nil {
+				w.discard()
+				return w.done, fmt.Errorf("merge files of table %s: %w", name, err)
+			}
+		}
+	}
+	if in.Dry {
+		return sum, nil
+	}
+	err = w.commit(ctx)
+	return w.done, err
+}
+
+// rewriting collects merged files of one table for a commit.
+type rewriting struct {
+	in     *Input
+	table  string
+	stored *sinks.Stored
+	next   sinks.Rewrite
+	size   int64
+	done   Compaction
+}
+
+// merge writes the rows of a group of files into as few as possible.
+func (w *rewriting) merge(ctx context.Context, group []sinks.StoredFile) error {
+	failpoint.Hit("maintain.before-files")
+	files := make([]sinks.DataFile, len(group))
+	var rows int64
+	for i, f := range group {
+		files[i] = sinks.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes}
+		rows += f.Rows
+		w.size += f.Bytes
+	}
+	layout := w.in.Layouts[w.table]
+	layout.Dir, layout.Schema, layout.Partition = w.in.Lake.DataDir(w.table), w.stored.Schema, w.stored.Partition
+	made, copied, err := w.in.DB.WriteParquet(ctx, "SELECT * FROM "+duck.ReadFiles(w.stored.Schema, files), layout)
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("maintain.after-files")
+	if copied != rows || len(made) >= len(group) {
+		duck.Remove(made)
+		if copied != rows {
+			return fmt.Errorf("%d rows are read from files that have %d; run lakeflow audit, which names the damaged file", copied, rows)
+		}
+		return nil // it would be no better
+	}
+	w.next.Add = append(w.next.Add, made...)
+	for _, f := range group {
+		w.next.Remove = append(w.next.Remove, f.Path)
+	}
+	if w.size >= targetSize {
+		return w.commit(ctx)
+	}
+	return nil
+}
+
+// commit publishes what was merged. Where the pipeline has replaced the files meanwhile, there is nothing left to do.
+func (w *rewriting) commit(ctx context.Context) error {
+	if len(w.next.Add) == 0 {
+		return nil
+	}
+	r := w.next
+	r.Table, r.Epoch = w.table, w.in.Epoch
+	status, err := w.in.Lake.Rewrite(ctx, &r)
+	if err != nil {
+		w.next, w.size = sinks.Rewrite{}, 0 // the files stay: the commit may have taken place after all
+		return err
+	}
+	if status != sinks.Committed {
+		w.discard()
+		return nil
+	}
+	w.done.Merged += len(r.Remove)
+	w.done.Made += len(r.Add)
+	w.next, w.size = sinks.Rewrite{}, 0
+	return nil
+}
+
+// discard removes files that will not be published.
+func (w *rewriting) discard() {
+	duck.Remove(w.next.Add)
+	w.next, w.size = sinks.Rewrite{}, 0
+}
