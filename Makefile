@@ -1,4 +1,4 @@
-.PHONY: test lint ci
+.PHONY: test lint ci bench
 
 test:
 	go test ./...
@@ -10,3 +10,7 @@ lint:
 
 ci:
 	.ci/run
+
+# Works below the user's cache folder, in about 1.5 GB; go run ./cmd/bench --help tells of other folders and of single workloads.
+bench:
+	go run ./cmd/bench

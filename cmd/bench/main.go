@@ -89,7 +89,7 @@ func newBench(args []string) (_ *bench, only []string, err error) {
 		names = append(names, w.name)
 	}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&b.dir, "dir", "", "folder for generated data and tables, about 8 GB (default: lakeflow-bench in the user's cache folder)")
+	f.StringVar(&b.dir, "dir", "", "folder for generated data and tables, about 1.5 GB and 1,000,000 names (default: lakeflow-bench in the user's cache folder)")
 	f.StringVar(&b.lakeflow, "lakeflow", "", "measure this binary instead of building one")
 	f.IntVar(&b.runs, "runs", 3, "counted runs of each side; short workloads do four times as many")
 	list := f.String("only", "", "comma-separated workloads: "+strings.Join(names, ", ")+" (default: all)")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 )
 
 const orderColumns = `{order_id: BIGINT, customer_id: VARCHAR, order_ts: TIMESTAMP, channel: VARCHAR, status: VARCHAR, sku: VARCHAR, quantity: BIGINT, unit_price: DOUBLE, country: VARCHAR, email: VARCHAR}`
@@ -195,15 +194,3 @@ func memory(ctx context.Context, b *bench) error {
 	printMemory("20,000,000 orders in 512 MB, peak memory", got[0], got[1], 900_000_000, "the same")
 	return s.remove()
 }
-
-// shortRuns is how many runs a workload does that takes well under a second.
-func (b *bench) shortRuns() int { return 4 * b.runs }
-
-// started is the floor of what a process can do: open DuckDB and ask it something.
-func (b *bench) started() job { return b.floor("SELECT 1") }
-
-const (
-	noopLimit     = 60 * time.Millisecond
-	validateLimit = 400 * time.Millisecond
-	manyLimit     = 2 * time.Second
-)
