@@ -57,9 +57,13 @@ type Table struct {
 	Freed       int64  `json:"bytes_freed"`
 }
 
-// Run merges small files, expires snapshots and removes orphans, in this order.
+// Run expires snapshots, merges small files and removes orphans, in this order.
 func Run(ctx context.Context, in Input) (*Report, error) {
 	state, err := in.Lake.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	expired, err := in.expire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,23 +77,16 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Tables = append(r.Tables, Table{Name: name, FilesBefore: t.Files, FilesAfter: t.Files - int64(c.Merged-c.Made), Merged: c.Merged})
-	}
-	if err := in.expire(ctx, r); err != nil {
-		return nil, err
+		r.Tables = append(r.Tables, Table{Name: name, FilesBefore: t.Files, FilesAfter: t.Files - int64(c.Merged-c.Made), Merged: c.Merged, Snapshots: expired[name]})
 	}
 	return r, in.orphans(ctx, r)
 }
 
-func (in *Input) expire(ctx context.Context, r *Report) error {
-	expired, err := in.Lake.Expirable(ctx)
-	if err == nil && !in.Dry && len(expired) > 0 {
-		expired, err = in.Lake.Expire(ctx, in.Epoch)
+func (in *Input) expire(ctx context.Context) (map[string]int, error) {
+	if in.Dry {
+		return in.Lake.Expirable(ctx)
 	}
-	for i := range r.Tables {
-		r.Tables[i].Snapshots = expired[r.Tables[i].Name]
-	}
-	return err
+	return in.Lake.Expire(ctx, in.Epoch)
 }
 
 func (in *Input) orphans(ctx context.Context, r *Report) error {
