@@ -25,6 +25,12 @@ func (p *project) newSource(s *dsl.Source) (_ sources.Source, metadata string, e
 	case s.Kafka != nil:
 		c := kafkaConfig(p.Pipeline, s)
 		c.Continuous, c.AcceptGap = p.writer && p.Pipeline.Mode == dsl.Continuous, slices.Contains(p.gaps, s.Name)
+		if p.looking {
+			c.Timeout = lookTime / 2 // a connection is tried twice
+		}
+		if p.looking {
+			c.Timeout = lookTime / 2
+		}
 		source, err := kafka.New(c)
 		return source, c.Metadata(), err
 	}

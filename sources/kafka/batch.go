@@ -193,7 +193,7 @@ func (w *work) shapes() []*shape {
 // finish fills the batch from what is known now. It is called again after a repair.
 func (w *work) finish() (err error) {
 	b := w.out
-	b.Items, b.Bytes = w.seg.rows, w.seg.bytes
+	b.Items, b.Bytes, b.Newest = w.seg.rows, w.seg.bytes, w.seg.newest
 	remembered := w.state
 	remembered.topics = w.seg.next
 	if w.snapshot {
@@ -205,7 +205,11 @@ func (w *work) finish() (err error) {
 	if b.Position, err = remembered.encode(); err != nil {
 		return err
 	}
-	b.Columns = w.src.visible(w.state.schema)
+	columns := w.state.schema
+	if len(columns) == 0 {
+		columns = jsonrecords.WithHints(nil, w.src.hints)
+	}
+	b.Columns = w.src.visible(columns)
 	b.Relation = w.relation()
 	b.Rejects = ""
 	if b.RejectCount > 0 {

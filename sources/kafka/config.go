@@ -35,8 +35,10 @@ type Config struct {
 	// Next sees, and then gives no more batches.
 	Continuous bool
 	Group      string // a consumer group that Acknowledge tells how far the commits are; empty: none
-	// AcceptGap goes on behind records that are lost, with a notice, instead of ending with a GapError.
+	// AcceptGap goes on behind records that are lost, with a notice, instead of ending with a GapError: at the positions that the source is first
+	// asked for, not where its own batches have been.
 	AcceptGap bool
+	Timeout   time.Duration // how long a broker may take to answer; 0 means 10 s
 }
 
 // Start is where a topic is read from when no position is stored yet. Partitions and topics that come up later are read from their
@@ -117,6 +119,9 @@ func New(cfg Config) (*Source, error) {
 	}
 	if s.cfg.MaxBytes <= 0 {
 		s.cfg.MaxBytes = 64 << 20
+	}
+	if s.cfg.Timeout <= 0 {
+		s.cfg.Timeout = 10 * time.Second
 	}
 	for _, check := range []func() error{s.checkTopics, s.checkStart, s.checkOptions, s.checkFormats, s.checkHints} {
 		if err := check(); err != nil {

@@ -102,7 +102,7 @@ func (s *Source) resolveTopic(r *resolved, name string, from topicOffsets, there
 		default:
 			continue
 		}
-		if !s.cfg.AcceptGap {
+		if !s.accepts(partition{name, from.ID, p}, want.Next) {
 			return gap
 		}
 		r.accept(gap, has, to)
@@ -117,6 +117,45 @@ func (s *Source) resolveTopic(r *resolved, name string, from topicOffsets, there
 		}
 	}
 	return nil
+}
+
+// partition is one partition of a topic as long as the topic lives.
+type partition struct {
+	topic, id string
+	number    int32
+}
+
+// span is a range of offsets, both ends included.
+type span struct{ first, last int64 }
+
+// accepts says whether to go on behind a gap at an offset. Gaps were accepted at the positions that the process began with: where a batch of it
+// has been, a gap is a new one.
+func (s *Source) accepts(p partition, at int64) bool {
+	return s.cfg.AcceptGap && !slices.ContainsFunc(s.covered[p], func(c span) bool { return c.first <= at && at <= c.last })
+}
+
+// cover remembers where a batch has been. Ranges that touch become one, so that there are no more than positions that the process began with.
+func (s *Source) cover(seg *segment) {
+	if !s.cfg.AcceptGap {
+		return
+	}
+	if s.covered == nil {
+		s.covered = map[partition][]span{}
+	}
+	seg.next.each(func(topic string, n int32, to point) {
+		from, known := seg.from[topic].Partitions[n]
+		if !known {
+			from = to // it came up while the batch was filled
+		}
+		p := partition{topic, seg.next[topic].ID, n}
+		for i, c := range s.covered[p] {
+			if from.Next <= c.last && c.first <= to.Next {
+				s.covered[p][i] = span{min(c.first, from.Next), max(c.last, to.Next)}
+				return
+			}
+		}
+		s.covered[p] = append(s.covered[p], span{from.Next, to.Next})
+	})
 }
 
 // accept goes on behind a gap.

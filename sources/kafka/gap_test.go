@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // numbered produces records with ids to partition 0.
@@ -115,6 +117,43 @@ func TestGaps(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLaterGap accepts what was lost before the source began, at every position that it begins with, and not what is lost later.
+func TestLaterGap(t *testing.T) {
+	b := newBed(t, 1)
+	b.numbered(0, 6)
+	var began []sources.Position
+	first := b.source(func(c *Config) { c.MaxRows = 2 })
+	for range 2 {
+		b.pos = b.next(first).Position
+		began = append(began, b.pos) // behind 2, and 4
+	}
+	b.deleteTo(5)
+	s := b.source(func(c *Config) { c.AcceptGap = true })
+	var batch *sources.Batch
+	for range 2 { // asked again, as after a batch that failed
+		for _, from := range began {
+			var err error
+			if batch, err = s.Next(t.Context(), b.session, from, nil); err != nil || batch == nil || len(batch.Notices) != 1 {
+				t.Fatalf("from %s: batch %+v, %v", from, batch, err)
+			}
+			b.check("rows", b.rows(batch, "id"), "5")
+		}
+	}
+	b.numbered(6, 9)
+	b.deleteTo(8)
+	s.stopReader() // as if it were continuous, and had nothing ahead
+	s.until = nil
+	_, err := s.Next(t.Context(), b.session, batch.Position, nil)
+	var gap *GapError
+	if !errors.As(err, &gap) || gap.Wanted != 6 || gap.Start != 8 {
+		t.Fatalf("error %v", err)
+	}
+	if batch, err = b.source(func(c *Config) { c.AcceptGap = true }).Next(t.Context(), b.session, batch.Position, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.check("another process", b.rows(batch, "id"), "8")
 }
 
 // TestLeaderEpoch lets the broker say that the log was cut below the position and written anew to beyond it.

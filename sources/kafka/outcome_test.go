@@ -141,3 +141,57 @@ func TestPlain(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingYet gives the declared columns while there is nothing to read.
+func TestNothingYet(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *bed) {
+		b.values(`{"id":1,"other":2}`)
+		for name, c := range map[string]struct {
+			change func(*Config)
+			want   string
+		}{
+			"latest":  {func(c *Config) { c.Start.At, c.Hints = "latest", []Hint{{"id", "BIGINT"}} }, `"id" BIGINT`},
+			"rescue":  {func(c *Config) { c.Start.At, c.Hints, c.Evolution = "latest", []Hint{{"id", "BIGINT"}}, Rescue }, `"id" BIGINT, "_rescued_data" VARCHAR`},
+			"none":    {func(c *Config) { c.Start.At = "latest" }, ""},
+			"strings": {func(c *Config) { c.Start.At, c.Value.Format = "latest", "string" }, `"value" VARCHAR`},
+		} {
+			t.Run(name, func(t *testing.T) {
+				b.t = t
+				got, err := b.source(c.change).Schema(t.Context(), b.session, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.check("schema", got.SQLColumns(), c.want)
+				b.pos = nil
+				batch := b.next(b.source(c.change))
+				b.check("columns of the batch", batch.Columns.SQLColumns(), c.want)
+				if !batch.Newest.IsZero() || batch.Items != 0 {
+					t.Errorf("%d records, the newest of %s", batch.Items, batch.Newest)
+				}
+				b.pos = batch.Position
+				b.values(`{"id":2,"other":3}`)
+				if name == "latest" { // columns that are not declared are still found
+					b.check("rows", b.rows(b.next(b.source(c.change)), "id, other"), "2 | 3")
+				}
+			})
+		}
+	})
+}
+
+// TestNewest tells the time of the newest record, wherever it stands in the batch.
+func TestNewest(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *bed) {
+		at := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
+		for _, seconds := range []int{3, 9, 1, 4, 2} {
+			b.put(&kgo.Record{Value: []byte(`{"a":1}`), Timestamp: at.Add(time.Duration(seconds) * time.Second)})
+		}
+		s := b.source(func(c *Config) { c.MaxRows = 3 })
+		for _, want := range []int{9, 4} {
+			batch := b.next(s)
+			if got := batch.Newest.Sub(at); got != time.Duration(want)*time.Second {
+				t.Errorf("the newest is %s after; want %d s", got, want)
+			}
+			b.pos = batch.Position
+		}
+	})
+}

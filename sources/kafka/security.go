@@ -111,7 +111,7 @@ func (t *tokens) fetch(ctx context.Context) error {
 		Seconds float64 `json:"expires_in"`
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answered %s", resp.Status)
+		return &statusError{resp.StatusCode, resp.Status}
 	}
 	if err := json.Unmarshal(body, &got); err != nil || got.Token == "" {
 		return errors.New("its answer has no access_token")

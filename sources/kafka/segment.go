@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -31,6 +32,7 @@ type segment struct {
 	from, next offsets
 	rows       int
 	bytes      int64
+	newest     time.Time     // of the records' timestamps; zero when they have none
 	tight      bool          // the next record has no room
 	schema     schemas.Table // that records were compared with as they came
 	topics     []string      // lines have the index
@@ -80,6 +82,9 @@ func (s *segment) add(ctx context.Context, c Config, items []item) (int, error) 
 				break
 			}
 			s.rows, s.bytes = s.rows+1, s.bytes+size
+			if it.Timestamp.After(s.newest) && it.Attrs.TimestampType() >= 0 {
+				s.newest = it.Timestamp
+			}
 		}
 	}
 	if err := s.write(ctx, items[:n]); err != nil {

@@ -32,6 +32,7 @@ type Source struct {
 	until    map[string]map[int32]int64 // where a source that is not continuous ends; nil before the first Next
 	looked   time.Time                  // when the brokers were last asked for partitions
 	accepted []sources.Notice           // gaps that the next batch tells of
+	covered  map[partition][]span       // what batches of Next covered; only kept where gaps are accepted
 	// last is the batch that was read last, by the position that it was read from: who asks for it again, gets it.
 	last                     *segment
 	lastFrom                 offsets
@@ -46,8 +47,8 @@ const lookAgain = 10 * time.Second
 func (s *Source) schema() schemas.Table { return s.known }
 
 // Next returns the records behind from, up to the limits of the configuration. Asked again with the same position, it returns the same records. A
-// *GapError says that the brokers do not hold them any more; other errors are about the brokers or the schema registry, and Next can be
-// called again.
+// *GapError says that the brokers do not hold them any more, a *sources.UnavailableError that the brokers or the schema registry can't be reached
+// now. Next can be called again after every error.
 func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, _ sources.Marks) (*sources.Batch, error) {
 	removeAll(&s.nextTemps)
 	st, err := s.decodeState(from)
@@ -56,8 +57,9 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	}
 	seg, err := s.read(ctx, session, st)
 	if err != nil || seg == nil {
-		return nil, err
+		return nil, worldly(ctx, err)
 	}
+	s.cover(seg)
 	w := &work{src: s, session: session, state: st, seg: seg, temps: &s.nextTemps, out: &sources.Batch{}}
 	if err := w.build(ctx); err != nil {
 		return nil, err
@@ -78,8 +80,11 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 		return s.visible(st.schema), err
 	}
 	seg, err := s.readFirst(ctx, session, st)
-	if err != nil || seg == nil {
-		return s.visible(jsonrecords.WithHints(nil, s.hints)), err
+	if err != nil {
+		return nil, worldly(ctx, err)
+	}
+	if seg == nil || seg.rows == 0 {
+		return s.visible(jsonrecords.WithHints(nil, s.hints)), nil
 	}
 	var temps []string
 	defer removeAll(&temps)
@@ -276,7 +281,7 @@ func (s *Source) Acknowledge(ctx context.Context, at sources.Position) error {
 	var commit kadm.Offsets
 	st.topics.each(func(topic string, p int32, at point) { commit.AddOffset(topic, p, at.Next, at.Epoch) })
 	if err := kadm.NewClient(s.admin).CommitAllOffsets(ctx, s.cfg.Group, commit); err != nil {
-		return fmt.Errorf("tell consumer group %s of the commit: %w", s.cfg.Group, err)
+		return worldly(ctx, fmt.Errorf("tell consumer group %s of the commit: %w", s.cfg.Group, err))
 	}
 	return nil
 }
@@ -295,7 +300,7 @@ func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sou
 	whole.stopReader()
 	s.admin, s.snapshot = whole.admin, seg
 	if err != nil {
-		return nil, err
+		return nil, worldly(ctx, err)
 	}
 	if seg == nil {
 		seg = newSegment(&whole, whole.first, session.TempDir)

@@ -137,7 +137,8 @@ func (s *Source) begin(ctx context.Context, there map[string]topic, first bool) 
 
 // client opens a connection to the brokers; nothing is sent yet.
 func (s *Source) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	all := append([]kgo.Opt{kgo.SeedBrokers(s.cfg.Brokers...), kgo.ClientID("lakeflow"), kgo.RetryTimeout(retryTimeout)}, s.options...)
+	all := append([]kgo.Opt{kgo.SeedBrokers(s.cfg.Brokers...), kgo.ClientID("lakeflow"), kgo.RetryTimeout(retryTimeout),
+		kgo.RequestTimeoutOverhead(s.cfg.Timeout), kgo.DialTimeout(s.cfg.Timeout)}, s.options...)
 	cl, err := kgo.NewClient(append(all, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("brokers: %w; write them as host:port", err)

@@ -1,0 +1,76 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// worldly wraps an error in *sources.UnavailableError where it may go away by itself: the brokers, the registry or the server of tokens can't be
+// reached, or say so. What a caller ended is not the world's.
+func worldly(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || !passing(err) {
+		return err
+	}
+	return &sources.UnavailableError{Err: err}
+}
+
+// passing says whether an error may go away by itself.
+func passing(err error) bool {
+	var gap *GapError
+	var refused *kadm.AuthError
+	if errors.As(err, &gap) || errors.As(err, &refused) || distrusted(err) {
+		return false
+	}
+	var answer *kerr.Error
+	if errors.As(err, &answer) {
+		return answer.Retriable
+	}
+	var registry *sr.ResponseError
+	if errors.As(err, &registry) {
+		return passingStatus(registry.StatusCode)
+	}
+	var tokens *statusError
+	if errors.As(err, &tokens) {
+		return passingStatus(tokens.code)
+	}
+	// A connection that ends at once may be a wrong protocol, too. The client's error says so, and what stands before brokers that are away
+	// does the same.
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded) || kgo.IsRetryableBrokerErr(err)
+}
+
+// distrusted says whether an encrypted connection was refused, by either side.
+func distrusted(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var plain tls.RecordHeaderError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &certificate) || errors.As(err, &alert) || errors.As(err, &plain) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+}
+
+// statusError is the answer of the server of tokens.
+type statusError struct {
+	code   int
+	status string
+}
+
+func (e *statusError) Error() string { return "it answered " + e.status }
+
+// passingStatus says whether a server may give another answer soon.
+func passingStatus(code int) bool {
+	return code >= http.StatusInternalServerError || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout
+}
