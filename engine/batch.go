@@ -273,6 +273,9 @@ func (b *batch) catchUp(ctx context.Context, in *input, k, name string) error {
 	if errors.Is(err, sinks.ErrRewritten) {
 		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it with --full-refresh %s", tableOf(k), name, tableOf(k))
 	}
+	if errors.Is(err, sinks.ErrExpired) {
+		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; recompute it with --full-refresh %s, and keep more with retention.snapshots", tableOf(k), name, tableOf(k))
+	}
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -190,4 +191,58 @@ tables:
 	if out, err := lakeflow("", "audit", file); err != nil {
 		t.Errorf("audit: %v\n%s", err, out)
 	}
+}
+
+// TestContinuousMergesSmallFiles feeds a continuous update many small batches: the tables have fewer files than there were commits, and all rows.
+func TestContinuousMergesSmallFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pipeline.yaml")
+	put(t, file, followPipeline)
+	run := startContinuous(t, file, freeAddress(t))
+	const batches = 60
+	for i := range batches {
+		put(t, filepath.Join(dir, "data", fmt.Sprintf("%d.json", i)), fmt.Sprintf(`{"id":%d}`, i))
+		time.Sleep(100 * time.Millisecond)
+	}
+	waitFor(t, file, "SELECT count(*) || ':' || sum(id) AS x FROM bronze", fmt.Sprintf("%d:%d", batches, batches*(batches-1)/2))
+	var out string
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		commits, files := bronzeFiles(t, file, &out)
+		if commits > 20 && files <= commits*2/3 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d commits have %d files:\n%s", commits, files, out)
+		}
+	}
+	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, run.Stderr)
+	}
+}
+
+// bronzeFiles asks the audit, which must agree while the update runs.
+func bronzeFiles(t *testing.T, file string, out *string) (commits, files int) {
+	t.Helper()
+	var err error
+	if *out, err = lakeflow("", "audit", file, "--format", "json"); err != nil {
+		t.Fatalf("audit: %v\n%s", err, *out)
+	}
+	var report struct {
+		Tables []struct {
+			Table          string
+			Commits, Files int
+		}
+	}
+	if err := json.Unmarshal([]byte(*out), &report); err != nil {
+		t.Fatalf("%v: %s", err, *out)
+	}
+	for _, x := range report.Tables {
+		if x.Table == "bronze" {
+			return x.Commits, x.Files
+		}
+	}
+	return 0, 0
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/maintain"
 )
 
@@ -68,10 +67,7 @@ func maintainLake(ctx context.Context, file string, params []string, in maintain
 			return nil, err
 		}
 	}
-	in.Lake, in.Epoch, in.DB, in.Layouts = p.Lake, p.Epoch, p.DB, map[string]duck.Layout{}
-	for _, t := range p.Pipeline.Tables {
-		in.Layouts[t.Name] = duck.Layout{Compression: t.Parquet.Compression, RowGroupSize: t.Parquet.RowGroupSize}
-	}
+	in.Lake, in.Epoch, in.DB, in.Layouts = p.Lake, p.Epoch, p.DB, p.layouts()
 	if r, err = maintain.Run(ctx, in); err != nil && ctx.Err() == nil {
 		err = advised(err)
 	}

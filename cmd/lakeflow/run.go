@@ -16,6 +16,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 )
 
 // runFlags are the flags of lakeflow run.
@@ -98,6 +99,13 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	env.Observe = func(p engine.Progress) { s.step(p); v.step(p) }
+	end, err := p.tidy(ctx, func(err error) {
+		v.step(engine.Progress{Kind: "notice", Message: "small files could not be merged, which is tried again: " + duckerr.Text(err)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
 	opts := flags.Options
 	opts.Follow = &engine.Follow{Interval: p.Pipeline.Trigger.Interval, Stop: ctx.Done()}
 	ctx, cancel := drained(ctx)
