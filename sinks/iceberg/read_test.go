@@ -11,7 +11,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
-// historyHead is a table whose snapshots 1, 2, … have these commit numbers; 0 stands for another program's.
+// historyHead is a table whose snapshots 1, 2, … have these commit numbers; 0 stands for another program's, a negative one for a rewrite of files after
+// that commit.
 func historyHead(t *testing.T, commits ...int64) *head {
 	t.Helper()
 	b, err := newTable(&sinks.TableChange{Table: "t", Schema: schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.BigInt}}}}, "file:///t")
@@ -19,13 +20,16 @@ func historyHead(t *testing.T, commits ...int64) *head {
 		t.Fatal(err)
 	}
 	for i, commit := range commits {
-		props := map[string]string{}
+		props, operation := map[string]string{}, table.OpAppend
+		if commit < 0 {
+			commit, operation = -commit, table.OpReplace
+		}
 		if commit > 0 {
 			props[keyCommit] = strconv.FormatInt(commit, 10)
 		}
 		schema := 0
 		s := &table.Snapshot{SnapshotID: int64(i + 1), SequenceNumber: int64(i + 1), TimestampMs: time.Now().UnixMilli() + int64(i), ManifestList: "file:///m", SchemaID: &schema,
-			Summary: &table.Summary{Operation: table.OpAppend, Properties: props}}
+			Summary: &table.Summary{Operation: operation, Properties: props}}
 		if i > 0 {
 			parent := int64(i)
 			s.ParentSnapshotID = &parent

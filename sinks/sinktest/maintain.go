@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -258,12 +257,18 @@ func testRewriteBesideCommits(f *Fixture) {
 	f.appended("t", 2, 0, 4, "3\n4")
 }
 
-// age makes a file old.
-func age(t *testing.T, path string) {
-	t.Helper()
+// age makes everything in the warehouse old, but what is below a folder.
+func (f *Fixture) age(but string) {
+	f.T.Helper()
 	old := time.Now().Add(-48 * time.Hour)
-	if err := os.Chtimes(path, old, old); err != nil {
-		t.Fatal(err)
+	err := filepath.WalkDir(f.Warehouse, func(path string, _ os.DirEntry, err error) error {
+		if err == nil && (but == "" || !strings.HasPrefix(path, but)) {
+			err = os.Chtimes(path, old, old)
+		}
+		return err
+	})
+	if err != nil {
+		f.T.Fatal(err)
 	}
 }
 
@@ -290,12 +295,7 @@ func testOrphans(f *Fixture) {
 	gone := []string{f.put(filepath.Join(data, "dead", "p=1", "a.parquet")), f.put(filepath.Join(data, "b.parquet"))}
 	kept := []string{f.put(filepath.Join(data, "notes.txt")), f.put(filepath.Join(root, "foreign", "data", "x.parquet")), f.put(filepath.Join(f.Warehouse, "other", "data", "x.parquet"))}
 	young := f.put(filepath.Join(data, "young", "c.parquet"))
-	_ = filepath.WalkDir(f.Warehouse, func(path string, _ os.DirEntry, err error) error {
-		if err == nil && !strings.HasPrefix(path, filepath.Dir(young)) {
-			age(f.T, path)
-		}
-		return err
-	})
+	f.age(filepath.Dir(young))
 	// In this process a batch might be under way that began before the last two commits ended.
 	if found, err := f.Lake.Orphans(context.Background(), -time.Hour); err != nil || len(found) != len(gone) {
 		f.T.Errorf("orphans %v, %v", found, err)
@@ -339,5 +339,46 @@ func testOrphans(f *Fixture) {
 	}
 	if _, err := f.Reopen().RemoveOrphans(context.Background(), time.Hour); err == nil {
 		f.T.Error("a reader may remove files")
+	}
+}
+
+// testOrphansGrace: the time of a file counts from when a snapshot last needed it, because somebody may be reading it.
+func testOrphansGrace(f *Fixture) {
+	f.Append("t", ab, "SELECT 1 a")
+	f.Append("t", ab, "SELECT 2 a")
+	small, err := f.Lake.Files(context.Background(), "t", sinks.Version{})
+	if err != nil {
+		f.T.Fatal(err)
+	}
+	f.rewrite(f.rewriteAll("t"), sinks.Committed)
+	f.age("")
+	f.grow(Retention+10, nowhere) // expires the snapshots that have the small files
+	data := func(orphans []sinks.Orphan) (paths []string) {
+		for _, o := range orphans {
+			if strings.HasSuffix(o.Path, ".parquet") {
+				paths = append(paths, o.Path)
+			}
+		}
+		slices.Sort(paths)
+		return paths
+	}
+	found, err := f.Lake.Orphans(context.Background(), time.Hour)
+	if err != nil || len(data(found)) > 0 {
+		f.T.Errorf("what was needed a moment ago: %v, %v", found, err)
+	}
+	f.age("")
+	found, err = f.Lake.RemoveOrphans(context.Background(), time.Hour)
+	want := []string{small.Files[0].Path, small.Files[1].Path}
+	slices.Sort(want)
+	if err != nil || !slices.Equal(data(found), want) {
+		f.T.Errorf("found %v, %v, want %v", data(found), err, want)
+	}
+	if len(found) < 2+13+12 { // at least a list of manifests for each expired snapshot of both tables
+		f.T.Errorf("only %d files were removed, the metadata of expired snapshots stays", len(found))
+	}
+	for commit := int64(20); commit < 20+Retention/2; commit += 10 {
+		if _, err := f.Lake.Files(context.Background(), "t", sinks.Version{Commit: commit}); err != nil {
+			f.T.Errorf("commit %d: %v", commit, err)
+		}
 	}
 }

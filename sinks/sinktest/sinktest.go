@@ -68,6 +68,7 @@ func Run(t *testing.T, open Open) {
 		{"RewriteLoses", testRewriteLoses},
 		{"RewriteBesideCommits", testRewriteBesideCommits},
 		{"Orphans", testOrphans},
+		{"OrphansGrace", testOrphansGrace},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(NewFixture(t, open)) })
 	}

@@ -1,0 +1,196 @@
+package iceberg
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// expireHead makes the change that a commit with this retention makes to a head, and returns the head after it.
+func expireHead(t *testing.T, h *head, keep int, passed map[string]int64) *head {
+	t.Helper()
+	st, err := stagedFrom(h, &sinks.TableChange{Table: h.name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.expire(keep, passed); err != nil {
+		t.Fatal(err)
+	}
+	meta, err := st.builder.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &head{name: h.name, meta: meta}
+}
+
+func snapshots(h *head) string {
+	var ids []string
+	for _, s := range h.chain() {
+		ids = append(ids, fmt.Sprint(s.SnapshotID))
+	}
+	return strings.Join(ids, " ")
+}
+
+// Commit 0 stands for another program's snapshot, a negative one for a rewrite after that commit.
+func TestExpire(t *testing.T) {
+	for _, c := range []struct {
+		commits []int64
+		keep    int
+		read    int64 // 0: nobody streams from the table
+		want    string
+		lost    []int64 // commits after which the history is gone
+		whole   []int64 // and those after which it is there
+	}{
+		{[]int64{1, 2, 3}, 5, 0, "1 2 3", nil, []int64{1, 2, 3}},
+		{[]int64{1, 2, 3, 4}, 2, 0, "3 4", []int64{1}, []int64{2, 3, 4}},
+		{[]int64{10, 20, 30}, 1, 0, "3", []int64{1, 10, 19}, []int64{20, 25, 30}},
+		{[]int64{1, 2, 3, 4}, 2, 1, "2 3 4", nil, []int64{1, 2, 3, 4}},
+		{[]int64{1, 2, 3, 4}, 2, 9, "3 4", []int64{1}, []int64{2, 3}},
+		{[]int64{1, 2, 0, 4}, 1, 0, "4", []int64{1, 2, 3}, []int64{4}}, // the other program's rows count as part of commit 4
+		{[]int64{1, 2, 0, 4}, 1, 2, "3 4", []int64{1}, []int64{2, 4}},
+		{[]int64{1, 2, 0, 4}, 1, 4, "4", []int64{2}, []int64{4}},
+		{[]int64{1, 2, -2, 3}, 1, 0, "3 4", []int64{1}, []int64{2, 3}}, // what rewrote files goes with the commit before it
+		{[]int64{1, 2, -2, 3, 4}, 2, 0, "3 4 5", []int64{1}, []int64{2, 3}},
+		{[]int64{1, 2, 3, -3}, 2, 0, "3 4", []int64{1}, []int64{2, 3}},
+		{[]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 1, 1, "3 4 5 6 7 8 9 10 11 12", []int64{1}, []int64{2, 3}},
+	} {
+		passed := map[string]int64{"other": 1}
+		if c.read > 0 {
+			passed["t"] = c.read
+		}
+		h := expireHead(t, historyHead(t, c.commits...), c.keep, passed)
+		if got := snapshots(h); got != c.want {
+			t.Errorf("%v, keeping %d, read up to %d: snapshots %s, want %s", c.commits, c.keep, c.read, got, c.want)
+		}
+		for _, after := range c.lost {
+			if _, err := h.since(after); !errors.Is(err, sinks.ErrExpired) {
+				t.Errorf("%v, keeping %d: after commit %d: %v", c.commits, c.keep, after, err)
+			}
+		}
+		for _, after := range c.whole {
+			if _, err := h.since(after); err != nil {
+				t.Errorf("%v, keeping %d: after commit %d: %v", c.commits, c.keep, after, err)
+			}
+		}
+		if steps, err := h.since(0); err != nil || len(steps) == 0 || len(c.lost) > 0 && !steps[0].whole {
+			t.Errorf("%v, keeping %d: a stream that begins: %v, %v", c.commits, c.keep, steps, err)
+		}
+	}
+}
+
+// What another program expired is not known, so that a stream must have seen a snapshot that is there.
+func TestExpiredByOthers(t *testing.T) {
+	h := expireHead(t, historyHead(t, 1, 2, 3, 4), 2, nil)
+	b, err := table.MetadataBuilderFromBase(h.meta, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.RemoveSnapshots([]int64{3}, false); err != nil {
+		t.Fatal(err)
+	}
+	meta, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h = &head{name: "t", meta: meta}
+	if _, err := h.since(3); !errors.Is(err, sinks.ErrExpired) {
+		t.Error(err)
+	}
+	if steps, err := h.since(4); err != nil || len(steps) > 0 {
+		t.Error(steps, err)
+	}
+}
+
+// A snapshot that another program has tagged stays, and so does its schema; others go.
+func TestExpireKeepsTags(t *testing.T) {
+	h := historyHead(t, 1, 2, 3, 4)
+	b, err := table.MetadataBuilderFromBase(h.meta, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.SetSnapshotRef("audited", 2, table.TagRef); err != nil {
+		t.Fatal(err)
+	}
+	meta, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h = expireHead(t, &head{name: "t", meta: meta}, 1, nil)
+	if got := snapshots(h); got != "4" || h.meta.SnapshotByID(2) == nil || h.meta.SnapshotByID(1) != nil || h.meta.SnapshotByID(3) != nil {
+		t.Errorf("snapshots %s of %v", got, h.meta.Snapshots())
+	}
+}
+
+// Schemas that no snapshot has any more go.
+func TestExpireSchemas(t *testing.T) {
+	h := historyHead(t, 1, 2)
+	for i := range 3 {
+		b, err := table.MetadataBuilderFromBase(h.meta, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns := schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.BigInt}}}
+		for j := range i + 1 {
+			columns = append(columns, schemas.Column{Name: fmt.Sprint("c", j), ID: 2 + j, Type: schemas.Type{Kind: schemas.Varchar}})
+		}
+		schema, parent := i+1, int64(i+2)
+		s := &table.Snapshot{SnapshotID: parent + 1, ParentSnapshotID: &parent, SequenceNumber: parent + 1, TimestampMs: time.Now().UnixMilli() + parent, ManifestList: "file:///m", SchemaID: &schema,
+			Summary: &table.Summary{Operation: table.OpAppend, Properties: map[string]string{keyCommit: fmt.Sprint(parent + 1)}}}
+		if err := errors.Join(b.AddSchema(icebergSchema(columns)), b.SetCurrentSchemaID(-1), b.AddSnapshot(s), b.SetSnapshotRef(table.MainBranch, s.SnapshotID, table.BranchRef)); err != nil {
+			t.Fatal(err)
+		}
+		meta, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h = &head{name: "t", meta: meta}
+	}
+	h = expireHead(t, h, 2, nil)
+	if got := len(h.meta.Schemas()); got != 2 || snapshots(h) != "4 5" {
+		t.Errorf("%d schemas, snapshots %s", got, snapshots(h))
+	}
+	for _, s := range h.chain() {
+		if columns, err := h.schemaOf(s); err != nil || len(columns) != int(s.SnapshotID)-1 {
+			t.Errorf("snapshot %d has the columns %v, %v", s.SnapshotID, columns, err)
+		}
+	}
+}
+
+// A reader whose pointer is so old that its metadata file was removed looks again.
+func TestPointerMovesUnderReader(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Open(t.Context(), dir, "main", "p", Retention{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	epoch, err := l.Acquire(t.Context(), sinks.Holder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, _ := schemas.AssignIDs(schemas.Table{{Name: "id", Type: schemas.Type{Kind: schemas.BigInt}}}, 0)
+	out, err := l.Commit(t.Context(), &sinks.Commit{Number: 1, Epoch: epoch, Tables: []sinks.TableChange{{Table: EventLog, Schema: columns,
+		Add: []sinks.DataFile{{Path: filepath.Join(dir, "x.parquet"), Rows: 1}}}}})
+	if err != nil || out.Status != sinks.Committed {
+		t.Fatal(out, err)
+	}
+	p, err := l.pointer(t.Context(), EventLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !l.moved(t.Context(), lostMetadata(EventLog, uri(filepath.Join(dir, "long-gone.metadata.json")))) {
+		t.Error("a pointer that moved is not looked up again")
+	}
+	if l.moved(t.Context(), lostMetadata(EventLog, p.location)) || l.moved(t.Context(), os.ErrNotExist) || l.moved(t.Context(), nil) {
+		t.Error("a file that is lost is looked for for ever")
+	}
+}
