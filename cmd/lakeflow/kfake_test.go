@@ -20,11 +20,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// kfakeMain is a broker for scripts, and what is done to it. The first word says what, the second is the file of its address, which lasts as long as the
-// broker.
+// kfakeMain is a broker for scripts, and what is done to it. The first word says what, the second is the file of its address: a broker that is started
+// again has the same one, and holds nothing.
 //
 //	exec kfake serve broker.txt orders:2 &    a broker with the topic orders of 2 partitions, until it is interrupted
 //	exec kfake silent broker.txt &            something that takes connections and says nothing
+//	exec kfake wait broker.txt                waits until the broker answers
 //	exec kfake create broker.txt orders 2     a topic
 //	exec kfake produce broker.txt orders 1    a record of partition 1 for each line of the input: key=value or value, "-" for a tombstone
 //	exec kfake trim broker.txt orders 1 5     deletes the records of partition 1 before offset 5
@@ -58,6 +59,8 @@ func kfakeRun(ctx context.Context, args []string) error {
 	defer cl.Close()
 	admin := kadm.NewClient(cl)
 	switch what {
+	case "wait":
+		return nil
 	case "create":
 		n, err := strconv.ParseInt(args[1], 10, 32)
 		if err != nil {
@@ -77,6 +80,17 @@ func kfakeRun(ctx context.Context, args []string) error {
 
 func serveBroker(ctx context.Context, file string, topics []string) error {
 	opts := []kfake.Opt{kfake.NumBrokers(1)}
+	if address, err := os.ReadFile(file); err == nil {
+		_, port, err := net.SplitHostPort(string(address))
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return err
+		}
+		opts = append(opts, kfake.Ports(n))
+	}
 	for _, t := range topics {
 		name, partitions, _ := strings.Cut(t, ":")
 		n, err := strconv.ParseInt(partitions, 10, 32)
@@ -102,22 +116,26 @@ func announce(ctx context.Context, file, address string) error {
 		return err
 	}
 	<-ctx.Done()
-	return os.Remove(file)
+	return nil
 }
 
 // brokerClient waits until the broker of the file is there.
 func brokerClient(ctx context.Context, file string) (*kgo.Client, error) {
+	err := errors.New("no address")
 	for range 1000 {
-		if address, err := os.ReadFile(file); err == nil {
-			cl, err := kgo.NewClient(kgo.SeedBrokers(string(address)), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-			if err != nil {
+		if address, readErr := os.ReadFile(file); readErr == nil {
+			var cl *kgo.Client
+			if cl, err = kgo.NewClient(kgo.SeedBrokers(string(address)), kgo.RecordPartitioner(kgo.ManualPartitioner())); err != nil {
 				return nil, err
 			}
-			return cl, cl.Ping(ctx)
+			if err = cl.Ping(ctx); err == nil {
+				return cl, nil
+			}
+			cl.Close()
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return nil, errors.New("the broker does not start")
+	return nil, fmt.Errorf("the broker does not start: %w", err)
 }
 
 func produce(ctx context.Context, cl *kgo.Client, topic, partition string) error {
