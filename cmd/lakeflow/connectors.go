@@ -28,9 +28,6 @@ func (p *project) newSource(s *dsl.Source) (_ sources.Source, metadata string, e
 		if p.looking {
 			c.Timeout = lookTime / 2 // a connection is tried twice
 		}
-		if p.looking {
-			c.Timeout = lookTime / 2
-		}
 		source, err := kafka.New(c)
 		return source, c.Metadata(), err
 	}
