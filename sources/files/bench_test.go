@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // markList yields marks that are made beforehand, in key order.
@@ -77,7 +79,7 @@ func BenchmarkKeys(b *testing.B) {
 			i, i%1000, i%500, 1+i%28, strings.Repeat("x", 40), i%10)
 	}
 	array := "[" + strings.ReplaceAll(strings.TrimSpace(content.String()), "\n", ",\n") + "]"
-	root := treeOf(tableOf(b, `order_id BIGINT, customer_id BIGINT, status VARCHAR, amount DOUBLE, currency VARCHAR, ordered_at TIMESTAMP, country VARCHAR, note VARCHAR, qty BIGINT`), "", nil)
+	root := jsonrecords.NewTree(tableOf(b, `order_id BIGINT, customer_id BIGINT, status VARCHAR, amount DOUBLE, currency VARCHAR, ordered_at TIMESTAMP, country VARCHAR, note VARCHAR, qty BIGINT`), "", nil)
 	for kind, text := range map[jsonKind]string{jsonLines: content.String(), jsonArray: array} {
 		path := filepath.Join(b.TempDir(), "orders.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -86,11 +88,20 @@ func BenchmarkKeys(b *testing.B) {
 		b.Run(map[jsonKind]string{jsonLines: "lines", jsonArray: "array"}[kind], func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				var s keyScanner
-				if err := readRecords(path, kind, func(r record) bool { return len(s.scan(r.raw, root)) == 0 }); err != nil {
+				var s jsonrecords.Scanner
+				if err := readRecords(path, kind, func(r record) bool { return len(s.Scan(r.raw, root).Unknown) == 0 }); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+func tableOf(t testing.TB, text string) schemas.Table {
+	t.Helper()
+	typ, err := schemas.Parse("STRUCT(" + text + ")")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return typ.Fields
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // dialect is how CSV files are written. It is declared, or detected from the first file and remembered.
@@ -144,7 +145,7 @@ func (w *work) columnNames(header []string, d dialect) []string {
 
 // lacks returns the columns of the file that the schema does not have.
 func lacks(t schemas.Table, header []string) []string {
-	return slices.DeleteFunc(slices.Clone(header), func(name string) bool { return t.Column(name) != nil || reserved(name) })
+	return slices.DeleteFunc(slices.Clone(header), func(name string) bool { return t.Column(name) != nil || jsonrecords.Reserved(name) })
 }
 
 // infer takes the columns and types from a sample of the records.
@@ -153,7 +154,7 @@ func (c csvFormat) infer(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	w.state.Schema, _ = extend(nil, t, "")
+	w.state.Schema, _ = jsonrecords.Extend(nil, t)
 	return nil
 }
 
@@ -185,7 +186,7 @@ func (c csvFormat) addColumns(ctx context.Context, w *work) error {
 		if err != nil {
 			return err
 		}
-		schema, added := extend(w.state.Schema, t, "")
+		schema, added := jsonrecords.Extend(w.state.Schema, t)
 		w.added(schema, added)
 	}
 }
@@ -279,7 +280,7 @@ func (c csvFormat) columns(w *work, header []string) []string {
 		}
 	}
 	if w.rescues() {
-		out = append(out, "NULL::VARCHAR AS "+rescuedColumn)
+		out = append(out, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
 	}
 	return out
 }

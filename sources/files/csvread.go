@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // readCSV calls yield for every record of the file, also an empty line, until it returns false. It serves headers and samples: the rows of a batch are
@@ -130,7 +131,7 @@ func (c csvFormat) describe(ctx context.Context, w *work, files []*file, formats
 	for i := range t {
 		if temporal(t[i].Type) {
 			values := fmt.Sprintf("SELECT %s AS v FROM read_csv(%s, %s%s)", quoted(t[i].Name), literal(path), plain, readerColumns(texts))
-			if err := w.refineLeaf(ctx, &t[i].Type, values, func(typ schemas.Type) string { return d.convert("v", typ) }); err != nil {
+			if err := jsonrecords.RefineTexts(ctx, w.session.Conn, &t[i].Type, values, func(typ schemas.Type) string { return d.convert("v", typ) }); err != nil {
 				return nil, fmt.Errorf("infer column %s: %w", t[i].Name, err)
 			}
 		}
@@ -155,7 +156,7 @@ func (c csvFormat) sniff(ctx context.Context, w *work, path string) (t schemas.T
 		if err != nil {
 			return nil, "", "", err
 		}
-		t = append(t, schemas.Column{Name: name, Type: generous(typ)})
+		t = append(t, schemas.Column{Name: name, Type: jsonrecords.Generous(typ)})
 	}
 	if strings.HasPrefix(date, "%Y-%m-%d") {
 		date = ""

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // tolerant lets DuckDB store what it rejects. The good rows go to Parquet files in the same pass.
@@ -157,8 +159,8 @@ func pair(name, value string) string {
 // rescueOf is _rescued_data over expressions of "name":value texts that are NULL when there is nothing to keep.
 func rescueOf(pairs []string, path string) string {
 	if len(pairs) == 0 {
-		return "NULL::VARCHAR AS " + rescuedColumn
+		return "NULL::VARCHAR AS " + jsonrecords.RescuedColumn
 	}
 	list := "concat_ws(',', " + strings.Join(pairs, ", ") + ")"
-	return fmt.Sprintf("CASE WHEN %s <> '' THEN '{' || %s || ',\"_file_path\":' || CAST(to_json(%s) AS VARCHAR) || '}' END AS %s", list, list, path, rescuedColumn)
+	return fmt.Sprintf("CASE WHEN %s <> '' THEN '{' || %s || ',\"_file_path\":' || CAST(to_json(%s) AS VARCHAR) || '}' END AS %s", list, list, path, jsonrecords.RescuedColumn)
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // evolve looks at the keys of every record.
@@ -41,33 +43,33 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 // newColumn is the error that schema_evolution: fail ends with.
 func newColumn(path, column string) error {
 	return fmt.Errorf("file %s has the column %q, which the source does not have: declare it under schema:, remove the file, or set schema_evolution:"+
-		" add_new_columns to add it, rescue to keep its values in %s, none to ignore it", path, column, rescuedColumn)
+		" add_new_columns to add it, rescue to keep its values in %s, none to ignore it", path, column, jsonrecords.RescuedColumn)
 }
 
 // eachDeviation calls do, never twice at once, with every record that has unknown keys, until it returns false for that file. Files that can't be read
 // are dropped.
 func (jsonFormat) eachDeviation(ctx context.Context, w *work, ignored map[string]bool, do func(f *file, r record, unknown []string) bool) error {
-	root := treeOf(w.state.Schema, "", ignored)
+	root := jsonrecords.NewTree(w.state.Schema, "", ignored)
 	files := slices.Clone(w.files)
 	causes := make([]error, len(files))
 	whole, odd := make([]bool, len(files)), make([]bool, len(files))
 	var one sync.Mutex
 	eachFile(files, func(i int, f *file) {
-		var scanner keyScanner
+		var scanner jsonrecords.Scanner
 		whole[i] = true
 		causes[i] = readRecords(f.path, f.kind, func(r record) bool {
 			if r.reason != "" {
 				odd[i] = true
 				return ctx.Err() == nil
 			}
-			unknown := scanner.scan(r.raw, root)
-			odd[i] = odd[i] || scanner.lossy
-			if len(unknown) == 0 {
+			found := scanner.Scan(r.raw, root)
+			odd[i] = odd[i] || found.Lossy
+			if len(found.Unknown) == 0 {
 				return true
 			}
 			one.Lock()
 			defer one.Unlock()
-			whole[i] = ctx.Err() == nil && do(f, r, unknown)
+			whole[i] = ctx.Err() == nil && do(f, r, found.Unknown)
 			return whole[i]
 		})
 	})
@@ -103,7 +105,7 @@ func (j jsonFormat) addColumns(ctx context.Context, w *work) error {
 		if err := os.Remove(path); err != nil {
 			return err
 		}
-		schema, added := extend(w.state.Schema, t, "")
+		schema, added := jsonrecords.Extend(w.state.Schema, t)
 		w.added(schema, added)
 		if len(added) > 0 {
 			continue

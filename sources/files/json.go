@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // jsonKind is how the records stand in a JSON file.
@@ -90,7 +91,7 @@ func readers(files []*file, reader func(format string, files []*file) string) []
 func (jsonFormat) strict(w *work, files []*file) string {
 	rescued := ""
 	if w.rescues() {
-		rescued = "NULL::VARCHAR AS " + rescuedColumn + ", "
+		rescued = "NULL::VARCHAR AS " + jsonrecords.RescuedColumn + ", "
 	}
 	return union(readers(files, func(format string, files []*file) string {
 		index, option := fileIndex(w.state.Schema, nil, files)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // parquetFormat reads Parquet files. Files with the same footer schema have one shape and are read together.
@@ -88,7 +89,7 @@ func (parquetFormat) shapesOf(ctx context.Context, w *work, files []*file) (map[
 
 // describe returns the file's columns as they are, not widened.
 func (parquetFormat) describe(ctx context.Context, w *work, f *file) (schemas.Table, error) {
-	return describe(ctx, w.session.Conn, "SELECT * FROM "+parquetReader([]*file{f}), func(t schemas.Type) schemas.Type { return t })
+	return jsonrecords.Describe(ctx, w.session.Conn, "SELECT * FROM "+parquetReader([]*file{f}), func(t schemas.Type) schemas.Type { return t })
 }
 
 func parquetReader(files []*file) string {
@@ -98,7 +99,7 @@ func parquetReader(files []*file) string {
 // infer unites the columns of all files. Where files disagree on a type, the wider one is taken, or else the older file's.
 func (p parquetFormat) infer(_ context.Context, w *work) error {
 	for _, t := range w.shapes {
-		w.state.Schema, _ = extend(w.state.Schema, t, "")
+		w.state.Schema, _ = jsonrecords.Extend(w.state.Schema, t)
 		for i, c := range w.state.Schema {
 			if newer := t.Column(c.Name); newer != nil {
 				merged, _, refused := schemas.Evolve(schemas.Table{c}, schemas.Table{*newer})
@@ -114,7 +115,7 @@ func (p parquetFormat) infer(_ context.Context, w *work) error {
 // evolve compares the shapes with the schema.
 func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error {
 	for _, f := range w.files {
-		schema, added := extend(w.state.Schema, w.shapes[f.shape], "")
+		schema, added := jsonrecords.Extend(w.state.Schema, w.shapes[f.shape])
 		switch {
 		case len(added) == 0:
 		case mode == AddNewColumns:
@@ -161,12 +162,12 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 				columns = append(columns, cast+" AS "+quoted(col.Name))
 				if !same(from.Type, col.Type) {
 					casts = append(casts, fmt.Sprintf("CASE WHEN %s THEN error('a part of a value would be lost') ELSE %s IS NOT NULL OR %s IS NULL END",
-						lossy(quoted(from.Name), col.Type), cast, quoted(from.Name)))
+						jsonrecords.Lossy(quoted(from.Name), col.Type), cast, quoted(from.Name)))
 				}
 			}
 		}
 		if w.rescues() {
-			columns = append(columns, "NULL::VARCHAR AS "+rescuedColumn)
+			columns = append(columns, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
 		}
 		where := ""
 		if len(casts) > 0 {
@@ -225,12 +226,12 @@ func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good,
 			continue
 		}
 		name := quoted(from.Name)
-		cast := fmt.Sprintf("CASE WHEN NOT %s THEN TRY(CAST(%s AS %s)) END", lossy(name, col.Type), name, col.Type)
+		cast := fmt.Sprintf("CASE WHEN NOT %s THEN TRY(CAST(%s AS %s)) END", jsonrecords.Lossy(name, col.Type), name, col.Type)
 		columns = append(columns, cast+" AS "+quoted(col.Name))
 		wrong = append(wrong, fmt.Sprintf("CASE WHEN %s IS NOT NULL AND %s IS NULL THEN %s || left(CAST(%s AS VARCHAR), 200) || %s END",
 			name, cast, literal("column "+col.Name+": "), name, literal(" is not "+col.Type.String())))
 		lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL AND %s IS NULL THEN %s END", name, cast, pair(col.Name, name)))
-		if _, more := extendType(col.Type, from.Type, ""); len(more) > 0 {
+		if _, more := jsonrecords.Extend(schemas.Table{col}, schemas.Table{{Name: col.Name, Type: from.Type}}); len(more) > 0 {
 			lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", name, pair(col.Name, name)))
 		}
 	}

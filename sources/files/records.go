@@ -6,14 +6,14 @@ import (
 	"errors"
 	"io"
 	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// Records longer than maxRecord are refused, as DuckDB does; of refused ones maxRaw bytes are kept. Those that nest deeper than
-// maxNested levels would overflow DuckDB's stack.
+// Records longer than maxRecord are refused, as DuckDB does; of refused ones maxRaw bytes are kept.
 const (
 	maxRecord = 16 << 20
 	maxRaw    = 1 << 20
-	maxNested = 1000
 )
 
 // record is one JSON text as it stands in a file. Raw is only good until the next one is read. Reason is set
@@ -48,7 +48,7 @@ func readRecords(path string, kind jsonKind, yield func(record) bool) (err error
 		if r.reason == "" && !utf8.Valid(r.raw) {
 			r.reason = notUTF8
 		}
-		if r.reason == "" && nestsDeeper(r.raw, maxNested) {
+		if r.reason == "" && jsonrecords.NestsDeeper(r.raw, jsonrecords.MaxNested) {
 			r.reason = tooDeep
 		}
 		return yield(r)
@@ -57,30 +57,6 @@ func readRecords(path string, kind jsonKind, yield func(record) bool) (err error
 		return (&elements{in: t.Reader, offset: start, yield: checked}).read()
 	}
 	return readLines(t.Reader, start, checked)
-}
-
-// nestsDeeper says whether brackets outside of strings open more than most levels.
-func nestsDeeper(raw []byte, most int) bool {
-	if len(raw) <= most || bytes.Count(raw, []byte{'['})+bytes.Count(raw, []byte{'{'}) <= most {
-		return false
-	}
-	depth, quoted := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			if depth++; depth > most {
-				return true
-			}
-		case c == ']' || c == '}':
-			depth--
-		}
-	}
-	return false
 }
 
 func readLines(in *bufio.Reader, offset int64, yield func(record) bool) error {

@@ -7,12 +7,14 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // Config declares a file source.
@@ -47,12 +49,6 @@ const (
 	Rescue        Evolution = "rescue"
 	Fail          Evolution = "fail"
 	None          Evolution = "none"
-)
-
-// The names of the columns that the source adds.
-const (
-	metadataColumn = "_metadata"
-	rescuedColumn  = "_rescued_data"
 )
 
 // Source reads the files of one Config.
@@ -118,7 +114,7 @@ func New(cfg Config) (*Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", h.Name, err)
 		}
-		if reserved(h.Name) || find(s.hints, h.Name) >= 0 {
+		if jsonrecords.Reserved(h.Name) || slices.ContainsFunc(s.hints, func(c schemas.Column) bool { return c.Name == h.Name }) {
 			return nil, fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
 		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
@@ -182,7 +178,7 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 func (s *Source) visible(t schemas.Table) schemas.Table {
 	t = t.Clone()
 	if s.cfg.Evolution == Rescue && len(t) > 0 {
-		t = append(t, schemas.Column{Name: rescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
+		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
 	}
 	return t
 }

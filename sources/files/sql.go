@@ -12,15 +12,6 @@ func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "'
 // quoted quotes a name for SQL.
 func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// literals is a list of texts, which may be empty.
-func literals(texts []string) string {
-	items := make([]string, len(texts))
-	for i, t := range texts {
-		items[i] = literal(t)
-	}
-	return "[" + strings.Join(items, ", ") + "]::VARCHAR[]"
-}
-
 // globEscape makes DuckDB take the path by its letters.
 var globEscape = strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]")
 
@@ -57,11 +48,6 @@ func union(relations []string) string {
 		return strings.Join(relations, "")
 	}
 	return "(SELECT * FROM " + strings.Join(relations, " UNION ALL SELECT * FROM ") + ")"
-}
-
-// structOf is the table as a struct type.
-func structOf(t schemas.Table) schemas.Type {
-	return schemas.Type{Kind: schemas.Struct, Fields: t}
 }
 
 // readerColumns are the columns for read_json and read_csv: {'a': 'BIGINT'}.

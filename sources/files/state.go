@@ -3,11 +3,10 @@ package files
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // state is what a Position holds: what was learned about the files. How far they were read is in the marks.
@@ -52,7 +51,7 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 		st.Schema = append(st.Schema, schemas.Column{Name: c.Name, Type: t})
 	}
 	if st.Schema != nil {
-		st.Schema = withHints(st.Schema, s.hints)
+		st.Schema = jsonrecords.WithHints(st.Schema, s.hints)
 	}
 	return st, nil
 }
@@ -63,70 +62,4 @@ func (st state) encode() (sources.Position, error) {
 		pos.Schema = append(pos.Schema, column{c.Name, c.Type.String()})
 	}
 	return json.Marshal(pos)
-}
-
-// withHints gives hinted columns their type, by the name as it is written in the files if only its letter case differs. Hinted
-// columns that the files do not have follow at the end.
-func withHints(t, hints schemas.Table) schemas.Table {
-	t = t.Clone()
-	for _, h := range hints {
-		if i := find(t, h.Name); i >= 0 {
-			t[i].Type = h.Type
-		} else if c := t.Column(h.Name); c != nil {
-			c.Type = h.Type
-		} else {
-			t = append(t, h)
-		}
-	}
-	return t
-}
-
-// find returns the index of the column of exactly this name, or -1.
-func find(t schemas.Table, name string) int {
-	return slices.IndexFunc(t, func(c schemas.Column) bool { return c.Name == name })
-}
-
-// reserved names can't be columns of the files: the source itself adds such a column, or SQL can't name it.
-func reserved(name string) bool {
-	return name == "" || strings.EqualFold(name, metadataColumn) || strings.EqualFold(name, rescuedColumn)
-}
-
-// extend adds to known what inferred has beyond it, also inside structs, and returns the names of what it added. Names that
-// differ from a known one only in case are left out: DuckDB takes them for the same.
-func extend(known, inferred schemas.Table, prefix string) (schemas.Table, []string) {
-	known = known.Clone()
-	var added []string
-	for _, c := range inferred {
-		if k := known.Column(c.Name); k != nil {
-			if k.Name == c.Name {
-				var more []string
-				k.Type, more = extendType(k.Type, c.Type, prefix+c.Name)
-				added = append(added, more...)
-			}
-			continue
-		}
-		if prefix == "" && reserved(c.Name) || c.Name == "" {
-			continue
-		}
-		known = append(known, c)
-		added = append(added, prefix+c.Name)
-	}
-	return known, added
-}
-
-func extendType(known, inferred schemas.Type, name string) (schemas.Type, []string) {
-	if known.Kind != inferred.Kind {
-		return known, nil
-	}
-	switch known.Kind {
-	case schemas.Struct:
-		fields, added := extend(known.Fields, inferred.Fields, name+".")
-		known.Fields = fields
-		return known, added
-	case schemas.List, schemas.Map:
-		elem, added := extendType(*known.Elem, *inferred.Elem, name)
-		known.Elem = &elem
-		return known, added
-	}
-	return known, nil
 }

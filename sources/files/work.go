@@ -18,6 +18,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // work is one batch, or one look at the schema, in the making.
@@ -118,7 +119,7 @@ func (w *work) learn(ctx context.Context) error {
 		return err
 	}
 	w.blank = len(w.state.Schema) == 0
-	w.state.Schema = withHints(w.state.Schema, w.src.hints)
+	w.state.Schema = jsonrecords.WithHints(w.state.Schema, w.src.hints)
 	if w.blank {
 		return nil
 	}
@@ -475,7 +476,7 @@ func metadata(files []*file, index string) string {
 	at := "[CAST(" + index + " AS BIGINT) + 1]"
 	return "{'file_path': " + pathTexts(files) + at + ", 'file_name': " + split(names, "/") + at +
 		", 'file_size': CAST(" + split(sizes, ",") + " AS BIGINT[])" + at +
-		", 'file_modification_time': CAST(" + split(times, ",") + " AS TIMESTAMPTZ[])" + at + "} AS " + metadataColumn
+		", 'file_modification_time': CAST(" + split(times, ",") + " AS TIMESTAMPTZ[])" + at + "} AS " + jsonrecords.MetadataColumn
 }
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }

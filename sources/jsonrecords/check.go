@@ -38,7 +38,7 @@ func (c *Check) Good(records, more string) string {
 	for i, col := range c.Columns {
 		fields[i] = fmt.Sprintf("__v.%s AS %s", quoted(col.Name), quoted(col.Name))
 		if c.Rescues {
-			fields[i] = fmt.Sprintf("CASE WHEN NOT %s THEN __v.%s END AS %s", lossy(child("__j", col.Name), col.Type), quoted(col.Name), quoted(col.Name))
+			fields[i] = fmt.Sprintf("CASE WHEN NOT %s THEN __v.%s END AS %s", Lossy(child("__j", col.Name), col.Type), quoted(col.Name), quoted(col.Name))
 		}
 	}
 	if c.Rescues {
@@ -93,7 +93,7 @@ func (c *Check) reasons() []string {
 			case schemas.Struct, schemas.List, schemas.Map:
 				wrong = c.misfit(x, col.Type, false)
 			default: // cheaper: it was converted already
-				wrong = fmt.Sprintf("__v IS NOT NULL AND __v.%s IS NULL AND %s <> 'null' OR %s", quoted(col.Name), x, lossy(x, col.Type))
+				wrong = fmt.Sprintf("__v IS NOT NULL AND __v.%s IS NULL AND %s <> 'null' OR %s", quoted(col.Name), x, Lossy(x, col.Type))
 			}
 		}
 		if wrong != "" {
@@ -103,8 +103,8 @@ func (c *Check) reasons() []string {
 	return out
 }
 
-// lossy is true when the text or JSON value x becomes a t only without its fraction, time of the day, or zone.
-func lossy(x string, t schemas.Type) string {
+// Lossy is true when the text or JSON value x becomes a t only without its fraction, time of the day, or zone.
+func Lossy(x string, t schemas.Type) string {
 	wider, ok := map[schemas.Kind]string{schemas.Integer: "DOUBLE", schemas.BigInt: "DOUBLE", schemas.Date: "TIMESTAMP", schemas.Timestamp: "TIMESTAMPTZ"}[t.Kind]
 	if !ok {
 		return "false"
@@ -186,7 +186,7 @@ func (c *Check) misfit(j string, t schemas.Type, strangers bool) string {
 		}
 	default:
 		add("%s <> 'null' AND TRY_CAST(%s AS %s) IS NULL", j, j, t)
-		add("%s", lossy(j, t))
+		add("%s", Lossy(j, t))
 	}
 	return "(" + strings.Join(terms, " OR ") + ")"
 }

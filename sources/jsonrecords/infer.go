@@ -25,9 +25,9 @@ func Infer(ctx context.Context, conn *sql.Conn, path string, longest int) (schem
 	}
 	query := fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true, sample_size=-1, maximum_depth=%d, maximum_object_size=%d, ignore_errors=true, hive_partitioning=false",
 		literal(path), deepest, size)
-	t, err := describe(ctx, conn, query+")", generous)
+	t, err := Describe(ctx, conn, query+")", Generous)
 	if err != nil { // DuckDB takes records that have few keys in common for maps: then there must be none
-		t, err = describe(ctx, conn, query+", map_inference_threshold=-1)", generous)
+		t, err = Describe(ctx, conn, query+", map_inference_threshold=-1)", Generous)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("infer columns: %w", err)
@@ -38,8 +38,8 @@ func Infer(ctx context.Context, conn *sql.Conn, path string, longest int) (schem
 	return t, refine(ctx, conn, t, objects)
 }
 
-// describe returns the columns of a query, with types that tables can store, changed by adjust.
-func describe(ctx context.Context, conn *sql.Conn, query string, adjust func(schemas.Type) schemas.Type) (schemas.Table, error) {
+// Describe returns the columns of a query, with types that tables can store, changed by adjust.
+func Describe(ctx context.Context, conn *sql.Conn, query string, adjust func(schemas.Type) schemas.Type) (schemas.Table, error) {
 	rows, err := conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+query+")")
 	if err != nil {
 		return nil, err
@@ -60,15 +60,15 @@ func describe(ctx context.Context, conn *sql.Conn, query string, adjust func(sch
 	return t, rows.Err()
 }
 
-// generous gives inferred whole numbers 64 bits, as later files may have larger ones.
-func generous(t schemas.Type) schemas.Type {
+// Generous gives inferred whole numbers 64 bits, as later files may have larger ones.
+func Generous(t schemas.Type) schemas.Type {
 	switch t.Kind {
 	case schemas.Integer:
 		t.Kind = schemas.BigInt
 	case schemas.Float:
 		t.Kind = schemas.Double
 	}
-	return mapType(t, generous)
+	return mapType(t, Generous)
 }
 
 // mapType applies f to the types inside t.
@@ -124,7 +124,7 @@ func refine(ctx context.Context, conn *sql.Conn, t schemas.Table, objects string
 				}
 				continue
 			}
-			if err := refineLeaf(ctx, conn, l.typ, values); err != nil {
+			if err := RefineTexts(ctx, conn, l.typ, values, func(t schemas.Type) string { return fmt.Sprintf("TRY_CAST(v AS %s)", t) }); err != nil {
 				return fmt.Errorf("infer column %s: %w", t[i].Name, err)
 			}
 		}
@@ -132,13 +132,13 @@ func refine(ctx context.Context, conn *sql.Conn, t schemas.Table, objects string
 	return nil
 }
 
-// refineLeaf corrects the type of the texts v that the query values gives. DuckDB knows formats that only work when they are
+// RefineTexts corrects the type of the texts v that the query values gives. DuckDB knows formats that only work when they are
 // detected: columns with such dates are texts. And it moves times with a zone to UTC silently, or drops the zone: they become TIMESTAMP WITH
-// TIME ZONE.
-func refineLeaf(ctx context.Context, conn *sql.Conn, t *schemas.Type, values string) error {
+// TIME ZONE. convert is an expression that makes a value of v, or NULL.
+func RefineTexts(ctx context.Context, conn *sql.Conn, t *schemas.Type, values string, convert func(schemas.Type) string) error {
 	var misfits, zoned, bare bool
-	query := fmt.Sprintf("SELECT coalesce(bool_or(TRY_CAST(v AS %s) IS NULL), false), coalesce(bool_or(z), false), coalesce(bool_or(NOT z), false)"+
-		" FROM (SELECT v, regexp_matches(v, '%s') AS z FROM (%s) WHERE v IS NOT NULL)", *t, zone, values)
+	query := fmt.Sprintf("SELECT coalesce(bool_or(%s IS NULL), false), coalesce(bool_or(z), false), coalesce(bool_or(NOT z), false)"+
+		" FROM (SELECT v, regexp_matches(v, '%s') AS z FROM (%s) WHERE v IS NOT NULL)", convert(*t), zone, values)
 	if err := conn.QueryRowContext(ctx, query).Scan(&misfits, &zoned, &bare); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package files
+package jsonrecords
 
 import (
 	"encoding/json"
@@ -19,8 +19,8 @@ func tableOf(t testing.TB, text string) schemas.Table {
 	return typ.Fields
 }
 
-func TestKeyScanner(t *testing.T) {
-	root := treeOf(tableOf(t, `a BIGINT, b VARCHAR, s STRUCT(p BIGINT, t STRUCT(q BIGINT)), l STRUCT(x BIGINT)[], m MAP(VARCHAR, STRUCT(y BIGINT)), n BIGINT[], "k""\" BIGINT`), "", map[string]bool{"i": true, "s.j": true})
+func TestScanner(t *testing.T) {
+	root := NewTree(tableOf(t, `a BIGINT, b VARCHAR, s STRUCT(p BIGINT, t STRUCT(q BIGINT)), l STRUCT(x BIGINT)[], m MAP(VARCHAR, STRUCT(y BIGINT)), n BIGINT[], "k""\" BIGINT`), "", map[string]bool{"i": true, "s.j": true})
 	for _, c := range []struct{ text, want string }{
 		{`{"a":1,"b":"x"}`, ""},
 		{`{"b":"{\"z\":1}\\","a":[{"z":1}]}`, ""},
@@ -34,22 +34,22 @@ func TestKeyScanner(t *testing.T) {
 		{`{"a":NaN,"z":1,}`, "z"},
 		{`{"a":1`, ""}, {`{"a`, ""}, {`{"a":"`, ""}, {``, ""}, {`[`, ""}, {`{"a":1}{"z":1}`, ""}, {`{5:1}`, ""}, {`{"l":[}]`, ""}, {`{"a":{"x":`, ""}, {`5`, ""}, {`[{"z":1}]`, ""},
 	} {
-		var s keyScanner
-		if got := strings.Join(s.scan([]byte(c.text), root), " "); got != c.want {
+		var s Scanner
+		if got := strings.Join(s.Scan([]byte(c.text), root).Unknown, " "); got != c.want {
 			t.Errorf("%s: %q; want %q", c.text, got, c.want)
 		}
 	}
 }
 
-// FuzzKeyScanner compares with encoding/json: the scanner must see every key of a valid text, and end on any other.
-func FuzzKeyScanner(f *testing.F) {
+// FuzzScanner compares with encoding/json: the scanner must see every key of a valid text, and end on any other.
+func FuzzScanner(f *testing.F) {
 	for _, text := range []string{`{"a":1,"z":{"b":2},"s":{"p":1,"q":[]}}`, `{"s":{"\u0070":"\\\""}, "l":[{"x":1,"y":[{}]}]}`, `{"a":`, `[{"a":1}]`} {
 		f.Add(text)
 	}
 	table := tableOf(f, `a BIGINT, s STRUCT(p BIGINT), l STRUCT(x BIGINT)[]`)
 	f.Fuzz(func(t *testing.T, text string) {
-		var s keyScanner
-		got := slices.Clone(s.scan([]byte(text), treeOf(table, "", nil)))
+		var s Scanner
+		got := slices.Clone(s.Scan([]byte(text), NewTree(table, "", nil)).Unknown)
 		var v any
 		if !utf8.ValidString(text) || json.Unmarshal([]byte(text), &v) != nil {
 			return
