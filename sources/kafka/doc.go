@@ -14,7 +14,7 @@
 //	more than 1000 levels of nesting            a dead letter; what is inferred is a text below the sixteenth level
 //	64 MB                                       read like any other, if brokers let it pass
 //	a schema id that the registry lacks         a dead letter
-//	a registry that does not answer             Next fails, and can be called again
+//	brokers or a registry that are away         Next fails with a *sources.UnavailableError, and can be called again
 //
 // Dead letters have the topic, partition, offset and reason, and the first MiB of the value as it was found. Fields of formats with schemas become
 // columns of the same meaning: decimals and 64-bit numbers are exact, bytes are BLOB, nanoseconds since 1970 are BIGINT, unions of several types and

@@ -85,7 +85,9 @@ func TestUnavailable(t *testing.T) {
 		passes  bool
 	}{
 		{"nobody listens", func(_ *testing.T, b *bed, c *Config) { c.Brokers = []string{closed.Listener.Addr().String()} }, true},
-		{"no answer", func(t *testing.T, b *bed, c *Config) { c.Brokers = []string{listener(t, func(net.Conn) {})} }, true},
+		{"no answer", func(t *testing.T, b *bed, c *Config) {
+			c.Brokers, c.Timeout = []string{listener(t, func(net.Conn) {})}, 100*time.Millisecond
+		}, true},
 		{"closed at once", func(t *testing.T, b *bed, c *Config) {
 			c.Brokers = []string{listener(t, func(c net.Conn) { _ = c.Close() })}
 		}, true},
@@ -125,10 +127,7 @@ func TestUnavailable(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, 1)
-			s := b.source(func(cfg *Config) {
-				cfg.Timeout = 100 * time.Millisecond
-				c.arrange(t, b, cfg)
-			})
+			s := b.source(func(cfg *Config) { c.arrange(t, b, cfg) })
 			_, err := s.Next(t.Context(), b.session, nil, nil)
 			var away *sources.UnavailableError
 			if err == nil || errors.As(err, &away) != c.passes {
@@ -168,7 +167,7 @@ func TestSilentBroker(t *testing.T) {
 	began := time.Now()
 	_, err := s.Schema(ctx, b.session, nil)
 	var away *sources.UnavailableError
-	if took := time.Since(began); err == nil || errors.As(err, &away) || took > 1500*time.Millisecond {
+	if took := time.Since(began); err == nil || errors.As(err, &away) || took > 5*time.Second { // it would be 10 s and more
 		t.Errorf("error %v after %s", err, took)
 	}
 }
@@ -177,7 +176,7 @@ func TestSilentBroker(t *testing.T) {
 func TestComesBack(t *testing.T) {
 	b := newBed(t, 1)
 	b.numbered(0, 5)
-	s := b.source(func(c *Config) { c.Continuous, c.Timeout = true, 200*time.Millisecond })
+	s := b.source(func(c *Config) { c.Continuous = true })
 	var off atomic.Bool
 	b.fake.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
 		b.fake.KeepControl()
