@@ -183,6 +183,19 @@ func TestMaintainedReadByPyIceberg(t *testing.T) {
 	do(t, "maintain", file, "--older-than", "0s")
 	do(t, "audit", file)
 	after := pyRead(t, filepath.Join(dir, "warehouse"), "py")
+	checkVersions(t, filepath.Join(dir, "warehouse"), 8)
+	short, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(short, "retention: {snapshots: 3}\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second one removes the files of what the first expired
+		do(t, "maintain", file, "--older-than", "0s")
+	}
+	do(t, "audit", file)
+	checkVersions(t, filepath.Join(dir, "warehouse"), 3)
 	for name, table := range after {
 		t.Run(name, func(t *testing.T) {
 			rows := func(table pyTable) []string {
@@ -201,5 +214,28 @@ func TestMaintainedReadByPyIceberg(t *testing.T) {
 				t.Errorf("%d files became %d", n, len(table.Files))
 			}
 		})
+	}
+}
+
+// checkVersions reads every version of every table with PyIceberg, and expects the rows that its summary tells, and that bronze has so many versions.
+func checkVersions(t *testing.T, warehouse string, bronze int) {
+	t.Helper()
+	const script = `
+import sys, urllib.parse
+from pyiceberg.catalog.sql import SqlCatalog
+catalog = SqlCatalog("lakeflow", uri="sqlite:///" + urllib.parse.quote(sys.argv[1] + "/catalog.db"))
+for name in catalog.list_tables("py"):
+    table = catalog.load_table(name)
+    for s in table.metadata.snapshots:
+        rows = sum(task.file.record_count for task in table.scan(snapshot_id=s.snapshot_id).plan_files())
+        read = table.scan(snapshot_id=s.snapshot_id, selected_fields=(table.schema().fields[0].name,)).to_arrow().num_rows
+        print(name[1], s.snapshot_id, read == rows == int(s.summary["total-records"]))
+`
+	out, err := exec.Command("python3", "-c", script, warehouse).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if text := string(out); strings.Contains(text, "False") || strings.Count(text, "bronze ") < bronze || bronze < 8 && strings.Count(text, "bronze ") > bronze+1 {
+		t.Errorf("versions, with at least %d of bronze:\n%s", bronze, text)
 	}
 }
