@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -72,6 +73,56 @@ func TestContinuous(t *testing.T) {
 	waitFor(t, file, "SELECT ids || ':' || (SELECT count(*) FROM bronze) || ':' || (SELECT count(*) FROM dead_letter) AS x FROM hourly", "20:10:5")
 	if out, err := lakeflow("", "audit", file); err != nil {
 		t.Errorf("audit: %v\n%s", err, out)
+	}
+}
+
+// A catalog that another program has locked is waited for: the update is not ready meanwhile, and goes on by itself.
+func TestCatalogBusy(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pipeline.yaml")
+	put(t, file, followPipeline)
+	put(t, filepath.Join(dir, "data", "0.json"), `{"id":0}`)
+	address := freeAddress(t)
+	run := startContinuous(t, file, address)
+	waitFor(t, file, "SELECT count(*) AS n FROM silver", "1")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "warehouse", "catalog.db")+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "data", "2.json"), `{"id":2}`)
+	ready := func(want int) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			response, err := http.Get("http://" + address + "/readyz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if response.StatusCode == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("/readyz is %d, want %d", response.StatusCode, want)
+			}
+		}
+	}
+	ready(http.StatusServiceUnavailable)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	ready(http.StatusOK)
+	waitFor(t, file, "SELECT count(*) || ':' || sum(id) AS x FROM silver", "2:2")
+	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, run.Stderr)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
@@ -100,6 +101,18 @@ func (l *Lake) readOnly() bool {
 	}
 	wal, err := os.Stat(l.catalogFile() + "-wal")
 	return err != nil || wal.Size() == 0
+}
+
+// passing marks errors that go away by themselves: the catalog is locked by another program, or the disk is full.
+func passing(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		switch e.Code() & 0xff { // without SQLite's extension of the code
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL:
+			return &sources.UnavailableError{Err: err}
+		}
+	}
+	return err
 }
 
 func countTables(ctx context.Context, db *sql.DB) (n int, err error) {

@@ -118,6 +118,11 @@ func (l *Lake) moved(ctx context.Context, err error) bool {
 
 // State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
 func (l *Lake) State(ctx context.Context) (*sinks.State, error) {
+	state, err := l.state(ctx)
+	return state, passing(err)
+}
+
+func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
 	db, err := l.catalog(ctx, false)
 	if err != nil {
 		return nil, err
