@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -52,7 +53,19 @@ type globalFlags struct {
 
 func main() { os.Exit(realMain()) }
 
+// collectMemory sets Go's garbage collector for a short-lived process whose rows are in DuckDB's memory, not in Go's: with the default it runs
+// several times before the first query does. The limit keeps a million file names from growing fivefold.
+func collectMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(512 << 20)
+	}
+}
+
 func realMain() int {
+	collectMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Who reads the output may go away early, as head does; what was begun is still brought to its end.
