@@ -37,8 +37,8 @@ func (u *update) follow(ctx context.Context) error {
 				return err
 			}
 			u.Observe(Progress{Kind: "waiting", Message: err.Error(), Elapsed: wait})
-			if u.sleep(ctx, wait) {
-				return err
+			if u.sleep(ctx, wait) { // nothing is under way, so the update ends in order
+				return errors.Join(ctx.Err(), u.recover(ctx))
 			}
 			wait = min(2*wait, lastWait)
 			if err = u.recover(ctx); err == nil {
@@ -57,25 +57,29 @@ func (u *update) follow(ctx context.Context) error {
 	}
 }
 
-// turn does one batch, and the views that are due.
+// turn does one batch, and the views that are due: each with every batch, or once in its own interval. One whose refresh failed stays due.
 func (u *update) turn(ctx context.Context) (more bool, err error) {
 	if more, err = u.step(ctx); err != nil {
 		return false, err
 	}
-	b, err := u.refreshViews(ctx, u.due)
-	if err != nil || !b.work {
-		return more, err
+	var looked []string
+	b, err := u.refreshViews(ctx, func(d *plan.Dataset) bool {
+		due := time.Since(u.refreshed[d.Name]) >= d.RefreshEvery
+		if due {
+			looked = append(looked, d.Name)
+		}
+		return due
+	})
+	if err == nil && b.work {
+		err = b.commit(ctx)
 	}
-	return more, b.commit(ctx)
-}
-
-// due reports whether it is time to refresh a view: with every batch, or once in its own interval.
-func (u *update) due(d *plan.Dataset) bool {
-	if d.RefreshEvery > 0 && time.Since(u.refreshed[d.Name]) < d.RefreshEvery {
-		return false
+	if err != nil {
+		return false, err
 	}
-	u.refreshed[d.Name] = time.Now()
-	return true
+	for _, name := range looked {
+		u.refreshed[name] = time.Now()
+	}
+	return more, nil
 }
 
 // sleep waits, and reports whether the update is to end.
