@@ -42,20 +42,8 @@ func (g *Graph) node(name string) int {
 	return i
 }
 
-// Nodes returns the names in the order they were added.
-func (g *Graph) Nodes() []string { return slices.Clone(g.names) }
-
-// Reads returns what the node reads directly, in the order the edges were added.
-func (g *Graph) Reads(name string) []string {
-	i, ok := g.index[name]
-	if !ok {
-		return nil
-	}
-	return g.pick(g.up[i])
-}
-
 // Sort returns every node after all that it reads; among nodes that could come next, the one added first does. Nodes on a cycle
-// and those behind one are left out, so the result is shorter than Nodes exactly when there is a cycle.
+// and those behind one are left out, so nodes are missing from the result exactly when there is a cycle.
 func (g *Graph) Sort() []string {
 	waiting := make([]int, len(g.names))
 	var ready intHeap
@@ -76,40 +64,6 @@ func (g *Graph) Sort() []string {
 		}
 	}
 	return order
-}
-
-// Upstream returns everything that the names read, directly or not, without the names themselves unless they are on a cycle. The order is
-// that of Nodes.
-func (g *Graph) Upstream(names ...string) []string { return g.closure(g.up, names) }
-
-// Downstream returns everything that reads the names, directly or not, in the same manner.
-func (g *Graph) Downstream(names ...string) []string { return g.closure(g.down, names) }
-
-func (g *Graph) closure(next [][]int, names []string) []string {
-	seen := make([]bool, len(g.names))
-	var todo []int
-	for _, n := range names {
-		if i, ok := g.index[n]; ok {
-			todo = append(todo, i)
-		}
-	}
-	for len(todo) > 0 {
-		i := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, j := range next[i] {
-			if !seen[j] {
-				seen[j] = true
-				todo = append(todo, j)
-			}
-		}
-	}
-	var out []string
-	for i, ok := range seen {
-		if ok {
-			out = append(out, g.names[i])
-		}
-	}
-	return out
 }
 
 // Cycle returns a shortest cycle in the direction of the edges, its first name repeated at the end, or nil. Among the

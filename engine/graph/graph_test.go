@@ -56,22 +56,6 @@ func TestCycleIsTheShortest(t *testing.T) {
 	}
 }
 
-func TestClosures(t *testing.T) {
-	g := build("a>b", "b>c", "x>c", "c>d", "e")
-	if diff := cmp.Diff([]string{"a", "b", "x"}, g.Upstream("c")); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]string{"c", "d"}, g.Downstream("b", "x")); diff != "" {
-		t.Error(diff)
-	}
-	if got := g.Downstream("nowhere"); got != nil {
-		t.Errorf("Downstream of an unknown name = %v", got)
-	}
-	if diff := cmp.Diff([]string{"b", "x"}, g.Reads("c")); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func drawing(name string) Label {
 	return Label{Lines: []string{name, `kind "q"`}, Class: "bronze", Shape: "cylinder"}
 }
