@@ -40,9 +40,12 @@ func (b *batch) isolate(ctx context.Context, f *plan.Flow, in *input, cause erro
 		}
 		s := search{b: b, f: f, in: in, name: name}
 		found, err := s.halve(ctx, 1, rows)
-		if err != nil || found && len(s.bad) > 0 {
+		if err != nil {
+			return false, err
+		}
+		if found && len(s.bad) > 0 {
 			s.leaveOut()
-			return err == nil, err
+			return true, nil
 		}
 		in.streams[name] = relation
 	}

@@ -100,7 +100,7 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	defer func() { err = errors.Join(err, s.close()) }()
 	env.Observe = func(p engine.Progress) { s.step(p); v.step(p) }
 	end, err := p.tidy(ctx, func(err error) {
-		v.step(engine.Progress{Kind: "notice", Message: "small files could not be merged, which is tried again: " + duckerr.Text(err)})
+		v.step(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
 	})
 	if err != nil {
 		return nil, err
