@@ -31,6 +31,7 @@ type Plan struct {
 	Trigger     dsl.Trigger
 	Sources     []*Source
 	Datasets    []*Dataset // upstream before downstream; stable order
+	Sinks       []*Sink    // in the order of the file
 	Diagnostics diag.List  // warnings
 }
 
@@ -41,6 +42,15 @@ type Source struct {
 	Columns  schemas.Table // without _metadata
 	Metadata string        // the DuckDB type of _metadata, a STRUCT
 	At       diag.Range
+}
+
+// Sink publishes the new rows of a streaming table outside of the lake.
+type Sink struct {
+	Name      string
+	From      string // the table
+	Format    string // "kafka topic orders"
+	Guarantee string // "exactly once for consumers that read committed records"
+	At        diag.Range
 }
 
 // Dataset is a table or view with its place in the graph.

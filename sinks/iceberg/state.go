@@ -47,7 +47,7 @@ type storedHead struct {
 	Summary map[string]string
 }
 
-const storedHeadVersion = 1
+const storedHeadVersion = 2
 
 func (h *head) store() (string, error) {
 	text, err := json.Marshal(storedHead{storedHeadVersion, h.state, h.summary})
@@ -207,7 +207,7 @@ func newHead(name, location string, meta table.Metadata) (*head, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", name, err)
 	}
-	state := sinks.TableState{Name: name, Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID()}
+	state := sinks.TableState{Name: name, UUID: meta.TableUUID().String(), Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID()}
 	entries := map[string]string{}
 	if s := meta.CurrentSnapshot(); s != nil {
 		for _, key := range []string{keyCommit, keyPipeline, keyPositions, keyOwner} {
