@@ -140,7 +140,7 @@ type State struct {
 // TableState is the head of a table.
 type TableState struct {
 	Name      string
-	UUID      string // as long as the table is not dropped
+	UUID      string        // as long as the table is not dropped
 	Schema    schemas.Table // with field ids
 	Partition []schemas.PartitionField
 	// Properties of the table; lakeflow.definition holds what the engine remembers of the table's definition.
