@@ -450,6 +450,7 @@ func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error 
 	}
 	failpoint.Hit("events.after-write")
 	log.Add = files
+	b.noteSinks()
 	u.uncertain = b
 	out, err := u.Lake.Commit(ctx, &sinks.Commit{Number: b.number, Epoch: u.Epoch, Tables: append(changes, log), Positions: b.positions, Marks: b.marks})
 	if err != nil {

@@ -31,6 +31,7 @@ type Env struct {
 	// Compile makes the plan anew when the columns of a source changed.
 	Compile func(ctx context.Context, columns map[string]schemas.Table) (*plan.Plan, error)
 	Sources map[string]sources.Source
+	Sinks   map[string]sinks.Publisher
 	Lake    Lake
 	State   *sinks.State // read after Acquire
 	Epoch   int64
@@ -47,17 +48,19 @@ type Options struct {
 	FullRefresh []string // recompute these from the beginning
 	FullAll     bool     // recompute all
 	Accept      []string // go on with changed queries of these streaming tables
+	Republish   []string // sinks that publish all rows of their table again
 	Follow      *Follow  // nil for an update that ends when everything available is done
 }
 
 // Progress is one step of an update, for whoever watches.
 type Progress struct {
-	Kind    string // evaluating, committed, notice, skipped, idle (nothing is under way), waiting
-	Table   string // empty for committed, and for notices about the update
-	Batch   int64
+	Kind    string        // evaluating, committed, published, notice, skipped, idle (nothing is under way), waiting
+	Table   string        // empty for committed, and for notices about the update
+	Batch   int64         // the number of the commit; for published, of the last one that is
 	Tables  []TableResult // what a committed batch did, in the plan's order
 	Sources []SourceResult
-	Stages  Stages // of a committed batch
+	Sinks   []SinkResult // what was published just now
+	Stages  Stages       // of a committed batch
 	Message string
 	Elapsed time.Duration // of the batch for committed, until the next attempt for waiting, else of the update
 }
@@ -69,6 +72,14 @@ type SourceResult struct {
 	Bytes   int64
 	Backlog int       // items that are known to wait
 	Newest  time.Time // of the records, zero when the source does not tell
+}
+
+// SinkResult is what a sink published.
+type SinkResult struct {
+	Sink    string  `json:"sink"`
+	Table   string  `json:"table"`
+	Rows    int64   `json:"rows"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Stages says how long the parts of a batch took.
@@ -96,6 +107,7 @@ type Result struct {
 	Status  string        `json:"status"` // completed, failed, canceled
 	Commits int           `json:"commits"`
 	Tables  []TableResult `json:"tables"`
+	Sinks   []SinkResult  `json:"sinks,omitempty"` // those that published something
 	Seconds float64       `json:"seconds"`
 }
 
@@ -123,6 +135,16 @@ func (e *UnknownTableError) Error() string {
 	return fmt.Sprintf("no table %q in this pipeline: %s", e.Name, diag.DidYouMean(e.Name, e.Tables, "see lakeflow plan for the names"))
 }
 
+// UnknownSinkError says that the options name a sink that the pipeline does not have.
+type UnknownSinkError struct {
+	Name  string
+	Sinks []string // that it has
+}
+
+func (e *UnknownSinkError) Error() string {
+	return fmt.Sprintf("no sink %q in this pipeline: %s", e.Name, diag.DidYouMean(e.Name, e.Sinks, "see lakeflow plan for the names"))
+}
+
 // ErrConflict says that somebody else changed the tables or took the writer's place.
 var ErrConflict = errors.New("the tables changed under this update, or another update took over; nothing of the batch was published; run again")
 
@@ -146,6 +168,8 @@ type update struct {
 	failed    *batch                   // whose sample of violating rows is still to be committed
 	uncertain *batch                   // of whose commit it is not known whether it took place
 	refreshed map[string]time.Time     // when views were last looked at
+	published map[string]int64         // the commits up to which sinks have published; what is not known is missing
+	sinks     []SinkResult
 }
 
 // Run does one update: everything that is available in bounded batches, then the materialized views; a continuous one goes on until it is stopped. It returns a
@@ -196,12 +220,15 @@ func (u *update) batches(ctx context.Context) error {
 		if more, err = u.step(ctx); err != nil {
 			return err
 		}
+		if err = u.publishSinks(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}}
+	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}}
 	u.adopt(env.State)
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns
@@ -241,7 +268,20 @@ func (u *update) choose() error {
 		u.selected[name], u.reset[name] = true, true
 	}
 	u.forgetPositions()
-	return u.checkResets()
+	return errors.Join(u.checkRepublish(), u.checkResets())
+}
+
+func (u *update) checkRepublish() error {
+	var names []string
+	for _, s := range u.Plan.Sinks {
+		names = append(names, s.Name)
+	}
+	for _, name := range u.opts.Republish {
+		if !slices.Contains(names, name) {
+			return &UnknownSinkError{Name: name, Sinks: names}
+		}
+	}
+	return nil
 }
 
 // adopt takes over what the last commit left.
@@ -263,7 +303,7 @@ func (u *update) forgetPositions() {
 }
 
 func (u *update) result(status string) *Result {
-	r := &Result{Update: u.Update, Status: status, Commits: u.commits, Seconds: time.Since(u.started).Seconds()}
+	r := &Result{Update: u.Update, Status: status, Commits: u.commits, Sinks: u.sinks, Seconds: time.Since(u.started).Seconds()}
 	for _, d := range u.Plan.Datasets {
 		if d.Kind == plan.View {
 			continue

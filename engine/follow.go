@@ -79,7 +79,7 @@ func (u *update) turn(ctx context.Context) (more bool, err error) {
 	for _, name := range looked {
 		u.refreshed[name] = time.Now()
 	}
-	return more, nil
+	return more, u.publishSinks(ctx)
 }
 
 // sleep waits, and reports whether the update is to end.

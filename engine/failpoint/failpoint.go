@@ -32,6 +32,9 @@ var Maintenance = []string{
 	"maintain.before-expire", "maintain.after-expire", "maintain.before-remove", "maintain.after-remove",
 }
 
+// Sinks lists the places that publishing to a sink passes.
+var Sinks = []string{"sink.before-publish", "sink.before-end-txn", "sink.after-publish"}
+
 // target is parsed once: the name to stop at, and the 1-based pass to stop on.
 var target = sync.OnceValues(func() (string, int) {
 	name, nth, found := strings.Cut(os.Getenv("LAKEFLOW_FAILPOINT"), "#")
