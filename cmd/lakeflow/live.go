@@ -119,6 +119,11 @@ func (l *live) take(p engine.Progress) {
 			r := l.row(t.Table)
 			r.batch, r.note, r.TableResult = p.Batch, "", plus(r.TableResult, t)
 		}
+	case "published":
+		for _, s := range p.Sinks {
+			r := l.row(s.Sink)
+			r.batch, r.note, r.Written, r.Seconds = p.Batch, "", r.Written+s.Rows, r.Seconds+s.Seconds
+		}
 	case "skipped":
 		l.row(p.Table).note = p.Message
 	case "waiting":

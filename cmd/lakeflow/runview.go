@@ -71,6 +71,10 @@ func (v *runView) step(p engine.Progress) {
 	switch p.Kind {
 	case "committed":
 		v.log.Info("batch committed", batchAttrs(p)...)
+	case "published":
+		for _, r := range p.Sinks {
+			v.log.Info("rows published", "sink", r.Sink, "table", r.Table, "rows", r.Rows, "commit", p.Batch, "seconds", millis(r.Seconds))
+		}
 	case "notice":
 		if p.Table == "" {
 			v.log.Warn(p.Message)

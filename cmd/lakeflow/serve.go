@@ -24,6 +24,7 @@ type status struct {
 
 	rows, deadLetters, discarded, unreadable, files, bytes *prometheus.CounterVec // by table
 	violations                                             *prometheus.CounterVec // by table and rule
+	published                                              *prometheus.CounterVec // by sink
 	batches, retries                                       prometheus.Counter
 	stages                                                 *prometheus.HistogramVec
 	lagRecords, lagSeconds                                 *prometheus.GaugeVec // by source
@@ -81,6 +82,7 @@ func (s *status) register(r *prometheus.Registry) {
 	s.files = counter("files_written_total", "Data files written.", "table")
 	s.bytes = counter("bytes_written_total", "Bytes of the data files written.", "table")
 	s.violations = counter("rule_failures_total", "Rows that violated an expectation.", "table", "rule")
+	s.published = counter("rows_published_total", "Rows published to a sink.", "sink")
 	s.batches = counter("batches_total", "Batches committed.").WithLabelValues()
 	s.retries = counter("retries_total", "Attempts at a batch that failed and were tried again.").WithLabelValues()
 	s.lagRecords = gauge("source_lag_records", "Records, or files, that wait in a source after the last batch.", "source")
@@ -99,6 +101,10 @@ func (s *status) step(p engine.Progress) {
 		s.retries.Inc()
 	case "idle":
 		s.ready.Store(true)
+	case "published":
+		for _, r := range p.Sinks {
+			s.published.WithLabelValues(r.Sink).Add(float64(r.Rows))
+		}
 	case "committed":
 		s.ready.Store(true)
 		s.batches.Inc()

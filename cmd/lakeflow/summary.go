@@ -30,6 +30,9 @@ func summarize(out io.Writer, s summary) error {
 	}
 	b.WriteString(s.tables(width))
 	s.brokenRules(&b)
+	for _, r := range s.Sinks {
+		fmt.Fprintf(&b, "sink %s: %s of %s published\n", r.Sink, countRows(r.Rows), r.Table)
+	}
 	state := s.paint(text.FgGreen, s.Status)
 	if s.Status != "completed" {
 		state = s.paint(text.FgRed, s.Status)
