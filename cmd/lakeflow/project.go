@@ -45,6 +45,7 @@ type project struct {
 	metadata                   map[string]string // types of the sources' _metadata
 	unreached                  map[string]string // why sources could not be asked
 	tell                       func(engine.Progress)
+	placed                     func(*dsl.Pipeline) error
 }
 
 // openOption says what a command needs beyond reading.
@@ -65,6 +66,11 @@ func acceptGaps(sources []string) openOption { return func(p *project) { p.gaps 
 // waiting makes a continuous update wait for brokers that are away when it begins, and for the first record of topics whose columns are not declared. It
 // tells what it waits for.
 func waiting(tell func(engine.Progress)) openOption { return func(p *project) { p.tell = tell } }
+
+// whenPlaced calls do once this process is the pipeline's writer, before sources are opened, which may wait for them. Its error ends openProject.
+func whenPlaced(do func(*dsl.Pipeline) error) openOption {
+	return func(p *project) { p.placed = do }
+}
 
 // openProject reads the pipeline file and opens its lake, sources and DuckDB. Mistakes in the file are a diag.List. The
 // caller closes the project.
@@ -95,6 +101,11 @@ func openProject(ctx context.Context, file string, params []string, opts ...open
 	}()
 	if err := p.openLake(ctx); err != nil {
 		return nil, err
+	}
+	if p.placed != nil {
+		if err := p.placed(pipeline); err != nil {
+			return nil, err
+		}
 	}
 	if p.published {
 		return p, p.openDuck(ctx)

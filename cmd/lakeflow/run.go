@@ -66,6 +66,7 @@ func newRunCmd(global *globalFlags) *cobra.Command {
 
 // update runs the pipeline and shows its steps. The result is nil when the update did not begin.
 func update(ctx context.Context, file string, flags *runFlags, v *runView) (result *engine.Result, err error) {
+	var s *status // of a continuous update
 	defer func() {
 		v.end()
 		var unknown *engine.UnknownTableError
@@ -73,13 +74,23 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 		case err == nil || violation(err):
 		case errors.As(err, &unknown):
 			err = &exitError{exitUsage, err}
+		case ctx.Err() != nil && s != nil && result == nil: // it was still waiting for its sources: nothing is under way
+			err = nil
 		case ctx.Err() != nil:
 			err = interrupted(result)
 		default:
 			err = advised(err)
 		}
 	}()
-	p, err := openProject(ctx, file, flags.params, acquire, acceptGaps(flags.gaps), waiting(v.step))
+	serve := func(pipeline *dsl.Pipeline) (err error) {
+		if pipeline.Mode == dsl.Continuous {
+			s, err = serveStatus(flags.listen)
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	observe := func(p engine.Progress) { s.step(p); v.step(p) }
+	p, err := openProject(ctx, file, flags.params, acquire, acceptGaps(flags.gaps), whenPlaced(serve), waiting(observe))
 	if err != nil {
 		return nil, err
 	}
@@ -89,24 +100,22 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 		v.discards[d.Name] = !d.Rules.DeadLetter
 	}
 	env := engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
-		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: v.step}
-	if p.Pipeline.Mode != dsl.Continuous {
-		return engine.Run(ctx, env, flags.Options)
+		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: observe}
+	if p.Pipeline.Mode == dsl.Continuous {
+		return p.follow(ctx, env, flags.Options)
 	}
-	s, err := serveStatus(flags.listen)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	env.Observe = func(p engine.Progress) { s.step(p); v.step(p) }
+	return engine.Run(ctx, env, flags.Options)
+}
+
+// follow does a continuous update until ctx is done, and tidies up files beside it.
+func (p *project) follow(ctx context.Context, env engine.Env, opts engine.Options) (result *engine.Result, err error) {
 	end, err := p.tidy(ctx, func(err error) {
-		v.step(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
+		env.Observe(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	opts := flags.Options
 	opts.Follow = &engine.Follow{Interval: p.Pipeline.Trigger.Interval, Stop: ctx.Done()}
 	ctx, cancel := drained(ctx)
 	defer cancel()
@@ -156,6 +165,9 @@ func writeResult(out io.Writer, r *engine.Result, failure error) error {
 	}{Result: r}
 	if r == nil {
 		result.Result = &engine.Result{Status: "failed", Tables: []engine.TableResult{}}
+		if failure == nil { // ended by a signal
+			result.Status = "canceled"
+		}
 	}
 	var list diag.List
 	switch {

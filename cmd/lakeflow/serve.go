@@ -17,10 +17,10 @@ import (
 )
 
 // status is what a continuous update tells over HTTP: /metrics for Prometheus, /healthz while the process works at all, /readyz while
-// its last attempt at a batch succeeded.
+// its last attempt at a batch succeeded. A nil *status tells nobody.
 type status struct {
-	server *http.Server
-	ready  atomic.Bool
+	server  *http.Server
+	unready atomic.Pointer[string] // why it is not ready; nil when it is
 
 	rows, deadLetters, discarded, unreadable, files, bytes *prometheus.CounterVec // by table
 	violations                                             *prometheus.CounterVec // by table and rule
@@ -38,14 +38,15 @@ func serveStatus(address string) (*status, error) {
 		return nil, fmt.Errorf("listen for /metrics: %w; choose another address with --listen", err)
 	}
 	s := &status{}
+	s.wait("the update has not begun yet: it opens its sources")
 	registry := prometheus.NewRegistry()
 	s.register(registry)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !s.ready.Load() {
-			http.Error(w, "no batch has succeeded yet, or the last one failed and is tried again", http.StatusServiceUnavailable)
+		if why := s.unready.Load(); why != nil {
+			http.Error(w, *why, http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
@@ -55,7 +56,13 @@ func serveStatus(address string) (*status, error) {
 	return s, nil
 }
 
+func (s *status) wait(reason string) { s.unready.Store(&reason) }
+
+// close stops serving.
 func (s *status) close() error {
+	if s == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := s.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
@@ -95,18 +102,21 @@ func (s *status) register(r *prometheus.Registry) {
 
 // step counts one step of the update.
 func (s *status) step(p engine.Progress) {
+	if s == nil {
+		return
+	}
 	switch p.Kind {
 	case "waiting":
-		s.ready.Store(false)
+		s.wait("waiting for the next attempt: " + p.Message)
 		s.retries.Inc()
 	case "idle":
-		s.ready.Store(true)
+		s.unready.Store(nil)
 	case "published":
 		for _, r := range p.Sinks {
 			s.published.WithLabelValues(r.Sink).Add(float64(r.Rows))
 		}
 	case "committed":
-		s.ready.Store(true)
+		s.unready.Store(nil)
 		s.batches.Inc()
 		s.committed.SetToCurrentTime()
 		s.stages.WithLabelValues("read").Observe(p.Stages.Read.Seconds())

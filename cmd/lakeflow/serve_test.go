@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const awayPipeline = `name: away
+mode: continuous
+parameters: {brokers: "127.0.0.1:1"}
+trigger: {interval: 20ms}
+sources:
+  feed: {kafka: {brokers: ["${brokers}"], topic: orders}}
+tables:
+  bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
+`
+
+// A continuous update that begins before its brokers answers from the beginning: it lives, and says why it is not ready. Then the broker comes, and a record.
+func TestStatusBeforeTheBrokers(t *testing.T) {
+	t.Parallel()
+	file, broker, address := filepath.Join(t.TempDir(), "pipeline.yaml"), freeAddress(t), freeAddress(t)
+	put(t, file, awayPipeline)
+	run := exec.Command("lakeflow", "run", file, "--param", "brokers="+broker, "--listen", address)
+	run.Stderr = &strings.Builder{}
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = run.Process.Kill() })
+
+	awaitAnswer(t, "http://"+address+"/healthz", http.StatusOK, "ok")
+	awaitAnswer(t, "http://"+address+"/readyz", http.StatusServiceUnavailable, "source feed: ")
+	awaitAnswer(t, "http://"+address+"/readyz", http.StatusServiceUnavailable, "connection refused")
+	awaitAnswer(t, "http://"+address+"/metrics", http.StatusOK, "lakeflow_batches_total 0")
+
+	serveFake(t, broker, "orders")
+	awaitAnswer(t, "http://"+address+"/readyz", http.StatusServiceUnavailable, "hold no records yet")
+	produceTo(t, broker, "orders", `{"id":1}`)
+	awaitAnswer(t, "http://"+address+"/readyz", http.StatusOK, "ok")
+	waitFor(t, file, "SELECT sum(id) AS x FROM bronze", "1")
+	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, run.Stderr)
+	}
+}
+
+// SIGTERM ends a continuous update in order before it has begun, too.
+func TestSignalBeforeTheBrokers(t *testing.T) {
+	t.Parallel()
+	file, broker, address := filepath.Join(t.TempDir(), "pipeline.yaml"), freeAddress(t), freeAddress(t)
+	put(t, file, awayPipeline)
+	run := exec.Command("lakeflow", "run", file, "--param", "brokers="+broker, "--listen", address, "--json")
+	var out strings.Builder
+	run.Stdout = &out
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = run.Process.Kill() })
+	awaitAnswer(t, "http://"+address+"/readyz", http.StatusServiceUnavailable, "source feed: ")
+	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Wait(); err != nil {
+		t.Error(err)
+	}
+	var result struct{ Status, Error string }
+	if err := json.Unmarshal([]byte(out.String()), &result); err != nil || result.Status != "canceled" || result.Error != "" {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
+
+// awaitAnswer asks until the status and a part of the answer are these.
+func awaitAnswer(t *testing.T, url string, status int, part string) {
+	t.Helper()
+	last := "none"
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		response, err := http.Get(url)
+		if err != nil {
+			continue
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode == status && strings.Contains(string(body), part) {
+			return
+		}
+		last = response.Status + ": " + string(body)
+	}
+	t.Fatalf("%s: want %d with %q, the last answer was %s", url, status, part, last)
+}
+
+// serveFake starts a broker at an address, with topics of one partition.
+func serveFake(t *testing.T, address string, topics ...string) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(n), kfake.SeedTopics(1, topics...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+}
+
+func produceTo(t *testing.T, broker, topic, value string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
