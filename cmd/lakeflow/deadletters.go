@@ -14,7 +14,6 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 )
 
 func newDeadLettersCmd(flags *globalFlags) *cobra.Command {
@@ -115,12 +114,12 @@ func lettersCmd(flags *globalFlags, preset string, query func(ctx context.Contex
 			return err
 		}
 		defer func() { err = errors.Join(err, p.Close()) }()
-		letters, err := p.relation(cmd.Context(), p.Pipeline.DeadLetter.Table)
-		none := errors.Is(err, sinks.ErrNoTable)
-		if err != nil && !none {
+		stored, err := p.relations(cmd.Context(), p.Pipeline.DeadLetter.Table)
+		if err != nil {
 			return err
 		}
-		if none {
+		letters, ok := stored[p.Pipeline.DeadLetter.Table]
+		if !ok {
 			letters = duck.Empty(schemas.DeadLetter())
 		}
 		text, err := query(cmd.Context(), p, letters, args)

@@ -95,12 +95,12 @@ func (q *queryNames) make(ctx context.Context, travels []sqltext.Travel) error {
 			return err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(q.State.Tables)) {
-		from, err := q.relation(ctx, name)
-		if err != nil {
-			return err
-		}
-		if err := q.create(ctx, name, "SELECT * FROM "+from); err != nil {
+	stored, err := q.relations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(stored)) {
+		if err := q.create(ctx, name, "SELECT * FROM "+stored[name]); err != nil {
 			return err
 		}
 	}
@@ -113,6 +113,48 @@ func (q *queryNames) make(ctx context.Context, travels []sqltext.Travel) error {
 		}
 	}
 	return nil
+}
+
+// relations are tables by name, all of them without names, as table expressions. What is not stored is left out. All are as one commit left them: the last
+// one when the command began, or, when a commit of an update has expired it meanwhile, the last one now.
+func (p *project) relations(ctx context.Context, names ...string) (map[string]string, error) {
+	const attempts = 50
+	for n := 1; ; n++ {
+		stored, err := p.relationsNow(ctx, names)
+		if !errors.Is(err, sinks.ErrNoTable) {
+			return stored, err
+		}
+		state, failure := p.Lake.State(ctx)
+		switch {
+		case failure != nil:
+			return nil, failure
+		case state.Commit == p.State.Commit:
+			return nil, err
+		case n == attempts:
+			return nil, fmt.Errorf("%w; versions expire faster than they are looked up: raise retention.snapshots", err)
+		}
+		p.State = state
+	}
+}
+
+// relationsNow is relations as of the commit that is known. The error is sinks.ErrNoTable when that was expired.
+func (p *project) relationsNow(ctx context.Context, names []string) (map[string]string, error) {
+	out := map[string]string{}
+	for name, t := range p.State.Tables {
+		if len(names) > 0 && !slices.Contains(names, name) {
+			continue
+		}
+		if t.Snapshot == 0 {
+			out[name] = duck.Empty(t.Schema)
+			continue
+		}
+		contents, err := p.Lake.Files(ctx, name, sinks.Version{Commit: p.State.Commit})
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		out[name] = duck.ReadFiles(contents.Schema, contents.Files)
+	}
+	return out, nil
 }
 
 // create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own queries, and

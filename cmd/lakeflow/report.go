@@ -13,7 +13,6 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
 )
 
@@ -73,12 +72,12 @@ func (p *project) report(ctx context.Context, update string) (*expectations.Repo
 	if p.State.Commit == 0 {
 		return nil, fmt.Errorf("%s has no updates yet; start one with lakeflow run", p.Pipeline.Name)
 	}
-	log, err := p.relation(ctx, iceberg.EventLog)
+	stored, err := p.relations(ctx, iceberg.EventLog, p.Pipeline.DeadLetter.Table)
 	if err != nil {
 		return nil, err
 	}
 	events, err := queryJSON[schemas.Event](ctx, p.DB, fmt.Sprintf(`SELECT CAST(to_json(t) AS VARCHAR) FROM (
-  SELECT * REPLACE (strftime("timestamp" AT TIME ZONE 'UTC', '%%Y-%%m-%%dT%%H:%%M:%%S.%%fZ') AS "timestamp") FROM %s) t`, log))
+  SELECT * REPLACE (strftime("timestamp" AT TIME ZONE 'UTC', '%%Y-%%m-%%dT%%H:%%M:%%S.%%fZ') AS "timestamp") FROM %s) t`, stored[iceberg.EventLog]))
 	if err != nil {
 		return nil, fmt.Errorf("read the event log: %w", err)
 	}
@@ -86,34 +85,15 @@ func (p *project) report(ctx context.Context, update string) (*expectations.Repo
 	if err != nil {
 		return nil, err
 	}
-	letters, err := p.relation(ctx, p.Pipeline.DeadLetter.Table)
-	if errors.Is(err, sinks.ErrNoTable) {
+	letters, ok := stored[p.Pipeline.DeadLetter.Table]
+	if !ok {
 		return r, nil
-	}
-	if err != nil {
-		return nil, err
 	}
 	r.DeadLetters, err = queryJSON[expectations.DeadLetters](ctx, p.DB, expectations.DeadLettersSQL(letters, r.UpdateID))
 	if err != nil {
 		return nil, fmt.Errorf("read the dead letters: %w", err)
 	}
 	return r, nil
-}
-
-// relation is a table, as the last commit left it when the command began, as a table expression.
-func (p *project) relation(ctx context.Context, table string) (string, error) {
-	stored, ok := p.State.Tables[table]
-	if !ok {
-		return "", fmt.Errorf("%s has no table %s yet; run the pipeline first: %w", p.Pipeline.Name, table, sinks.ErrNoTable)
-	}
-	if stored.Snapshot == 0 {
-		return duck.Empty(stored.Schema), nil
-	}
-	contents, err := p.Lake.Files(ctx, table, sinks.Version{Commit: p.State.Commit})
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", table, err)
-	}
-	return duck.ReadFiles(contents.Schema, contents.Files), nil
 }
 
 // queryJSON reads the rows of a query of one column, a JSON text each.
