@@ -13,6 +13,7 @@ import (
 	"github.com/lakeflow/lakeflow/sources/files"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/kafka"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // newSource is the list of connectors: it makes the source that the pipeline file declares, and says of which type its _metadata is. For a project that
@@ -57,8 +58,8 @@ func kafkaConfig(p *dsl.Pipeline, s *dsl.Source) kafka.Config {
 		Name: s.Name, Brokers: k.Brokers, Topics: k.Topics, Pattern: k.Pattern,
 		Start: kafka.Start{At: k.Start.At, Time: k.Start.Time, Offsets: k.Start.Offsets},
 		Key:   format(k.Key), Value: format(k.Value),
-		Registry: kafka.Registry{URL: r.URL, Username: r.Username, Password: r.Password, Token: r.Token},
-		Security: kafka.Security{Protocol: sec.Protocol, Mechanism: sec.Mechanism, Username: sec.Username, Password: sec.Password,
+		Registry: broker.Registry{URL: r.URL, Username: r.Username, Password: r.Password, Token: r.Token},
+		Security: broker.Security{Protocol: sec.Protocol, Mechanism: sec.Mechanism, Username: sec.Username, Password: sec.Password,
 			CAFile: sec.CAFile, CertFile: sec.CertFile, KeyFile: sec.KeyFile, Token: sec.Token, TokenURL: sec.TokenURL, Scope: sec.Scope},
 		Isolation: k.Isolation, Group: k.Group, Evolution: kafka.Evolution(s.Evolution), MaxRows: p.Trigger.MaxRows, MaxBytes: p.Trigger.MaxBytes,
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/sources/kafka"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // Every option of a source of topics gets from the pipeline file to the connector.
@@ -45,14 +46,14 @@ tables:
 		Name: "feed", Brokers: []string{"localhost:9092"}, Topics: []string{"orders", "returns"},
 		Start: kafka.Start{At: "offsets", Offsets: map[string]map[int32]int64{"orders": {0: 5, 1: 7}}},
 		Key:   kafka.Format{Format: "avro", Schema: `"string"`}, Value: kafka.Format{Format: "protobuf", Schema: "syntax = 'proto3';", Message: "shop.Order"},
-		Registry: kafka.Registry{URL: "http://localhost:8081", Username: "a", Password: "b", Token: "c"},
-		Security: kafka.Security{Protocol: "SASL_SSL", Mechanism: "OAUTHBEARER", Username: "d", Password: "e", CAFile: filepath.Join(dir, "ca.pem"),
+		Registry: broker.Registry{URL: "http://localhost:8081", Username: "a", Password: "b", Token: "c"},
+		Security: broker.Security{Protocol: "SASL_SSL", Mechanism: "OAUTHBEARER", Username: "d", Password: "e", CAFile: filepath.Join(dir, "ca.pem"),
 			CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem"), Token: "f", TokenURL: "https://login.example/token", Scope: "g"},
 		Isolation: "read_uncommitted", Group: "h", Hints: []kafka.Hint{{Name: "order_id", Type: "BIGINT"}, {Name: "amount", Type: "DECIMAL(12,2)"}}, Evolution: kafka.None,
 		MaxRows: 100_000, MaxBytes: 64_000_000,
 	}, {
 		Name: "since", Brokers: []string{"b:1"}, Pattern: "^o", Start: kafka.Start{At: "timestamp", Time: time.Date(2024, 5, 1, 0, 0, 0, 0, time.UTC)},
-		Key: kafka.Format{Format: "bytes"}, Value: kafka.Format{Format: "json"}, Security: kafka.Security{Protocol: "PLAINTEXT"},
+		Key: kafka.Format{Format: "bytes"}, Value: kafka.Format{Format: "json"}, Security: broker.Security{Protocol: "PLAINTEXT"},
 		Isolation: "read_committed", Evolution: kafka.AddNewColumns, MaxRows: 100_000, MaxBytes: 64_000_000,
 	}}
 	var got []kafka.Config

@@ -1,18 +1,15 @@
 package kafka
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // Config declares a Kafka source.
@@ -24,8 +21,8 @@ type Config struct {
 	Start   Start
 	// Key and Value say how records are encoded. Empty means bytes for the key and json for the value.
 	Key, Value Format
-	Registry   Registry
-	Security   Security
+	Registry   broker.Registry
+	Security   broker.Security
 	Isolation  string // read_committed, which empty means too, or read_uncommitted
 	Hints      []Hint
 	Evolution  Evolution // empty means add_new_columns
@@ -54,24 +51,6 @@ type Format struct {
 	Format  string // json, avro, protobuf, string, bytes
 	Schema  string // avro: the schema of values without a registry; protobuf: the text of a .proto file
 	Message string // protobuf with Schema: the full name of the message, when the file has several
-}
-
-// Registry is a schema registry with Confluent's interface.
-type Registry struct {
-	URL                string
-	Username, Password string
-	Token              string // instead of Username and Password
-}
-
-// Security is how brokers are reached. The files are PEM.
-type Security struct {
-	Protocol           string // PLAINTEXT, which empty means too, SSL, SASL_PLAINTEXT, SASL_SSL
-	Mechanism          string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
-	Username, Password string // OAUTHBEARER with TokenURL: the client's id and secret
-	CAFile             string // certificates to trust instead of the system's
-	CertFile, KeyFile  string // the client's own
-	Token              string // OAUTHBEARER: a token that does not expire while the pipeline runs
-	TokenURL, Scope    string // OAUTHBEARER: where to get tokens for a client
 }
 
 // Hint gives the type of one column, in DuckDB's spelling.
@@ -110,7 +89,6 @@ func New(cfg Config) (*Source, error) {
 	setDefault(&s.cfg.Start.At, "earliest")
 	setDefault(&s.cfg.Key.Format, "bytes")
 	setDefault(&s.cfg.Value.Format, "json")
-	setDefault(&s.cfg.Security.Protocol, "PLAINTEXT")
 	setDefault(&s.cfg.Isolation, "read_committed")
 	setDefault((*string)(&s.cfg.Evolution), string(AddNewColumns))
 	setDefault(&s.cfg.Name, "<source>")
@@ -128,11 +106,8 @@ func New(cfg Config) (*Source, error) {
 			return nil, err
 		}
 	}
-	tls, err := s.cfg.Security.tls()
-	if err != nil {
-		return nil, err
-	}
-	if s.options, err = s.cfg.Security.options(tls); err != nil {
+	var err error
+	if s.options, err = s.cfg.Security.Options(); err != nil {
 		return nil, err
 	}
 	s.formats, err = newFormats(s.cfg)
@@ -246,42 +221,3 @@ func (s *Source) plain() schemas.Table {
 	}
 	return nil
 }
-
-// tls returns nil when connections are not encrypted.
-func (s Security) tls() (*tls.Config, error) {
-	switch s.Protocol {
-	case "PLAINTEXT", "SASL_PLAINTEXT":
-		if s.CAFile+s.CertFile+s.KeyFile != "" {
-			return nil, fmt.Errorf("security: certificates are not used with protocol %s; write protocol: SSL or SASL_SSL", s.Protocol)
-		}
-		return nil, nil
-	case "SSL", "SASL_SSL":
-	default:
-		return nil, fmt.Errorf("security: protocol %q is unknown; write PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", s.Protocol)
-	}
-	out := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.CAFile != "" {
-		pem, err := os.ReadFile(s.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("security: read ca_file: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("security: ca_file %s has no certificate; it must be PEM: -----BEGIN CERTIFICATE-----", s.CAFile)
-		}
-	}
-	if (s.CertFile == "") != (s.KeyFile == "") {
-		return nil, errors.New("security: cert_file and key_file go together; write both or none")
-	}
-	if s.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("security: read cert_file and key_file: %w", err)
-		}
-		out.Certificates = []tls.Certificate{cert}
-	}
-	return out, nil
-}
-
-// sasl says whether the client says who it is.
-func (s Security) sasl() bool { return strings.HasPrefix(s.Protocol, "SASL_") }

@@ -7,12 +7,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +18,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
+
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // TestConfigErrors names the option and what to write instead.
@@ -47,7 +45,7 @@ func TestConfigErrors(t *testing.T) {
 			c.Value = Format{Format: "protobuf", Schema: `syntax="proto3"; message A {int32 a=1;} message B {int32 a=1;}`}
 		}, "write message: with the full name of one"},
 		{func(c *Config) { c.Registry.URL = "localhost:8081" }, "schema_registry: url localhost:8081 is not an address"},
-		{func(c *Config) { c.Registry = Registry{URL: "http://x", Token: "t", Username: "u"} }, "not both"},
+		{func(c *Config) { c.Registry = broker.Registry{URL: "http://x", Token: "t", Username: "u"} }, "not both"},
 		{func(c *Config) { c.Isolation = "dirty" }, "write read_committed or read_uncommitted"},
 		{func(c *Config) { c.Evolution = "x" }, "schema_evolution"},
 		{func(c *Config) { c.Hints = []Hint{{"a", "INTERVAL"}} }, "column a"},
@@ -56,10 +54,10 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.Security.Protocol = "TLS" }, "write PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"},
 		{func(c *Config) { c.Security.Mechanism = "PLAIN" }, "write protocol: SASL_SSL"},
 		{func(c *Config) { c.Security.Protocol = "SASL_SSL" }, "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"},
-		{func(c *Config) { c.Security = Security{Protocol: "SASL_SSL", Mechanism: "PLAIN"} }, "needs username and password"},
-		{func(c *Config) { c.Security = Security{Protocol: "SASL_SSL", Mechanism: "OAUTHBEARER"} }, "token_url"},
-		{func(c *Config) { c.Security = Security{Protocol: "SSL", CertFile: "x"} }, "cert_file and key_file go together"},
-		{func(c *Config) { c.Security = Security{Protocol: "SSL", CAFile: "/none"} }, "read ca_file"},
+		{func(c *Config) { c.Security = broker.Security{Protocol: "SASL_SSL", Mechanism: "PLAIN"} }, "needs username and password"},
+		{func(c *Config) { c.Security = broker.Security{Protocol: "SASL_SSL", Mechanism: "OAUTHBEARER"} }, "token_url"},
+		{func(c *Config) { c.Security = broker.Security{Protocol: "SSL", CertFile: "x"} }, "cert_file and key_file go together"},
+		{func(c *Config) { c.Security = broker.Security{Protocol: "SSL", CAFile: "/none"} }, "read ca_file"},
 		{func(c *Config) { c.Security.CAFile = "x" }, "certificates are not used with protocol PLAINTEXT"},
 	} {
 		cfg := Config{Brokers: []string{"localhost:9092"}, Topics: []string{"t"}}
@@ -121,12 +119,14 @@ func TestSecurity(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer fake.Close()
-			security := Security{Protocol: "SASL_SSL", Mechanism: mechanism, Username: "u", Password: "secret", CAFile: ca, CertFile: cert, KeyFile: key}
-			tls, err := security.tls()
+			security := broker.Security{Protocol: "SASL_SSL", Mechanism: mechanism, Username: "u", Password: "secret", CAFile: ca, CertFile: cert, KeyFile: key}
+			admin := security
+			admin.Mechanism, admin.Username, admin.Password = "PLAIN", "admin", "a"
+			opts, err := admin.Options()
 			if err != nil {
 				t.Fatal(err)
 			}
-			cl, err := kgo.NewClient(kgo.SeedBrokers(fake.ListenAddrs()...), kgo.DialTLSConfig(tls), kgo.SASL(plain.Auth{User: "admin", Pass: "a"}.AsMechanism()))
+			cl, err := broker.Client(fake.ListenAddrs(), time.Second, opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +135,7 @@ func TestSecurity(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := openBed(t, fake.ListenAddrs())
-			read := func(change func(*Security)) (string, error) {
+			read := func(change func(*broker.Security)) (string, error) {
 				s := b.source(func(c *Config) { c.Topics, c.Security = []string{"t"}, security; change(&c.Security) })
 				batch, err := s.Next(t.Context(), b.session, nil, nil)
 				if err != nil {
@@ -143,46 +143,15 @@ func TestSecurity(t *testing.T) {
 				}
 				return b.rows(batch, "id"), nil
 			}
-			if got, err := read(func(*Security) {}); err != nil || got != "1" {
+			if got, err := read(func(*broker.Security) {}); err != nil || got != "1" {
 				t.Errorf("read %q, %v", got, err)
 			}
-			if _, err := read(func(s *Security) { s.Password = "wrong" }); err == nil || strings.Contains(err.Error(), "wrong") {
+			if _, err := read(func(s *broker.Security) { s.Password = "wrong" }); err == nil || strings.Contains(err.Error(), "wrong") {
 				t.Errorf("a wrong password gave %v", err)
 			}
-			if _, err := read(func(s *Security) { s.CertFile, s.KeyFile = "", "" }); err == nil {
+			if _, err := read(func(s *broker.Security) { s.CertFile, s.KeyFile = "", "" }); err == nil {
 				t.Error("no error without a client certificate")
 			}
 		})
-	}
-}
-
-// TestTokens gets a token for a client and keeps it until it expires.
-func TestTokens(t *testing.T) {
-	asked := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked++; r.FormValue("client_secret") != "s" {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": r.FormValue("grant_type") + "/" + r.FormValue("client_id") + "/" + r.FormValue("scope"), "expires_in": 3600})
-	}))
-	defer server.Close()
-	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	source := &tokens{security: Security{TokenURL: server.URL, Username: "c", Password: "s", Scope: "x"}}
-	for range 2 {
-		if got, err := source.get(t.Context()); err != nil || got.Token != "client_credentials/c/x" {
-			t.Errorf("token %q, %v", got.Token, err)
-		}
-	}
-	if source.until = time.Now(); asked != 1 {
-		t.Errorf("asked %d times", asked)
-	}
-	source.security.Password = "wrong"
-	if _, err := source.get(t.Context()); err == nil || strings.Contains(err.Error(), "wrong") {
-		t.Errorf("error %v", err)
-	}
-	fixed := &tokens{security: Security{Token: "given"}}
-	if got, err := fixed.get(t.Context()); err != nil || got.Token != "given" {
-		t.Errorf("token %q, %v", got.Token, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // decoded is a record ready to be written. Its slices are good until the next record is decoded.
@@ -41,10 +42,10 @@ type formats struct {
 
 func newFormats(c Config) (*formats, error) {
 	f := &formats{key: c.Key, value: c.Value}
-	var reg *registry
+	var reg *broker.RegistryClient
 	var err error
 	if c.Registry.URL != "" {
-		if reg, err = newRegistry(c.Registry); err != nil {
+		if reg, err = c.Registry.Client(); err != nil {
 			return nil, err
 		}
 	}

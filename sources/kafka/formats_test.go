@@ -17,6 +17,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // fakeRegistry answers as a schema registry does.
@@ -98,7 +100,7 @@ func TestAvro(t *testing.T) {
 	b.put(&kgo.Record{Value: wire(7, nil, value)}, &kgo.Record{Value: wire(7, nil, value[:20])}, &kgo.Record{Value: wire(8, nil, value)}, &kgo.Record{Value: []byte("x")}, &kgo.Record{}, &kgo.Record{Value: wire(7, nil, append(value, 0))})
 	b.put(&kgo.Record{Value: wire(8, nil, value)})
 	batch := b.next(b.source(func(c *Config) {
-		c.Value.Format, c.Registry = "avro", Registry{URL: reg.URL, Username: "u", Password: "p"}
+		c.Value.Format, c.Registry = "avro", broker.Registry{URL: reg.URL, Username: "u", Password: "p"}
 	}))
 	b.check("rows", b.rows(batch, everyAvroColumns+", _metadata.offset"), everyAvroRow+" | 0\n"+strings.Repeat("<nil> | ", 23)+"4")
 	b.check("text", b.rows(batch, `s = E'é"\n' || chr(0), _metadata.offset`), "true | 0\n<nil> | 4")

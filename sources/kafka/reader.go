@@ -17,8 +17,6 @@ const (
 	maxMessage = 512 << 20
 	// pollRecords bounds one round of reading, so that a batch can be handed out soon.
 	pollRecords = 20_000
-	// retryTimeout is how long a request to the brokers is tried again.
-	retryTimeout = 20 * time.Second
 )
 
 // reader fetches from where a segment ends, and fills the next segment while the last one is in use. When that is full it waits: this is the

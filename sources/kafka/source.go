@@ -15,6 +15,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // Source reads the topics of one Config.
@@ -57,7 +58,7 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	}
 	seg, err := s.read(ctx, session, st)
 	if err != nil || seg == nil {
-		return nil, worldly(ctx, err)
+		return nil, broker.Worldly(ctx, err)
 	}
 	s.cover(seg)
 	w := &work{src: s, session: session, state: st, seg: seg, temps: &s.nextTemps, out: &sources.Batch{}}
@@ -81,7 +82,7 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 	}
 	seg, err := s.readFirst(ctx, session, st)
 	if err != nil {
-		return nil, worldly(ctx, err)
+		return nil, broker.Worldly(ctx, err)
 	}
 	if seg == nil || seg.rows == 0 {
 		return s.visible(jsonrecords.WithHints(nil, s.hints)), nil
@@ -281,7 +282,7 @@ func (s *Source) Acknowledge(ctx context.Context, at sources.Position) error {
 	var commit kadm.Offsets
 	st.topics.each(func(topic string, p int32, at point) { commit.AddOffset(topic, p, at.Next, at.Epoch) })
 	if err := kadm.NewClient(s.admin).CommitAllOffsets(ctx, s.cfg.Group, commit); err != nil {
-		return worldly(ctx, fmt.Errorf("tell consumer group %s of the commit: %w", s.cfg.Group, err))
+		return broker.Worldly(ctx, fmt.Errorf("tell consumer group %s of the commit: %w", s.cfg.Group, err))
 	}
 	return nil
 }
@@ -300,7 +301,7 @@ func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sou
 	whole.stopReader()
 	s.admin, s.snapshot = whole.admin, seg
 	if err != nil {
-		return nil, worldly(ctx, err)
+		return nil, broker.Worldly(ctx, err)
 	}
 	if seg == nil {
 		seg = newSegment(&whole, whole.first, session.TempDir)

@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // topic is what the brokers have of a topic.
@@ -137,11 +139,5 @@ func (s *Source) begin(ctx context.Context, there map[string]topic, first bool) 
 
 // client opens a connection to the brokers; nothing is sent yet.
 func (s *Source) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	all := append([]kgo.Opt{kgo.SeedBrokers(s.cfg.Brokers...), kgo.ClientID("lakeflow"), kgo.RetryTimeout(retryTimeout),
-		kgo.RequestTimeoutOverhead(s.cfg.Timeout), kgo.DialTimeout(s.cfg.Timeout)}, s.options...)
-	cl, err := kgo.NewClient(append(all, opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("brokers: %w; write them as host:port", err)
-	}
-	return cl, nil
+	return broker.Client(s.cfg.Brokers, s.cfg.Timeout, append(slices.Clone(s.options), opts...)...)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -13,12 +12,13 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // typed decodes values of a format with schemas: those of a registry, whose id stands before each value, or the one declared.
 type typed struct {
 	format   string
-	registry *registry
+	registry *broker.RegistryClient
 	declared *shape // instead of a registry
 	mu       sync.RWMutex
 	shapes   map[int]*schemaOf
@@ -35,7 +35,7 @@ type schemaOf struct {
 func (s *schemaOf) good() bool { return s != nil && (s.until.IsZero() || time.Now().Before(s.until)) }
 
 // newTyped returns nil for formats without schemas.
-func newTyped(option string, f Format, reg *registry) (*typed, error) {
+func newTyped(option string, f Format, reg *broker.RegistryClient) (*typed, error) {
 	t := &typed{format: f.Format, registry: reg, shapes: map[int]*schemaOf{}}
 	var err error
 	switch {
@@ -98,10 +98,10 @@ func (t *typed) schema(ctx context.Context, id int) (*schemaOf, error) {
 	if of := t.shapes[id]; of.good() {
 		return of, nil
 	}
-	text, refs, err := t.registry.schema(ctx, id)
+	text, refs, err := t.registry.Schema(ctx, id)
 	switch {
-	case errors.Is(err, errUnknownSchema):
-		of = &schemaOf{reason: "which the registry does not have", until: time.Now().Add(registryTimeout)}
+	case errors.Is(err, broker.ErrUnknownSchema):
+		of = &schemaOf{reason: "which the registry does not have", until: time.Now().Add(broker.RegistryTimeout)}
 	case err != nil:
 		return nil, err
 	default:
@@ -128,71 +128,6 @@ func (t *typed) compile(id int, s sr.Schema, refs map[string]string) *schemaOf {
 		of.reason = "whose schema can't be used: " + err.Error()
 	}
 	return &of
-}
-
-// registry asks a schema registry.
-type registry struct {
-	url string
-	cl  *sr.Client
-}
-
-// registryTimeout bounds a request to the registry.
-const registryTimeout = 10 * time.Second
-
-func newRegistry(c Registry) (*registry, error) {
-	if !strings.HasPrefix(c.URL, "http://") && !strings.HasPrefix(c.URL, "https://") {
-		return nil, fmt.Errorf("schema_registry: url %s is not an address; write one like http://localhost:8081", c.URL)
-	}
-	opts := []sr.ClientOpt{sr.URLs(c.URL), sr.UserAgent("lakeflow"), sr.HTTPClient(&http.Client{Timeout: registryTimeout, Transport: http.DefaultTransport})}
-	switch {
-	case c.Token != "" && c.Username != "":
-		return nil, errors.New("schema_registry: write username and password, or token, not both")
-	case c.Token != "":
-		opts = append(opts, sr.BearerToken(c.Token))
-	case c.Username != "":
-		opts = append(opts, sr.BasicAuth(c.Username, c.Password))
-	}
-	cl, err := sr.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("schema_registry: %w", err)
-	}
-	return &registry{c.URL, cl}, nil
-}
-
-var errUnknownSchema = errors.New("unknown schema")
-
-// schema returns a schema and the texts of those that it refers to, by the name of the reference, the deepest first where order matters.
-func (r *registry) schema(ctx context.Context, id int) (sr.Schema, map[string]string, error) {
-	s, err := r.cl.SchemaByID(ctx, id)
-	var answer *sr.ResponseError
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-		return s, nil, errUnknownSchema
-	}
-	refs := map[string]string{}
-	if err == nil {
-		err = r.references(ctx, s.References, refs)
-	}
-	if err != nil {
-		return s, nil, fmt.Errorf("ask the schema registry %s for schema %d: %w", r.url, id, err)
-	}
-	return s, refs, nil
-}
-
-func (r *registry) references(ctx context.Context, refs []sr.SchemaReference, into map[string]string) error {
-	for _, ref := range refs {
-		if _, known := into[ref.Name]; known {
-			continue
-		}
-		s, err := r.cl.SchemaByVersion(ctx, ref.Subject, ref.Version)
-		if err != nil {
-			return fmt.Errorf("subject %s, version %d: %w", ref.Subject, ref.Version, err)
-		}
-		into[ref.Name] = s.Schema.Schema
-		if err := r.references(ctx, s.References, into); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // varchar is the type of what has no better one.

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // away lets every request of a kind be answered by answer.
@@ -74,7 +75,7 @@ func TestUnavailable(t *testing.T) {
 	token := func(url string) func(*testing.T, *bed, *Config) {
 		return func(_ *testing.T, b *bed, c *Config) {
 			b.away(kmsg.SASLHandshake, func(req kmsg.Request) (kmsg.Response, error) { return req.ResponseKind(), nil })
-			c.Security = Security{Protocol: "SASL_PLAINTEXT", Mechanism: "OAUTHBEARER", TokenURL: url, Username: "u", Password: "p"}
+			c.Security = broker.Security{Protocol: "SASL_PLAINTEXT", Mechanism: "OAUTHBEARER", TokenURL: url, Username: "u", Password: "p"}
 		}
 	}
 	closed := httptest.NewServer(nil)
@@ -110,7 +111,7 @@ func TestUnavailable(t *testing.T) {
 				resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
 				return resp, nil
 			})
-			c.Security = Security{Protocol: "SASL_PLAINTEXT", Mechanism: "PLAIN", Username: "u", Password: "wrong"}
+			c.Security = broker.Security{Protocol: "SASL_PLAINTEXT", Mechanism: "PLAIN", Username: "u", Password: "wrong"}
 		}, false},
 		{"a certificate that nobody knows", func(t *testing.T, _ *bed, c *Config) {
 			s := httptest.NewTLSServer(nil)

@@ -1,4 +1,4 @@
-package kafka
+package broker
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// worldly wraps an error in *sources.UnavailableError where it may go away by itself: the brokers, the registry or the server of tokens can't be
+// Worldly wraps an error in *sources.UnavailableError where it may go away by itself: the brokers, the registry or the server of tokens can't be
 // reached, or say so. What a caller ended is not the world's.
-func worldly(ctx context.Context, err error) error {
+func Worldly(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || !passing(err) {
 		return err
 	}
@@ -28,9 +28,8 @@ func worldly(ctx context.Context, err error) error {
 
 // passing says whether an error may go away by itself.
 func passing(err error) bool {
-	var gap *GapError
 	var refused *kadm.AuthError
-	if errors.As(err, &gap) || errors.As(err, &refused) || distrusted(err) {
+	if errors.As(err, &refused) || distrusted(err) {
 		return false
 	}
 	var answer *kerr.Error

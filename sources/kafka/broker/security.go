@@ -1,14 +1,17 @@
-package kafka
+package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,13 +23,29 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
-// options are what a client needs to reach the brokers.
-func (s Security) options(t *tls.Config) ([]kgo.Opt, error) {
+// Security is how brokers are reached. The files are PEM.
+type Security struct {
+	Protocol           string // PLAINTEXT, which empty means too, SSL, SASL_PLAINTEXT, SASL_SSL
+	Mechanism          string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
+	Username, Password string // OAUTHBEARER with TokenURL: the client's id and secret
+	CAFile             string // certificates to trust instead of the system's
+	CertFile, KeyFile  string // the client's own
+	Token              string // OAUTHBEARER: a token that does not expire while the pipeline runs
+	TokenURL, Scope    string // OAUTHBEARER: where to get tokens for a client
+}
+
+// Options checks the configuration, and returns what a client needs to reach the brokers. An error begins with "security:" and ends with what to write.
+func (s Security) Options() ([]kgo.Opt, error) {
+	s.Protocol = cmp.Or(s.Protocol, "PLAINTEXT")
+	t, err := s.tls()
+	if err != nil {
+		return nil, err
+	}
 	var opts []kgo.Opt
 	if t != nil {
 		opts = append(opts, kgo.DialTLSConfig(t))
 	}
-	if !s.sasl() {
+	if !strings.HasPrefix(s.Protocol, "SASL_") {
 		if s.Mechanism != "" {
 			return nil, fmt.Errorf("security: mechanism is not used with protocol %s; write protocol: SASL_SSL or SASL_PLAINTEXT", s.Protocol)
 		}
@@ -37,6 +56,42 @@ func (s Security) options(t *tls.Config) ([]kgo.Opt, error) {
 		return nil, err
 	}
 	return append(opts, kgo.SASL(m)), nil
+}
+
+// tls returns nil when connections are not encrypted.
+func (s Security) tls() (*tls.Config, error) {
+	switch s.Protocol {
+	case "PLAINTEXT", "SASL_PLAINTEXT":
+		if s.CAFile+s.CertFile+s.KeyFile != "" {
+			return nil, fmt.Errorf("security: certificates are not used with protocol %s; write protocol: SSL or SASL_SSL", s.Protocol)
+		}
+		return nil, nil
+	case "SSL", "SASL_SSL":
+	default:
+		return nil, fmt.Errorf("security: protocol %q is unknown; write PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", s.Protocol)
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("security: read ca_file: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("security: ca_file %s has no certificate; it must be PEM: -----BEGIN CERTIFICATE-----", s.CAFile)
+		}
+	}
+	if (s.CertFile == "") != (s.KeyFile == "") {
+		return nil, errors.New("security: cert_file and key_file go together; write both or none")
+	}
+	if s.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("security: read cert_file and key_file: %w", err)
+		}
+		out.Certificates = []tls.Certificate{cert}
+	}
+	return out, nil
 }
 
 func (s Security) mechanism() (sasl.Mechanism, error) {

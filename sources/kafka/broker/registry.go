@@ -1,0 +1,86 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// Registry is a schema registry with Confluent's interface.
+type Registry struct {
+	URL                string
+	Username, Password string
+	Token              string // instead of Username and Password
+}
+
+// RegistryClient asks a schema registry. It is safe for concurrent use.
+type RegistryClient struct {
+	url string
+	cl  *sr.Client
+}
+
+// RegistryTimeout bounds a request to the registry.
+const RegistryTimeout = 10 * time.Second
+
+// Client checks the configuration and makes a client; nothing is sent yet. An error begins with "schema_registry:".
+func (c Registry) Client() (*RegistryClient, error) {
+	if !strings.HasPrefix(c.URL, "http://") && !strings.HasPrefix(c.URL, "https://") {
+		return nil, fmt.Errorf("schema_registry: url %s is not an address; write one like http://localhost:8081", c.URL)
+	}
+	opts := []sr.ClientOpt{sr.URLs(c.URL), sr.UserAgent("lakeflow"), sr.HTTPClient(&http.Client{Timeout: RegistryTimeout, Transport: http.DefaultTransport})}
+	switch {
+	case c.Token != "" && c.Username != "":
+		return nil, errors.New("schema_registry: write username and password, or token, not both")
+	case c.Token != "":
+		opts = append(opts, sr.BearerToken(c.Token))
+	case c.Username != "":
+		opts = append(opts, sr.BasicAuth(c.Username, c.Password))
+	}
+	cl, err := sr.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("schema_registry: %w", err)
+	}
+	return &RegistryClient{c.URL, cl}, nil
+}
+
+// ErrUnknownSchema says that the registry has no schema of an id.
+var ErrUnknownSchema = errors.New("unknown schema")
+
+// Schema returns a schema and the texts of those that it refers to, by the name of the reference, the deepest first where order matters.
+func (r *RegistryClient) Schema(ctx context.Context, id int) (sr.Schema, map[string]string, error) {
+	s, err := r.cl.SchemaByID(ctx, id)
+	var answer *sr.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return s, nil, ErrUnknownSchema
+	}
+	refs := map[string]string{}
+	if err == nil {
+		err = r.references(ctx, s.References, refs)
+	}
+	if err != nil {
+		return s, nil, fmt.Errorf("ask the schema registry %s for schema %d: %w", r.url, id, err)
+	}
+	return s, refs, nil
+}
+
+func (r *RegistryClient) references(ctx context.Context, refs []sr.SchemaReference, into map[string]string) error {
+	for _, ref := range refs {
+		if _, known := into[ref.Name]; known {
+			continue
+		}
+		s, err := r.cl.SchemaByVersion(ctx, ref.Subject, ref.Version)
+		if err != nil {
+			return fmt.Errorf("subject %s, version %d: %w", ref.Subject, ref.Version, err)
+		}
+		into[ref.Name] = s.Schema.Schema
+		if err := r.references(ctx, s.References, into); err != nil {
+			return err
+		}
+	}
+	return nil
+}
