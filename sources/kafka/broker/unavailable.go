@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,7 +25,17 @@ func Worldly(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || !passing(err) {
 		return err
 	}
-	return &sources.UnavailableError{Err: err}
+	return &sources.UnavailableError{Err: hinted(err)}
+}
+
+// hinted adds what may be wrong besides: a broker closes a connection at once, or says nothing, when it speaks another protocol. What stands
+// before brokers that are away does the same, so that it is waited for.
+func hinted(err error) error {
+	var web *url.Error // of a registry, or a server of tokens
+	if errors.As(err, &web) || !errors.Is(err, io.EOF) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w; if the brokers are up, check that security.protocol is the one of their port", err)
 }
 
 // passing says whether an error may go away by itself.
@@ -44,8 +56,6 @@ func passing(err error) bool {
 	if errors.As(err, &tokens) {
 		return passingStatus(tokens.code)
 	}
-	// A connection that ends at once may be a wrong protocol, too. The client's error says so, and what stands before brokers that are away
-	// does the same.
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded) || kgo.IsRetryableBrokerErr(err)
 }
