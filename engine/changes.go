@@ -125,9 +125,9 @@ func (u *update) report(changes []change) error {
 	}
 	var list diag.List
 	for _, c := range changes {
-		full := u.command(c.table, all, nil)
+		full := u.command(all, nil)
 		if kept[c.table.Name] {
-			list.Errorf(c.code, c.at, fmt.Sprintf("recompute from the beginning: %s; or keep the rows and apply the change to new ones: %s", full, u.command(c.table, lost, kept)), "%s", c.text)
+			list.Errorf(c.code, c.at, fmt.Sprintf("recompute from the beginning: %s; or keep the rows and apply the change to new ones: %s", full, u.command(lost, kept)), "%s", c.text)
 		} else {
 			list.Errorf(c.code, c.at, "accept it, which recomputes from the beginning: "+full, "%s", c.text)
 		}
@@ -136,7 +136,7 @@ func (u *update) report(changes []change) error {
 }
 
 // command is the command line that goes on with these tables recomputed and those kept, beside what was asked for already.
-func (u *update) command(d *plan.Dataset, full, accept map[string]bool) string {
+func (u *update) command(full, accept map[string]bool) string {
 	full, accept = maps.Clone(full), maps.Clone(accept)
 	for _, name := range u.opts.FullRefresh {
 		full[name] = true
@@ -149,7 +149,7 @@ func (u *update) command(d *plan.Dataset, full, accept map[string]bool) string {
 			accept[name] = true
 		}
 	}
-	text := "lakeflow run " + d.At.File
+	text := u.opts.Again
 	for _, flag := range []struct {
 		name   string
 		tables map[string]bool
@@ -182,7 +182,7 @@ func (u *update) checkResets() error {
 	var list diag.List
 	for _, d := range u.Plan.Datasets {
 		if all[d.Name] && !u.reset[d.Name] {
-			list.Errorf("LF0306", d.At, "recompute them together: "+u.command(d, all, nil), "table %s streams from a table whose rows are to be recomputed", d.Name)
+			list.Errorf("LF0306", d.At, "recompute them together: "+u.command(all, nil), "table %s streams from a table whose rows are to be recomputed", d.Name)
 		}
 	}
 	return list.Err()

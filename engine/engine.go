@@ -49,6 +49,7 @@ type Options struct {
 	FullAll     bool     // recompute all
 	Accept      []string // go on with changed queries of these streaming tables
 	Republish   []string // sinks that publish all rows of their table again
+	Again       string   // the command line that starts such an update, without the selections above: remedies begin with it
 	Follow      *Follow  // nil for an update that ends when everything available is done
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // Follow makes an update continuous.
 type Follow struct {
-	// Interval is the least time from the beginning of one batch to that of the next, unless more is waiting.
+	// Interval is the time from the beginning of one batch to that of the next, unless a full one is there before.
 	Interval time.Duration
 	// Stop ends the update once it is closed: the batch under way is finished, and the materialized views are brought up to date.
 	Stop <-chan struct{}
@@ -51,9 +52,37 @@ func (u *update) follow(ctx context.Context) error {
 		if more {
 			pause = 0
 		}
-		if u.sleep(ctx, pause) {
+		if u.pause(ctx, pause) {
 			return ctx.Err()
 		}
+	}
+}
+
+// pause waits until the next batch is due, or a source has a full one, and reports whether the update is to end.
+func (u *update) pause(ctx context.Context, d time.Duration) bool {
+	due, cancel := context.WithTimeout(ctx, max(d, 0))
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+	for _, s := range u.Sources {
+		if w, ok := s.(sources.Waiter); ok {
+			waiting.Go(func() { w.Wait(due); cancel() })
+		}
+	}
+	select {
+	case <-due.Done():
+	case <-u.opts.Follow.Stop:
+		return true
+	}
+	return u.stopped(ctx)
+}
+
+func (u *update) stopped(ctx context.Context) bool {
+	select {
+	case <-u.opts.Follow.Stop:
+		return true
+	default:
+		return ctx.Err() != nil
 	}
 }
 
@@ -84,22 +113,14 @@ func (u *update) turn(ctx context.Context) (more bool, err error) {
 
 // sleep waits, and reports whether the update is to end.
 func (u *update) sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(max(d, 0))
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-u.opts.Follow.Stop:
-		return true
-	case <-ctx.Done():
-		return true
-	default:
-	}
-	select {
 	case <-timer.C:
-		return false
 	case <-u.opts.Follow.Stop:
 	case <-ctx.Done():
 	}
-	return true
+	return u.stopped(ctx)
 }
 
 // recover goes back to what the lake has after a batch that failed.

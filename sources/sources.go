@@ -68,6 +68,12 @@ type Acknowledger interface {
 	Acknowledge(ctx context.Context, at Position) error
 }
 
+// Waiter is a source that knows when a full batch is there.
+type Waiter interface {
+	// Wait returns then, when reading has failed, or when ctx is done. It may be called while a batch is in use.
+	Wait(ctx context.Context)
+}
+
 // UnavailableError says that a source, or a lake, cannot be reached at the moment: a broker is away, a catalog is busy. A continuous
 // update waits and tries again.
 type UnavailableError struct{ Err error }
@@ -95,8 +101,8 @@ type Batch struct {
 	RejectCount int64
 	// Notices are things the user should know: a file changed after it was read, a column was added.
 	Notices []Notice
-	// Items and Bytes say how much the batch reads: files and their sizes. More is true when more is waiting
-	// after this batch; Backlog says how many items, if known.
+	// Items and Bytes say how much the batch reads: files and their sizes. More is true when the next batch
+	// should follow at once; Backlog says how many items are waiting, if known.
 	Items   int
 	Bytes   int64
 	More    bool

@@ -96,6 +96,7 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	v.warn(p.warnings)
+	flags.Again = "lakeflow run " + quoted(file)
 	for _, d := range p.Plan.Datasets {
 		v.discards[d.Name] = !d.Rules.DeadLetter
 	}

@@ -69,7 +69,7 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	s.accepted = nil
 	if s.reader != nil {
 		w.out.Backlog = s.reader.backlog(seg.next)
-		w.out.More = w.out.Backlog > 0
+		w.out.More = w.out.Backlog > 0 && !s.cfg.Continuous // else Wait tells
 	}
 	return w.out, nil
 }
@@ -268,9 +268,11 @@ const patience = 2 * time.Second
 // Wait returns when a full batch is there, when reading has failed, or when ctx is done. It is for sources that are Continuous: the next Next is
 // worth calling then. It may be called while a batch is in use.
 func (s *Source) Wait(ctx context.Context) {
-	if s.reader != nil {
-		s.reader.wait(ctx)
+	if s.reader == nil {
+		<-ctx.Done()
+		return
 	}
+	s.reader.wait(ctx)
 }
 
 // Acknowledge tells the consumer group of the configuration how far a position is, for tools that show the lag. Nothing depends on it.
