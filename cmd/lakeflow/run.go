@@ -46,7 +46,7 @@ func newRunCmd(global *globalFlags) *cobra.Command {
 				return errors.Join(err, writeResult(cmd.OutOrStdout(), result, err))
 			}
 			if result != nil {
-				err = errors.Join(err, summarize(cmd.OutOrStdout(), summary{result, args[0], v.keptLetters(result, err), v.color}))
+				err = errors.Join(err, summarize(cmd.OutOrStdout(), summary{result, v.pipeline, v.keptLetters(result, err), v.color}))
 			}
 			return err
 		},
@@ -96,7 +96,8 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	v.warn(p.warnings)
-	flags.Again = "lakeflow run " + quoted(file)
+	v.pipeline = quoted(file) + repeated(flags.params, p.Pipeline.Parameters)
+	flags.Again = "lakeflow run " + v.pipeline
 	for _, d := range p.Plan.Datasets {
 		v.discards[d.Name] = !d.Rules.DeadLetter
 	}

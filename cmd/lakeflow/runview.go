@@ -22,6 +22,7 @@ type runView struct {
 	errs  io.Writer
 	color bool // of what is written to the output
 
+	pipeline string          // the file and the parameters, for commands that are printed
 	skipped  []string        // views, for one log line at the end
 	discards map[string]bool // tables with dead_letter: false
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -11,15 +12,16 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/engine"
 )
 
 // summary is what is said of an update at its end.
 type summary struct {
 	*engine.Result
-	file    string // the pipeline file, as the user named it
-	letters bool   // there are dead letters to look at
-	color   bool
+	pipeline string // the file and the parameters, as they are given on a command line
+	letters  bool   // there are dead letters to look at
+	color    bool
 }
 
 func summarize(out io.Writer, s summary) error {
@@ -120,9 +122,9 @@ func (s summary) next(b *strings.Builder) {
 	if s.Commits == 0 {
 		return
 	}
-	fmt.Fprintf(b, "data quality: lakeflow report %s\n", quoted(s.file))
+	fmt.Fprintf(b, "data quality: lakeflow report %s\n", s.pipeline)
 	if s.letters {
-		fmt.Fprintf(b, "rows that were not written: lakeflow dead-letters list -f %s\n", quoted(s.file))
+		fmt.Fprintf(b, "rows that were not written: lakeflow dead-letters list -f %s\n", s.pipeline)
 	}
 }
 
@@ -134,6 +136,19 @@ func quoted(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// repeated are the parameters that were given, for a command that goes on with them. The value of a secret is not shown.
+func repeated(params []string, declared []dsl.Parameter) string {
+	text := ""
+	for _, param := range params {
+		name, _, _ := strings.Cut(param, "=")
+		if slices.ContainsFunc(declared, func(p dsl.Parameter) bool { return p.Name == name && p.Secret }) {
+			param = name + "=***"
+		}
+		text += " --param " + quoted(param)
+	}
+	return text
 }
 
 func (s summary) paint(c text.Color, t string) string {
