@@ -84,3 +84,12 @@ func (r *RegistryClient) references(ctx context.Context, refs []sr.SchemaReferen
 	}
 	return nil
 }
+
+// Register makes a schema known under a subject, where it is not known yet, and returns its id.
+func (r *RegistryClient) Register(ctx context.Context, subject string, s sr.Schema) (int, error) {
+	id, err := r.cl.RegisterSchema(ctx, subject, s, -1, -1)
+	if err != nil {
+		return 0, fmt.Errorf("register the schema of subject %s with the schema registry %s: %w", subject, r.url, err)
+	}
+	return id, nil
+}

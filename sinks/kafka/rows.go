@@ -1,0 +1,131 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// rowFile is the rows of a publication, one JSON text in each line. DuckDB writes it with all its threads and little memory, which a result of as many rows
+// would need; the lines are handed on without another copy.
+type rowFile struct {
+	*os.File
+	block []byte // what was read; lines of it are in use elsewhere
+	from  int    // of block: where the next line begins
+	ended bool
+}
+
+const blockBytes = 1 << 20
+
+// write evaluates the publication's query into a file.
+func (s *Sink) write(ctx context.Context, conn *sql.Conn, p sinks.Publication) (*rowFile, error) {
+	if s.cfg.Format == "avro" {
+		var err error
+		if s.avro, err = s.avroOf(ctx, p.Columns); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(s.cfg.TempDir, "sink-"+s.cfg.Name+".json")
+	done, err := conn.ExecContext(ctx, "COPY ("+s.query(p)+") TO '"+strings.ReplaceAll(path, "'", "''")+"' (FORMAT json)")
+	if err != nil {
+		_ = os.Remove(path)
+		return nil, fmt.Errorf("read the rows: %w", err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the rows: %w", err)
+	}
+	f := &rowFile{File: file}
+	if rows, err := done.RowsAffected(); err != nil || rows != p.Rows {
+		f.remove()
+		if err == nil {
+			err = countError(rows, p)
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+// query gives a row for each line: the columns of the value, or k and v with a key.
+func (s *Sink) query(p sinks.Publication) string {
+	cell := jsonCell
+	if s.cfg.Format == "avro" {
+		cell = avroCell
+	}
+	list := make([]string, len(p.Columns))
+	for i, c := range p.Columns {
+		value := cell("r."+ident(c.Name), c.Type, 0)
+		if list[i] = value + " AS " + ident(c.Name); len(s.cfg.Key) > 0 {
+			list[i] = ident(c.Name) + " := " + value
+		}
+	}
+	columns := strings.Join(list, ", ")
+	if len(s.cfg.Key) > 0 {
+		columns = keyText(s.cfg.Key, p.Columns) + " AS k, struct_pack(" + columns + ") AS v"
+	}
+	return "SELECT " + columns + " FROM (" + p.Query + ") AS r"
+}
+
+// keyText is SQL for the key: the text of a column, or a JSON object of several. It is NULL where all of them are.
+func keyText(names []string, columns schemas.Table) string {
+	var fields, nulls []string
+	for _, name := range names {
+		x := "r." + ident(name)
+		t := schemas.Type{Kind: schemas.Varchar}
+		if c := columns.Column(name); c != nil {
+			t = c.Type
+		}
+		if len(names) == 1 {
+			return textCell(x, t)
+		}
+		fields = append(fields, ident(name)+" := "+jsonCell(x, t, 0))
+		nulls = append(nulls, x+" IS NULL")
+	}
+	return "CASE WHEN NOT (" + strings.Join(nulls, " AND ") + ") THEN CAST(to_json(struct_pack(" + strings.Join(fields, ", ") + ")) AS VARCHAR) END"
+}
+
+// next returns the next line, which stays good. The error is io.EOF behind the last one.
+func (f *rowFile) next() ([]byte, error) {
+	for {
+		if n := bytes.IndexByte(f.block[f.from:], '\n'); n >= 0 {
+			line := f.block[f.from : f.from+n : f.from+n]
+			f.from += n + 1
+			return line, nil
+		}
+		if f.ended {
+			if f.from < len(f.block) {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return nil, io.EOF
+		}
+		if err := f.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fill makes a new block that begins with what is left of the old one.
+func (f *rowFile) fill() error {
+	rest := f.block[f.from:]
+	block := make([]byte, max(blockBytes, 2*len(rest)))
+	copy(block, rest)
+	n, err := io.ReadFull(f.File, block[len(rest):])
+	f.block, f.from = block[:len(rest)+n], 0
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		f.ended, err = true, nil
+	}
+	return err
+}
+
+func (f *rowFile) remove() {
+	_ = f.Close()           // it was only read
+	_ = os.Remove(f.Name()) // the folder is emptied anyway when the update ends
+}
