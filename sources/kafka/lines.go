@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -14,23 +15,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A line is a JSON object: n topic, p partition, o offset, t timestamp, y its type, k key, h headers, r the value as it was found where that is not
-// v, and at last v, the value as JSON. What is NULL is left out. Nothing before ,"v": can hold these bytes, as quotes inside of texts
-// are escaped.
+// A line is a JSON object: m the place, k key, h headers, r the value as it was found where that is not v, and at last v, the value as JSON. What is
+// NULL is left out. The place is one text of five numbers, because few queries look at it, and DuckDB reads one member faster than five: the topic, the
+// partition, the offset, the timestamp and its type. Nothing before ,"v": can hold these bytes, as quotes inside of texts are escaped.
 const valueMember = `,"v":`
 
 // appendLine writes a record whose value is d.text, which must be JSON or unable to become JSON by what is written around it.
 func appendLine(b []byte, topic int, rec *kgo.Record, d decoded) []byte {
-	b = append(b, `{"n":`...)
-	b = strconv.AppendInt(b, int64(topic), 10)
-	b = append(b, `,"p":`...)
-	b = strconv.AppendInt(b, int64(rec.Partition), 10)
-	b = append(b, `,"o":`...)
-	b = strconv.AppendInt(b, rec.Offset, 10)
-	b = append(b, `,"t":`...)
-	b = strconv.AppendInt(b, millis(rec), 10)
-	b = append(b, `,"y":`...)
-	b = strconv.AppendInt(b, int64(rec.Attrs.TimestampType()), 10)
+	b = append(b, `{"m":"`...)
+	for _, n := range [...]int64{int64(topic), int64(rec.Partition), rec.Offset, millis(rec)} {
+		b = append(strconv.AppendInt(b, n, 10), ' ')
+	}
+	b = append(strconv.AppendInt(b, int64(rec.Attrs.TimestampType()), 10), '"')
 	if d.hasKey {
 		b = appendText(append(b, `,"k":`...), d.key)
 	}
@@ -98,11 +94,12 @@ func appendText(b, text []byte) []byte {
 
 // prefix is what stands before the value of a line.
 type prefix struct {
-	Topic     int32           `json:"n"`
-	Partition int32           `json:"p"`
-	Offset    int64           `json:"o"`
-	Time      int64           `json:"t"`
-	TimeType  int32           `json:"y"`
+	Place     string `json:"m"`
+	Topic     int32
+	Partition int32
+	Offset    int64
+	Time      int64
+	TimeType  int32
 	Key       *string         `json:"k"`
 	Headers   json.RawMessage `json:"h"`
 	Own       *[]byte         `json:"r"`
@@ -119,7 +116,9 @@ func splitLine(line []byte) (head, value []byte, err error) {
 
 // parseHead reads what stands before the value.
 func parseHead(head []byte) (p prefix, err error) {
-	err = json.Unmarshal(append(head[:len(head):len(head)], '}'), &p)
+	if err = json.Unmarshal(append(head[:len(head):len(head)], '}'), &p); err == nil {
+		_, err = fmt.Sscan(p.Place, &p.Topic, &p.Partition, &p.Offset, &p.Time, &p.TimeType)
+	}
 	return p, err
 }
 

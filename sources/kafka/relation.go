@@ -49,10 +49,14 @@ func (w *work) strict(files []*lines) string {
 	if w.src.rescues() {
 		fields = append(fields, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
 	}
-	return fmt.Sprintf(`(SELECT %s, %s FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, columns={'n': 'INTEGER', 'p': 'INTEGER', 'o': 'BIGINT', `+
-		`'t': 'BIGINT', 'y': 'INTEGER', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)`,
-		strings.Join(fields, ", "), w.metadata(), list(paths), 16<<20, headersType, literal(value))
+	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
+		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
+		strings.Join(fields, ", "), w.metadata(), placeColumns, list(paths), 16<<20, headersType, literal(value))
 }
+
+// placeColumns are n, p, o, t and y of a line.
+const placeColumns = `CAST(split_part(m, ' ', 1) AS INTEGER) AS n, CAST(split_part(m, ' ', 2) AS INTEGER) AS p, CAST(split_part(m, ' ', 3) AS BIGINT) AS o, ` +
+	`CAST(split_part(m, ' ', 4) AS BIGINT) AS t, CAST(split_part(m, ' ', 5) AS INTEGER) AS y`
 
 // onWire are the columns as they stand in lines: formats with schemas write bytes as texts.
 func (w *work) onWire() schemas.Table {
@@ -129,7 +133,7 @@ func (w *work) topic() string { return list(w.seg.topics) + "[n + 1]" }
 // maxMillis is the last millisecond of the year 9999. Timestamps beyond, and negative ones, are nobody's.
 const maxMillis = 253402300799999
 
-// metadata is the expression of _metadata over a record's n, p, o, t, y, k and h.
+// metadata is the expression of _metadata over a record's n (topic), p (partition), o (offset), t (timestamp), y (its type), k (key) and h (headers).
 func (w *work) metadata() string {
 	key := "k"
 	if w.src.cfg.Key.Format == "bytes" {
