@@ -29,7 +29,7 @@ type Lake interface {
 
 // Reader gives the contents of tables. The embedded lake is both a Lake and a Reader.
 type Reader interface {
-	// Files returns the data files of a table at a version. An unknown table gives ErrNoTable.
+	// Files returns the data files of a table at a version. An unknown table gives ErrNoTable, an unknown snapshot ErrExpired.
 	Files(ctx context.Context, table string, at Version) (*Contents, error)
 	// Appended returns the files that commits after number after added, in the order of the commits, stopping after the
 	// commit that passes maxBytes (0: no limit); Contents.Commit is the last commit taken. It returns ErrRewritten

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lakeflow/lakeflow/engine/audit"
+	"github.com/lakeflow/lakeflow/sinks"
 )
 
 func newAuditCmd(flags *globalFlags) *cobra.Command {
@@ -38,7 +40,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 			for _, t := range p.Pipeline.Tables {
 				in.Tables = append(in.Tables, t.Name)
 			}
-			r, err := audit.Run(cmd.Context(), in)
+			r, err := auditAgain(cmd.Context(), in, p.Lake)
 			if err != nil {
 				return err
 			}
@@ -53,6 +55,20 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 	}
 	formatFlag(cmd, &format, "text", "text", "json")
 	return cmd
+}
+
+// auditAgain audits, and begins again with the last commit when an update has expired the one that was to be audited.
+func auditAgain(ctx context.Context, in audit.Input, lake sinks.Lake) (*audit.Report, error) {
+	const attempts = 20
+	for n := 1; ; n++ {
+		r, err := audit.Run(ctx, in)
+		if n == attempts || !errors.Is(err, sinks.ErrExpired) {
+			return r, err
+		}
+		if in.State, err = lake.State(ctx); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func auditWriter(format string) func(*audit.Report, io.Writer) error {

@@ -44,8 +44,9 @@ func TestReadersBesideExpiry(t *testing.T) {
 		{"query", "-f", file, "--format", "csv", "SELECT (SELECT count(*) FROM bronze) = (SELECT count(*) FROM silver) + (SELECT count(*) FROM dead_letter) AS x"},
 		{"report", file},
 		{"dead-letters", "list", "-f", file},
+		{"audit", file},
 	}
-	for i := range 120 {
+	for i := range 100 {
 		var out bytes.Buffer
 		root := newRoot()
 		root.SetArgs(commands[i%len(commands)])

@@ -74,7 +74,7 @@ const (
 )
 
 // Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the audit itself could
-// not be made.
+// not be made; it is sinks.ErrExpired when an update has expired what in.State names.
 func Run(ctx context.Context, in Input) (*Report, error) {
 	a := &auditor{Input: in, tables: map[string]*Table{}, loaded: map[string]*stored{}}
 	if in.State.Commit == 0 {
@@ -194,8 +194,9 @@ func (a *auditor) loadAll(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(a.State.Tables)) {
 		t := &stored{name: name, counted: map[string]int64{}, trouble: map[string]string{}, bytes: map[string]int64{}, rows: map[string]int64{}, head: &sinks.Contents{}}
 		t.err = a.load(ctx, t)
-		if t.err == nil && len(t.history) == 0 && a.State.Tables[name].Commit > 0 {
-			return fmt.Errorf("an update that runs beside the audit has dropped the snapshot of commit %d of table %s; run the audit again", a.State.Commit, name)
+		if errors.Is(t.err, sinks.ErrExpired) || t.err == nil && len(t.history) == 0 && a.State.Tables[name].Commit > 0 {
+			return fmt.Errorf("an update that runs beside the audit has dropped the snapshot of commit %d of table %s: %w; run the audit again, or raise retention.snapshots",
+				a.State.Commit, name, sinks.ErrExpired)
 		}
 		a.loaded[name] = t
 	}

@@ -79,7 +79,7 @@ func (h *head) version(at sinks.Version) (*table.Snapshot, error) {
 		if s := h.meta.SnapshotByID(at.Snapshot); s != nil {
 			return s, nil
 		}
-		return nil, fmt.Errorf("table %s has no snapshot %d; lakeflow's history of the table lists those it has", h.name, at.Snapshot)
+		return nil, fmt.Errorf("table %s has no snapshot %d, %w; lakeflow's history of the table lists those it has", h.name, at.Snapshot, sinks.ErrExpired)
 	}
 	var found *table.Snapshot
 	chain := h.chain()
