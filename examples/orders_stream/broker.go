@@ -115,31 +115,38 @@ func (s *shop) send(ctx context.Context, perSecond int) error {
 	return nil
 }
 
-// awaitReaders waits until the consumer group was told that everything is in the tables, or until ctx is done.
+// awaitReaders waits until everything is in the tables, or until ctx is done.
 func (s *shop) awaitReaders(ctx context.Context) error {
-	ends, err := s.ends(ctx)
-	if err != nil {
-		return err
-	}
-	for {
-		committed, err := s.admin.FetchOffsets(ctx, group)
-		if err != nil {
-			return fmt.Errorf("ask how far the tables are: %w", err)
-		}
-		behind := int64(0)
-		for partition, end := range ends {
-			if at, ok := committed.Lookup(topic, partition); ok {
-				end -= at.At
-			}
-			behind += end
-		}
-		if behind == 0 {
-			return nil
+	for ctx.Err() == nil {
+		n, err := s.behind(context.WithoutCancel(ctx))
+		if n == 0 || err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil // what is left waits in the topic for the next start
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+	return nil
+}
+
+// behind is how many orders are not in the tables, as far as the consumer group was told.
+func (s *shop) behind(ctx context.Context) (n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	ends, err := s.ends(ctx)
+	if err != nil {
+		return 0, err
+	}
+	read, err := s.admin.FetchOffsets(ctx, group)
+	if err != nil {
+		return 0, fmt.Errorf("ask how far the tables are: %w", err)
+	}
+	for partition, end := range ends {
+		if at, ok := read.Lookup(topic, partition); ok {
+			end -= at.At
+		}
+		n += end
+	}
+	return n, nil
 }

@@ -71,7 +71,11 @@ func run(ctx context.Context, s settings) (err error) {
 	if err := s.stream(ctx, shop, lake); err != nil {
 		return err
 	}
-	fmt.Printf("\nsent: %d orders, numbers %d to %d\n", shop.total(), shop.next-shop.total(), shop.next-1)
+	behind, err := shop.behind(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nsent: %d orders, numbers %d to %d; %d wait in the topic for the next start\n", shop.total(), shop.next-shop.total(), shop.next-1, behind)
 	for _, fault := range slices.Sorted(maps.Keys(shop.sent)) {
 		if fault != fine {
 			fmt.Printf("  %d %s\n", shop.sent[fault], fault)
