@@ -42,6 +42,10 @@ func (b *builder) pipeline(s *specPipeline) *Pipeline {
 		x := s.Tables[name]
 		p.Tables = append(p.Tables, b.table(name, &x))
 	}
+	for _, name := range inOrder(s.Sinks, func(x specSink) Node { return x.Node }) {
+		x := s.Sinks[name]
+		p.Sinks = append(p.Sinks, b.sink(name, &x))
+	}
 	if _, ok := s.Fields["tables"]; ok && len(p.Tables) == 0 && s.Tables != nil {
 		b.diags.Errorf("LF0114", s.At("tables"), "declare a table: name: {kind: materialized_view, sql: SELECT 1 AS one}", "the pipeline has no tables")
 	}

@@ -40,6 +40,7 @@ type Pipeline struct {
 	Parameters  []Parameter
 	Sources     []*Source
 	Tables      []*Table
+	Sinks       []*Sink
 	DeadLetter  DeadLetter
 	Retention   Retention
 	DuckDB      DuckDB
@@ -248,6 +249,25 @@ type Parquet struct {
 	Node
 	Compression  string // zstd (default), snappy, gzip, lz4, none
 	RowGroupSize int    // rows; default 122880
+}
+
+// Sink publishes the new rows of a streaming table outside of the lake. Kafka is nil where the file has a mistake there.
+type Sink struct {
+	Node
+	Name  string
+	From  string // a table's name
+	Kafka *KafkaSink
+}
+
+// KafkaSink is the configuration of a topic that rows are published to.
+type KafkaSink struct {
+	Node
+	Brokers  []string // host:port
+	Topic    string
+	Key      []string    // columns of the table
+	Value    KafkaFormat // json, avro
+	Registry KafkaRegistry
+	Security KafkaSecurity
 }
 
 // DeadLetter names the pipeline's dead-letter table.

@@ -110,19 +110,22 @@ func (b *builder) kafka(source string, s *specKafka) *Kafka {
 	if s.Fields == nil { // it is not a mapping, which is reported
 		return nil
 	}
-	k.Brokers = b.brokers(s)
+	k.Brokers = b.brokers(s.Brokers, s.Node)
 	b.topics(source, s, k)
 	k.Start = b.start(&s.Start)
 	k.Key, k.Value = b.format(&s.Key, "bytes"), b.format(&s.Value, "json")
-	r := &s.Registry
-	k.Registry = KafkaRegistry{Node: r.Node, URL: b.text(r.URL, r.At("url")), Username: b.text(r.Username, r.At("username")),
-		Password: b.text(r.Password, r.At("password")), Token: b.text(r.Token, r.At("token"))}
+	k.Registry = b.registry(&s.Registry)
 	k.Security = b.security(&s.Security)
 	return k
 }
 
 func (b *builder) format(s *specFormat, otherwise string) KafkaFormat {
 	return KafkaFormat{Node: s.Node, Format: cmp.Or(s.Format, otherwise), Schema: b.text(s.Schema, s.At("schema")), Message: b.text(s.Message, s.At("message"))}
+}
+
+func (b *builder) registry(s *specRegistry) KafkaRegistry {
+	return KafkaRegistry{Node: s.Node, URL: b.text(s.URL, s.At("url")), Username: b.text(s.Username, s.At("username")),
+		Password: b.text(s.Password, s.At("password")), Token: b.text(s.Token, s.At("token"))}
 }
 
 func (b *builder) security(s *specSecurity) KafkaSecurity {
@@ -151,9 +154,9 @@ func (b *builder) given(s specText) (string, bool) {
 }
 
 // brokers gives the addresses. One text may hold several, so that they can come from one environment variable.
-func (b *builder) brokers(s *specKafka) []string {
+func (b *builder) brokers(given []specText, in Node) []string {
 	var out []string
-	for _, x := range s.Brokers {
+	for _, x := range given {
 		list, ok := b.given(x)
 		if !ok {
 			continue
@@ -165,7 +168,7 @@ func (b *builder) brokers(s *specKafka) []string {
 			out = append(out, address)
 		}
 	}
-	if at, ok := s.Fields["brokers"]; ok && len(s.Brokers) == 0 && s.Brokers != nil {
+	if at, ok := in.Fields["brokers"]; ok && len(given) == 0 && given != nil {
 		b.diags.Errorf("LF0114", at, "write the address of a broker: [localhost:9092]", "the list of brokers is empty")
 	}
 	return out

@@ -39,7 +39,7 @@ func nameKeys(s *jsonschema.Schema, keys ...string) {
 
 // JSONSchemaExtend adds what tags cannot say.
 func (specPipeline) JSONSchemaExtend(s *jsonschema.Schema) {
-	nameKeys(s, "parameters", "sources", "tables")
+	nameKeys(s, "parameters", "sources", "tables", "sinks")
 }
 
 // JSONSchemaExtend adds what tags cannot say.

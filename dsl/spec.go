@@ -22,6 +22,7 @@ type specPipeline struct {
 	Parameters  map[string]specParameter `yaml:"parameters" jsonschema_description:"Typed values that SQL and texts refer to as ${name}. Overridden by --param name=value."`
 	Sources     map[string]specSource    `yaml:"sources" jsonschema_description:"Inputs by name."`
 	Tables      map[string]specTable     `yaml:"tables" jsonschema:"required" jsonschema_description:"Tables and views by name."`
+	Sinks       map[string]specSink      `yaml:"sinks" jsonschema_description:"Topics that new rows of tables are published to, by name."`
 	DeadLetter  specDeadLetter           `yaml:"dead_letter" jsonschema_description:"Where rows and records go that cannot be written to their table."`
 	Retention   specRetention            `yaml:"retention" jsonschema_description:"How much of the past is kept."`
 	DuckDB      specDuckDB               `yaml:"duckdb" jsonschema_description:"Bounds of the embedded engine."`

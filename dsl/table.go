@@ -230,6 +230,9 @@ func (b *builder) uniqueNames(p *Pipeline) {
 	for _, t := range p.Tables {
 		claim(t.Name, "a table", t.Range)
 	}
+	for _, s := range p.Sinks {
+		claim(s.Name, "a sink", s.Range)
+	}
 	flows := map[string]string{}
 	for _, t := range p.Tables {
 		for _, f := range t.Flows {

@@ -58,8 +58,9 @@ func (w *walker) value(v reflect.Value, n *node, at diag.Range, path string) boo
 	return true
 }
 
-// list decodes a sequence, leaving out items of the wrong type.
+// list decodes a sequence, leaving out items of the wrong type. One without items is empty, not nil.
 func (w *walker) list(v reflect.Value, n *node, path string) {
+	v.Set(reflect.MakeSlice(v.Type(), 0, len(n.items)))
 	for i, item := range n.items {
 		x := reflect.New(v.Type().Elem()).Elem()
 		if w.value(x, item, item.at, fmt.Sprintf("%s[%d]", path, i)) {
