@@ -1,4 +1,4 @@
-.PHONY: test lint ci bench
+.PHONY: test lint ci bench chaos
 
 test:
 	go test ./...
@@ -14,3 +14,7 @@ ci:
 # Works below the user's cache folder, in about 1.5 GB; go run ./cmd/bench --help tells of other folders and of single workloads.
 bench:
 	go run ./cmd/bench
+
+# A pipeline that reads a real Apache Kafka (java and mvn are needed) is killed a thousand times. LAKEFLOW_CHAOS_SEED=n repeats a run.
+chaos:
+	LAKEFLOW_CHAOS_KILLS=$${LAKEFLOW_CHAOS_KILLS:-1000} go test ./cmd/lakeflow -run '^TestChaos$$' -count=1 -v -timeout 3h
