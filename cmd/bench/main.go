@@ -27,6 +27,8 @@ var workloads = []struct {
 	{"validate", validate},
 	{"memory", memory},
 	{"many-files", manyFiles},
+	{"backlog", backlog},
+	{"freshness", freshness},
 }
 
 // bench is what every workload works with.
@@ -35,6 +37,7 @@ type bench struct {
 	self     string // this program, which runs plain DuckDB when asked to
 	lakeflow string // the program that is measured
 	runs     int    // of each side
+	seconds  int    // of freshness
 }
 
 func main() {
@@ -51,8 +54,8 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) == 1 && args[0] == floorCommand {
-		return runFloor(ctx, os.Stdin, os.Stdout)
+	if len(args) > 0 && children[args[0]] != nil {
+		return children[args[0]](ctx, args[1:], os.Stdin, os.Stdout)
 	}
 	b, only, err := newBench(args)
 	if err != nil {
@@ -92,6 +95,7 @@ func newBench(args []string) (_ *bench, only []string, err error) {
 	f.StringVar(&b.dir, "dir", "", "folder for generated data and tables, about 1.5 GB and 1,000,000 names (default: lakeflow-bench in the user's cache folder)")
 	f.StringVar(&b.lakeflow, "lakeflow", "", "measure this binary instead of building one")
 	f.IntVar(&b.runs, "runs", 3, "counted runs of each side; short workloads do four times as many")
+	f.IntVar(&b.seconds, "seconds", 120, "how long freshness produces records; from 120 on it also tells whether memory stays flat")
 	list := f.String("only", "", "comma-separated workloads: "+strings.Join(names, ", ")+" (default: all)")
 	if err := f.Parse(args); err != nil {
 		return nil, nil, err
@@ -104,8 +108,8 @@ func newBench(args []string) (_ *bench, only []string, err error) {
 			return nil, nil, fmt.Errorf("there is no workload %q; choose of %s", name, strings.Join(names, ", "))
 		}
 	}
-	if f.NArg() > 0 || b.runs < 1 {
-		return nil, nil, errors.New("bench takes flags only, and --runs of at least 1; see --help")
+	if f.NArg() > 0 || b.runs < 1 || b.seconds < 10 {
+		return nil, nil, errors.New("bench takes flags only, --runs of at least 1 and --seconds of at least 10; see --help")
 	}
 	if b.dir == "" {
 		cache, err := os.UserCacheDir()
