@@ -30,6 +30,7 @@ var passes = []pass{
 	{"bind the queries", (*compiler).bind},
 	{"bind the expectations", (*compiler).bindRules},
 	{"check the partition fields", (*compiler).checkPartitions},
+	{"check the sinks", (*compiler).checkSinks},
 	{"settle how datasets are refreshed", (*compiler).settle},
 	{"look for unused sources", (*compiler).unused},
 }
@@ -65,6 +66,7 @@ type compiler struct {
 	entities map[string]*entity // by name in lower case
 	sources  []*entity
 	datasets []*dataset // in the order of the file
+	sinks    []*Sink
 	ordered  []*dataset // upstream first, without those on cycles or behind them
 	secrets  secrets
 }
@@ -157,7 +159,7 @@ func (c *compiler) sortedDiags() diag.List {
 // plan puts the result together.
 func (c *compiler) plan() *Plan {
 	p := &Plan{Name: c.pipeline.Name, Schema: c.pipeline.Target.Schema, Warehouse: c.pipeline.Target.Warehouse,
-		DeadLetter: c.pipeline.DeadLetter.Table, Mode: c.pipeline.Mode, Trigger: c.pipeline.Trigger, Diagnostics: c.sortedDiags()}
+		DeadLetter: c.pipeline.DeadLetter.Table, Mode: c.pipeline.Mode, Trigger: c.pipeline.Trigger, Sinks: c.sinks, Diagnostics: c.sortedDiags()}
 	for _, e := range c.sources {
 		p.Sources = append(p.Sources, &Source{Name: e.name, Format: sourceFormat(e.source), Columns: e.columns, Metadata: c.metadata(e.name), At: e.source.Range})
 	}

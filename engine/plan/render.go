@@ -19,6 +19,7 @@ type (
 		Trigger    triggerJSON   `json:"trigger"`
 		Sources    []sourceJSON  `json:"sources"`
 		Datasets   []datasetJSON `json:"datasets"`
+		Sinks      []sinkJSON    `json:"sinks"`
 	}
 	triggerJSON struct {
 		Interval string `json:"interval"`
@@ -45,6 +46,12 @@ type (
 		Flows        []flowJSON   `json:"flows"`
 		Expectations []ruleJSON   `json:"expectations,omitempty"`
 		RuleSet      string       `json:"rule_set_hash,omitempty"`
+	}
+	sinkJSON struct {
+		Name      string `json:"name"`
+		From      string `json:"from"`
+		Format    string `json:"format"`
+		Guarantee string `json:"guarantee"`
 	}
 	columnJSON struct {
 		Name string `json:"name"`
@@ -73,12 +80,15 @@ type (
 // JSON writes the plan for machines.
 func (p *Plan) JSON(w io.Writer) error {
 	out := planJSON{Name: p.Name, Schema: p.Schema, Warehouse: p.Warehouse, DeadLetter: p.DeadLetter,
-		Mode: string(p.Mode), Trigger: triggerJSON{short(p.Trigger.Interval), p.Trigger.MaxRows, p.Trigger.MaxBytes}, Sources: []sourceJSON{}, Datasets: []datasetJSON{}}
+		Mode: string(p.Mode), Trigger: triggerJSON{short(p.Trigger.Interval), p.Trigger.MaxRows, p.Trigger.MaxBytes}, Sources: []sourceJSON{}, Datasets: []datasetJSON{}, Sinks: []sinkJSON{}}
 	for _, s := range p.Sources {
 		out.Sources = append(out.Sources, sourceJSON{s.Name, s.Format, columnsJSON(s.Columns)})
 	}
 	for _, d := range p.Datasets {
 		out.Datasets = append(out.Datasets, d.json())
+	}
+	for _, x := range p.Sinks {
+		out.Sinks = append(out.Sinks, sinkJSON{x.Name, x.From, x.Format, x.Guarantee})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -118,7 +128,7 @@ func columnsJSON(columns schemas.Table) []columnJSON {
 // listJSON makes nil an empty list.
 func listJSON(names []string) []string { return append([]string{}, names...) }
 
-// Graph is the sources and datasets, with an edge from everything to what reads it.
+// Graph is the sources, datasets and sinks, with an edge from everything to what reads it.
 func (p *Plan) Graph() *graph.Graph {
 	g := &graph.Graph{}
 	for _, s := range p.Sources {
@@ -131,6 +141,10 @@ func (p *Plan) Graph() *graph.Graph {
 				g.AddEdge(in, d.Name)
 			}
 		}
+	}
+	for _, s := range p.Sinks {
+		g.AddNode(s.Name)
+		g.AddEdge(s.From, s.Name)
 	}
 	return g
 }
@@ -164,11 +178,19 @@ func (p *Plan) label(name string) graph.Label {
 			return graph.Label{Lines: []string{name, s.Format}, Class: "source", Shape: "cylinder"}
 		}
 	}
+	for _, s := range p.Sinks {
+		if s.Name == name {
+			return graph.Label{Lines: []string{name, s.Format}, Class: "sink", Shape: "cylinder"}
+		}
+	}
 	return graph.Label{Lines: []string{name}}
 }
 
-// edge says how a dataset reads another one.
+// edge says how a dataset, or a sink, reads another one.
 func (p *Plan) edge(from, to string) string {
+	if p.Dataset(to) == nil {
+		return "stream"
+	}
 	for _, f := range p.Dataset(to).Flows {
 		for _, s := range f.Streams {
 			if s == from {

@@ -19,10 +19,13 @@ import (
 const textWidth = 110
 
 // Text writes the plan for people: the sources, then every dataset with what it reads, how it is refreshed, what is promised of
-// it, its columns and its expectations.
+// it, its columns and its expectations, then the sinks.
 func (p *Plan) Text(w io.Writer) error {
 	t := &textWriter{Writer: bufio.NewWriter(w)}
 	t.printf("Pipeline %s: %s, %s", p.Name, count(len(p.Sources), "source"), count(len(p.Datasets), "dataset"))
+	if len(p.Sinks) > 0 {
+		t.printf(", %s", count(len(p.Sinks), "sink"))
+	}
 	t.printf("\nTables are published in schema %s of %s; dead letters go to %s\n", p.Schema, p.Warehouse, p.DeadLetter)
 	if p.Mode == dsl.Continuous {
 		t.printf("Runs until it is stopped: a batch every %s, or as soon as %d rows or %s are waiting\n", short(p.Trigger.Interval), p.Trigger.MaxRows, humanize.IBytes(uint64(p.Trigger.MaxBytes)))
@@ -33,6 +36,11 @@ func (p *Plan) Text(w io.Writer) error {
 	}
 	for _, d := range p.Datasets {
 		t.dataset(d)
+	}
+	for _, s := range p.Sinks {
+		t.printf("\n%s  (sink, %s)\n", s.Name, s.Format)
+		t.field("publishes", "new rows of "+s.From)
+		t.field("guarantee", s.Guarantee)
 	}
 	return t.Flush()
 }
