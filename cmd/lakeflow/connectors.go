@@ -9,6 +9,8 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+	kafkasink "github.com/lakeflow/lakeflow/sinks/kafka"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/files"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -53,14 +55,11 @@ func kafkaConfig(p *dsl.Pipeline, s *dsl.Source) kafka.Config {
 	format := func(f dsl.KafkaFormat) kafka.Format {
 		return kafka.Format{Format: f.Format, Schema: f.Schema, Message: f.Message}
 	}
-	r, sec := k.Registry, k.Security
 	c := kafka.Config{
 		Name: s.Name, Brokers: k.Brokers, Topics: k.Topics, Pattern: k.Pattern,
 		Start: kafka.Start{At: k.Start.At, Time: k.Start.Time, Offsets: k.Start.Offsets},
 		Key:   format(k.Key), Value: format(k.Value),
-		Registry: broker.Registry{URL: r.URL, Username: r.Username, Password: r.Password, Token: r.Token},
-		Security: broker.Security{Protocol: sec.Protocol, Mechanism: sec.Mechanism, Username: sec.Username, Password: sec.Password,
-			CAFile: sec.CAFile, CertFile: sec.CertFile, KeyFile: sec.KeyFile, Token: sec.Token, TokenURL: sec.TokenURL, Scope: sec.Scope},
+		Registry: registryConfig(k.Registry), Security: securityConfig(k.Security),
 		Isolation: k.Isolation, Group: k.Group, Evolution: kafka.Evolution(s.Evolution), MaxRows: p.Trigger.MaxRows, MaxBytes: p.Trigger.MaxBytes,
 	}
 	for _, h := range s.Schema {
@@ -69,22 +68,54 @@ func kafkaConfig(p *dsl.Pipeline, s *dsl.Source) kafka.Config {
 	return c
 }
 
+func registryConfig(r dsl.KafkaRegistry) broker.Registry {
+	return broker.Registry{URL: r.URL, Username: r.Username, Password: r.Password, Token: r.Token}
+}
+
+func securityConfig(s dsl.KafkaSecurity) broker.Security {
+	return broker.Security{Protocol: s.Protocol, Mechanism: s.Mechanism, Username: s.Username, Password: s.Password,
+		CAFile: s.CAFile, CertFile: s.CertFile, KeyFile: s.KeyFile, Token: s.Token, TokenURL: s.TokenURL, Scope: s.Scope}
+}
+
+// newSink makes the publisher that the pipeline file declares. Nothing is sent yet.
+func (p *project) newSink(s *dsl.Sink) (sinks.Publisher, error) {
+	k := s.Kafka
+	if k == nil {
+		return nil, errors.New("the sink has no connector; declare its topic of kafka")
+	}
+	return kafkasink.New(kafkasink.Config{Name: s.Name, Pipeline: p.Pipeline.Name, Brokers: k.Brokers, Topic: k.Topic, Key: k.Key, Format: k.Value.Format,
+		Registry: registryConfig(k.Registry), Security: securityConfig(k.Security), TempDir: p.DB.TempDir()})
+}
+
 // refused is what a connector says against its configuration, at its place in the file. It begins with the option, if it is about one, and ends
 // with what to do.
 func refused(s *dsl.Source, err error) diag.Diagnostic {
-	at := s.Range
-	option, _, _ := strings.Cut(err.Error(), ":")
+	node := s.Node
 	switch {
 	case s.Kafka != nil:
-		at = s.Kafka.At(option)
+		node = s.Kafka.Node
 	case s.Files != nil:
-		at = s.Files.At(option)
+		node = s.Files.Node
 	}
+	return refusal("source "+s.Name, node, err)
+}
+
+// refusedSink is refused, for a sink.
+func refusedSink(s *dsl.Sink, err error) diag.Diagnostic {
+	node := s.Node
+	if s.Kafka != nil {
+		node = s.Kafka.Node
+	}
+	return refusal("sink "+s.Name, node, err)
+}
+
+func refusal(of string, node dsl.Node, err error) diag.Diagnostic {
+	option, _, _ := strings.Cut(err.Error(), ":")
 	what, help, ok := strings.Cut(err.Error(), "; ")
 	if !ok {
-		help = "correct this source"
+		help = "correct it"
 	}
-	return diag.Diagnostic{Code: "LF0401", Message: "source " + s.Name + ": " + what, Range: at, Help: help}
+	return diag.Diagnostic{Code: "LF0401", Message: of + ": " + what, Range: node.At(option), Help: help}
 }
 
 // declared are the columns that the pipeline file gives a source.

@@ -28,6 +28,7 @@ import (
 //	exec kfake wait broker.txt                waits until the broker answers
 //	exec kfake create broker.txt orders 2     a topic
 //	exec kfake produce broker.txt orders 1    a record of partition 1 for each line of the input: key=value or value, "-" for a tombstone
+//	exec kfake consume broker.txt orders      prints the records that are committed: lakeflow.commit, key ("-" for none) and value, sorted
 //	exec kfake trim broker.txt orders 1 5     deletes the records of partition 1 before offset 5
 //	exec kfake group broker.txt watch         prints what a consumer group was told
 func kfakeMain() {
@@ -70,6 +71,8 @@ func kfakeRun(ctx context.Context, args []string) error {
 		return err
 	case "produce":
 		return produce(ctx, cl, args[0], args[1])
+	case "consume":
+		return consume(ctx, admin, args[0], os.Args[2])
 	case "trim":
 		return trim(ctx, admin, args)
 	case "group":
@@ -163,6 +166,62 @@ func produce(ctx context.Context, cl *kgo.Client, topic, partition string) error
 		records = append(records, r)
 	}
 	return cl.ProduceSync(ctx, records...).FirstErr()
+}
+
+// consume reads up to what is stable now.
+func consume(ctx context.Context, admin *kadm.Client, topic, file string) error {
+	address, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	ends, err := admin.ListCommittedOffsets(ctx, topic)
+	if err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(string(address)), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition] = o.Offset
+		}
+	})
+	var lines []string
+	for len(left) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if !r.Attrs.IsControl() {
+				lines = append(lines, recordLine(r))
+			}
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+		})
+	}
+	slices.Sort(lines)
+	for _, line := range lines {
+		fmt.Println(line)
+	}
+	return nil
+}
+
+func recordLine(r *kgo.Record) string {
+	key, commit := "-", ""
+	if r.Key != nil {
+		key = string(r.Key)
+	}
+	for _, h := range r.Headers {
+		if h.Key == "lakeflow.commit" {
+			commit = string(h.Value)
+		}
+	}
+	return commit + " " + key + " " + string(r.Value)
 }
 
 func trim(ctx context.Context, admin *kadm.Client, args []string) error {

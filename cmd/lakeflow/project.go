@@ -32,7 +32,8 @@ type project struct {
 	State    *sinks.State
 	DB       *duck.DB
 	Sources  map[string]sources.Source
-	Plan     *plan.Plan // nil with lakeOnly, and see lookOnly
+	Sinks    map[string]sinks.Publisher // they have reached for nothing yet
+	Plan     *plan.Plan                 // nil with lakeOnly, and see lookOnly
 	UpdateID string
 	Epoch    int64 // with acquire
 	warnings diag.List
@@ -86,7 +87,7 @@ func openProject(ctx context.Context, file string, params []string, opts ...open
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	p := &project{Pipeline: pipeline, UpdateID: uuid.NewString(), Sources: map[string]sources.Source{}, loaded: diags, warnings: diags,
+	p := &project{Pipeline: pipeline, UpdateID: uuid.NewString(), Sources: map[string]sources.Source{}, Sinks: map[string]sinks.Publisher{}, loaded: diags, warnings: diags,
 		metadata: map[string]string{}, unreached: map[string]string{}}
 	for _, option := range opts {
 		option(p)
@@ -184,12 +185,32 @@ func (p *project) openSources(ctx context.Context) error {
 	if err := p.openDuck(ctx); err != nil {
 		return err
 	}
+	if err := p.makeSinks(); err != nil {
+		return err
+	}
 	columns, err := p.sourceColumns(ctx)
 	if err != nil {
 		return err
 	}
 	p.Plan, err = p.compile(ctx, columns)
 	return err
+}
+
+func (p *project) makeSinks() error {
+	mistakes := slices.Clone(p.loaded)
+	for _, s := range p.Pipeline.Sinks {
+		sink, err := p.newSink(s)
+		if err != nil {
+			mistakes = append(mistakes, refusedSink(s, err))
+			continue
+		}
+		p.Sinks[s.Name] = sink
+	}
+	if mistakes.HasErrors() {
+		mistakes.Sort()
+		return mistakes
+	}
+	return nil
 }
 
 func (p *project) openDuck(ctx context.Context) error {
@@ -331,6 +352,9 @@ func (p *project) compile(ctx context.Context, columns map[string]schemas.Table)
 func (p *project) Close() error {
 	var errs []error
 	for _, s := range p.Sources {
+		errs = append(errs, s.Close())
+	}
+	for _, s := range p.Sinks {
 		errs = append(errs, s.Close())
 	}
 	if p.DB != nil {

@@ -57,6 +57,7 @@ func newRunCmd(global *globalFlags) *cobra.Command {
 	f.BoolVar(&flags.FullAll, "full-refresh-all", false, "recompute every table from the beginning")
 	f.StringSliceVar(&flags.Accept, "accept", nil, "keep the rows of these streaming tables although their query changed")
 	f.StringSliceVar(&flags.gaps, "accept-gap", nil, "go on behind records that these sources have lost")
+	f.StringSliceVar(&flags.Republish, "republish", nil, "let these sinks publish all rows of their tables again")
 	f.StringVar(&flags.listen, "listen", "127.0.0.1:9464", "where a continuous update serves /metrics, /healthz and /readyz")
 	f.BoolVar(&flags.json, "json", false, "print the result as one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("full-refresh-all", "full-refresh")
@@ -70,9 +71,10 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	defer func() {
 		v.end()
 		var unknown *engine.UnknownTableError
+		var noSink *engine.UnknownSinkError
 		switch {
 		case err == nil || violation(err):
-		case errors.As(err, &unknown):
+		case errors.As(err, &unknown), errors.As(err, &noSink):
 			err = &exitError{exitUsage, err}
 		case ctx.Err() != nil && s != nil && result == nil: // it was still waiting for its sources: nothing is under way
 			err = nil
@@ -101,7 +103,7 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	for _, d := range p.Plan.Datasets {
 		v.discards[d.Name] = !d.Rules.DeadLetter
 	}
-	env := engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Lake: p.Lake,
+	env := engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Sinks: p.Sinks, Lake: p.Lake,
 		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: observe}
 	if p.Pipeline.Mode == dsl.Continuous {
 		return p.follow(ctx, env, flags.Options)
