@@ -60,7 +60,7 @@ func FirstLine(err error) string {
 func (e *Error) Plain() string {
 	message, _, _ := strings.Cut(e.Message, "\n\nPossible solutions")
 	if e.Type == "Out of Memory" {
-		message += "\nraise duckdb: {memory_limit: …} in the pipeline file, or lower max_bytes_per_batch of the source"
+		message += "\nraise duckdb: {memory_limit: …} in the pipeline file, or lower what a batch reads: max_bytes_per_batch of files, trigger.max_bytes of topics"
 	}
 	return message
 }
