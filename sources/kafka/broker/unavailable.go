@@ -35,7 +35,7 @@ func hinted(err error) error {
 	if errors.As(err, &web) || !errors.Is(err, io.EOF) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%w; if the brokers are up, check that security.protocol is the one of their port", err)
+	return fmt.Errorf("%w; if the brokers are up, the protocol, mechanism or password under security may be wrong", err)
 }
 
 // passing says whether an error may go away by itself.
