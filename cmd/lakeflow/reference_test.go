@@ -2,14 +2,18 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -160,8 +164,16 @@ func TestReferenceExamplesRun(t *testing.T) {
 	count := map[string]int{}
 	for _, m := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
 		language, code := m[1], m[2]
+		if strings.HasPrefix(code, "apiVersion:") {
+			language = "kubernetes"
+		}
 		count[language]++
 		switch language {
+		case "ini":
+			asService(t, dir, unitCommand(t, code), "http://127.0.0.1:9464/healthz", "http://127.0.0.1:9464/readyz")
+		case "kubernetes":
+			args, probes := podCommand(t, code)
+			asService(t, dir, args, probes[0], probes[1])
 		case "yaml":
 			file := "pipeline.yaml"
 			if count[language] > 1 {
@@ -177,8 +189,88 @@ func TestReferenceExamplesRun(t *testing.T) {
 			t.Errorf("a block of %s is not run by anything", language)
 		}
 	}
-	if count["yaml"] < 5 || count["sh"] < 2 || count["sql"] < 2 {
+	if count["yaml"] < 5 || count["sh"] < 2 || count["sql"] < 2 || count["ini"] != 1 || count["kubernetes"] != 1 {
 		t.Errorf("too few examples were found: %v", count)
+	}
+}
+
+// unitCommand is what a systemd unit starts, without the program.
+func unitCommand(t *testing.T, unit string) []string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/lakeflow (.*)$`).FindStringSubmatch(unit)
+	if m == nil {
+		t.Fatalf("the unit does not start lakeflow:\n%s", unit)
+	}
+	return strings.Fields(m[1])
+}
+
+// podCommand is what a Deployment starts and asks.
+func podCommand(t *testing.T, manifest string) (args, probes []string) {
+	t.Helper()
+	type probe struct {
+		HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
+	}
+	var d struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct {
+						Args  []string
+						Ports []struct {
+							Name string
+							Port int `yaml:"containerPort"`
+						}
+						Liveness  probe `yaml:"livenessProbe"`
+						Readiness probe `yaml:"readinessProbe"`
+					}
+				}
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(manifest), &d); err != nil {
+		t.Fatal(err)
+	}
+	c := d.Spec.Template.Spec.Containers[0]
+	for _, p := range []probe{c.Liveness, c.Readiness} {
+		if p.HTTPGet.Port != c.Ports[0].Name {
+			t.Errorf("a probe asks the port %q", p.HTTPGet.Port)
+		}
+		probes = append(probes, fmt.Sprintf("http://127.0.0.1:%d%s", c.Ports[0].Port, p.HTTPGet.Path))
+	}
+	return c.Args, probes
+}
+
+// asService runs lakeflow as a service does, on a pipeline whose brokers are away: it lives, is not ready, and ends in order. Its address is one of the machine's own, so
+// it is replaced.
+func asService(t *testing.T, dir string, args []string, alive, ready string) {
+	t.Helper()
+	put(t, filepath.Join(dir, "service", "pipeline.yaml"), awayPipeline)
+	address := freeAddress(t)
+	args = slices.Clone(args)
+	for i, a := range args {
+		switch a {
+		case "/srv/orders/pipeline.yaml":
+			args[i] = filepath.Join(dir, "service", "pipeline.yaml")
+		case ":9464":
+			args[i] = address
+		}
+	}
+	if !slices.Contains(args, "--listen") {
+		args = append(args, "--listen", address)
+	}
+	run := exec.Command("lakeflow", args...)
+	run.Stderr = &strings.Builder{}
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = run.Process.Kill() }()
+	awaitAnswer(t, strings.Replace(alive, "127.0.0.1:9464", address, 1), http.StatusOK, "ok")
+	awaitAnswer(t, strings.Replace(ready, "127.0.0.1:9464", address, 1), http.StatusServiceUnavailable, "waiting for the next attempt: source feed: ")
+	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, run.Stderr)
 	}
 }
 
