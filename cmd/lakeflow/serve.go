@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,10 @@ type status struct {
 	stages                                                 *prometheus.HistogramVec
 	lagRecords, lagSeconds                                 *prometheus.GaugeVec // by source
 	committed                                              prometheus.Gauge
+
+	mu   sync.Mutex
+	lags map[string]engine.SourceResult // of the last batch that read the source
+	read map[string]bool                // sources that a batch read since nothing was under way
 }
 
 // serveStatus begins to listen. The caller ends it with close.
@@ -37,12 +42,16 @@ func serveStatus(address string) (*status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for /metrics: %w; choose another address with --listen", err)
 	}
-	s := &status{}
+	s := &status{lags: map[string]engine.SourceResult{}, read: map[string]bool{}}
 	s.wait("the update has not begun yet: it opens its sources")
 	registry := prometheus.NewRegistry()
 	s.register(registry)
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		s.measureLags()
+		metrics.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if why := s.unready.Load(); why != nil {
@@ -111,6 +120,7 @@ func (s *status) step(p engine.Progress) {
 		s.retries.Inc()
 	case "idle":
 		s.unready.Store(nil)
+		s.caughtUp()
 	case "published":
 		for _, r := range p.Sinks {
 			s.published.WithLabelValues(r.Sink).Add(float64(r.Rows))
@@ -142,10 +152,34 @@ func (s *status) table(t engine.TableResult) {
 }
 
 func (s *status) lag(r engine.SourceResult) {
-	s.lagRecords.WithLabelValues(r.Source).Set(float64(r.Backlog))
-	seconds := 0.0
-	if r.Backlog > 0 && !r.Newest.IsZero() {
-		seconds = time.Since(r.Newest).Seconds()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lags[r.Source], s.read[r.Source] = r, true
+}
+
+// caughtUp notes that every source was asked, and nothing waits in those that gave nothing.
+func (s *status) caughtUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, r := range s.lags {
+		if !s.read[name] {
+			r.Backlog = 0
+			s.lags[name] = r
+		}
 	}
-	s.lagSeconds.WithLabelValues(r.Source).Set(seconds)
+	clear(s.read)
+}
+
+// measureLags is for now: what waits gets older when no batch succeeds.
+func (s *status) measureLags() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, r := range s.lags {
+		seconds := 0.0
+		if r.Backlog > 0 && !r.Newest.IsZero() {
+			seconds = time.Since(r.Newest).Seconds()
+		}
+		s.lagRecords.WithLabelValues(name).Set(float64(r.Backlog))
+		s.lagSeconds.WithLabelValues(name).Set(seconds)
+	}
 }

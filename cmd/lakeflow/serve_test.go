@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lakeflow/lakeflow/engine"
 )
 
 const awayPipeline = `name: away
@@ -79,6 +82,46 @@ func TestSignalBeforeTheBrokers(t *testing.T) {
 	var result struct{ Status, Error string }
 	if err := json.Unmarshal([]byte(out.String()), &result); err != nil || result.Status != "canceled" || result.Error != "" {
 		t.Errorf("%v: %s", err, &out)
+	}
+}
+
+// What waits in a source gets older while no batch succeeds. It is 0 when nothing waits, or when the source was asked and gave nothing.
+func TestLagGrows(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	s, err := serveStatus(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.close() }()
+	s.step(engine.Progress{Kind: "committed", Sources: []engine.SourceResult{{Source: "behind", Backlog: 7, Newest: time.Now().Add(-time.Hour)}, {Source: "done", Newest: time.Now().Add(-time.Hour)}}})
+	lag := func(name string) float64 {
+		t.Helper()
+		m := regexp.MustCompile(`(?m)^lakeflow_source_lag_seconds\{source="` + name + `"\} (.*)$`).FindStringSubmatch(get(t, "http://"+address+"/metrics"))
+		if m == nil {
+			t.Fatalf("no lag of %s", name)
+		}
+		n, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	first := lag("behind")
+	time.Sleep(10 * time.Millisecond)
+	if second := lag("behind"); first < 3600 || second <= first || lag("done") != 0 {
+		t.Errorf("the lag was %v s, then %v s, and %v s of the source that is read", first, second, lag("done"))
+	}
+	if text := get(t, "http://"+address+"/metrics"); !strings.Contains(text, `lakeflow_source_lag_records{source="behind"} 7`) {
+		t.Errorf("the metrics do not tell of 7 records:\n%s", text)
+	}
+	s.step(engine.Progress{Kind: "idle"})
+	if n := lag("behind"); n < 3600 {
+		t.Errorf("after the batch the lag is %v s", n)
+	}
+	s.step(engine.Progress{Kind: "idle"})
+	if n := lag("behind"); n != 0 {
+		t.Errorf("after a look that found nothing the lag is %v s", n)
 	}
 }
 
