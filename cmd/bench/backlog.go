@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,6 +29,24 @@ func (b *bench) backlogFeed(ctx context.Context) (string, error) {
 	})
 }
 
+// backlogTopic is a topic with these records. It is filled once for all workloads.
+func (b *bench) backlogTopic(ctx context.Context) (k *broker, topic, feed string, err error) {
+	if feed, err = b.backlogFeed(ctx); err != nil {
+		return nil, "", "", err
+	}
+	if k, err = b.broker(ctx); err != nil || b.filled != "" {
+		return k, b.filled, feed, err
+	}
+	if topic, err = k.topic(ctx, "backlog"); err != nil {
+		return nil, "", "", err
+	}
+	fmt.Fprintln(os.Stderr, "filling a topic with 5,000,000 records")
+	if _, err = (job{program: b.self, args: []string{"fill", k.addresses, topic, feed}}).output(ctx); err == nil {
+		b.filled = topic
+	}
+	return k, topic, feed, err
+}
+
 // topicPipeline is bronze and silver over a topic.
 func topicPipeline(k *broker, topic, columns, silver, settings string) string {
 	brokers := strings.Split(k.addresses, ",")
@@ -45,10 +62,12 @@ sources:
 tables:
   bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
   silver: {kind: streaming_table, sql: %s}
-`, settings, strings.Join(brokers, ", "), quote(topic), columns, quote(silver))
+`, settings, strings.Join(brokers, ", "), topic, columns, quote(silver))
 }
 
 const backlogFilter = " WHERE quantity > 0 AND email IS NOT NULL"
+
+var backlogSilver = fmt.Sprintf(silverSQL, "STREAM bronze") + backlogFilter
 
 // backlogFloor is the same work as two COPYs for each chunk.
 func backlogFloor(s *space, feed string) string {
@@ -65,25 +84,12 @@ func backlogFloor(s *space, feed string) string {
 }
 
 // backlog measures how fast a topic that waits is read into bronze and silver.
-func backlog(ctx context.Context, b *bench) (err error) {
-	feed, err := b.backlogFeed(ctx)
+func backlog(ctx context.Context, b *bench) error {
+	k, topic, feed, err := b.backlogTopic(ctx)
 	if err != nil {
 		return err
 	}
-	k, err := b.broker(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, k.close()) }()
-	topic, err := k.topic(ctx, "backlog")
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "filling a topic with 5,000,000 records")
-	if _, err := (job{program: b.self, args: []string{"fill", k.addresses, topic, feed}}).output(ctx); err != nil {
-		return err
-	}
-	s, err := b.space("backlog", topicPipeline(k, topic, orderColumns, fmt.Sprintf(silverSQL, "STREAM bronze")+backlogFilter, ""))
+	s, err := b.space("backlog", topicPipeline(k, topic, orderColumns, backlogSilver, ""))
 	if err != nil {
 		return err
 	}

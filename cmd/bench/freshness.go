@@ -34,12 +34,11 @@ const (
 const freshColumns = "{id: BIGINT, sent: BIGINT, customer_id: VARCHAR, channel: VARCHAR, status: VARCHAR, sku: VARCHAR, quantity: BIGINT, unit_price: DOUBLE, country: VARCHAR, email: VARCHAR}"
 
 // freshness measures how long a record takes from its making to another process that reads it out of a table, while records come all the time.
-func freshness(ctx context.Context, b *bench) (err error) {
+func freshness(ctx context.Context, b *bench) error {
 	k, err := b.broker(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, k.close()) }()
 	topic, err := k.topic(ctx, "fresh")
 	if err != nil {
 		return err

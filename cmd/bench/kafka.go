@@ -31,8 +31,17 @@ type broker struct {
 	topics    []string
 }
 
-// broker starts a fake broker, or takes the one that the environment names.
+// broker starts a fake broker, or takes the one that the environment names. It is there until the bench ends.
 func (b *bench) broker(ctx context.Context) (*broker, error) {
+	if b.kafka != nil {
+		return b.kafka, nil
+	}
+	k, err := b.newBroker(ctx)
+	b.kafka = k
+	return k, err
+}
+
+func (b *bench) newBroker(ctx context.Context) (*broker, error) {
 	if addresses := os.Getenv(brokersVariable); addresses != "" {
 		return &broker{addresses: addresses, what: "Kafka"}, nil
 	}

@@ -28,16 +28,20 @@ var workloads = []struct {
 	{"memory", memory},
 	{"many-files", manyFiles},
 	{"backlog", backlog},
+	{"exactly-once", exactlyOnce},
 	{"freshness", freshness},
+	{"growth", growth},
 }
 
 // bench is what every workload works with.
 type bench struct {
-	dir      string // generated data and warehouses
-	self     string // this program, which runs plain DuckDB when asked to
-	lakeflow string // the program that is measured
-	runs     int    // of each side
-	seconds  int    // of freshness
+	dir      string  // generated data and warehouses
+	self     string  // this program, which runs plain DuckDB when asked to
+	lakeflow string  // the program that is measured
+	runs     int     // of each side
+	seconds  int     // of freshness
+	kafka    *broker // nil before the first workload that needs it
+	filled   string  // the topic of the backlog, once it is filled
 }
 
 func main() {
@@ -53,7 +57,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string) (err error) {
 	if len(args) > 0 && children[args[0]] != nil {
 		return children[args[0]](ctx, args[1:], os.Stdin, os.Stdout)
 	}
@@ -69,6 +73,11 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("build lakeflow, from the folder of its go.mod: %w", err)
 		}
 	}
+	defer func() {
+		if b.kafka != nil {
+			err = errors.Join(err, b.kafka.close())
+		}
+	}()
 	fmt.Printf("%s/%s, %d processors; medians of the runs, with the least in parentheses\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	fmt.Printf(rowFormat, "workload", "lakeflow", "floor", "ratio", "target", "result", "what was compared")
 	for _, w := range workloads {
