@@ -12,7 +12,7 @@ import (
 
 const (
 	// fetchBytes bounds what one broker may send ahead of need.
-	fetchBytes = 16 << 20
+	fetchBytes = 8 << 20
 	// maxMessage bounds a response, and so a record: Kafka sends the first batch of a response however large it is.
 	maxMessage = 512 << 20
 	// pollRecords bounds one round of reading, so that a batch can be handed out soon.
