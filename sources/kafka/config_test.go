@@ -146,7 +146,7 @@ func TestSecurity(t *testing.T) {
 			if got, err := read(func(*broker.Security) {}); err != nil || got != "1" {
 				t.Errorf("read %q, %v", got, err)
 			}
-			if _, err := read(func(s *broker.Security) { s.Password = "wrong" }); err == nil || strings.Contains(err.Error(), "wrong") {
+			if _, err := read(func(s *broker.Security) { s.Password = "guessed" }); err == nil || strings.Contains(err.Error(), "guessed") {
 				t.Errorf("a wrong password gave %v", err)
 			}
 			if _, err := read(func(s *broker.Security) { s.CertFile, s.KeyFile = "", "" }); err == nil {
