@@ -109,7 +109,7 @@ func (b *bed) openDuck() {
 // sink is named after the topic: real brokers remember it.
 func (b *bed) sink(change func(*Config)) *Sink {
 	b.t.Helper()
-	cfg := Config{Name: "out", Pipeline: b.topic, Brokers: b.brokers, Topic: b.topic, TempDir: b.dir, Timeout: 2 * time.Second}
+	cfg := Config{Name: "out", Pipeline: b.topic, Brokers: b.brokers, Topic: b.topic, TempDir: b.dir}
 	if change != nil {
 		change(&cfg)
 	}
@@ -176,10 +176,7 @@ func (b *bed) records() []*kgo.Record {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	ends, err := b.admin.ListCommittedOffsets(ctx, b.topic)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	ends := b.stable(ctx)
 	left := map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {
@@ -207,6 +204,27 @@ func (b *bed) records() []*kgo.Record {
 		})
 	}
 	return out
+}
+
+// stable are the offsets up to which everything is decided. A commit takes a moment to get to the partitions; a transaction that is open stays.
+func (b *bed) stable(ctx context.Context) kadm.ListedOffsets {
+	b.t.Helper()
+	for try := 0; ; try++ {
+		all, err := b.admin.ListEndOffsets(ctx, b.topic)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		stable, err := b.admin.ListCommittedOffsets(ctx, b.topic)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		decided := true
+		stable.Each(func(o kadm.ListedOffset) { decided = decided && o.Offset == all[o.Topic][o.Partition].Offset })
+		if decided || try == 20 {
+			return stable
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // values are the values of the topic, sorted.

@@ -17,9 +17,6 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// stall is how long the brokers may confirm nothing although records wait.
-const stall = 20 * time.Second
-
 // CommitHeader is the header of every record that says which commit of the lake it was published with.
 const CommitHeader = "lakeflow.commit"
 
@@ -61,6 +58,11 @@ func (s *Sink) send(ctx context.Context, f *rowFile, p sinks.Publication) error 
 	err := s.produce(within, f, p, d)
 	if err == nil {
 		err = s.producer.Flush(within)
+	}
+	if err == nil {
+		// The client lets the first records of a topic go before it knows of their partitions itself. EndTransaction could then find that nothing was
+		// sent, and abort with no error. Nothing is left to abort here, but this waits until the client is that far.
+		err = s.producer.AbortBufferedRecords(within)
 	}
 	if cause := context.Cause(within); cause != nil {
 		err = cause // Flush and what follows a failure tell of nothing but the end
@@ -164,18 +166,21 @@ func (s *Sink) watch(ctx context.Context, d *delivery) {
 		}
 		if confirmed := d.confirmed.Load(); confirmed != last || confirmed == d.sent.Load() {
 			last, since = confirmed, time.Now()
-		} else if time.Since(since) > stall {
+		} else if time.Since(since) > s.patience() {
 			d.fail(s.stalled(ctx))
 			return
 		}
 	}
 }
 
+// patience is how long the brokers may confirm nothing although records wait: time for a broker to go, and another to take its place.
+func (s *Sink) patience() time.Duration { return 2 * s.cfg.Timeout }
+
 // stalled says why nothing is confirmed.
 func (s *Sink) stalled(ctx context.Context) error {
 	soon, cancel := context.WithTimeout(ctx, abandonTimeout)
 	defer cancel()
-	err := fmt.Errorf("no record was confirmed for %s", stall)
+	err := fmt.Errorf("no record was confirmed for %s", s.patience())
 	if ping := s.control.Ping(soon); ping != nil {
 		err = fmt.Errorf("%w: %w", err, ping)
 	}

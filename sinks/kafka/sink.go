@@ -17,6 +17,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
@@ -27,6 +28,8 @@ const (
 	txnTimeout = 5 * time.Minute
 	// settleTimeout bounds the questions of Begin, and the end of a transaction. Brokers that are starting need some seconds to load their logs of transactions.
 	settleTimeout = 30 * time.Second
+	// confirmTimeout is how long a transaction that was ended may take to be seen.
+	confirmTimeout = 5 * time.Second
 	// abandonTimeout bounds the attempt to abort what went wrong. Begin does the same, but readers would wait until then.
 	abandonTimeout = 5 * time.Second
 
@@ -132,7 +135,7 @@ func (s *Sink) published(ctx context.Context) (*sinks.Published, error) {
 
 // settles says whether brokers give another answer soon: they are busy with the transaction before, or with their logs.
 func settles(err error) bool {
-	for _, soon := range []error{kerr.ConcurrentTransactions, kerr.UnstableOffsetCommit, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator} {
+	for _, soon := range []error{kerr.ConcurrentTransactions, kerr.UnstableOffsetCommit, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, errUnseen} {
 		if errors.Is(err, soon) {
 			return true
 		}
@@ -142,13 +145,13 @@ func settles(err error) bool {
 
 // retry calls do as long as its error settles.
 func retry(ctx context.Context, do func() error) error {
-	for {
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := do()
 		if !settles(err) {
 			return err
 		}
 		select {
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		}
@@ -197,8 +200,28 @@ func (s *Sink) publish(ctx context.Context, conn *sql.Conn, p sinks.Publication)
 	if err := s.producer.EndTransaction(soon, kgo.TryCommit); err != nil {
 		return true, fmt.Errorf("end the transaction: %w", err)
 	}
-	return true, nil
+	return true, s.confirm(soon, p.At)
 }
+
+// confirm reads the offset back: it is what Begin would find, and no client's word that all went well. Brokers answer the end of a transaction before all
+// of them know of it, and the first one of a group creates the group.
+func (s *Sink) confirm(ctx context.Context, at sinks.Published) error {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	err := retry(ctx, func() error {
+		now, err := s.published(ctx)
+		if err == nil && (now == nil || *now != at) {
+			err = errUnseen
+		}
+		return err
+	})
+	if errors.Is(err, errUnseen) {
+		return &sources.UnavailableError{Err: fmt.Errorf("the brokers did not commit the transaction of commit %d", at.Commit)}
+	}
+	return err
+}
+
+var errUnseen = errors.New("the transaction is not committed")
 
 // advance is a transaction without rows. The producer knows nothing of it.
 func (s *Sink) advance(ctx context.Context, at sinks.Published) error {
@@ -223,7 +246,7 @@ func (s *Sink) advance(ctx context.Context, at sinks.Published) error {
 	if err != nil {
 		return fmt.Errorf("end the transaction: %w", err)
 	}
-	return nil
+	return s.confirm(soon, at)
 }
 
 // commitOffset puts the group's offset into the transaction that is open, or opens one.
