@@ -169,7 +169,8 @@ type update struct {
 	failed    *batch                   // whose sample of violating rows is still to be committed
 	uncertain *batch                   // of whose commit it is not known whether it took place
 	refreshed map[string]time.Time     // when views were last looked at
-	published map[string]int64         // the commits up to which sinks have published; what is not known is missing
+	published map[string]int64         // the commits up to which sinks have published for sure; what is not known is missing
+	begun     map[string]bool          // sinks that can go on publishing
 	sinks     []SinkResult
 }
 
@@ -229,7 +230,7 @@ func (u *update) batches(ctx context.Context) error {
 }
 
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}}
+	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}}
 	u.adopt(env.State)
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns
@@ -240,6 +241,7 @@ func newUpdate(env Env, opts Options) (*update, error) {
 	if err := u.checkDefinitions(); err != nil {
 		return nil, err
 	}
+	u.levelSinks()
 	return u, nil
 }
 

@@ -33,37 +33,44 @@ func (u *update) publishSinks(ctx context.Context) error {
 			continue
 		}
 		if err := u.feed(ctx, s); err != nil {
-			delete(u.published, s.Name)
+			delete(u.begun, s.Name)
 			return fmt.Errorf("sink %s: %w", s.Name, err)
 		}
 	}
 	return nil
 }
 
+// levelSinks notes, when the update begins, the sinks that are level: whatever their other sides forget, nothing can be published behind that but by this update.
+func (u *update) levelSinks() {
+	for _, s := range u.Plan.Sinks {
+		if u.level(s) {
+			u.published[s.Name] = u.tables[s.From].Commit
+		}
+	}
+}
+
 // level reports whether the lake itself knows that nothing is to be published.
 func (u *update) level(s *plan.Sink) bool {
-	_, asked := u.published[s.Name]
-	return !asked && !slices.Contains(u.opts.Republish, s.Name) && seen(u.positions[sinkKey(s)]) == u.tables[s.From].Commit
+	return !u.begun[s.Name] && !slices.Contains(u.opts.Republish, s.Name) && seen(u.positions[sinkKey(s)]) == u.tables[s.From].Commit
 }
 
 func (u *update) feed(ctx context.Context, s *plan.Sink) error {
 	table := u.tables[s.From]
-	at, asked := u.published[s.Name]
-	if !asked {
-		var err error
-		if at, err = u.settle(ctx, s, table); err != nil {
+	if !u.begun[s.Name] {
+		at, err := u.settle(ctx, s, table)
+		if err != nil {
 			return err
 		}
+		u.begun[s.Name], u.published[s.Name] = true, at
 	}
-	for at < table.Commit {
-		next, err := u.publishNext(ctx, s, table, at)
+	for u.published[s.Name] < table.Commit {
+		next, err := u.publishNext(ctx, s, table, u.published[s.Name])
 		if err != nil {
 			return err
 		}
 		u.opts.Republish = slices.DeleteFunc(u.opts.Republish, func(name string) bool { return name == s.Name })
-		at = next
+		u.published[s.Name] = next
 	}
-	u.published[s.Name] = at
 	return nil
 }
 
@@ -74,10 +81,13 @@ func (u *update) settle(ctx context.Context, s *plan.Sink, table sinks.TableStat
 	if err != nil {
 		return 0, err
 	}
+	sure, isSure := u.published[s.Name]
 	why := ""
 	switch {
-	case slices.Contains(u.opts.Republish, s.Name), known == nil && remembered == 0:
+	case slices.Contains(u.opts.Republish, s.Name):
 		return 0, nil
+	case known == nil && (isSure || remembered == 0): // what was forgotten is long ago; it would know of an attempt of this update
+		return sure, nil
 	case known == nil:
 		why = fmt.Sprintf("it no longer knows up to where %s is published; the lake knows of commit %d", s.From, remembered)
 	case known.Table != table.UUID:
