@@ -31,6 +31,7 @@ import (
 //	exec kfake consume broker.txt orders      prints the records that are committed: lakeflow.commit, key ("-" for none) and value, sorted
 //	exec kfake trim broker.txt orders 1 5     deletes the records of partition 1 before offset 5
 //	exec kfake group broker.txt watch         prints what a consumer group was told
+//	exec kfake forget broker.txt watch        deletes a consumer group
 func kfakeMain() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -72,11 +73,14 @@ func kfakeRun(ctx context.Context, args []string) error {
 	case "produce":
 		return produce(ctx, cl, args[0], args[1])
 	case "consume":
-		return consume(ctx, admin, args[0], os.Args[2])
+		return consume(ctx, file, args[0])
 	case "trim":
 		return trim(ctx, admin, args)
 	case "group":
 		return printGroup(ctx, admin, args[0])
+	case "forget":
+		gone, err := admin.DeleteGroup(ctx, args[0])
+		return errors.Join(err, gone.Err)
 	}
 	return errors.New("there is no " + what)
 }
@@ -168,47 +172,56 @@ func produce(ctx context.Context, cl *kgo.Client, topic, partition string) error
 	return cl.ProduceSync(ctx, records...).FirstErr()
 }
 
-// consume reads up to what is stable now.
-func consume(ctx context.Context, admin *kadm.Client, topic, file string) error {
+func consume(ctx context.Context, file, topic string) error {
 	address, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	ends, err := admin.ListCommittedOffsets(ctx, topic)
-	if err != nil {
-		return err
+	records, err := committed(ctx, string(address), topic)
+	var lines []string
+	for _, r := range records {
+		lines = append(lines, recordLine(r))
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(string(address)), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	slices.Sort(lines)
+	for _, line := range lines {
+		fmt.Println(line)
+	}
+	return err
+}
+
+// committed reads the records of a topic whose transactions are committed now.
+func committed(ctx context.Context, broker, topic string) ([]*kgo.Record, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer cl.Close()
+	ends, err := kadm.NewClient(cl).ListCommittedOffsets(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
 	left := map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {
 			left[o.Partition] = o.Offset
 		}
 	})
-	var lines []string
+	var records []*kgo.Record
 	for len(left) > 0 {
 		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if !r.Attrs.IsControl() {
-				lines = append(lines, recordLine(r))
+				records = append(records, r)
 			}
 			if r.Offset+1 >= left[r.Partition] {
 				delete(left, r.Partition)
 			}
 		})
 	}
-	slices.Sort(lines)
-	for _, line := range lines {
-		fmt.Println(line)
-	}
-	return nil
+	return records, nil
 }
 
 func recordLine(r *kgo.Record) string {
