@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -189,6 +190,7 @@ func (c *chaos) compare() {
 	silver.expect(among(kept))
 	c.compareLetters(places)
 	c.compareGold(gold)
+	c.comparePublished()
 	if out, err := lakeflow("", "audit", c.file); err != nil {
 		c.t.Errorf("audit: %v\n%s", err, out)
 	}
@@ -241,6 +243,27 @@ func (c *chaos) compareLetters(places []int64) {
 		}
 	})
 	letters.expect(among(broken, negative, tombstone, poison))
+}
+
+// comparePublished expects that a reader of committed records sees silver's rows in the sink's topic, each once.
+func (c *chaos) comparePublished() {
+	c.t.Helper()
+	type row struct {
+		N, Amount int64
+		H, K      string
+		Note      int32
+	}
+	published := c.tally("topic " + chaosPublished)
+	c.broker.consume(chaosPublished, func(got *kgo.Record) {
+		key := string(got.Key)
+		var found row
+		if err := json.Unmarshal(got.Value, &found); err != nil {
+			published.bad("%q: %v", got.Value, err)
+			return
+		}
+		published.same(&key, func(r chaosRecord) any { return row{r.n, r.amount, r.hash, r.key(), 5} }, found)
+	})
+	published.expect(among(kept))
 }
 
 type goldSum struct{ rows, amount, numbers int64 }

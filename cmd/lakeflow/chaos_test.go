@@ -22,6 +22,7 @@ import (
 
 const (
 	chaosTopic      = "numbers"
+	chaosPublished  = "published"
 	chaosPartitions = 4
 	chaosRate       = 1000 // records per second
 )
@@ -50,6 +51,10 @@ tables:
     kind: materialized_view
     refresh_every: 200ms
     sql: SELECT amount %% 10 AS digit, count(*) AS rows, CAST(sum(amount) AS BIGINT) AS amount, CAST(sum(n) AS BIGINT) AS numbers FROM silver GROUP BY ALL
+sinks:
+  out:
+    from: silver
+    kafka: {brokers: ["%[1]s"], topic: published, key: [k]}
 `
 
 // chaos is a pipeline that is killed again and again while records come in and the broker dies, too.
@@ -72,7 +77,7 @@ type chaos struct {
 
 // TestChaos feeds a continuous update numbered records from a real Apache Kafka, and kills it with SIGKILL at random moments and at every failpoint. Now and
 // then the broker is killed, the update is ended in order, or a second one is started beside it. After each kill the tables must hold exactly what the positions say
-// was read; at the end everything is compared with what was produced.
+// was read; at the end everything is compared with what was produced, and so is what a reader of the sink's topic sees.
 // LAKEFLOW_CHAOS_KILLS is the number of kills, LAKEFLOW_CHAOS_SEED repeats a run.
 func TestChaos(t *testing.T) {
 	wanted := os.Getenv("LAKEFLOW_CHAOS_KILLS")
@@ -116,7 +121,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 		t.Fatal(err)
 	}
 	c.broker = startBroker(t)
-	c.broker.create(chaosTopic)
+	c.broker.create(chaosTopic, chaosPublished)
 	put(t, c.file, fmt.Sprintf(chaosPipeline, c.broker.address, 10))
 	put(t, c.tidy, fmt.Sprintf(chaosPipeline, c.broker.address, 3))
 	if c.lake, err = iceberg.Open(t.Context(), filepath.Join(dir, "warehouse"), "chaos", "chaos", iceberg.Retention{}); err != nil {
@@ -183,7 +188,7 @@ func (c *chaos) atMoment() {
 // atPoint kills a process at the next failpoint.
 func (c *chaos) atPoint() {
 	if len(c.points) == 0 {
-		c.points = slices.Concat(failpoint.Names, failpoint.Maintenance)
+		c.points = slices.Concat(failpoint.Names, failpoint.Maintenance, failpoint.Sinks)
 		c.rng.Shuffle(len(c.points), func(i, j int) { c.points[i], c.points[j] = c.points[j], c.points[i] })
 	}
 	name := c.points[0]
@@ -279,5 +284,5 @@ func (c *chaos) report(took time.Duration) {
 	for _, kind := range slices.Sorted(maps.Keys(c.kills)) {
 		lines = append(lines, fmt.Sprintf("  %-28s %5d", kind, c.kills[kind]))
 	}
-	c.t.Logf("%d kills of lakeflow in %s; %d records, %d batches, differences 0; by kind:\n%s", c.killed(), took.Round(time.Second), c.producer.total, c.last.Commit, strings.Join(lines, "\n"))
+	c.t.Logf("%d kills of lakeflow in %s; %d records, %d commits, differences 0; by kind:\n%s", c.killed(), took.Round(time.Second), c.producer.total, c.last.Commit, strings.Join(lines, "\n"))
 }
