@@ -279,7 +279,7 @@ type DeadLetter struct {
 // DuckDB bounds the embedded engine.
 type DuckDB struct {
 	Node
-	MemoryLimit   string // "512MB"; default: half of the machine's memory, at most 4 GiB
+	MemoryLimit   string // "512MB"; default: half of the machine's or the container's memory, at most 4 GiB
 	TempDirectory string // absolute; default: inside the warehouse folder
 	Threads       int    // default: the machine's
 }

@@ -107,7 +107,7 @@ type specDeadLetter struct {
 
 type specDuckDB struct {
 	Node          `yaml:"-"`
-	MemoryLimit   specSize `yaml:"memory_limit" jsonschema_description:"Most memory that the engine uses, as in 512MB or 4GiB. Default: half of the machine's memory, at most 4GiB."`
+	MemoryLimit   specSize `yaml:"memory_limit" jsonschema_description:"Most memory that the engine uses, as in 512MB or 4GiB. Default: half of the machine's or the container's memory, at most 4GiB."`
 	TempDirectory *string  `yaml:"temp_directory" jsonschema_description:"Folder for what does not fit into memory, relative to the pipeline file. Default: inside the warehouse."`
 	Threads       *int64   `yaml:"threads" jsonschema:"minimum=1" jsonschema_description:"Threads of the engine. Default: the machine's."`
 }

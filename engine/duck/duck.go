@@ -13,12 +13,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	duckdb "github.com/duckdb/duckdb-go/v2"
 )
 
 // Config bounds the database.
 type Config struct {
-	// MemoryLimit in DuckDB's spelling ("512MB"); empty means half of the machine's memory, at most 4 GiB.
+	// MemoryLimit in DuckDB's spelling ("512MB"); empty means half of the machine's or the container's memory, at most 4 GiB.
 	MemoryLimit string
 	// TempDir is where DuckDB spills; it is created, and emptied by Close. Empty forbids spilling.
 	TempDir string
@@ -98,12 +99,14 @@ func settings(c Config) string {
 	return b.String()
 }
 
-// defaultMemory is half of the machine's memory, at most 4 GiB: an update is to leave room for the rest of a laptop.
+// defaultMemory is half of the memory that there is, at most 4 GiB: an update is to leave room for the rest of a laptop, and of a container for Go.
 func defaultMemory() string {
 	const most = 4096
-	mb := physicalMemory() >> 20 / 2
-	if mb == 0 || mb > most {
-		mb = most
+	mb := uint64(most)
+	for _, known := range []memlimit.Provider{memlimit.FromSystem, memlimit.FromCgroup} {
+		if n, err := known(); err == nil {
+			mb = min(mb, max(n>>20/2, 64))
+		}
 	}
 	return strconv.FormatUint(mb, 10) + "MiB"
 }
