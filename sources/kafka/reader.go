@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -154,6 +155,7 @@ type item struct {
 
 // sort takes the records that are wanted into pending, and finds errors and gaps.
 func (r *reader) sort(fetches kgo.Fetches) (err error) {
+	r.pending = slices.Grow(r.pending, fetches.NumRecords())
 	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 		if err == nil {
 			err = r.sortPartition(f)
