@@ -37,16 +37,28 @@ func newSinkCrash(t *testing.T, broker, topic string) *crash {
 // TestKilledWhilePublishing kills the process at every failpoint, of the first update and of one that adds rows. A consumer of committed records never
 // sees a row twice, nor one that is not in the table, and in the end sees all of them.
 func TestKilledWhilePublishing(t *testing.T) {
-	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(fake.Close)
-	broker := fake.ListenAddrs()[0]
+	t.Run("kfake", func(t *testing.T) {
+		fake, err := kfake.NewCluster(kfake.NumBrokers(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(fake.Close)
+		killWhilePublishing(t, fake.ListenAddrs()[0])
+	})
+	t.Run("real", func(t *testing.T) {
+		broker, _, _ := strings.Cut(os.Getenv("LAKEFLOW_KAFKA_BROKERS"), ",")
+		if broker == "" {
+			t.Skip("no real Kafka to test with: run scripts/kafka up, and set LAKEFLOW_KAFKA_BROKERS to the address that it prints")
+		}
+		killWhilePublishing(t, broker)
+	})
+}
+
+func killWhilePublishing(t *testing.T, broker string) {
 	for i, name := range slices.Concat(failpoint.Names, failpoint.Sinks) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			topic := fmt.Sprintf("crash%d", i)
+			topic := fmt.Sprintf("crash%d_%d", i, time.Now().UnixNano())
 			createTopic(t, broker, topic)
 			c := newSinkCrash(t, broker, topic)
 			for files := 3; files <= 5; files += 2 {
@@ -61,7 +73,15 @@ func TestKilledWhilePublishing(t *testing.T) {
 				for id := range want {
 					want[id] = 2 * id
 				}
-				if got := committedIDs(t, broker, topic); !slices.Equal(got, want) {
+				got := committedIDs(t, broker, topic)
+				for range 100 { // until all partitions know that the transaction is committed
+					if slices.Equal(got, want) {
+						break
+					}
+					time.Sleep(20 * time.Millisecond)
+					got = committedIDs(t, broker, topic)
+				}
+				if !slices.Equal(got, want) {
 					t.Fatalf("with %d files, the topic has %v", files, got)
 				}
 			}

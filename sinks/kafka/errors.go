@@ -27,6 +27,8 @@ func (s *Sink) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("another process publishes as %s: %w. A pipeline with this name and this sink runs elsewhere; stop it, or give the pipeline or the sink another name", s.id(), err)
 	case errors.Is(err, kerr.MessageTooLarge) && errors.As(err, &record):
 		return fmt.Errorf("a row of %d bytes is larger than topic %s takes (max.message.bytes is %d); raise that of the topic, or publish a table without the large column", record.size, s.cfg.Topic, s.largest)
+	case errors.Is(err, kerr.InvalidRecord):
+		return fmt.Errorf("topic %s refuses a record: %w. A topic with cleanup.policy=compact takes none without a key: write key: with columns that are never NULL, or publish to another topic", s.cfg.Topic, err)
 	case errors.Is(err, kerr.InvalidTransactionTimeout):
 		return fmt.Errorf("the brokers refuse a transaction of %s; raise transaction.max.timeout.ms of the brokers: %w", txnTimeout, err)
 	}

@@ -208,6 +208,7 @@ func TestRefused(t *testing.T) {
 		{kmsg.Produce, kerr.TopicAuthorizationFailed, "Describe, Read and Write on topic t"},
 		{kmsg.AddOffsetsToTxn, kerr.GroupAuthorizationFailed, "Read on group lakeflow."},
 		{kmsg.TxnOffsetCommit, kerr.TopicAuthorizationFailed, "Describe, Read and Write on topic t"},
+		{kmsg.Produce, kerr.InvalidRecord, "cleanup.policy=compact takes none without a key"},
 		{kmsg.Produce, kerr.ProducerFenced, "another process publishes"},
 		{kmsg.AddOffsetsToTxn, kerr.InvalidProducerEpoch, "another process publishes"},
 	} {
