@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 	"go.uber.org/goleak"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -41,9 +42,10 @@ type bed struct {
 
 var topicNumber atomic.Int64
 
-// onBrokers runs a test against kfake, and against real brokers where there are some.
+// onBrokers runs a test against kfake, as it is and as brokers were whose transactions producers have to open, and against real ones where there are some.
 func onBrokers(t *testing.T, test func(t *testing.T, b *bed)) {
 	t.Run("kfake", func(t *testing.T) { test(t, newBed(t, 3)) })
+	t.Run("old", func(t *testing.T) { test(t, newBed(t, 3, kfake.MaxVersions(kversion.V3_0_0()))) })
 	t.Run("real", func(t *testing.T) {
 		list := os.Getenv(brokersVariable)
 		if list == "" {

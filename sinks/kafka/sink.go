@@ -153,7 +153,7 @@ func retry(ctx context.Context, do func() error) error {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
+			return fmt.Errorf("%w: %w", err, ctx.Err())
 		}
 	}
 }
