@@ -63,3 +63,13 @@ func cpuTime() time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkSmall publishes a hundred rows at a time, as a continuous update does.
+func BenchmarkSmall(b *testing.B) {
+	t := benchBed(b)
+	s := t.begun(0, nil)
+	t.publish(s, numbers(1, 0, 1))
+	for commit := int64(2); b.Loop(); commit++ {
+		t.publish(s, numbers(commit, 0, 100))
+	}
+}
