@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
 // ids are the numbers of the rows that are published, sorted as texts.
@@ -320,4 +322,49 @@ func TestUnnoticedAbort(t *testing.T) {
 	b.begin(s, 1)
 	b.publish(s, numbers(2, 1, 2))
 	b.check("published", b.ids(), "0 1")
+}
+
+// TestPermissions publishes with the permissions that the reference names, and not with one less.
+func TestPermissions(t *testing.T) {
+	needed := []kfake.ACL{
+		{Resource: kmsg.ACLResourceTypeTopic, Name: "t", Operation: kmsg.ACLOperationWrite},
+		{Resource: kmsg.ACLResourceTypeTopic, Name: "t", Operation: kmsg.ACLOperationRead},
+		{Resource: kmsg.ACLResourceTypeGroup, Name: "lakeflow.shop.out", Operation: kmsg.ACLOperationRead},
+		{Resource: kmsg.ACLResourceTypeTransactionalId, Name: "lakeflow.shop.out", Operation: kmsg.ACLOperationWrite},
+	}
+	for i := range needed {
+		needed[i].Pattern, needed[i].Allow = kmsg.ACLResourcePatternTypeLiteral, true
+	}
+	try := func(t *testing.T, acls []kfake.ACL) error {
+		fake, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "a"), kfake.User("PLAIN", "u", "p", acls...), kfake.SeedTopics(1, "t"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(fake.Close)
+		b := &bed{t: t, brokers: fake.ListenAddrs(), dir: t.TempDir()}
+		b.openDuck()
+		s := b.sink(func(c *Config) {
+			c.Pipeline, c.Topic, c.Security = "shop", "t", broker.Security{Protocol: "SASL_PLAINTEXT", Mechanism: "PLAIN", Username: "u", Password: "p"}
+		})
+		if _, err := s.Begin(t.Context()); err != nil {
+			return err
+		}
+		for commit := range int64(3) {
+			if err := s.Publish(t.Context(), b.conn, numbers(commit+1, 0, commit)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := try(t, needed); err != nil {
+		t.Error(err)
+	}
+	for i, without := range needed {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			err := try(t, slices.Concat(needed[:i], needed[i+1:]))
+			if err == nil || !strings.Contains(err.Error(), "the user needs ") || !strings.Contains(err.Error(), without.Name) || unavailable(err) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
 }
