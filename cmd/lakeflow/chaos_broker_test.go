@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -43,20 +44,20 @@ func startBroker(t *testing.T) *chaosBroker {
 	return b
 }
 
-// freePorts finds a port that is free together with the next one.
+// freePorts finds a port that is free together with the next one. Both are below those that the system gives to connections, so that nobody takes them while
+// the broker is away.
 func freePorts(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		_, text, err := net.SplitHostPort(freeAddress(t))
+		port := 20000 + rand.IntN(10000)
+		first, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1)); err == nil {
-			_ = l.Close()
+		second, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		_ = first.Close()
+		if err == nil {
+			_ = second.Close()
 			return port
 		}
 	}

@@ -185,10 +185,15 @@ func (c *chaos) atMoment() {
 	r.kill()
 }
 
+// failpoints are all of them.
+func failpoints() []string {
+	return slices.Concat(failpoint.Names, failpoint.Maintenance, failpoint.Sinks)
+}
+
 // atPoint kills a process at the next failpoint.
 func (c *chaos) atPoint() {
 	if len(c.points) == 0 {
-		c.points = slices.Concat(failpoint.Names, failpoint.Maintenance, failpoint.Sinks)
+		c.points = failpoints()
 		c.rng.Shuffle(len(c.points), func(i, j int) { c.points[i], c.points[j] = c.points[j], c.points[i] })
 	}
 	name := c.points[0]
@@ -198,7 +203,14 @@ func (c *chaos) atPoint() {
 	case place == "view" || place == "update": // passed when it ends
 		c.term(name)
 	case strings.HasSuffix(what, "-expire") || strings.HasSuffix(what, "-remove"):
-		c.start(name, "maintain", c.tidy, "--older-than", "0s").dieAt(name)
+		r := c.update("") // makes something to tidy up
+		r.progress()
+		r.kill()
+		pass := 1
+		if strings.HasSuffix(what, "-remove") { // each kill leaves some files
+			pass += c.rng.IntN(1 + c.killed()/2)
+		}
+		c.start(fmt.Sprintf("%s#%d", name, pass), "maintain", c.tidy, "--older-than", "0s").dieAt(name)
 	case place == "owner" || place == "maintain": // passed once, or seldom
 		c.update(name).dieAt(name)
 	default:
@@ -283,6 +295,11 @@ func (c *chaos) report(took time.Duration) {
 	var lines []string
 	for _, kind := range slices.Sorted(maps.Keys(c.kills)) {
 		lines = append(lines, fmt.Sprintf("  %-28s %5d", kind, c.kills[kind]))
+	}
+	for _, name := range failpoints() {
+		if c.kills["at "+name] == 0 && c.killed() >= 200 {
+			c.t.Errorf("nothing was killed at %s", name)
+		}
 	}
 	c.t.Logf("%d kills of lakeflow in %s; %d records, %d commits, differences 0; by kind:\n%s", c.killed(), took.Round(time.Second), c.producer.total, c.last.Commit, strings.Join(lines, "\n"))
 }
