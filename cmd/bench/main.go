@@ -1,5 +1,5 @@
 // Command bench measures lakeflow and prints it beside a floor: plain DuckDB doing the same work, or lakeflow itself doing less. Both sides are
-// child processes, run in turn. A missed target is a line of the report, not a failure; a wrong result or a crash is.
+// child processes, run in turn. Topics are in a fake broker of its own process, or in the Kafka that LAKEFLOW_KAFKA_BROKERS names. A missed target is a line of the report, not a failure; a wrong result or a crash is.
 package main
 
 import (
@@ -101,7 +101,7 @@ func newBench(args []string) (_ *bench, only []string, err error) {
 		names = append(names, w.name)
 	}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&b.dir, "dir", "", "folder for generated data and tables, about 1.5 GB and 1,000,000 names (default: lakeflow-bench in the user's cache folder)")
+	f.StringVar(&b.dir, "dir", "", "folder for generated data and tables, about 3 GB and 1,000,000 names (default: lakeflow-bench in the user's cache folder)")
 	f.StringVar(&b.lakeflow, "lakeflow", "", "measure this binary instead of building one")
 	f.IntVar(&b.runs, "runs", 3, "counted runs of each side; short workloads do four times as many")
 	f.IntVar(&b.seconds, "seconds", 120, "how long freshness produces records; from 120 on it also tells whether memory stays flat")

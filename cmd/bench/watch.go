@@ -64,21 +64,19 @@ func freshRecord(i int, sent int64) []byte {
 		i, sent, i*7919%100_000, status[i%5], i*31%5000, 1+i%9, 5+i*17%997, i%100_000)
 }
 
-// sightings are what the watcher has seen: for each millisecond, how many records took so long.
+// sightings are what the watcher has seen.
 type sightings struct {
 	Commits int
 	Rows    int64
-	Took    []int64 // the last one is what took longer
+	Took    []int64 // by milliseconds: how many records took so long; the last one is those that took longer
 }
 
 // at is the time within which a part of the records was seen.
 func (s sightings) at(part float64) time.Duration {
-	total := int64(0)
-	for _, n := range s.Took {
-		total += n
-	}
+	all := s.counted()
+	left := all
 	for ms, n := range s.Took {
-		if total -= n; float64(total) <= (1-part)*float64(s.counted()) {
+		if left -= n; float64(left) <= (1-part)*float64(all) {
 			return time.Duration(ms+1) * time.Millisecond
 		}
 	}
