@@ -99,6 +99,7 @@ type tally struct {
 	name  string
 	found []int8
 	wrong []string
+	more  int // that are wrong, too
 }
 
 func (c *chaos) tally(name string) *tally {
@@ -106,9 +107,11 @@ func (c *chaos) tally(name string) *tally {
 }
 
 func (a *tally) bad(format string, args ...any) {
-	if len(a.wrong) < 20 {
-		a.wrong = append(a.wrong, fmt.Sprintf(format, args...))
+	if len(a.wrong) == 20 {
+		a.more++
+		return
 	}
+	a.wrong = append(a.wrong, fmt.Sprintf(format, args...))
 }
 
 // count counts a number that was found. It returns the record, if there is one.
@@ -149,7 +152,7 @@ func (a *tally) expect(times func(fate) int8) {
 		}
 	}
 	if len(a.wrong) > 0 {
-		a.c.t.Errorf("%s differs:\n%s", a.name, strings.Join(a.wrong, "\n"))
+		a.c.t.Errorf("%s differs:\n%s\nand %d more", a.name, strings.Join(a.wrong, "\n"), a.more)
 	}
 }
 
