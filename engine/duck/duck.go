@@ -72,6 +72,8 @@ func settings(c Config) string {
 	set("errors_as_json", "true")
 	set("TimeZone", "'UTC'")
 	set("preserve_insertion_order", "false")
+	// It would keep what was read of every file, up to the memory limit; a batch reads its files once.
+	set("enable_external_file_cache", "false")
 	set("autoinstall_known_extensions", "false")
 	set("autoload_known_extensions", "false")
 	memory := c.MemoryLimit
