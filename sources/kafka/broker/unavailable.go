@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,7 +33,8 @@ func Worldly(ctx context.Context, err error) error {
 // before brokers that are away does the same, so that it is waited for.
 func hinted(err error) error {
 	var web *url.Error // of a registry, or a server of tokens
-	if errors.As(err, &web) || !errors.Is(err, io.EOF) && !errors.Is(err, context.DeadlineExceeded) {
+	ends := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, context.DeadlineExceeded)
+	if errors.As(err, &web) || !ends {
 		return err
 	}
 	return fmt.Errorf("%w; if the brokers are up, the protocol, mechanism or password under security may be wrong", err)

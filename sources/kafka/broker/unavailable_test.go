@@ -23,6 +23,7 @@ func TestHintAtTheProtocol(t *testing.T) {
 		hint   bool
 	}{
 		"plain text to what closes": {answer: func(c net.Conn) { _ = c.Close() }, hint: true},
+		"plain text to what resets": {answer: func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() }, hint: true},
 		"encrypted to what closes":  {answer: func(c net.Conn) { _ = c.Close() }, tls: true, hint: true},
 		"encrypted to silence":      {answer: func(net.Conn) {}, tls: true, hint: true},
 		"nobody listens":            {},
