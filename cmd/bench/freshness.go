@@ -44,8 +44,7 @@ func freshness(ctx context.Context, b *bench) error {
 		return err
 	}
 	s, err := b.space("freshness", topicPipeline(k, topic, freshColumns, "SELECT *, quantity * unit_price AS amount FROM STREAM bronze",
-		// Batches of a few thousand rows gain nothing from a second thread, which would have to be woken for each of them.
-		"mode: continuous\ntrigger: {interval: 50ms}\nduckdb: {threads: 1}"))
+		"mode: continuous\ntrigger: {interval: 50ms}"))
 	if err != nil {
 		return err
 	}
@@ -179,7 +178,7 @@ func (u *following) print(seen sightings, seconds int, broker string) {
 		fmt.Printf(rowFormat, what, short(d), "", "", g.text, g.result(), compared)
 	}
 	row(fmt.Sprintf("freshness at %d records/s for %d s, median", freshRate, seconds), p50, atMost(p50, freshMedian), fmt.Sprintf(
-		"of all records but those of the first %v: from before the producer sends one to when another process has read it out of silver's files, with %s, small files merged beside it, duckdb.threads 1", warmUp, broker))
+		"of all records but those of the first %v: from before the producer sends one to when another process has read it out of silver's files, with %s, small files merged beside it", warmUp, broker))
 	row("freshness, 99th percentile", p99, atMost(p99, freshTail), fmt.Sprintf("the same; the slowest took %s; %d commits were seen; a batch took %s to read, %s to evaluate, %s to commit; CPU %.0f %%",
 		short(seen.at(1)), seen.Commits, short(u.stage("read")), short(u.stage("evaluate")), short(u.stage("commit")), 100*u.last["process_cpu_seconds_total"]/float64(seconds)))
 	spread := float64(p99) / float64(p50)
