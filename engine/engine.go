@@ -271,7 +271,10 @@ func (u *update) choose() error {
 		u.selected[name], u.reset[name] = true, true
 	}
 	u.forgetPositions()
-	return errors.Join(u.checkRepublish(), u.checkResets())
+	if err := u.checkRepublish(); err != nil {
+		return err
+	}
+	return u.checkResets()
 }
 
 func (u *update) checkRepublish() error {

@@ -99,7 +99,7 @@ func (u *update) settle(ctx context.Context, s *plan.Sink, table sinks.TableStat
 	default:
 		return known.Commit, nil
 	}
-	return 0, &RepublishError{Sink: s.Name, Table: s.From, Why: why}
+	return 0, u.undecided(s, why)
 }
 
 // publishNext publishes the rows of the commits after the given one, as many as make one publication, and returns the last of them.
@@ -111,7 +111,7 @@ func (u *update) publishNext(ctx context.Context, s *plan.Sink, table sinks.Tabl
 		c, err = u.Lake.Appended(ctx, s.From, 0, maxPublication)
 	}
 	if errors.Is(err, sinks.ErrExpired) {
-		return 0, &RepublishError{Sink: s.Name, Table: s.From, Why: fmt.Sprintf("the history of %s after commit %d, where it stands, has been expired", s.From, after)}
+		return 0, u.undecided(s, fmt.Sprintf("the history of %s after commit %d, where it stands, has been expired", s.From, after))
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read the new rows of %s: %w", s.From, err)
@@ -161,10 +161,8 @@ func (b *batch) noteSinks() {
 	}
 }
 
-// RepublishError says that it cannot be known which rows a sink has still to publish.
-type RepublishError struct{ Sink, Table, Why string }
-
-func (e *RepublishError) Error() string {
-	return fmt.Sprintf("%s; the tables are as they should be, and nothing more is published until you decide: run again with --republish %s to publish all rows of %s, also those that were published before",
-		e.Why, e.Sink, e.Table)
+// undecided says that it cannot be known which rows a sink has still to publish.
+func (u *update) undecided(s *plan.Sink, why string) error {
+	return fmt.Errorf("%s; the tables are as they should be, and nothing more is published until you decide; to publish all rows of %s, also those that were published before: %s --republish %s",
+		why, s.From, u.opts.Again, s.Name)
 }
