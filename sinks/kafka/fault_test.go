@@ -303,25 +303,43 @@ func TestCanceled(t *testing.T) {
 	b.begin(s, 0)
 }
 
-// TestUnnoticedAbort lets the broker abort where the client asked for a commit and hears of nothing wrong.
+// TestUnnoticedAbort lets the broker abort where the client asked for a commit and hears of nothing wrong. In the second case the broker says once that the
+// offset is not there, and is silent then.
 func TestUnnoticedAbort(t *testing.T) {
-	b := newBed(t, 1)
-	s := b.begun(0, nil)
-	b.publish(s, numbers(1, 0, 1))
-	var aborts atomic.Int32
-	b.fake.ControlKey(kmsg.EndTxn.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		if aborts.Add(-1) >= 0 {
-			req.(*kmsg.EndTxnRequest).Commit = false
-		}
-		return nil, nil, false
-	})
-	aborts.Store(1)
-	if err := s.Publish(t.Context(), b.conn, numbers(2, 5, 7)); !unavailable(err) || !strings.Contains(err.Error(), "did not commit") {
-		t.Errorf("error %v", err)
+	for _, silent := range []bool{false, true} {
+		t.Run(fmt.Sprint("silent=", silent), func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 1)
+			s := b.begun(0, nil)
+			b.publish(s, numbers(1, 0, 1))
+			var aborts, asked atomic.Int32
+			b.fake.ControlKey(kmsg.EndTxn.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				if aborts.Add(-1) >= 0 {
+					req.(*kmsg.EndTxnRequest).Commit = false
+				}
+				return nil, nil, false
+			})
+			aborts.Store(1)
+			b.fake.ControlKey(kmsg.OffsetFetch.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+				b.fake.KeepControl()
+				if asked.Add(1) == 2 && silent {
+					b.fake.SleepControl(func() {
+						select {
+						case <-time.After(confirmTimeout + time.Second):
+						case <-t.Context().Done():
+						}
+					})
+				}
+				return nil, nil, false
+			})
+			if err := s.Publish(t.Context(), b.conn, numbers(2, 5, 7)); !unavailable(err) || !strings.Contains(err.Error(), "did not commit") {
+				t.Errorf("error %v", err)
+			}
+			b.begin(s, 1)
+			b.publish(s, numbers(2, 1, 2))
+			b.check("published", b.ids(), "0 1")
+		})
 	}
-	b.begin(s, 1)
-	b.publish(s, numbers(2, 1, 2))
-	b.check("published", b.ids(), "0 1")
 }
 
 // TestPermissions publishes with the permissions that the reference names, and not with one less.

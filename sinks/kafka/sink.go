@@ -206,16 +206,17 @@ func (s *Sink) publish(ctx context.Context, conn *sql.Conn, p sinks.Publication)
 // confirm reads the offset back: it is what Begin would find, and no client's word that all went well. Brokers answer the end of a transaction before all
 // of them know of it, and the first one of a group creates the group.
 func (s *Sink) confirm(ctx context.Context, at sinks.Published) error {
-	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	soon, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	err := retry(ctx, func() error {
-		now, err := s.published(ctx)
+	unseen := false
+	err := retry(soon, func() error {
+		now, err := s.published(soon)
 		if err == nil && (now == nil || *now != at) {
-			err = errUnseen
+			unseen, err = true, errUnseen
 		}
 		return err
 	})
-	if errors.Is(err, errUnseen) {
+	if err != nil && unseen && ctx.Err() == nil { // the time may have ended within a later question: what was answered before stands
 		return &sources.UnavailableError{Err: fmt.Errorf("the brokers did not commit the transaction of commit %d", at.Commit)}
 	}
 	return err
