@@ -55,14 +55,14 @@ type Options struct {
 
 // Progress is one step of an update, for whoever watches.
 type Progress struct {
-	Kind    string        // evaluating, committed, published, notice, skipped, idle (nothing is under way), waiting
+	Kind    string        // evaluating, committed, published, notice, skipped, idle (nothing is under way), waiting, away (a sink)
 	Table   string        // empty for committed, and for notices about the update
 	Batch   int64         // the number of the commit; for published, of the last one that is
 	Tables  []TableResult // what a committed batch did, in the plan's order
 	Sources []SourceResult
-	Sinks   []SinkResult // what was published just now
-	Stages  Stages       // of a committed batch
-	Message string
+	Sinks   []SinkResult  // what was published just now
+	Stages  Stages        // of a committed batch
+	Message string        // for idle, why sinks are away
 	Elapsed time.Duration // of the batch for committed, until the next attempt for waiting, else of the update
 }
 
@@ -171,6 +171,7 @@ type update struct {
 	refreshed map[string]time.Time     // when views were last looked at
 	published map[string]int64         // the commits up to which sinks have published for sure; what is not known is missing
 	begun     map[string]bool          // sinks that can go on publishing
+	absent    *absences
 	sinks     []SinkResult
 }
 
@@ -230,7 +231,7 @@ func (u *update) batches(ctx context.Context) error {
 }
 
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}}
+	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences()}
 	u.adopt(env.State)
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns

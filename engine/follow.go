@@ -29,6 +29,10 @@ const (
 // follow does batch after batch until it is stopped. What goes away by itself (a broker that cannot be reached, a full disk) is waited
 // for; everything else ends the update.
 func (u *update) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer u.leave()
+	defer u.absent.asking.Wait()
+	defer cancel()
 	wait := firstWait
 	for {
 		began := time.Now()
@@ -47,19 +51,19 @@ func (u *update) follow(ctx context.Context) error {
 			}
 		}
 		wait = firstWait
-		u.Observe(Progress{Kind: "idle", Elapsed: time.Since(u.started)})
+		u.Observe(Progress{Kind: "idle", Message: u.whyAway(), Elapsed: time.Since(u.started)})
 		pause := u.opts.Follow.Interval - time.Since(began)
 		if more {
 			pause = 0
 		}
-		if u.pause(ctx, pause) {
-			return ctx.Err()
+		if end, err := u.pause(ctx, pause); end || err != nil {
+			return errors.Join(err, ctx.Err())
 		}
 	}
 }
 
-// pause waits until the next batch is due, or a source has a full one, and reports whether the update is to end.
-func (u *update) pause(ctx context.Context, d time.Duration) bool {
+// pause waits until the next batch is due, or a source has a full one, and reports whether the update is to end. Sinks that answer again are served meanwhile.
+func (u *update) pause(ctx context.Context, d time.Duration) (end bool, err error) {
 	due, cancel := context.WithTimeout(ctx, max(d, 0))
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
@@ -69,12 +73,18 @@ func (u *update) pause(ctx context.Context, d time.Duration) bool {
 			waiting.Go(func() { w.Wait(due); cancel() })
 		}
 	}
-	select {
-	case <-due.Done():
-	case <-u.opts.Follow.Stop:
-		return true
+	for {
+		select {
+		case <-due.Done():
+			return u.stopped(ctx), nil
+		case <-u.opts.Follow.Stop:
+			return true, nil
+		case <-u.absent.answers:
+			if err := u.publishSinks(ctx); err != nil {
+				return false, err
+			}
+		}
 	}
-	return u.stopped(ctx)
 }
 
 func (u *update) stopped(ctx context.Context) bool {

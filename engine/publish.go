@@ -26,16 +26,22 @@ func sinkKey(s *plan.Sink) string { return sinkPrefix + s.Name + "/" + s.From }
 // maxPublication bounds the stored bytes that are published as one; a single commit is never divided.
 const maxPublication = 64 << 20
 
-// publishSinks brings every sink up to the last commit of its table.
+// publishSinks brings every sink up to the last commit of its table, but for those that are away.
 func (u *update) publishSinks(ctx context.Context) error {
 	for _, s := range u.Plan.Sinks {
-		if !u.selected[s.From] || u.level(s) {
+		if !u.selected[s.From] || u.away(s) {
 			continue
 		}
-		if err := u.feed(ctx, s); err != nil {
-			delete(u.begun, s.Name)
-			return fmt.Errorf("sink %s: %w", s.Name, err)
+		if !u.level(s) {
+			if err := u.feed(ctx, s); err != nil {
+				delete(u.begun, s.Name)
+				if err = fmt.Errorf("sink %s: %w", s.Name, err); !u.postpone(ctx, s, err) {
+					return err
+				}
+				continue
+			}
 		}
+		delete(u.absent.sinks, s.Name)
 	}
 	return nil
 }

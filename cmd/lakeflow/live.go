@@ -124,6 +124,10 @@ func (l *live) take(p engine.Progress) {
 			r := l.row(s.Sink)
 			r.batch, r.note, r.Written, r.Seconds = p.Batch, "", r.Written+s.Rows, r.Seconds+s.Seconds
 		}
+	case "away":
+		for _, s := range p.Sinks {
+			l.row(s.Sink).note = "away: " + strings.Join(strings.Fields(p.Message), " ")
+		}
 	case "skipped":
 		l.row(p.Table).note = p.Message
 	case "waiting":

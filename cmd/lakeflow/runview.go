@@ -84,6 +84,8 @@ func (v *runView) step(p engine.Progress) {
 		v.log.Warn(p.Message, "table", p.Table)
 	case "waiting":
 		v.log.Warn("waiting for the next attempt", "seconds", millis(p.Elapsed.Seconds()), "reason", p.Message)
+	case "away":
+		v.log.Warn("a sink is away, and the tables go on without it", "table", p.Table, "reason", p.Message)
 	case "skipped":
 		v.skipped = append(v.skipped, p.Table)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // status is what a continuous update tells over HTTP: /metrics for Prometheus, /healthz while the process works at all, /readyz while
-// its last attempt at a batch succeeded. A nil *status tells nobody.
+// its last attempt at a batch succeeded, and no sink is away. A nil *status tells nobody.
 type status struct {
 	server  *http.Server
 	unready atomic.Pointer[string] // why it is not ready; nil when it is
@@ -100,7 +100,7 @@ func (s *status) register(r *prometheus.Registry) {
 	s.violations = counter("rule_failures_total", "Rows that violated an expectation.", "table", "rule")
 	s.published = counter("rows_published_total", "Rows published to a sink.", "sink")
 	s.batches = counter("batches_total", "Batches committed.").WithLabelValues()
-	s.retries = counter("retries_total", "Attempts at a batch that failed and were tried again.").WithLabelValues()
+	s.retries = counter("retries_total", "Attempts at a batch, or at publishing to a sink, that failed and are tried again.").WithLabelValues()
 	s.lagRecords = gauge("source_lag_records", "Records, or files, that wait in a source after the last batch.", "source")
 	s.lagSeconds = gauge("source_lag_seconds", "How long the newest record of the last batch lies back while others wait.", "source")
 	s.committed = gauge("last_commit_timestamp_seconds", "When the last batch was committed.").WithLabelValues()
@@ -118,15 +118,20 @@ func (s *status) step(p engine.Progress) {
 	case "waiting":
 		s.wait("waiting for the next attempt: " + p.Message)
 		s.retries.Inc()
+	case "away":
+		s.wait("a sink is away: " + p.Message)
+		s.retries.Inc()
 	case "idle":
 		s.unready.Store(nil)
+		if p.Message != "" {
+			s.wait("a sink is away: " + p.Message)
+		}
 		s.caughtUp()
 	case "published":
 		for _, r := range p.Sinks {
 			s.published.WithLabelValues(r.Sink).Add(float64(r.Rows))
 		}
 	case "committed":
-		s.unready.Store(nil)
 		s.batches.Inc()
 		s.committed.SetToCurrentTime()
 		s.stages.WithLabelValues("read").Observe(p.Stages.Read.Seconds())

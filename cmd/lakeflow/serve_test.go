@@ -123,6 +123,13 @@ func TestLagGrows(t *testing.T) {
 	if n := lag("behind"); n != 0 {
 		t.Errorf("after a look that found nothing the lag is %v s", n)
 	}
+	s.step(engine.Progress{Kind: "away", Message: "sink out: gone"})
+	for _, kind := range []string{"committed", "idle"} { // the tables go on
+		s.step(engine.Progress{Kind: kind, Message: "sink out: gone"})
+		awaitAnswer(t, "http://"+address+"/readyz", http.StatusServiceUnavailable, "a sink is away: sink out: gone")
+	}
+	s.step(engine.Progress{Kind: "idle"})
+	awaitAnswer(t, "http://"+address+"/readyz", http.StatusOK, "ok")
 }
 
 // awaitAnswer asks until the status and a part of the answer are these.
