@@ -58,6 +58,15 @@ func (u *update) postpone(ctx context.Context, s *plan.Sink, why error) bool {
 	return true
 }
 
+// returned notes that a sink is level again.
+func (u *update) returned(s *plan.Sink) {
+	if u.absent.sinks[s.Name] == nil {
+		return
+	}
+	delete(u.absent.sinks, s.Name)
+	u.Observe(Progress{Kind: "back", Table: s.From, Sinks: []SinkResult{{Sink: s.Name, Table: s.From}}, Message: u.whyAway()})
+}
+
 // ask waits until the sink answers.
 func (u *update) ask(ctx context.Context, sink string, a *absence) {
 	for {

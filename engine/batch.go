@@ -271,10 +271,10 @@ const maxCatchUp = 1 << 30
 func (b *batch) catchUp(ctx context.Context, in *input, k, name string) error {
 	c, err := b.u.Lake.Appended(ctx, name, seen(b.u.positions[k]), maxCatchUp)
 	if errors.Is(err, sinks.ErrRewritten) {
-		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it with --full-refresh %s", tableOf(k), name, tableOf(k))
+		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it: %s --full-refresh %s", tableOf(k), name, b.u.opts.Again, tableOf(k))
 	}
 	if errors.Is(err, sinks.ErrExpired) {
-		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; recompute it with --full-refresh %s, and keep more with retention.snapshots", tableOf(k), name, tableOf(k))
+		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; keep more with retention.snapshots, and recompute it: %s --full-refresh %s", tableOf(k), name, b.u.opts.Again, tableOf(k))
 	}
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)

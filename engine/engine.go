@@ -55,14 +55,14 @@ type Options struct {
 
 // Progress is one step of an update, for whoever watches.
 type Progress struct {
-	Kind    string        // evaluating, committed, published, notice, skipped, idle (nothing is under way), waiting, away (a sink)
+	Kind    string        // evaluating, committed, published, notice, skipped, idle (nothing is under way), waiting, away and back (of a sink)
 	Table   string        // empty for committed, and for notices about the update
 	Batch   int64         // the number of the commit; for published, of the last one that is
 	Tables  []TableResult // what a committed batch did, in the plan's order
 	Sources []SourceResult
 	Sinks   []SinkResult  // what was published just now
 	Stages  Stages        // of a committed batch
-	Message string        // for idle, why sinks are away
+	Message string        // for idle and back, why sinks are still away
 	Elapsed time.Duration // of the batch for committed, until the next attempt for waiting, else of the update
 }
 

@@ -41,7 +41,7 @@ func (u *update) publishSinks(ctx context.Context) error {
 				continue
 			}
 		}
-		delete(u.absent.sinks, s.Name)
+		u.returned(s)
 	}
 	return nil
 }

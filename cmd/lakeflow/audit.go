@@ -36,7 +36,8 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, p.Close()) }()
-			in := audit.Input{Pipeline: p.Pipeline.Name, State: p.State, Lake: p.Lake, DB: p.DB, DeadLetter: p.Pipeline.DeadLetter.Table}
+			in := audit.Input{Pipeline: p.Pipeline.Name, State: p.State, Lake: p.Lake, DB: p.DB, DeadLetter: p.Pipeline.DeadLetter.Table,
+				Again: "lakeflow run " + quoted(args[0]) + repeated(flags.params, p.Pipeline.Parameters)}
 			for _, t := range p.Pipeline.Tables {
 				in.Tables = append(in.Tables, t.Name)
 			}

@@ -128,6 +128,10 @@ func (l *live) take(p engine.Progress) {
 		for _, s := range p.Sinks {
 			l.row(s.Sink).note = "away: " + strings.Join(strings.Fields(p.Message), " ")
 		}
+	case "back":
+		for _, s := range p.Sinks {
+			l.row(s.Sink).note = ""
+		}
 	case "skipped":
 		l.row(p.Table).note = p.Message
 	case "waiting":

@@ -86,6 +86,8 @@ func (v *runView) step(p engine.Progress) {
 		v.log.Warn("waiting for the next attempt", "seconds", millis(p.Elapsed.Seconds()), "reason", p.Message)
 	case "away":
 		v.log.Warn("a sink is away, and the tables go on without it", "table", p.Table, "reason", p.Message)
+	case "back":
+		v.log.Info("a sink is back", "table", p.Table, "sink", p.Sinks[0].Sink)
 	case "skipped":
 		v.skipped = append(v.skipped, p.Table)
 	}

@@ -67,6 +67,14 @@ func serveStatus(address string) (*status, error) {
 
 func (s *status) wait(reason string) { s.unready.Store(&reason) }
 
+// ready holds but for sinks that are away.
+func (s *status) ready(away string) {
+	s.unready.Store(nil)
+	if away != "" {
+		s.wait("a sink is away: " + away)
+	}
+}
+
 // close stops serving.
 func (s *status) close() error {
 	if s == nil {
@@ -121,11 +129,10 @@ func (s *status) step(p engine.Progress) {
 	case "away":
 		s.wait("a sink is away: " + p.Message)
 		s.retries.Inc()
+	case "back":
+		s.ready(p.Message)
 	case "idle":
-		s.unready.Store(nil)
-		if p.Message != "" {
-			s.wait("a sink is away: " + p.Message)
-		}
+		s.ready(p.Message)
 		s.caughtUp()
 	case "published":
 		for _, r := range p.Sinks {

@@ -128,7 +128,7 @@ func TestLagGrows(t *testing.T) {
 		s.step(engine.Progress{Kind: kind, Message: "sink out: gone"})
 		awaitAnswer(t, "http://"+address+"/readyz", http.StatusServiceUnavailable, "a sink is away: sink out: gone")
 	}
-	s.step(engine.Progress{Kind: "idle"})
+	s.step(engine.Progress{Kind: "back"})
 	awaitAnswer(t, "http://"+address+"/readyz", http.StatusOK, "ok")
 }
 

@@ -27,6 +27,7 @@ type Input struct {
 	DeadLetter string
 	// Tables are the declared tables, in the order in which to report them.
 	Tables []string
+	Again  string // the command line that starts an update of the pipeline: remedies begin with it
 }
 
 // Report is the outcome of an audit. Its JSON field names are stable.
@@ -167,13 +168,16 @@ func (a *auditor) restore(table string) string {
 	if table == eventLog || slices.Contains(a.keepers, table) {
 		return "restore the warehouse from a backup"
 	}
-	return fmt.Sprintf("restore the file from a backup, or recompute the table with lakeflow run --full-refresh %s", table)
+	return fmt.Sprintf("restore the file from a backup, or recompute the table: %s", a.refresh(table))
 }
 
 // recompute is the remedy for counts that disagree although every file is as it was written.
-func recompute(table string) string {
-	return fmt.Sprintf("recompute the table with lakeflow run --full-refresh %s; if nothing but lakeflow wrote to the warehouse, please report this", table)
+func (a *auditor) recompute(table string) string {
+	return fmt.Sprintf("recompute the table: %s; if nothing but lakeflow wrote to the warehouse, please report this", a.refresh(table))
 }
+
+// refresh is the command that computes a table from the beginning.
+func (a *auditor) refresh(table string) string { return a.Again + " --full-refresh " + table }
 
 // stored is a table as it was found.
 type stored struct {

@@ -100,7 +100,7 @@ func (a *auditor) enter(books map[string]tableBooks, table, flow string, p *sche
 	if !acc.Balances() {
 		a.find(Finding{Table: table, Commit: acc.Commit, Check: CheckBalance, Expected: acc.QueryRows, Found: acc.Written + acc.DeadLettered + acc.Discarded,
 			Message: fmt.Sprintf("flow %s: the query gave %s; %d written, %d dead-lettered and %d discarded make %d", flow, rows(acc.QueryRows),
-				acc.Written, acc.DeadLettered, acc.Discarded, acc.Written+acc.DeadLettered+acc.Discarded), Remedy: recompute(table)})
+				acc.Written, acc.DeadLettered, acc.Discarded, acc.Written+acc.DeadLettered+acc.Discarded), Remedy: a.recompute(table)})
 	}
 	if p.DataQuality == nil {
 		return
@@ -109,7 +109,7 @@ func (a *auditor) enter(books map[string]tableBooks, table, flow string, p *sche
 		if r.Passed+r.Failed != acc.QueryRows {
 			a.find(Finding{Table: table, Commit: acc.Commit, Check: CheckRule, Expected: acc.QueryRows, Found: r.Passed + r.Failed,
 				Message: fmt.Sprintf("flow %s: the query gave %s, but expectation %s was evaluated on %d", flow, rows(acc.QueryRows), r.Name, r.Passed+r.Failed),
-				Remedy:  recompute(table)})
+				Remedy:  a.recompute(table)})
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (a *auditor) checkBooks(t *stored, books tableBooks) {
 		until(s.Commit)
 		if next == len(commits) || commits[next] != s.Commit {
 			a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckBooks, Found: s.AddedRows,
-				Message: fmt.Sprintf("the commit added %s, for which the event log has no accounting", rows(s.AddedRows)), Remedy: recompute(t.name)})
+				Message: fmt.Sprintf("the commit added %s, for which the event log has no accounting", rows(s.AddedRows)), Remedy: a.recompute(t.name)})
 			total = s.TotalRows
 			continue
 		}
@@ -150,7 +150,7 @@ func (a *auditor) checkBooks(t *stored, books tableBooks) {
 	until(a.State.Commit + 1)
 	if found := t.recorded(t.head.Files); found != total {
 		a.find(Finding{Table: t.name, Check: CheckTotal, Expected: total, Found: found,
-			Message: fmt.Sprintf("all commits together wrote %s, the table has %d", rows(total), found), Remedy: recompute(t.name)})
+			Message: fmt.Sprintf("all commits together wrote %s, the table has %d", rows(total), found), Remedy: a.recompute(t.name)})
 	}
 }
 
@@ -163,7 +163,7 @@ func (a *auditor) checkUnstored(t *stored, commit int64, e *entry, total int64) 
 	a.table(t.name).Commits++
 	if e.written > 0 || after != total {
 		a.find(Finding{Table: t.name, Commit: commit, Check: CheckRows, Expected: e.written,
-			Message: fmt.Sprintf("the commit wrote %s, but the table has no snapshot of it", rows(e.written)), Remedy: recompute(t.name)})
+			Message: fmt.Sprintf("the commit wrote %s, but the table has no snapshot of it", rows(e.written)), Remedy: a.recompute(t.name)})
 		return total
 	}
 	return after
@@ -178,12 +178,12 @@ func (a *auditor) checkCommit(t *stored, s sinks.Snapshot, e *entry, total int64
 	}
 	if added != e.written {
 		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckRows, Expected: e.written, Found: added,
-			Message: fmt.Sprintf("the commit wrote %s, its files have %d", rows(e.written), added), Remedy: recompute(t.name)})
+			Message: fmt.Sprintf("the commit wrote %s, its files have %d", rows(e.written), added), Remedy: a.recompute(t.name)})
 	}
 	total = entry{written: added, replace: e.replace}.after(total)
 	if s.TotalRows != total {
 		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckIceberg, Expected: total, Found: s.TotalRows,
-			Message: fmt.Sprintf("after the commit the table had %s, Iceberg's total-records says %d", rows(total), s.TotalRows), Remedy: recompute(t.name)})
+			Message: fmt.Sprintf("after the commit the table had %s, Iceberg's total-records says %d", rows(total), s.TotalRows), Remedy: a.recompute(t.name)})
 	}
 	return total
 }

@@ -28,7 +28,7 @@ func (a *auditor) checkCounts(t *stored) {
 			a.find(Finding{Table: t.name, Check: CheckForeign, Expected: before, Found: s.TotalRows,
 				Message: fmt.Sprintf("another program wrote to the table at %s (snapshot %d, %s): it had %s before and %d after", s.Time.Format("2006-01-02 15:04:05 UTC"),
 					s.ID, s.Operation, rows(before), s.TotalRows),
-				Remedy: fmt.Sprintf("keep other programs from writing to the pipeline's tables; lakeflow run --full-refresh %s recomputes its rows", t.name)})
+				Remedy: fmt.Sprintf("keep other programs from writing to the pipeline's tables, and recompute its rows: %s", a.refresh(t.name))})
 		}
 		if found, known := t.added(s); known && found != s.AddedRows {
 			a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckIceberg, Expected: s.AddedRows, Found: found,
@@ -178,7 +178,7 @@ func (a *auditor) checkLetters(table string, books tableBooks, counts letterCoun
 
 func (a *auditor) wrongLetters(table string, commit, want, got int64) {
 	a.find(Finding{Table: table, Commit: commit, Check: CheckDeadLetters, Expected: want, Found: got,
-		Message: fmt.Sprintf("%d dead letters are expected, %d are stored", want, got), Remedy: recompute(table)})
+		Message: fmt.Sprintf("%d dead letters are expected, %d are stored", want, got), Remedy: a.recompute(table)})
 }
 
 func sum(counts map[string]int64) (n int64) {

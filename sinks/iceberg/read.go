@@ -268,7 +268,7 @@ func (h *head) begins(chain []*table.Snapshot, after int64) (whole bool, err err
 	if after >= expired {
 		return false, nil
 	}
-	return false, fmt.Errorf("%w: of table %s after commit %d; recompute what reads it with lakeflow run --full-refresh, or keep more of the past with retention.snapshots",
+	return false, fmt.Errorf("%w: of table %s after commit %d; recompute what reads it with --full-refresh, or keep more of the past with retention.snapshots",
 		sinks.ErrExpired, h.name, after)
 }
 
