@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -131,6 +132,25 @@ func (b *bed) put(records ...*kgo.Record) {
 	defer cancel()
 	if err := b.cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		panic(err)
+	}
+}
+
+// settle waits until the transactions that have ended are seen: the brokers write their marks after they have answered.
+func (b *bed) settle() {
+	b.t.Helper()
+	adm := kadm.NewClient(b.cl)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		ends, err := adm.ListEndOffsets(b.t.Context(), b.topic)
+		decided, derr := adm.ListCommittedOffsets(b.t.Context(), b.topic)
+		if err = errors.Join(err, derr, ends.Error(), decided.Error()); err != nil {
+			b.t.Fatal(err)
+		}
+		if decided[b.topic][0].Offset == ends[b.topic][0].Offset {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("a transaction is undecided: %+v of %+v", decided, ends)
+		}
 	}
 }
 

@@ -257,6 +257,7 @@ func TestAborted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		b.settle()
 		rows, _ := b.drain(b.source(nil), "id")
 		b.check("committed", strings.Join(rows, " "), "0 1 10")
 		if !strings.Contains(string(b.pos), "[6,") { // two records, one and its mark, one and its mark

@@ -112,7 +112,7 @@ func (s Security) mechanism() (sasl.Mechanism, error) {
 		if (s.Token == "") == (s.TokenURL == "") {
 			return nil, errors.New("security: mechanism OAUTHBEARER needs a token; write token: …, or token_url: with username and password for the client's id and secret")
 		}
-		return oauth.Oauth((&tokens{security: s}).get), nil
+		return bearer{oauth.Oauth((&tokens{security: s}).get)}, nil
 	}
 	return nil, fmt.Errorf("security: mechanism %q is unknown; write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", s.Mechanism)
 }

@@ -21,10 +21,13 @@ import (
 )
 
 // Worldly wraps an error in *sources.UnavailableError where it may go away by itself: the brokers, the registry or the server of tokens can't be
-// reached, or say so. What a caller ended is not the world's.
+// reached, or say so. Where brokers refuse the client, or the client them, it adds what to write. What a caller ended is not the world's.
 func Worldly(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil || !passing(err) {
+	switch {
+	case err == nil || ctx.Err() != nil:
 		return err
+	case !passing(err):
+		return advised(err)
 	}
 	return &sources.UnavailableError{Err: hinted(err)}
 }
@@ -37,7 +40,7 @@ func hinted(err error) error {
 	if errors.As(err, &web) || !ends {
 		return err
 	}
-	return fmt.Errorf("%w; if the brokers are up, the protocol, mechanism or password under security may be wrong", err)
+	return fmt.Errorf("%w; if the brokers are up, the protocol, mechanism, password or certificate under security may be wrong", err)
 }
 
 // passing says whether an error may go away by itself.
@@ -65,12 +68,11 @@ func passing(err error) bool {
 // distrusted says whether an encrypted connection was refused, by either side.
 func distrusted(err error) bool {
 	var certificate *tls.CertificateVerificationError
-	var alert tls.AlertError
 	var plain tls.RecordHeaderError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	return errors.As(err, &certificate) || errors.As(err, &alert) || errors.As(err, &plain) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+	return alerted(err) || errors.As(err, &certificate) || errors.As(err, &plain) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
 }
 
 // statusError is the answer of the server of tokens.
