@@ -1,17 +1,16 @@
 package kafka
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"math/big"
 	"net/http"
+	"reflect"
 	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -23,7 +22,21 @@ import (
 type avroValues struct {
 	columns schemas.Table
 	schema  *avro.Schema
+	row     reflect.Type // of avroRow
 	prefix  []byte
+}
+
+// newAvro makes the schema of the columns, of which the registry has still to know.
+func newAvro(topic string, columns schemas.Table) (*avroValues, error) {
+	text, err := json.Marshal(avroRecord(avroName(topic), "lakeflow", columns))
+	if err != nil {
+		return nil, fmt.Errorf("make the Avro schema: %w", err)
+	}
+	schema, err := avro.Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("the columns of the table make no Avro schema: %w; name them with letters, digits and _", err)
+	}
+	return &avroValues{columns: columns, schema: schema, row: avroRow(columns)}, nil
 }
 
 // avroOf makes the schema of the columns, and the registry know of it. Publications with the same columns share it.
@@ -31,16 +44,11 @@ func (s *Sink) avroOf(ctx context.Context, columns schemas.Table) (*avroValues, 
 	if s.avro != nil && s.avro.columns.Equal(columns) {
 		return s.avro, nil
 	}
-	name := avroName(s.cfg.Topic)
-	text, err := json.Marshal(avroRecord(name, "lakeflow", columns))
+	a, err := newAvro(s.cfg.Topic, columns)
 	if err != nil {
-		return nil, fmt.Errorf("make the Avro schema: %w", err)
+		return nil, err
 	}
-	a := &avroValues{columns: columns}
-	if a.schema, err = avro.Parse(string(text)); err != nil {
-		return nil, fmt.Errorf("the columns of the table make no Avro schema: %w; name them with letters, digits and _", err)
-	}
-	id, err := s.registry.Register(ctx, s.cfg.Topic+"-value", sr.Schema{Schema: string(text), Type: sr.TypeAvro})
+	id, err := s.registry.Register(ctx, s.cfg.Topic+"-value", sr.Schema{Schema: a.schema.String(), Type: sr.TypeAvro})
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusConflict {
 		return nil, fmt.Errorf("%w; the columns of the table have changed in a way that the subject's compatibility does not allow: allow it in the registry, or publish to another topic", err)
@@ -120,65 +128,82 @@ func avroCell(x string, t schemas.Type, depth int) string {
 	})
 }
 
-// encode makes Avro of a line of JSON.
-func (a *avroValues) encode(line []byte) ([]byte, error) {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.UseNumber()
-	var row map[string]any
-	err := d.Decode(&row)
-	if err == nil {
-		err = avroFields(row, a.columns)
-	}
-	if err != nil {
+// avroEncoder makes Avro of lines of JSON, one after the other.
+type avroEncoder struct {
+	*avroValues
+	row reflect.Value // points to what a line has: a struct, as of avroRow
+	out []byte
+}
+
+// encoder is for one goroutine.
+func (a *avroValues) encoder() *avroEncoder {
+	return &avroEncoder{avroValues: a, row: reflect.New(a.row)}
+}
+
+// encode makes Avro of a line of JSON. The next call overwrites it.
+func (e *avroEncoder) encode(line []byte) ([]byte, error) {
+	e.row.Elem().SetZero()
+	if err := json.Unmarshal(line, e.row.Interface()); err != nil {
 		return nil, fmt.Errorf("read the rows: %w", err)
 	}
-	out, err := a.schema.AppendEncode(append(make([]byte, 0, len(a.prefix)+len(line)), a.prefix...), row)
+	out, err := e.schema.AppendEncode(append(e.out[:0], e.prefix...), e.row.Interface())
 	if err != nil {
 		return nil, fmt.Errorf("encode a row as Avro: %w", err)
 	}
+	e.out = out
 	return out, nil
 }
 
-func avroFields(row map[string]any, columns schemas.Table) (err error) {
-	for _, c := range columns {
-		if row[c.Name], err = avroValue(row[c.Name], c.Type); err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
-		}
+// avroRow is a struct for a record. NULL is a nil pointer, slice or map.
+func avroRow(columns schemas.Table) reflect.Type {
+	fields := make([]reflect.StructField, len(columns))
+	for i, c := range columns {
+		fields[i] = reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: avroGo(c.Type), Tag: reflect.StructTag(fmt.Sprintf(`json:"%[1]s" avro:"%[1]s"`, c.Name))}
 	}
-	return nil
+	return reflect.StructOf(fields)
 }
 
-// avroValue makes what the encoder takes of a value of JSON.
-func avroValue(v any, t schemas.Type) (_ any, err error) {
-	if v == nil {
-		return nil, nil
-	}
+// avroGo is the type that takes a value of avroCell, and that the encoder takes.
+func avroGo(t schemas.Type) reflect.Type {
 	switch t.Kind {
-	case schemas.Float, schemas.Double:
-		if text, ok := v.(string); ok {
-			return map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)}[text], nil
-		}
-	case schemas.Decimal:
-		n, _ := new(big.Rat).SetString(fmt.Sprint(v))
-		return n, nil
+	case schemas.Boolean:
+		return reflect.TypeFor[*bool]()
 	case schemas.Integer, schemas.BigInt, schemas.Date, schemas.Time, schemas.Timestamp, schemas.TimestampTZ:
-		return v.(json.Number).Int64()
+		return reflect.TypeFor[*int64]()
+	case schemas.Float:
+		return reflect.TypeFor[*jsonFloat]()
+	case schemas.Double:
+		return reflect.TypeFor[*jsonDouble]()
+	case schemas.Decimal:
+		return reflect.TypeFor[*json.Number]()
 	case schemas.Blob:
-		return base64.StdEncoding.DecodeString(v.(string))
+		return reflect.TypeFor[[]byte]()
 	case schemas.Struct:
-		return v, avroFields(v.(map[string]any), t.Fields)
+		return reflect.PointerTo(avroRow(t.Fields))
 	case schemas.List:
-		for i, item := range v.([]any) {
-			if v.([]any)[i], err = avroValue(item, *t.Elem); err != nil {
-				return nil, err
-			}
-		}
+		return reflect.SliceOf(avroGo(*t.Elem))
 	case schemas.Map:
-		for k, item := range v.(map[string]any) {
-			if v.(map[string]any)[k], err = avroValue(item, *t.Elem); err != nil {
-				return nil, err
-			}
-		}
+		return reflect.MapOf(reflect.TypeFor[string](), avroGo(*t.Elem))
 	}
-	return v, nil
+	return reflect.TypeFor[*string]()
+}
+
+// jsonFloat and jsonDouble are numbers that JSON has as texts where they are none: "NaN", "Infinity", "-Infinity".
+type (
+	jsonFloat  float32
+	jsonDouble float64
+)
+
+// UnmarshalJSON makes jsonFloat a json.Unmarshaler.
+func (f *jsonFloat) UnmarshalJSON(text []byte) error {
+	v, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 32)
+	*f = jsonFloat(v)
+	return err
+}
+
+// UnmarshalJSON makes jsonDouble a json.Unmarshaler.
+func (f *jsonDouble) UnmarshalJSON(text []byte) error {
+	v, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	*f = jsonDouble(v)
+	return err
 }

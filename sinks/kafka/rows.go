@@ -15,15 +15,15 @@ import (
 )
 
 // rowFile is the rows of a publication, one JSON text in each line. DuckDB writes it with all its threads and little memory, which a result of as many rows
-// would need; the lines are handed on without another copy.
+// would need.
 type rowFile struct {
 	*os.File
-	block []byte // what was read; lines of it are in use elsewhere
-	from  int    // of block: where the next line begins
+	rest  []byte // what was read behind the last whole line
 	ended bool
 }
 
-const blockBytes = 1 << 20
+// blockBytes is how much of the file is read and made into records at once: short enough that all cores soon have some.
+const blockBytes = 256 << 10
 
 // write evaluates the publication's query into a file.
 func (s *Sink) write(ctx context.Context, conn *sql.Conn, p sinks.Publication) (*rowFile, error) {
@@ -92,37 +92,27 @@ func keyText(names []string, columns schemas.Table) string {
 	return "CASE WHEN NOT (" + strings.Join(nulls, " AND ") + ") THEN CAST(to_json(struct_pack(" + strings.Join(fields, ", ") + ")) AS VARCHAR) END"
 }
 
-// next returns the next line, which stays good. The error is io.EOF behind the last one.
-func (f *rowFile) next() ([]byte, error) {
-	for {
-		if n := bytes.IndexByte(f.block[f.from:], '\n'); n >= 0 {
-			line := f.block[f.from : f.from+n : f.from+n]
-			f.from += n + 1
-			return line, nil
-		}
-		if f.ended {
-			if f.from < len(f.block) {
-				return nil, io.ErrUnexpectedEOF
-			}
-			return nil, io.EOF
-		}
-		if err := f.fill(); err != nil {
+// lines returns the next whole lines, about blockBytes of them and at least one, which stay good. The error is io.EOF behind the last one.
+func (f *rowFile) lines() ([]byte, error) {
+	for !f.ended {
+		block := make([]byte, max(blockBytes, 2*len(f.rest)))
+		copy(block, f.rest)
+		n, err := io.ReadFull(f.File, block[len(f.rest):])
+		block = block[:len(f.rest)+n]
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			f.ended = true
+		} else if err != nil {
 			return nil, err
 		}
+		end := bytes.LastIndexByte(block, '\n') + 1
+		if f.rest = block[end:]; end > 0 {
+			return block[:end], nil
+		}
 	}
-}
-
-// fill makes a new block that begins with what is left of the old one.
-func (f *rowFile) fill() error {
-	rest := f.block[f.from:]
-	block := make([]byte, max(blockBytes, 2*len(rest)))
-	copy(block, rest)
-	n, err := io.ReadFull(f.File, block[len(rest):])
-	f.block, f.from = block[:len(rest)+n], 0
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		f.ended, err = true, nil
+	if len(f.rest) > 0 {
+		return nil, io.ErrUnexpectedEOF
 	}
-	return err
+	return nil, io.EOF
 }
 
 func (f *rowFile) remove() {

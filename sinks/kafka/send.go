@@ -1,13 +1,8 @@
 package kafka
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -73,30 +68,21 @@ func (s *Sink) send(ctx context.Context, f *rowFile, p sinks.Publication) error 
 }
 
 func (s *Sink) produce(ctx context.Context, f *rowFile, p sinks.Publication, d *delivery) error {
-	headers := []kgo.RecordHeader{{Key: CommitHeader, Value: strconv.AppendInt(nil, p.At.Commit, 10)}}
-	var slab []kgo.Record
 	var rows int64
-	for ; ctx.Err() == nil; rows++ {
-		line, err := f.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	for records, err := range s.records(f, p.At.Commit) {
 		if err != nil {
-			return fmt.Errorf("read the rows: %w", err)
-		}
-		if len(slab) == 0 {
-			slab = make([]kgo.Record, 256)
-		}
-		r := &slab[0]
-		slab = slab[1:]
-		r.Topic, r.Headers = s.cfg.Topic, headers
-		if r.Key, r.Value, err = s.record(line); err != nil {
 			return err
 		}
-		d.sent.Add(1)
-		s.producer.Produce(ctx, r, d.done)
+		for _, r := range records {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			d.sent.Add(1)
+			s.producer.Produce(ctx, r, d.done)
+		}
+		rows += int64(len(records))
 	}
-	if ctx.Err() == nil && rows != p.Rows {
+	if rows != p.Rows {
 		return countError(rows, p)
 	}
 	return nil
@@ -104,53 +90,6 @@ func (s *Sink) produce(ctx context.Context, f *rowFile, p sinks.Publication, d *
 
 func countError(rows int64, p sinks.Publication) error {
 	return fmt.Errorf("%d rows were read where commit %d has %d: nothing of it was published. Files of the warehouse were changed; lakeflow audit tells more", rows, p.At.Commit, p.Rows)
-}
-
-// record divides a line into the key and the value.
-func (s *Sink) record(line []byte) (key, value []byte, err error) {
-	value = line
-	if len(s.cfg.Key) > 0 {
-		if key, value, err = divide(line); err != nil {
-			return nil, nil, err
-		}
-	}
-	if s.avro != nil {
-		value, err = s.avro.encode(value)
-	}
-	return key, value, err
-}
-
-var (
-	keyBegins, keyNull = []byte(`{"k":"`), []byte(`{"k":null,"v":`)
-	keyEnds            = []byte(`","v":`)
-)
-
-// divide takes {"k":"…","v":…} apart. The value stays as it is.
-func divide(line []byte) (key, value []byte, err error) {
-	if rest, ok := bytes.CutPrefix(line, keyNull); ok {
-		return nil, rest[:len(rest)-1], nil
-	}
-	rest, ok := bytes.CutPrefix(line, keyBegins)
-	end := bytes.IndexByte(rest, '"')
-	if simple := bytes.IndexByte(rest[:max(end, 0)], '\\') < 0; !simple {
-		for end = 0; end < len(rest) && rest[end] != '"'; end++ {
-			if rest[end] == '\\' {
-				end++
-			}
-		}
-	}
-	if !ok || end < 0 || !bytes.HasPrefix(rest[min(end, len(rest)):], keyEnds) {
-		return nil, nil, errors.New("read the rows: a line has no key")
-	}
-	key, value = rest[:end:end], rest[end+len(keyEnds):len(rest)-1]
-	if bytes.IndexByte(key, '\\') >= 0 {
-		var text string
-		if err := json.Unmarshal(line[len(keyBegins)-1:len(keyBegins)+end+1], &text); err != nil {
-			return nil, nil, fmt.Errorf("read the rows: %w", err)
-		}
-		key = []byte(text)
-	}
-	return key, value, nil
 }
 
 // watch ends a delivery of which nothing is confirmed for too long.
