@@ -1,6 +1,6 @@
 // Package kafka publishes the new rows of a table to a topic of Apache Kafka, exactly once for consumers that read committed records. Every publication is
 // one transaction of Kafka: the rows, and the offset of a consumer group that nobody reads with, whose number is that of the lake's last published commit and
-// whose metadata is the table's UUID. What is published is thus known to Kafka alone, and cannot disagree with the rows, whatever crashes when.
+// whose metadata is the table's UUID and a mark of the publication. What is published is thus known to Kafka alone, and cannot disagree with the rows, whatever crashes when.
 //
 // What the values of columns become in JSON:
 //

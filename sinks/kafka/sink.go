@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -51,10 +52,13 @@ func (s *Sink) Begin(ctx context.Context) (*sinks.Published, error) {
 		s.drop()
 		return nil, s.explain(ctx, err)
 	}
-	return at, nil
+	if at == nil {
+		return nil, nil
+	}
+	return &at.Published, nil
 }
 
-func (s *Sink) begin(ctx context.Context) (*sinks.Published, error) {
+func (s *Sink) begin(ctx context.Context) (*standing, error) {
 	// The newer versions of these requests leave it to the brokers to open transactions, and change the producer's epoch. The client that sends the
 	// records must know of both; with the older ones it need not, and all brokers take them.
 	versions := kversion.Stable()
@@ -110,9 +114,23 @@ func (s *Sink) look(ctx context.Context) (int32, error) {
 	return int32(largest), nil
 }
 
+// standing is what the group's offset says. The mark tells a publication from an earlier one up to the same commit, which --republish may repeat.
+type standing struct {
+	sinks.Published
+	mark string // empty in offsets that have none
+}
+
+// metadata is the text beside the offset, which readStanding reads.
+func (at standing) metadata() string { return at.Table + " " + at.mark }
+
+func readStanding(offset int64, metadata string) *standing {
+	table, mark, _ := strings.Cut(metadata, " ")
+	return &standing{sinks.Published{Table: table, Commit: offset}, mark}
+}
+
 // published reads the group's offset.
-func (s *Sink) published(ctx context.Context) (*sinks.Published, error) {
-	var found *sinks.Published
+func (s *Sink) published(ctx context.Context) (*standing, error) {
+	var found *standing
 	err := retry(ctx, func() error {
 		found = nil
 		offsets, err := kadm.NewClient(s.control).FetchOffsets(kadm.RequireStable(ctx), s.id())
@@ -123,7 +141,7 @@ func (s *Sink) published(ctx context.Context) (*sinks.Published, error) {
 		}
 		o, ok := offsets.Lookup(s.cfg.Topic, 0)
 		if ok && o.Err == nil && o.At >= 0 {
-			found = &sinks.Published{Table: o.Metadata, Commit: o.At}
+			found = readStanding(o.At, o.Metadata)
 		}
 		return o.Err
 	})
@@ -182,8 +200,9 @@ func (s *Sink) publish(ctx context.Context, conn *sql.Conn, p sinks.Publication)
 		return false, err
 	}
 	defer file.remove()
+	at := standing{p.At, rand.Text()}
 	if p.Rows == 0 {
-		return true, s.advance(ctx, p.At)
+		return true, s.advance(ctx, at)
 	}
 	if err := s.producer.BeginTransaction(); err != nil {
 		return false, err
@@ -191,7 +210,7 @@ func (s *Sink) publish(ctx context.Context, conn *sql.Conn, p sinks.Publication)
 	if err := s.send(ctx, file, p); err != nil {
 		return false, err
 	}
-	if err := s.commitOffset(ctx, p.At); err != nil {
+	if err := s.commitOffset(ctx, at); err != nil {
 		return false, err
 	}
 	failpoint.Hit("sink.before-end-txn")
@@ -200,12 +219,12 @@ func (s *Sink) publish(ctx context.Context, conn *sql.Conn, p sinks.Publication)
 	if err := s.producer.EndTransaction(soon, kgo.TryCommit); err != nil {
 		return true, fmt.Errorf("end the transaction: %w", err)
 	}
-	return true, s.confirm(soon, p.At)
+	return true, s.confirm(soon, at)
 }
 
 // confirm reads the offset back: it is what Begin would find, and no client's word that all went well. Brokers answer the end of a transaction before all
 // of them know of it, and the first one of a group creates the group.
-func (s *Sink) confirm(ctx context.Context, at sinks.Published) error {
+func (s *Sink) confirm(ctx context.Context, at standing) error {
 	soon, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	unseen := false
@@ -225,7 +244,7 @@ func (s *Sink) confirm(ctx context.Context, at sinks.Published) error {
 var errUnseen = errors.New("the transaction is not committed")
 
 // advance is a transaction without rows. The producer knows nothing of it.
-func (s *Sink) advance(ctx context.Context, at sinks.Published) error {
+func (s *Sink) advance(ctx context.Context, at standing) error {
 	if err := s.commitOffset(ctx, at); err != nil {
 		return err
 	}
@@ -251,7 +270,7 @@ func (s *Sink) advance(ctx context.Context, at sinks.Published) error {
 }
 
 // commitOffset puts the group's offset into the transaction that is open, or opens one.
-func (s *Sink) commitOffset(ctx context.Context, at sinks.Published) error {
+func (s *Sink) commitOffset(ctx context.Context, at standing) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	id, epoch, err := s.producer.ProducerID(ctx)
@@ -277,11 +296,12 @@ func (s *Sink) commitOffset(ctx context.Context, at sinks.Published) error {
 	return nil
 }
 
-func (s *Sink) txnOffset(ctx context.Context, id int64, epoch int16, at sinks.Published) error {
+func (s *Sink) txnOffset(ctx context.Context, id int64, epoch int16, at standing) error {
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
 	req.TransactionalID, req.Group, req.ProducerID, req.ProducerEpoch = s.id(), s.id(), id, epoch
 	topic, partition := kmsg.NewTxnOffsetCommitRequestTopic(), kmsg.NewTxnOffsetCommitRequestTopicPartition()
-	topic.Topic, partition.Offset, partition.Metadata = s.cfg.Topic, at.Commit, &at.Table
+	metadata := at.metadata()
+	topic.Topic, partition.Offset, partition.Metadata = s.cfg.Topic, at.Commit, &metadata
 	topic.Partitions = append(topic.Partitions, partition)
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(ctx, s.control)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -32,6 +34,19 @@ func TestPublish(t *testing.T) {
 		}
 		b.check("values", strings.Join(b.values(), "\n")+"\n", want)
 	})
+}
+
+// TestMarkless begins where an offset was stored without a mark.
+func TestMarkless(t *testing.T) {
+	b := newBed(t, 1)
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: b.topic, At: 5, LeaderEpoch: -1, Metadata: tableID})
+	if err := b.admin.CommitAllOffsets(t.Context(), b.sink(nil).id(), offsets); err != nil {
+		t.Fatal(err)
+	}
+	s := b.begun(5, nil)
+	b.publish(s, numbers(6, 0, 1))
+	b.begin(s, 6)
 }
 
 func unavailable(err error) bool {
