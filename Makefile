@@ -15,6 +15,6 @@ ci:
 bench:
 	go run ./cmd/bench
 
-# A pipeline that reads a real Apache Kafka (java and mvn are needed) is killed a thousand times. LAKEFLOW_CHAOS_SEED=n repeats a run.
+# A pipeline that reads a real Apache Kafka (java, mvn and openssl are needed) is killed a thousand times. LAKEFLOW_CHAOS_SEED=n repeats a run.
 chaos:
-	LAKEFLOW_CHAOS_KILLS=$${LAKEFLOW_CHAOS_KILLS:-1000} go test ./cmd/lakeflow -run '^TestChaos$$' -count=1 -v -timeout 3h
+	LAKEFLOW_CHAOS_KILLS=$${LAKEFLOW_CHAOS_KILLS:-1000} exec go test ./cmd/lakeflow -run '^TestChaos$$' -count=1 -v -timeout 3h

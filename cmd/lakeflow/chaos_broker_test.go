@@ -23,65 +23,76 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// chaosBroker is a real Apache Kafka that is killed now and then.
+// chaosBroker is a real Apache Kafka that is killed and paused now and then, and cut off.
 type chaosBroker struct {
 	t       *testing.T
-	address string
 	port    int
+	network *chaosNetwork
+	guard   *guard
 }
 
-// startBroker starts a broker with an empty log on a port of its own. It is taken down when the test ends.
+var kafkaScript = filepath.Join("..", "..", "scripts", "kafka")
+
+// startBroker starts a broker with an empty log on ports of its own, behind a network. It is taken down when the test ends.
 func startBroker(t *testing.T) *chaosBroker {
 	t.Helper()
-	for _, program := range []string{"java", "mvn"} {
+	for _, program := range []string{"java", "mvn", "openssl"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%s is missing, which Apache Kafka needs; on Debian: apt-get install openjdk-17-jre-headless maven", program)
+			t.Fatalf("%s is missing, which scripts/kafka needs; on Debian: apt-get install openjdk-17-jre-headless maven openssl", program)
 		}
 	}
-	b := &chaosBroker{t: t, port: freePorts(t)}
-	t.Cleanup(func() { b.script("down") })
-	b.address = b.script("up")
+	b := &chaosBroker{t: t, port: freePorts(t, 6)} // five are the broker's
+	b.guard = startGuard(b)
+	b.network = startNetwork(t, b.address(5), b.address(0))
+	b.script("up")
 	return b
 }
 
-// freePorts finds a port that is free together with the next one. Both are below those that the system gives to connections, so that nobody takes them while
+// freePorts finds ports beside each other that are free. They are below those that the system gives to connections, so that nobody takes them while
 // the broker is away.
-func freePorts(t *testing.T) int {
+func freePorts(t *testing.T, count int) int {
 	t.Helper()
 	for range 100 {
-		port := 20000 + rand.IntN(10000)
-		first, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
+		first, found := 20000+rand.IntN(10000), 0
+		for ; found < count; found++ {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+found))
+			if err != nil {
+				break
+			}
+			_ = l.Close()
 		}
-		second, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
-		_ = first.Close()
-		if err == nil {
-			_ = second.Close()
-			return port
+		if found == count {
+			return first
 		}
 	}
-	t.Fatal("no two free ports beside each other")
+	t.Fatalf("no %d free ports beside each other", count)
 	return 0
 }
 
-// script calls scripts/kafka and returns what it prints.
-func (b *chaosBroker) script(command string) string {
+// script calls scripts/kafka.
+func (b *chaosBroker) script(command string) {
 	b.t.Helper()
-	cmd := exec.Command(filepath.Join("..", "..", "scripts", "kafka"), command)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("KAFKA_PORT=%d", b.port), "KAFKA_HEAP=512m")
+	cmd := b.command(kafkaScript, command)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
+	if err := cmd.Run(); err != nil {
 		b.t.Fatalf("scripts/kafka %s: %v\n%s", command, err, &stderr)
 	}
-	return strings.TrimSpace(string(out))
 }
+
+// command is one that calls scripts/kafka, for this broker.
+func (b *chaosBroker) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("KAFKA_PORT=%d", b.port), "KAFKA_ADVERTISED="+b.address(5), "KAFKA_HEAP=512m")
+	return cmd
+}
+
+// address is that of one of the ports.
+func (b *chaosBroker) address(number int) string { return fmt.Sprintf("127.0.0.1:%d", b.port+number) }
 
 func (b *chaosBroker) client(opts ...kgo.Opt) *kgo.Client {
 	b.t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.address)}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.network.address)}, opts...)...)
 	if err != nil {
 		b.t.Fatal(err)
 	}

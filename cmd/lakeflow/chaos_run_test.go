@@ -40,8 +40,12 @@ func (c *chaos) start(point string, args ...string) *chaosRun {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { _ = r.cmd.Process.Kill() })
+	if err := c.broker.guard.watch(r.cmd); err != nil {
+		c.t.Fatal(err)
+	}
 	go func() {
 		r.err = r.cmd.Wait()
+		_ = c.broker.guard.forget() // where it is gone, watch tells
 		close(r.ended)
 	}()
 	return r

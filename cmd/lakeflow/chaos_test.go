@@ -71,8 +71,9 @@ type chaos struct {
 	last     *sinks.State
 	counted  [chaosPartitions]int64 // offsets up to which fates are counted
 	fates    [fates]int64           // of the records that bronze has read
-	kills    map[string]int
-	points   []string // failpoints to come
+	kills    map[string]int         // of lakeflow, by SIGKILL
+	others   map[string]int         // what was done besides
+	points   []string               // failpoints to come
 }
 
 // TestChaos feeds a continuous update numbered records from a real Apache Kafka, and kills it with SIGKILL at random moments and at every failpoint. Now and
@@ -110,20 +111,20 @@ func TestChaos(t *testing.T) {
 
 func newChaos(t *testing.T, seed uint64) *chaos {
 	t.Helper()
-	t.Logf("repeat it with LAKEFLOW_CHAOS_SEED=%d", seed)
 	dir, err := os.MkdirTemp("", "lakeflow-chaos-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &chaos{t: t, rng: rand.New(rand.NewPCG(seed, 0)), dir: dir, file: filepath.Join(dir, "pipeline.yaml"), tidy: filepath.Join(dir, "tidy.yaml"), kills: map[string]int{}}
+	t.Logf("repeat it with LAKEFLOW_CHAOS_SEED=%d; when it is interrupted it leaves %s", seed, dir)
+	c := &chaos{t: t, rng: rand.New(rand.NewPCG(seed, 0)), dir: dir, file: filepath.Join(dir, "pipeline.yaml"), tidy: filepath.Join(dir, "tidy.yaml"), kills: map[string]int{}, others: map[string]int{}}
 	t.Cleanup(c.clean)
 	if c.log, err = os.Create(filepath.Join(dir, "runs.log")); err != nil {
 		t.Fatal(err)
 	}
 	c.broker = startBroker(t)
 	c.broker.create(chaosTopic, chaosPublished)
-	put(t, c.file, fmt.Sprintf(chaosPipeline, c.broker.address, 10))
-	put(t, c.tidy, fmt.Sprintf(chaosPipeline, c.broker.address, 3))
+	put(t, c.file, fmt.Sprintf(chaosPipeline, c.broker.network.address, 10))
+	put(t, c.tidy, fmt.Sprintf(chaosPipeline, c.broker.network.address, 3))
 	if c.lake, err = iceberg.Open(t.Context(), filepath.Join(dir, "warehouse"), "chaos", "chaos", iceberg.Retention{}); err != nil {
 		t.Fatal(err)
 	}
@@ -155,14 +156,23 @@ func (c *chaos) killed() int {
 	for _, n := range c.kills {
 		sum += n
 	}
-	return sum - c.kills["broker"] - c.kills["second run"] - c.kills["SIGTERM"]
+	return sum
 }
 
 // episode is one life of the update, or a few. The number says which.
 func (c *chaos) episode(i int) {
+	script, network := c.broker.script, c.broker.network
 	switch {
 	case i%20 == 7:
-		c.withoutBroker()
+		c.outage("broker killed", c.upTo(1500*time.Millisecond), func() { script("kill") }, func() { script("start") })
+	case i == 17: // longer than a broker may take to answer
+		c.outage("broker paused", 12*time.Second, func() { script("pause") }, func() { script("resume") })
+	case i%40 == 17:
+		c.outage("broker paused", c.upTo(4*time.Second), func() { script("pause") }, func() { script("resume") })
+	case i%20 == 4:
+		c.outage("network cut", c.upTo(1500*time.Millisecond), network.cut, network.open)
+	case i%20 == 14:
+		c.outage("network lost answers", c.upTo(1500*time.Millisecond), network.silence, func() { network.cut(); network.open() })
 	case i%25 == 12:
 		c.secondRun()
 	case i%30 == 18:
@@ -174,14 +184,19 @@ func (c *chaos) episode(i int) {
 	}
 }
 
+// upTo is a random time.
+func (c *chaos) upTo(most time.Duration) time.Duration {
+	return time.Duration(c.rng.Int64N(int64(most)))
+}
+
 // atMoment kills the update whatever it is doing. It begins to merge files after a second.
 func (c *chaos) atMoment() {
 	r := c.update("")
-	most := 1000
+	most := time.Second
 	if c.rng.IntN(10) == 0 {
-		most = 3000
+		most = 3 * time.Second
 	}
-	r.live(time.Duration(c.rng.IntN(most)) * time.Millisecond)
+	r.live(c.upTo(most))
 	r.kill()
 }
 
@@ -229,7 +244,7 @@ func (c *chaos) term(point string) {
 		r.dieAt(point)
 		return
 	}
-	c.kills["SIGTERM"]++
+	c.others["SIGTERM"]++
 	if err := r.wait(); err != nil {
 		c.t.Fatalf("after SIGTERM: %v\n%s", err, c.said())
 	}
@@ -245,25 +260,27 @@ func (c *chaos) secondRun() {
 	if !errors.As(err, &exit) || exit.ExitCode() != exitRuntime || !strings.Contains(out, "another update is running: ") || !strings.Contains(out, fmt.Sprintf("process %d on", r.cmd.Process.Pid)) {
 		c.t.Fatalf("a second update beside process %d: %v\n%s", r.cmd.Process.Pid, err, out)
 	}
-	c.kills["second run"]++
+	c.others["second run"]++
 	r.progress()
 	r.kill()
 }
 
-// withoutBroker kills the broker while an update runs, and starts it again. The update must outlive that, and go on; in half of the cases it is killed
-// meanwhile, and another one begins before its broker.
-func (c *chaos) withoutBroker() {
+// outage takes the broker away while an update runs, and gives it back. The update must outlive that, and go on; in half of the cases it is killed
+// meanwhile, and another one begins before its broker is there.
+func (c *chaos) outage(kind string, lasts time.Duration, begin, end func()) {
 	r := c.update("")
-	r.live(time.Duration(c.rng.IntN(1000)) * time.Millisecond)
-	c.broker.script("kill")
-	c.kills["broker"]++
-	r.live(time.Duration(c.rng.IntN(1500)) * time.Millisecond)
+	r.live(c.upTo(time.Second))
+	_, _ = fmt.Fprintf(c.log, "\n== %s %s\n", time.Now().Format(time.TimeOnly), kind)
+	begin()
+	c.others[kind]++
+	r.live(lasts)
 	if c.rng.IntN(2) == 0 {
 		r.kill()
 		r = c.update("")
-		r.live(time.Duration(c.rng.IntN(1000)) * time.Millisecond)
+		r.live(c.upTo(time.Second))
 	}
-	c.broker.script("start")
+	end()
+	_, _ = fmt.Fprintf(c.log, "\n== %s no longer %s\n", time.Now().Format(time.TimeOnly), kind)
 	r.progress()
 	r.kill()
 }
@@ -293,13 +310,20 @@ func (c *chaos) drain() {
 // report prints what was done.
 func (c *chaos) report(took time.Duration) {
 	var lines []string
-	for _, kind := range slices.Sorted(maps.Keys(c.kills)) {
-		lines = append(lines, fmt.Sprintf("  %-28s %5d", kind, c.kills[kind]))
+	for _, kinds := range []map[string]int{c.kills, c.others} {
+		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+			lines = append(lines, fmt.Sprintf("  %-28s %5d", kind, kinds[kind]))
+		}
 	}
 	for _, name := range failpoints() {
 		if c.kills["at "+name] == 0 && c.killed() >= 200 {
 			c.t.Errorf("nothing was killed at %s", name)
 		}
 	}
-	c.t.Logf("%d kills of lakeflow in %s; %d records, %d commits, differences 0; by kind:\n%s", c.killed(), took.Round(time.Second), c.producer.total, c.last.Commit, strings.Join(lines, "\n"))
+	for _, kind := range []string{"broker killed", "broker paused", "network cut", "network lost answers", "second run", "SIGTERM"} {
+		if c.others[kind] == 0 && c.killed() >= 200 {
+			c.t.Errorf("there was no %s", kind)
+		}
+	}
+	c.t.Logf("%d kills of lakeflow in %s; %d records, %d commits, differences 0; by kind, and what was done besides:\n%s", c.killed(), took.Round(time.Second), c.producer.total, c.last.Commit, strings.Join(lines, "\n"))
 }
