@@ -38,6 +38,7 @@ type bed struct {
 	admin   *kadm.Client
 	conn    *sql.Conn
 	dir     string
+	open    bool // a transaction that nobody ends: what is behind it is not waited for
 }
 
 var topicNumber atomic.Int64
@@ -176,7 +177,7 @@ func (b *bed) publish(s *Sink, p sinks.Publication) {
 // records reads the topic with a consumer of its own, up to what is stable now.
 func (b *bed) records() []*kgo.Record {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	ends := b.stable(ctx)
 	left := map[int32]int64{}
@@ -208,10 +209,10 @@ func (b *bed) records() []*kgo.Record {
 	return out
 }
 
-// stable are the offsets up to which everything is decided. A commit takes a moment to get to the partitions; a transaction that is open stays.
+// stable are the offsets up to which everything is decided. A commit takes a moment to get to the partitions.
 func (b *bed) stable(ctx context.Context) kadm.ListedOffsets {
 	b.t.Helper()
-	for try := 0; ; try++ {
+	for {
 		all, err := b.admin.ListEndOffsets(ctx, b.topic)
 		if err != nil {
 			b.t.Fatal(err)
@@ -222,7 +223,7 @@ func (b *bed) stable(ctx context.Context) kadm.ListedOffsets {
 		}
 		decided := true
 		stable.Each(func(o kadm.ListedOffset) { decided = decided && o.Offset == all[o.Topic][o.Partition].Offset })
-		if decided || try == 20 {
+		if decided || b.open {
 			return stable
 		}
 		time.Sleep(20 * time.Millisecond)

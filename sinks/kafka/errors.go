@@ -32,13 +32,24 @@ func (s *Sink) explain(ctx context.Context, err error) error {
 	case errors.Is(err, kerr.InvalidTransactionTimeout):
 		return fmt.Errorf("the brokers refuse a transaction of %s; raise transaction.max.timeout.ms of the brokers: %w", txnTimeout, err)
 	}
-	if errors.Is(err, kerr.InvalidProducerIDMapping) || errors.Is(err, kerr.UnknownProducerID) || errors.Is(err, kerr.ConcurrentTransactions) {
-		return &sources.UnavailableError{Err: err} // brokers forget a producer that does nothing for a week; Begin makes it known again
+	if lost(err) {
+		return &sources.UnavailableError{Err: err}
 	}
 	if needed := s.denied(err); needed != "" {
 		return fmt.Errorf("%w; the brokers do not allow it: the user needs %s", err, needed)
 	}
 	return broker.Worldly(ctx, err)
+}
+
+// lost says whether the brokers have lost what they knew of the producer, or of its transaction: they forget one that does nothing for a week, and the last
+// moments of a log whose leader changed uncleanly. Begin makes it known again.
+func lost(err error) bool {
+	for _, begin := range []error{kerr.InvalidProducerIDMapping, kerr.UnknownProducerID, kerr.ConcurrentTransactions, kerr.TransactionAbortable, kerr.OutOfOrderSequenceNumber, kerr.InvalidTxnState} {
+		if errors.Is(err, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 func fenced(err error) bool {
@@ -63,7 +74,7 @@ func (s *Sink) denied(err error) string {
 // timedOut tells of a transaction that the brokers have aborted because it took too long: to the producer this looks as if another had taken its place.
 func timedOut(err error, took time.Duration) error {
 	if fenced(err) && took >= txnTimeout {
-		return &sources.UnavailableError{Err: errors.New("the brokers ended the transaction, which took longer than " + txnTimeout.String() + ": " + strings.ToLower(err.Error()))}
+		return &sources.UnavailableError{Err: errors.New("the brokers ended the transaction, which took longer than " + txnTimeout.String() + "; if they do it again, make the batches smaller with trigger: " + strings.ToLower(err.Error()))}
 	}
 	return err
 }
