@@ -49,15 +49,28 @@ func (s *Sink) avroOf(ctx context.Context, columns schemas.Table) (*avroValues, 
 		return nil, err
 	}
 	id, err := s.registry.Register(ctx, s.cfg.Topic+"-value", sr.Schema{Schema: a.schema.String(), Type: sr.TypeAvro})
-	var answer *sr.ResponseError
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusConflict {
-		return nil, fmt.Errorf("%w; the columns of the table have changed in a way that the subject's compatibility does not allow: allow it in the registry, or publish to another topic", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unregistered(err)
 	}
 	a.prefix = binary.BigEndian.AppendUint32([]byte{0}, uint32(id))
 	return a, nil
+}
+
+// unregistered adds to a registry's refusal what to do.
+func unregistered(err error) error {
+	var answer *sr.ResponseError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	switch answer.StatusCode {
+	case http.StatusConflict:
+		return fmt.Errorf("%w; the columns of the table have changed in a way that the subject's compatibility does not allow: allow it in the registry, or publish to another topic", err)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w (%d); write username and password, or token, under schema_registry, of a user who may write to the subject", err, answer.StatusCode)
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return fmt.Errorf("%w (%d); no schema registry answers there: correct url under schema_registry", err, answer.StatusCode)
+	}
+	return fmt.Errorf("%w (%d)", err, answer.StatusCode)
 }
 
 var notAvro = regexp.MustCompile(`^[^A-Za-z_]|[^A-Za-z0-9_]`)

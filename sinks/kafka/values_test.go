@@ -242,7 +242,8 @@ func TestAvroErrors(t *testing.T) {
 	if err := s.Publish(t.Context(), b.conn, odd); err == nil || !strings.Contains(err.Error(), "letters, digits and _") {
 		t.Errorf("error %v", err)
 	}
-	for status, want := range map[int]string{http.StatusConflict: "compatibility", http.StatusUnauthorized: "refused", http.StatusServiceUnavailable: "refused"} {
+	for status, want := range map[int]string{http.StatusConflict: "compatibility", http.StatusUnauthorized: "refused (401); write username and password", http.StatusForbidden: "refused (403); write username",
+		http.StatusNotFound: "correct url under schema_registry", http.StatusServiceUnavailable: "refused (503)"} {
 		reg.refuse = status
 		b.begin(s, 0)
 		err := s.Publish(t.Context(), b.conn, numbers(1, 0, 1))
