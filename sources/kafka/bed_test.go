@@ -112,9 +112,10 @@ func openDuck(t testing.TB) sources.Session {
 	return s
 }
 
+// create makes a topic that takes large records, and keeps those that claim to be years old.
 func (b *bed) create(topic string, partitions int32) {
-	value := "200000000"
-	resp, err := kadm.NewClient(b.cl).CreateTopic(context.Background(), partitions, 1, map[string]*string{"max.message.bytes": &value}, topic)
+	size, keep := "200000000", "-1"
+	resp, err := kadm.NewClient(b.cl).CreateTopic(context.Background(), partitions, 1, map[string]*string{"max.message.bytes": &size, "retention.ms": &keep}, topic)
 	if err != nil || resp.Err != nil {
 		panic(fmt.Sprint(err, resp.Err))
 	}
@@ -132,6 +133,23 @@ func (b *bed) put(records ...*kgo.Record) {
 	defer cancel()
 	if err := b.cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		panic(err)
+	}
+}
+
+// grow adds a partition, which is to have a number, and waits until it can be written to.
+func (b *bed) grow(number int32) {
+	b.t.Helper()
+	if resp, err := kadm.NewClient(b.cl).CreatePartitions(b.t.Context(), 1, b.topic); err != nil || resp.Error() != nil {
+		b.t.Fatal(err, resp.Error())
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		b.cl.ForceMetadataRefresh()
+		if leader, _, err := b.cl.PartitionLeader(b.topic, number); leader >= 0 && err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("partition %d does not come up", number)
+		}
 	}
 }
 

@@ -126,7 +126,7 @@ func TestSecurity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cl, err := broker.Client(fake.ListenAddrs(), time.Second, opts...)
+			cl, err := broker.Client(fake.ListenAddrs(), time.Minute, opts...)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -78,14 +78,13 @@ func TestUnavailable(t *testing.T) {
 			c.Security = broker.Security{Protocol: "SASL_PLAINTEXT", Mechanism: "OAUTHBEARER", TokenURL: url, Username: "u", Password: "p"}
 		}
 	}
-	closed := httptest.NewServer(nil)
-	closed.Close()
+	const nobody = "127.0.0.1:1"
 	for _, c := range []struct {
 		name    string
 		arrange func(t *testing.T, b *bed, c *Config)
 		passes  bool
 	}{
-		{"nobody listens", func(_ *testing.T, b *bed, c *Config) { c.Brokers = []string{closed.Listener.Addr().String()} }, true},
+		{"nobody listens", func(_ *testing.T, b *bed, c *Config) { c.Brokers = []string{nobody} }, true},
 		{"no answer", func(t *testing.T, b *bed, c *Config) {
 			c.Brokers, c.Timeout = []string{listener(t, func(net.Conn) {})}, 100*time.Millisecond
 		}, true},
@@ -118,10 +117,10 @@ func TestUnavailable(t *testing.T) {
 			t.Cleanup(s.Close)
 			c.Brokers, c.Security.Protocol = []string{s.Listener.Addr().String()}, "SSL"
 		}, false},
-		{"registry: nobody listens", avro(closed.URL), true},
+		{"registry: nobody listens", avro("http://" + nobody), true},
 		{"registry: out of order", avro(answering(t, http.StatusServiceUnavailable)), true},
 		{"registry: refused", avro(answering(t, http.StatusUnauthorized)), false},
-		{"tokens: nobody listens", token(closed.URL), true},
+		{"tokens: nobody listens", token("http://" + nobody), true},
 		{"tokens: out of order", token(answering(t, http.StatusBadGateway)), true},
 		{"tokens: refused", token(answering(t, http.StatusUnauthorized)), false},
 	} {
@@ -168,7 +167,7 @@ func TestSilentBroker(t *testing.T) {
 	began := time.Now()
 	_, err := s.Schema(ctx, b.session, nil)
 	var away *sources.UnavailableError
-	if took := time.Since(began); err == nil || errors.As(err, &away) || took > 5*time.Second { // it would be 10 s and more
+	if took := time.Since(began); err == nil || errors.As(err, &away) || took > 15*time.Second { // it would be 20 s and more
 		t.Errorf("error %v after %s", err, took)
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sr"
 )
 
 // advised adds what to write where brokers refuse the client, or the client them.
@@ -29,7 +31,13 @@ func remedy(err error) string {
 	var invalid x509.CertificateInvalidError
 	var plain tls.RecordHeaderError
 	var token *tokenError
+	var tokens *statusError
+	var registry *sr.ResponseError
 	switch {
+	case errors.As(err, &tokens):
+		return "correct token_url, username, password and scope under security"
+	case errors.As(err, &registry) && (registry.StatusCode == http.StatusUnauthorized || registry.StatusCode == http.StatusForbidden):
+		return "correct username and password, or token, under schema_registry"
 	case errors.As(err, &web):
 		if distrusted(err) {
 			return "it must show a certificate for its name, of an authority that the system knows, or that the file in the environment variable SSL_CERT_FILE holds"
@@ -38,6 +46,8 @@ func remedy(err error) string {
 		return "correct token, or token_url, username, password and scope, under security"
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return "correct username, password and mechanism under security"
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		return "the user needs the rights Describe and Read on the topics"
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return "write another mechanism under security, one that the brokers take at this address"
 	case errors.Is(err, kerr.IllegalSaslState):

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/lakeflow/lakeflow/sources"
 )
@@ -34,6 +35,9 @@ func TestRefused(t *testing.T) {
 		"password":         {fmt.Errorf("%w: no", kerr.SaslAuthenticationFailed), "correct username"},
 		"mechanism":        {kerr.UnsupportedSaslMechanism, "write another mechanism"},
 		"no passwords":     {kerr.IllegalSaslState, "write protocol: PLAINTEXT"},
+		"rights":           {kerr.TopicAuthorizationFailed, "Describe and Read"},
+		"client's secret":  {&statusError{http.StatusUnauthorized, "401"}, "correct token_url"},
+		"registry":         {&sr.ResponseError{StatusCode: http.StatusForbidden}, "under schema_registry"},
 		"token":            {&tokenError{"no"}, "correct token"},
 		"a registry's":     {web, "SSL_CERT_FILE"},
 		"authority":        {handshake(t, false, tls.NoClientCert, &tls.Config{ServerName: "broker"}), "write ca_file"},
