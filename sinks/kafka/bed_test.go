@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -80,7 +81,24 @@ func openBed(t testing.TB, brokers []string, partitions int32) *bed {
 	if resp, err := b.admin.CreateTopic(context.Background(), partitions, 1, nil, b.topic); err != nil || resp.Err != nil {
 		t.Fatal(err, resp.Err)
 	}
+	b.await("the topic", func(ctx context.Context) bool {
+		ends, err := b.admin.ListEndOffsets(ctx, b.topic)
+		return err == nil && ends.Error() == nil && len(ends[b.topic]) == int(partitions)
+	})
 	return b
+}
+
+// await asks until it is so. Brokers answer a change before all of it is done.
+func (b *bed) await(what string, so func(ctx context.Context) bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for !so(ctx) {
+		if ctx.Err() != nil {
+			b.t.Fatalf("%s is not there after a minute", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // openDuck opens a database as the engine does: SQL reaches nothing but the temporary folder.
@@ -179,7 +197,7 @@ func (b *bed) records() []*kgo.Record {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	ends := b.stable(ctx)
+	ends := b.stable()
 	left := map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {
@@ -210,24 +228,22 @@ func (b *bed) records() []*kgo.Record {
 }
 
 // stable are the offsets up to which everything is decided. A commit takes a moment to get to the partitions.
-func (b *bed) stable(ctx context.Context) kadm.ListedOffsets {
+func (b *bed) stable() kadm.ListedOffsets {
 	b.t.Helper()
-	for {
+	var stable kadm.ListedOffsets
+	b.await("the end of a transaction", func(ctx context.Context) bool {
 		all, err := b.admin.ListEndOffsets(ctx, b.topic)
-		if err != nil {
-			b.t.Fatal(err)
+		if err == nil {
+			stable, err = b.admin.ListCommittedOffsets(ctx, b.topic)
 		}
-		stable, err := b.admin.ListCommittedOffsets(ctx, b.topic)
-		if err != nil {
+		if err = cmp.Or(err, all.Error(), stable.Error()); err != nil {
 			b.t.Fatal(err)
 		}
 		decided := true
 		stable.Each(func(o kadm.ListedOffset) { decided = decided && o.Offset == all[o.Topic][o.Partition].Offset })
-		if decided || b.open {
-			return stable
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return decided || b.open
+	})
+	return stable
 }
 
 // values are the values of the topic, sorted.

@@ -169,6 +169,10 @@ func TestTooLarge(t *testing.T) {
 			if err != nil || resp[0].Err != nil {
 				t.Fatal(err, resp[0].Err)
 			}
+			b.await("max.message.bytes", func(ctx context.Context) bool {
+				configs, err := b.admin.DescribeTopicConfigs(ctx, b.topic)
+				return err == nil && slices.ContainsFunc(configs[0].Configs, func(c kadm.Config) bool { return c.Key == "max.message.bytes" && c.MaybeValue() == bytes })
+			})
 		}
 		p := publication(1, 50, "SELECT i AS id, repeat(md5(i::VARCHAR), CASE WHEN i = 40 THEN 60000 ELSE 1 END) AS v FROM range(50) AS t(i)", "id BIGINT", "v VARCHAR")
 		set("1000012")
@@ -192,6 +196,10 @@ func TestNoTopic(t *testing.T) {
 		if _, err := b.admin.DeleteTopics(t.Context(), b.topic); err != nil {
 			t.Fatal(err)
 		}
+		b.await("the end of the topic", func(ctx context.Context) bool {
+			topics, err := b.admin.ListTopics(ctx, b.topic)
+			return err == nil && !topics.Has(b.topic)
+		})
 		want := "topic " + b.topic + " is not there; create it, with as many partitions as it is to have: kafka-topics.sh --bootstrap-server " + b.brokers[0] + " --create"
 		b.refused(s, numbers(1, 0, 1), want)
 		if _, err := s.Begin(t.Context()); err == nil || !strings.Contains(err.Error(), want) || unavailable(err) {

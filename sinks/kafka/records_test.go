@@ -97,7 +97,7 @@ func avroID(t *testing.T, schema *avro.Schema, id int) []byte {
 
 // TestRecordsEnd leaves the loop early, and meets lines that are broken. What goes on then is found by TestMain.
 func TestRecordsEnd(t *testing.T) {
-	text := lines(20_000)
+	text := lines(8_000)
 	for name, s := range encoders(t) {
 		for range s.records(lineFile(t, text), 1) {
 			break
