@@ -19,14 +19,18 @@ const definitionKey = "lakeflow.definition"
 // definition is what must not change behind a table's back.
 type definition struct {
 	Kind      string                   `json:"kind"`
-	Flows     map[string]string        `json:"flows"` // fingerprints
+	Flows     map[string]string        `json:"flows"`            // fingerprints
+	Inputs    map[string][]string      `json:"inputs,omitempty"` // that flows of streaming tables stream from
 	Partition []schemas.PartitionField `json:"partition,omitempty"`
 }
 
-func define(d *plan.Dataset) definition {
-	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Partition: d.Partition}
+func (u *update) definition(d *plan.Dataset) definition {
+	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Inputs: map[string][]string{}, Partition: d.Partition}
 	for _, f := range d.Flows {
 		def.Flows[f.Name] = f.Fingerprint
+		if d.Kind == plan.StreamingTable {
+			def.Inputs[f.Name] = u.inputs(f)
+		}
 	}
 	return def
 }
@@ -46,6 +50,8 @@ type change struct {
 	table      *plan.Dataset
 	// keep is true when the rows can stay: the change then applies to new rows only.
 	keep bool
+	// begun are the inputs that the query did not read before: it would read them from their beginning.
+	begun []string
 }
 
 // checkDefinitions compares every table with what is stored. Added columns and safe widenings pass; everything else
@@ -85,26 +91,49 @@ func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definitio
 		return append(changes, one("LF0303", "table %s does not fit its stored columns: %s", d.Name, texts(incompatible)))
 	}
 	if d.Kind == plan.StreamingTable && !slices.Contains(u.opts.Accept, d.Name) {
-		changes = append(changes, compareFlows(d, old, len(added) > 0)...)
+		changes = append(changes, u.compareFlows(d, old, len(added) > 0)...)
 	}
 	return changes
 }
 
 // compareFlows looks for queries that changed, unless that is how the table got new columns, and for flows that are gone.
-func compareFlows(d *plan.Dataset, old definition, grown bool) []change {
+func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []change {
 	var changes []change
-	now := define(d)
+	now := u.definition(d)
 	for _, f := range d.Flows {
-		if was, ok := old.Flows[f.Name]; ok && was != f.Fingerprint && !grown {
-			changes = append(changes, change{"LF0304", fmt.Sprintf("the query of %s changed since its rows were written", f.Name), f.At, d, true})
+		was, ok := old.Flows[f.Name]
+		if !ok || was == f.Fingerprint {
+			continue
+		}
+		if begun := u.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name]); !grown || len(begun) > 0 {
+			views := ""
+			if u.seesViews(f) {
+				views = ", or of a view that it reads,"
+			}
+			changes = append(changes, change{code: "LF0304", text: fmt.Sprintf("the query of %s%s changed since its rows were written", f.Name, views), at: f.At, table: d, keep: true, begun: begun})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(old.Flows)) {
 		if _, ok := now.Flows[name]; !ok {
-			changes = append(changes, change{"LF0305", fmt.Sprintf("flow %s of table %s is gone; its rows are still in the table", name, d.Name), d.At, d, true})
+			changes = append(changes, change{code: "LF0305", text: fmt.Sprintf("flow %s of table %s is gone; its rows are still in the table", name, d.Name), at: d.At, table: d, keep: true})
 		}
 	}
 	return changes
+}
+
+// exchanged are the inputs that a flow has not been read from, where it no longer reads one that it did: they may be the same by another name.
+func (u *update) exchanged(d *plan.Dataset, f *plan.Flow, old, now []string) []string {
+	if !slices.ContainsFunc(old, func(name string) bool { return !slices.Contains(now, name) }) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(now), func(name string) bool { return u.positions[key(d, f, name)] != nil })
+}
+
+func (u *update) seesViews(f *plan.Flow) bool {
+	return slices.ContainsFunc(slices.Concat(f.Streams, f.Reads), func(name string) bool {
+		d := u.Plan.Dataset(name)
+		return d != nil && d.Kind == plan.View
+	})
 }
 
 // report turns changes into diagnostics whose remedy, one command, is good for all of them.
@@ -127,7 +156,12 @@ func (u *update) report(changes []change) error {
 	for _, c := range changes {
 		full := u.command(all, nil)
 		if kept[c.table.Name] {
-			list.Errorf(c.code, c.at, fmt.Sprintf("recompute from the beginning: %s; or keep the rows and apply the change to new ones: %s", full, u.command(lost, kept)), "%s", c.text)
+			keep := "keep the rows and apply the change to new ones"
+			if len(c.begun) > 0 {
+				names := strings.Join(c.begun, " and ")
+				keep = fmt.Sprintf("keep the rows and add all that %s has, from the beginning, which is there twice then if it is what was read under another name", names)
+			}
+			list.Errorf(c.code, c.at, fmt.Sprintf("recompute from the beginning: %s; or %s: %s", full, keep, u.command(lost, kept)), "%s", c.text)
 		} else {
 			list.Errorf(c.code, c.at, "accept it, which recomputes from the beginning: "+full, "%s", c.text)
 		}

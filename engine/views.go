@@ -55,7 +55,7 @@ func (b *batch) settleDefinitions() {
 		}
 		stored, exists := b.u.tables[d.Name]
 		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
-		if !exists || len(changes) > 0 || stored.Properties[definitionKey] != define(d).String() {
+		if !exists || len(changes) > 0 || stored.Properties[definitionKey] != b.u.definition(d).String() {
 			b.stage(d, false)
 			b.work = true
 		}
@@ -65,7 +65,7 @@ func (b *batch) settleDefinitions() {
 // viewChanged compares what a view was computed from with what is there now, and notes the latter in the batch.
 func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) {
 	stored, exists := b.u.tables[d.Name]
-	changed := !exists || b.u.reset[d.Name] || !d.Steady || stored.Properties[definitionKey] != define(d).String()
+	changed := !exists || b.u.reset[d.Name] || !d.Steady || stored.Properties[definitionKey] != b.u.definition(d).String()
 	note := func(k string, p sources.Position) {
 		changed = changed || string(b.u.positions[k]) != string(p)
 		b.positions[k] = p

@@ -6,7 +6,29 @@ import (
 	"fmt"
 	"hash"
 	"sort"
+
+	"github.com/lakeflow/lakeflow/dsl"
 )
+
+// foldViews makes the queries of views part of those that read them.
+func (c *compiler) foldViews() {
+	for _, d := range c.ordered { // upstream first
+		for _, f := range d.flows {
+			tree := []any{f.out.Fingerprint}
+			for _, r := range f.refs {
+				if r.dataset == nil || r.dataset.decl.Kind != dsl.View {
+					continue
+				}
+				for _, v := range r.dataset.flows {
+					tree = append(tree, v.out.Fingerprint)
+				}
+			}
+			if len(tree) > 1 {
+				f.out.Fingerprint = fingerprint(tree)
+			}
+		}
+	}
+}
 
 // fingerprint hashes a syntax tree. Places are left out, and so is every empty value: a field that a later
 // DuckDB adds with its default does not make an unchanged query look changed.

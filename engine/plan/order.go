@@ -8,7 +8,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/graph"
 )
 
-// order sorts the datasets, upstream first, and reports every cycle.
+// order sorts the datasets, upstream first, and reports every cycle. Then it is known which views a query reads.
 func (c *compiler) order(context.Context) error {
 	broken := map[[2]string]bool{}
 	g := c.graph(broken)
@@ -30,6 +30,7 @@ func (c *compiler) order(context.Context) error {
 		d.failed = d.failed || onCycle[name]
 		c.ordered = append(c.ordered, d)
 	}
+	c.foldViews()
 	return nil
 }
 

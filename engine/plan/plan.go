@@ -93,7 +93,7 @@ type Flow struct {
 	// Rescan is true when the query may be evaluated more than once with the same result and at
 	// little cost: it reads one relation, and only projects and filters it with functions that are not volatile.
 	Rescan bool
-	// Fingerprint identifies the query regardless of white space and comments.
+	// Fingerprint identifies the query, and those of the views that it reads, regardless of white space and comments.
 	Fingerprint string
 	At          diag.Range
 
