@@ -3,6 +3,7 @@ package dsl
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -113,6 +114,7 @@ func (b *builder) kafka(source string, s *specKafka) *Kafka {
 	k.Brokers = b.brokers(s.Brokers, s.Node)
 	b.topics(source, s, k)
 	k.Start = b.start(&s.Start)
+	b.startsAtTopics(&s.Start, k)
 	k.Key, k.Value = b.format(&s.Key, "bytes"), b.format(&s.Value, "json")
 	k.Registry = b.registry(&s.Registry)
 	k.Security = b.security(&s.Security)
@@ -144,7 +146,16 @@ func (b *builder) security(s *specSecurity) KafkaSecurity {
 	}
 }
 
-var brokerAddress = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?$`)
+var brokerAddress = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(?::([0-9]{1,5}))?$`)
+
+func isAddress(s string) bool {
+	m := brokerAddress.FindStringSubmatch(s)
+	if m == nil || m[2] == "" {
+		return m != nil
+	}
+	port, err := strconv.ParseUint(m[2], 10, 16)
+	return err == nil && port > 0
+}
 
 // given is the text of an item, with what stands for ${…} in it. It is false when something is wrong with that.
 func (b *builder) given(s specText) (string, bool) {
@@ -162,7 +173,7 @@ func (b *builder) brokers(given []specText, in Node) []string {
 			continue
 		}
 		for address := range strings.SplitSeq(list, ",") {
-			if address = strings.TrimSpace(address); !brokerAddress.MatchString(address) {
+			if address = strings.TrimSpace(address); !isAddress(address) {
 				b.diags.Errorf("LF0156", x.at, "write host:port, as in localhost:9092", "%q is not the address of a broker", address)
 			}
 			out = append(out, address)
@@ -252,6 +263,21 @@ func (b *builder) start(s *specStart) KafkaStart {
 		b.diags.Errorf("LF0155", s.Range, startHelp, "start does not say where to begin")
 	}
 	return k
+}
+
+// startsAtTopics checks that the topics of the offsets are read.
+func (b *builder) startsAtTopics(s *specStart, k *Kafka) {
+	if len(k.Topics) == 0 && k.Pattern == "" { // which is reported
+		return
+	}
+	pattern, err := regexp.Compile(k.Pattern)
+	for _, topic := range slices.Sorted(maps.Keys(k.Start.Offsets)) {
+		if k.Pattern != "" && err == nil && !pattern.MatchString(topic) {
+			b.diags.Errorf("LF0155", s.At("offsets"), "write a topic that the pattern matches", "start has offsets of topic %q, which %q does not match", topic, k.Pattern)
+		} else if k.Pattern == "" && !slices.Contains(k.Topics, topic) {
+			b.diags.Errorf("LF0155", s.At("offsets"), diag.DidYouMean(topic, k.Topics, "write a topic that the source reads"), "start has offsets of topic %q, which the source does not read", topic)
+		}
+	}
 }
 
 var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}

@@ -31,6 +31,7 @@ const (
 	codeSinkKind      = "LF0252"
 	codeSinkKey       = "LF0253"
 	codeSinkName      = "LF0254"
+	codeSinkLoop      = "LF0255"
 	codeBatchOnly     = "LF0241"
 	codeBatchOrder    = "LF0242"
 	codeUnusedSource  = "LF0243"

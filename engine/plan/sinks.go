@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -20,9 +22,65 @@ func (c *compiler) checkSinks(context.Context) error {
 			if !d.failed {
 				c.checkSinkColumns(s, d)
 			}
+			if by := c.feeds(s.Kafka, d, map[string]bool{}); by != "" {
+				c.diags.Errorf(codeSinkLoop, s.Kafka.At("topic"), "publish to another topic; a topic_pattern may be too wide",
+					"sink %s publishes to a topic that source %s reads, from which the rows of %s come: they would go round for ever", s.Name, by, d.name)
+			}
 		}
 	}
 	return nil
+}
+
+// feeds finds the source that reads the topic of a sink and from which, directly or through other topics of the pipeline, the rows of d come. It is empty
+// when there is none.
+func (c *compiler) feeds(to *dsl.KafkaSink, d *dataset, seen map[string]bool) string {
+	if seen[d.name] {
+		return ""
+	}
+	seen[d.name] = true
+	for _, f := range d.flows {
+		for _, r := range f.refs {
+			by := ""
+			switch {
+			case r.dataset != nil:
+				by = c.feeds(to, r.dataset, seen)
+			case r.source.Kafka != nil && reads(r.source.Kafka, to):
+				by = r.name
+			case r.source.Kafka != nil:
+				by = c.feedsThrough(to, r.source.Kafka, seen)
+			}
+			if by != "" {
+				return by
+			}
+		}
+	}
+	return ""
+}
+
+// feedsThrough looks behind a source whose topic the pipeline itself publishes to.
+func (c *compiler) feedsThrough(to *dsl.KafkaSink, from *dsl.Kafka, seen map[string]bool) string {
+	for _, s := range c.pipeline.Sinks {
+		if e := c.entities[strings.ToLower(s.From)]; s.Kafka != nil && e != nil && e.dataset != nil && reads(from, s.Kafka) {
+			if by := c.feeds(to, e.dataset, seen); by != "" {
+				return by
+			}
+		}
+	}
+	return ""
+}
+
+// reads reports whether a source reads the topic of a sink: they have a broker and the topic in common.
+func reads(source *dsl.Kafka, sink *dsl.KafkaSink) bool {
+	if !slices.ContainsFunc(source.Brokers, func(a string) bool {
+		return slices.ContainsFunc(sink.Brokers, func(b string) bool { return strings.EqualFold(a, b) })
+	}) {
+		return false
+	}
+	if source.Pattern == "" {
+		return slices.Contains(source.Topics, sink.Topic)
+	}
+	pattern, err := regexp.Compile(source.Pattern)
+	return err == nil && pattern.MatchString(sink.Topic) // what is no pattern is reported
 }
 
 // published is the streaming table that a sink publishes.
