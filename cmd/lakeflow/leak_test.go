@@ -40,7 +40,7 @@ func TestNothingIsLeft(t *testing.T) {
 		once()
 	}
 	// What has ended may need a moment until it is gone.
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline) && (runtime.NumGoroutine() > goroutines || openFiles(t) > files); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && (runtime.NumGoroutine() > goroutines || openFiles(t) > files); {
 		runtime.GC()
 		time.Sleep(20 * time.Millisecond)
 	}

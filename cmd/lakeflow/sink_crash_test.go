@@ -74,7 +74,7 @@ func killWhilePublishing(t *testing.T, broker string) {
 					want[id] = 2 * id
 				}
 				got := committedIDs(t, broker, topic)
-				for range 100 { // until all partitions know that the transaction is committed
+				for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); { // until all partitions know that the transaction is committed
 					if slices.Equal(got, want) {
 						break
 					}
