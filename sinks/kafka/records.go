@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -47,7 +48,7 @@ func (s *Sink) records(f *rowFile, commit int64) iter.Seq2[[]*kgo.Record, error]
 			}
 			b := ahead[0]
 			<-b.made
-			ahead, size = ahead[1:], size-len(b.lines)
+			ahead, size = slices.Delete(ahead, 0, 1), size-len(b.lines)
 			if !yield(b.records, b.err) || b.err != nil {
 				return
 			}
