@@ -103,7 +103,7 @@ func (b *chaosBroker) create(topics ...string) {
 	b.t.Helper()
 	cl := b.client()
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), chaosPatience)
 	defer cancel()
 	created, err := kadm.NewClient(cl).CreateTopics(ctx, chaosPartitions, 1, nil, topics...)
 	if err = errors.Join(err, created.Error()); err != nil {
@@ -237,7 +237,7 @@ func (p *chaosProducer) finish(t *testing.T) {
 	t.Helper()
 	close(p.stop)
 	<-p.ended
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), chaosPatience)
 	defer cancel()
 	if err := errors.Join(p.cl.Flush(ctx), p.failed); err != nil || p.acked.Load() != p.total {
 		t.Fatalf("%d of %d records were acknowledged: %v", p.acked.Load(), p.total, err)
@@ -264,7 +264,7 @@ func (b *chaosBroker) consume(topic string, take func(*kgo.Record)) {
 	b.t.Helper()
 	cl := b.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), chaosPatience)
 	defer cancel()
 	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
 	if err = errors.Join(err, ends.Error()); err != nil {

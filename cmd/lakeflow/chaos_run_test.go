@@ -12,8 +12,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
-// chaosPatience is how long anything may take that must happen.
-const chaosPatience = time.Minute
+// chaosPatience is how long anything may take that must happen. An update may pause for half a minute between two attempts.
+const chaosPatience = 5 * time.Minute
 
 // chaosRun is a process of lakeflow.
 type chaosRun struct {

@@ -74,6 +74,7 @@ type chaos struct {
 	kills    map[string]int         // of lakeflow, by SIGKILL
 	others   map[string]int         // what was done besides
 	points   []string               // failpoints to come
+	life     time.Duration          // within which an update is killed, mostly; it commits something within half of it
 }
 
 // TestChaos feeds a continuous update numbered records from a real Apache Kafka, and kills it with SIGKILL at random moments and at every failpoint. Now and
@@ -97,9 +98,7 @@ func TestChaos(t *testing.T) {
 	}
 	began := time.Now()
 	c := newChaos(t, seed)
-	for c.last.Commit < 10 { // lakeflow maintain needs something to tidy up
-		c.atMoment()
-	}
+	c.warmUp()
 	for i := 0; c.killed() < kills; i++ {
 		c.episode(i)
 	}
@@ -184,6 +183,18 @@ func (c *chaos) episode(i int) {
 	}
 }
 
+// warmUp makes commits, so that lakeflow maintain has something to tidy up, and finds out how fast this machine is.
+func (c *chaos) warmUp() {
+	began := time.Now()
+	r := c.update("")
+	r.progress()
+	c.life = max(time.Second, 2*time.Since(began))
+	for c.last.Commit < 10 {
+		r.progress()
+	}
+	r.kill()
+}
+
 // upTo is a random time.
 func (c *chaos) upTo(most time.Duration) time.Duration {
 	return time.Duration(c.rng.Int64N(int64(most)))
@@ -192,9 +203,9 @@ func (c *chaos) upTo(most time.Duration) time.Duration {
 // atMoment kills the update whatever it is doing. It begins to merge files after a second.
 func (c *chaos) atMoment() {
 	r := c.update("")
-	most := time.Second
+	most := c.life
 	if c.rng.IntN(10) == 0 {
-		most = 3 * time.Second
+		most = 3 * c.life
 	}
 	r.live(c.upTo(most))
 	r.kill()
@@ -288,7 +299,7 @@ func (c *chaos) outage(kind string, lasts time.Duration, begin, end func()) {
 // drain runs the pipeline until everything is read, and ends it in order.
 func (c *chaos) drain() {
 	r := c.update("")
-	for deadline := time.Now().Add(5 * time.Minute); ; {
+	for deadline := time.Now().Add(chaosPatience); ; {
 		r.live(50 * time.Millisecond)
 		c.look()
 		if slices.EqualFunc(c.counted[:], c.producer.produced[:], func(read int64, produced []int64) bool { return read == int64(len(produced)) }) {
