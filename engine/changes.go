@@ -18,21 +18,34 @@ const definitionKey = "lakeflow.definition"
 
 // definition is what must not change behind a table's back.
 type definition struct {
-	Kind      string                   `json:"kind"`
-	Flows     map[string]string        `json:"flows"`            // fingerprints
-	Inputs    map[string][]string      `json:"inputs,omitempty"` // that flows of streaming tables stream from
-	Partition []schemas.PartitionField `json:"partition,omitempty"`
+	Kind  string            `json:"kind"`
+	Flows map[string]string `json:"flows"` // fingerprints
+	// Inputs are what flows of streaming tables stream from: by flow and name, the connector of a source, or table.
+	Inputs    map[string]map[string]string `json:"inputs,omitempty"`
+	Partition []schemas.PartitionField     `json:"partition,omitempty"`
 }
 
 func (u *update) definition(d *plan.Dataset) definition {
-	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Inputs: map[string][]string{}, Partition: d.Partition}
+	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
 	for _, f := range d.Flows {
 		def.Flows[f.Name] = f.Fingerprint
 		if d.Kind == plan.StreamingTable {
-			def.Inputs[f.Name] = u.inputs(f)
+			def.Inputs[f.Name] = map[string]string{}
+			for _, name := range u.inputs(f) {
+				def.Inputs[f.Name][name] = u.kindOf(name)
+			}
 		}
 	}
 	return def
+}
+
+// kindOf is the connector of a source, or table.
+func (u *update) kindOf(input string) string {
+	i := slices.IndexFunc(u.Plan.Sources, func(s *plan.Source) bool { return s.Name == input })
+	if i < 0 {
+		return "table"
+	}
+	return u.Plan.Sources[i].Kind
 }
 
 func (d definition) String() string {
@@ -102,16 +115,20 @@ func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 	now := u.definition(d)
 	for _, f := range d.Flows {
 		was, ok := old.Flows[f.Name]
-		if !ok || was == f.Fingerprint {
+		if !ok {
 			continue
 		}
-		if begun := u.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name]); !grown || len(begun) > 0 {
-			views := ""
-			if u.seesViews(f) {
-				views = ", or of a view that it reads,"
-			}
-			changes = append(changes, change{code: "LF0304", text: fmt.Sprintf("the query of %s%s changed since its rows were written", f.Name, views), at: f.At, table: d, keep: true, begun: begun})
+		begun := u.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name])
+		if len(begun) == 0 && (was == f.Fingerprint || grown) {
+			continue
 		}
+		text := "the query of " + f.Name
+		if was == f.Fingerprint {
+			text = "what " + f.Name + " streams from"
+		} else if u.seesViews(f) {
+			text += ", or of a view that it reads,"
+		}
+		changes = append(changes, change{code: "LF0304", text: text + " changed since its rows were written", at: f.At, table: d, keep: true, begun: begun})
 	}
 	for _, name := range slices.Sorted(maps.Keys(old.Flows)) {
 		if _, ok := now.Flows[name]; !ok {
@@ -121,12 +138,20 @@ func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 	return changes
 }
 
-// exchanged are the inputs that a flow has not been read from, where it no longer reads one that it did: they may be the same by another name.
-func (u *update) exchanged(d *plan.Dataset, f *plan.Flow, old, now []string) []string {
-	if !slices.ContainsFunc(old, func(name string) bool { return !slices.Contains(now, name) }) {
-		return nil
+// exchanged are the inputs that a flow would read from their beginning, where it no longer reads one that it did, or reads it through another connector: they
+// may be the same by another name.
+func (u *update) exchanged(d *plan.Dataset, f *plan.Flow, old, now map[string]string) []string {
+	gone := false
+	for name, kind := range old {
+		gone = gone || now[name] != kind
 	}
-	return slices.DeleteFunc(slices.Clone(now), func(name string) bool { return u.positions[key(d, f, name)] != nil })
+	var begun []string
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if was, known := old[name]; gone && (known && was != now[name] || u.positions[key(d, f, name)] == nil) {
+			begun = append(begun, name)
+		}
+	}
+	return begun
 }
 
 func (u *update) seesViews(f *plan.Flow) bool {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
@@ -97,7 +98,7 @@ func (u *update) planned(d *plan.Dataset, technique string) {
 }
 
 func fatal(err error) *schemas.EventError {
-	return &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: fmt.Sprintf("%T", err), Message: err.Error()}}}
+	return &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: fmt.Sprintf("%T", err), Message: duckerr.Text(err)}}}
 }
 
 // eventsSQL is a query that gives the events as rows of the event log.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
@@ -101,7 +102,7 @@ func (u *update) fail(ctx context.Context, cause error) {
 	if ctx.Err() != nil {
 		u.event("update_progress", "", "", "WARN", "Update "+u.Update+" is CANCELED", map[string]any{"state": "CANCELED", "cancellation_cause": "USER_ACTION"})
 	} else {
-		u.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %v", u.Update, cause), map[string]any{"state": "FAILED"})
+		u.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %s", u.Update, duckerr.Text(cause)), map[string]any{"state": "FAILED"})
 		u.events[len(u.events)-1].Error = fatal(cause)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

@@ -74,6 +74,12 @@ type Waiter interface {
 	Wait(ctx context.Context)
 }
 
+// Remote is a source that is reached over a network.
+type Remote interface {
+	// Reach asks the other side for what Schema and Next ask it first. It may be called beside the methods of other sources.
+	Reach(ctx context.Context) error
+}
+
 // UnavailableError says that a source, or a lake, cannot be reached at the moment: a broker is away, a catalog is busy. A continuous
 // update waits and tries again.
 type UnavailableError struct{ Err error }

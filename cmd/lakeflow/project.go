@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +19,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -259,25 +261,16 @@ func (p *project) occupy(dir string) (err error) {
 	return nil
 }
 
-// sourceColumns asks every source for its columns. One that knows none yet is left out.
+// sourceColumns asks every source for its columns. One that knows none yet is left out. A command that only looks goes on without those that cannot be reached.
 func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, error) {
 	columns := map[string]schemas.Table{}
-	soon, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
+	if p.looking {
+		p.reach(ctx)
+	}
 	for i, s := range p.Pipeline.Sources {
 		session := sources.Session{Conn: p.DB.Conn(), Prefix: fmt.Sprintf("__look%d_", i), TempDir: p.DB.TempDir()}
-		patience := ctx
-		if p.looking && s.Kafka != nil {
-			patience = soon
-		}
 		for _, position := range p.readers(s.Name) {
-			table, err := p.columns(patience, s, session, position)
-			if err != nil && patience != ctx && ctx.Err() == nil {
-				if p.unreached[s.Name] = err.Error(); errors.Is(err, context.DeadlineExceeded) {
-					p.unreached[s.Name] = "no answer of " + strings.Join(s.Kafka.Brokers, ", ") + " within " + lookTime.String()
-				}
-				table, err = declared(s)
-			}
+			table, err := p.look(ctx, s, session, position)
 			if err != nil {
 				return nil, fmt.Errorf("source %s: %w", s.Name, err)
 			}
@@ -287,6 +280,51 @@ func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, 
 		}
 	}
 	return columns, nil
+}
+
+// reach asks all brokers at once whether they answer.
+func (p *project) reach(ctx context.Context) {
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	for _, s := range p.Pipeline.Sources {
+		if remote, ok := p.Sources[s.Name].(sources.Remote); ok {
+			asking.Go(func() {
+				soon, cancel := context.WithTimeout(ctx, lookTime)
+				defer cancel()
+				if err := remote.Reach(soon); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					p.unreached[s.Name] = whyUnreached(s, err)
+				}
+			})
+		}
+	}
+}
+
+func whyUnreached(s *dsl.Source, err error) string {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return "no answer of " + strings.Join(s.Kafka.Brokers, ", ") + " within " + lookTime.String()
+	}
+	return duckerr.Text(err)
+}
+
+// look asks a source for its columns; where that cannot be waited for, and it does not answer, they are those that are declared.
+func (p *project) look(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (schemas.Table, error) {
+	if !p.looking || s.Kafka == nil {
+		return p.columns(ctx, s, session, from)
+	}
+	if p.unreached[s.Name] != "" {
+		return declared(s)
+	}
+	soon, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	table, err := p.columns(soon, s, session, from)
+	if err != nil && ctx.Err() == nil {
+		p.unreached[s.Name] = whyUnreached(s, err)
+		return declared(s)
+	}
+	return table, err
 }
 
 // columns asks a source for its columns, again and again as long as it is to be waited for.

@@ -178,7 +178,7 @@ func writeResult(out io.Writer, r *engine.Result, failure error) error {
 	case errors.As(failure, &list):
 		result.Error, result.Diagnostics = "the pipeline is invalid; mend what the diagnostics name", diagnostics(list)
 	case failure != nil:
-		result.Error = failure.Error()
+		result.Error = duckerr.Text(failure)
 	}
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)

@@ -161,12 +161,19 @@ func (c *compiler) plan() *Plan {
 	p := &Plan{Name: c.pipeline.Name, Schema: c.pipeline.Target.Schema, Warehouse: c.pipeline.Target.Warehouse,
 		DeadLetter: c.pipeline.DeadLetter.Table, Mode: c.pipeline.Mode, Trigger: c.pipeline.Trigger, Sinks: c.sinks, Diagnostics: c.sortedDiags()}
 	for _, e := range c.sources {
-		p.Sources = append(p.Sources, &Source{Name: e.name, Format: sourceFormat(e.source), Columns: e.columns, Metadata: c.metadata(e.name), At: e.source.Range})
+		p.Sources = append(p.Sources, &Source{Name: e.name, Format: sourceFormat(e.source), Kind: sourceKind(e.source), Columns: e.columns, Metadata: c.metadata(e.name), At: e.source.Range})
 	}
 	for _, d := range c.ordered {
 		p.Datasets = append(p.Datasets, d.out)
 	}
 	return p
+}
+
+func sourceKind(s *dsl.Source) string {
+	if s.Kafka != nil {
+		return "kafka"
+	}
+	return "files"
 }
 
 func sourceFormat(s *dsl.Source) string {

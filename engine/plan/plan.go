@@ -39,6 +39,7 @@ type Plan struct {
 type Source struct {
 	Name     string
 	Format   string        // "json files", "kafka topic orders"
+	Kind     string        // the connector: files, kafka
 	Columns  schemas.Table // without _metadata
 	Metadata string        // the DuckDB type of _metadata, a STRUCT
 	At       diag.Range

@@ -38,7 +38,7 @@ type work struct {
 // build learns or evolves the schema and fills w.out.
 func (w *work) build(ctx context.Context) error {
 	if !w.snapshot {
-		w.out.Notices = append(w.out.Notices, w.src.accepted...)
+		w.out.Notices = append(w.out.Notices, w.src.notices...)
 	}
 	if w.seg.rows == 0 {
 		return w.finish()

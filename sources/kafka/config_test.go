@@ -59,6 +59,8 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.Security = broker.Security{Protocol: "SSL", CertFile: "x"} }, "cert_file and key_file go together"},
 		{func(c *Config) { c.Security = broker.Security{Protocol: "SSL", CAFile: "/none"} }, "read ca_file"},
 		{func(c *Config) { c.Security.CAFile = "x" }, "certificates are not used with protocol PLAINTEXT"},
+		{func(c *Config) { c.Security.Username = "u" }, "username is not used with protocol PLAINTEXT"},
+		{func(c *Config) { c.Security.Protocol, c.Security.Password = "SSL", "p" }, "password is not used with protocol SSL"},
 	} {
 		cfg := Config{Brokers: []string{"localhost:9092"}, Topics: []string{"t"}}
 		c.change(&cfg)

@@ -53,7 +53,7 @@ type column struct {
 
 // position is state as JSON.
 type position struct {
-	Topics   offsets  `json:"topics,omitempty"`
+	Topics   offsets  `json:"topics,omitzero"` // nil for none: the beginning; empty when there were none yet
 	Schema   []column `json:"schema,omitempty"`
 	Snapshot offsets  `json:"snapshot,omitempty"`
 }

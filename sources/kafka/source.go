@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -29,11 +30,12 @@ type Source struct {
 	reader  *reader     // nil when nothing is read ahead
 	known   schemas.Table
 	// first is where the source reads from without a position. It is kept, as "latest" moves.
-	first    offsets
-	until    map[string]map[int32]int64 // where a source that is not continuous ends; nil before the first Next
-	looked   time.Time                  // when the brokers were last asked for partitions
-	accepted []sources.Notice           // gaps that the next batch tells of
-	covered  map[partition][]span       // what batches of Next covered; only kept where gaps are accepted
+	first   offsets
+	until   map[string]map[int32]int64 // where a source that is not continuous ends; nil before the first Next
+	looked  time.Time                  // when the brokers were last asked for partitions
+	notices []sources.Notice           // that the next batch tells: of gaps that were accepted, and of a pattern that matches nothing
+	told    bool                       // by a batch, what there was to tell at the beginning
+	covered map[partition][]span       // what batches of Next covered; only kept where gaps are accepted
 	// last is the batch that was read last, by the position that it was read from: who asks for it again, gets it.
 	last                     *segment
 	lastFrom                 offsets
@@ -66,7 +68,7 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		return nil, err
 	}
 	s.known = w.state.schema
-	s.accepted = nil
+	s.notices, s.told = nil, true
 	if s.reader != nil {
 		w.out.Backlog = s.reader.backlog(seg.next)
 		w.out.More = w.out.Backlog > 0 && !s.cfg.Continuous // else Wait tells
@@ -171,7 +173,7 @@ func (s *Source) advance(ctx context.Context, from offsets, schema schemas.Table
 	if err != nil {
 		return nil, err
 	}
-	if fits && len(s.accepted) == 0 {
+	if fits && len(s.notices) == 0 {
 		r.extend(to)
 		return s.await(ctx)
 	}
@@ -196,11 +198,8 @@ func (s *Source) advance(ctx context.Context, from offsets, schema schemas.Table
 
 // position finds out where to go on from a position.
 func (s *Source) position(ctx context.Context, from offsets) (map[string]topic, offsets, error) {
-	if s.admin == nil {
-		var err error
-		if s.admin, err = s.client(); err != nil {
-			return nil, nil, err
-		}
+	if err := s.connect(); err != nil {
+		return nil, nil, err
 	}
 	there, err := s.look(ctx)
 	if err != nil {
@@ -210,7 +209,11 @@ func (s *Source) position(ctx context.Context, from offsets) (map[string]topic, 
 	if err != nil {
 		return nil, nil, err
 	}
-	s.looked, s.accepted = time.Now(), r.notices
+	s.looked, s.notices = time.Now(), r.notices
+	if s.pattern != nil && len(there) == 0 && len(r.at) == 0 && !s.told {
+		s.notices = append(s.notices, sources.Notice{Kind: "no_topic", Subject: s.cfg.Name,
+			Message: fmt.Sprintf("source %s: no topic of %s matches %s; topics that come up later are read", s.cfg.Name, strings.Join(s.cfg.Brokers, ", "), s.cfg.Pattern)})
+	}
 	if from == nil {
 		s.first = r.at.clone()
 	}
@@ -238,10 +241,10 @@ func (s *Source) waiting(at offsets, there map[string]topic) bool {
 	return found
 }
 
-// still is a segment without records, for a position that has to be kept though nothing was read: one behind a gap that was accepted, and the
+// still is a segment without records, for a position that has to be kept though nothing was read: one of which there is something to tell, and the
 // first, unless every reader finds it again at the beginning of the topic. It is nil when nothing is to be kept.
 func (s *Source) still(from, to offsets, dir string) *segment {
-	if len(s.accepted) == 0 && (from != nil || s.cfg.Start.At == "earliest" || len(to) == 0) {
+	if len(s.notices) == 0 && (from != nil || s.cfg.Start.At == "earliest" || len(to) == 0) {
 		return nil
 	}
 	return newSegment(s, to, dir)
@@ -298,7 +301,7 @@ func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sou
 	}
 	whole := *s // reads by itself, from the beginning to what is the end now
 	whole.cfg.MaxRows, whole.cfg.MaxBytes, whole.cfg.Continuous, whole.cfg.Start = 1<<62, 1<<62, false, Start{At: "earliest"}
-	whole.reader, whole.last, whole.first, whole.until, whole.accepted = nil, nil, nil, nil, nil
+	whole.reader, whole.last, whole.first, whole.until, whole.notices = nil, nil, nil, nil, nil
 	seg, err := whole.advance(ctx, nil, st.schema, session.TempDir)
 	whole.stopReader()
 	s.admin, s.snapshot = whole.admin, seg

@@ -68,6 +68,23 @@ func (s *Source) look(ctx context.Context) (map[string]topic, error) {
 	return out, nil
 }
 
+// Reach asks the brokers for the topics.
+func (s *Source) Reach(ctx context.Context) error {
+	if err := s.connect(); err != nil {
+		return err
+	}
+	_, err := s.list(ctx, kadm.NewClient(s.admin))
+	return broker.Worldly(ctx, err)
+}
+
+// connect makes the client for questions where there is none yet.
+func (s *Source) connect() (err error) {
+	if s.admin == nil {
+		s.admin, err = s.client()
+	}
+	return err
+}
+
 // list returns the topics of the configuration that there are.
 func (s *Source) list(ctx context.Context, adm *kadm.Client) (kadm.TopicDetails, error) {
 	all, err := adm.ListTopics(ctx, s.cfg.Topics...)

@@ -46,16 +46,23 @@ func (s Security) Options() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.DialTLSConfig(t))
 	}
 	if !strings.HasPrefix(s.Protocol, "SASL_") {
-		if s.Mechanism != "" {
-			return nil, fmt.Errorf("security: mechanism is not used with protocol %s; write protocol: SASL_SSL or SASL_PLAINTEXT", s.Protocol)
-		}
-		return opts, nil
+		return opts, s.unused()
 	}
 	m, err := s.mechanism()
 	if err != nil {
 		return nil, err
 	}
 	return append(opts, kgo.SASL(m)), nil
+}
+
+// unused refuses what would say who the client is where nobody asks.
+func (s Security) unused() error {
+	for _, x := range [][2]string{{"mechanism", s.Mechanism}, {"username", s.Username}, {"password", s.Password}, {"token", s.Token}, {"token_url", s.TokenURL}, {"scope", s.Scope}} {
+		if x[1] != "" {
+			return fmt.Errorf("security: %s is not used with protocol %s; write protocol: SASL_SSL or SASL_PLAINTEXT, and mechanism", x[0], s.Protocol)
+		}
+	}
+	return nil
 }
 
 // tls returns nil when connections are not encrypted.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -36,7 +37,8 @@ func Worldly(ctx context.Context, err error) error {
 // before brokers that are away does the same, so that it is waited for.
 func hinted(err error) error {
 	var web *url.Error // of a registry, or a server of tokens
-	ends := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, context.DeadlineExceeded)
+	ends := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 	if errors.As(err, &web) || !ends {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,9 @@ func TestHintAtTheProtocol(t *testing.T) {
 		"encrypted to what closes":  {answer: func(c net.Conn) { _ = c.Close() }, tls: true, hint: true},
 		"encrypted to silence":      {answer: func(net.Conn) {}, tls: true, silent: true, hint: true},
 		"nobody listens":            {},
+	}
+	if err := Worldly(t.Context(), fmt.Errorf("ask: %w", os.ErrDeadlineExceeded)); !strings.Contains(err.Error(), hint) {
+		t.Errorf("after a connection was silent: %v", err)
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
