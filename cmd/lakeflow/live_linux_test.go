@@ -22,7 +22,7 @@ func TestLiveOnATerminal(t *testing.T) {
 	for _, size := range []struct{ columns, rows uint16 }{{200, 50}, {80, 24}, {60, 4}, {30, 2}, {1, 1}} {
 		t.Run(fmt.Sprintf("%dx%d", size.columns, size.rows), func(t *testing.T) {
 			t.Parallel()
-			file := signalFixture(t)
+			file := signalFixture(t, 16)
 			raw := onTerminal(t, size.columns, size.rows, "", "run", file)
 			if size.rows > 1 && !regexp.MustCompile(`\x1b\[\d*A`).MatchString(raw) {
 				t.Errorf("no line was ever redrawn:\n%q", raw)
@@ -49,7 +49,7 @@ func TestLiveOnATerminal(t *testing.T) {
 
 // Figures of each table and a rate are what the live lines say.
 func TestLiveLines(t *testing.T) {
-	raw := onTerminal(t, 100, 30, "", "run", signalFixture(t))
+	raw := onTerminal(t, 100, 30, "", "run", signalFixture(t, 16))
 	var frames strings.Builder // what was to be seen after each write
 	for at := range raw {
 		if strings.HasPrefix(raw[at:], "\x1b[?25h") {
@@ -71,7 +71,7 @@ func TestLiveLines(t *testing.T) {
 
 // A warning stays above the live lines, which go on below it.
 func TestWarningAboveTheLines(t *testing.T) {
-	file := signalFixture(t)
+	file := signalFixture(t, 16)
 	unused := strings.Replace(signalPipeline, "tables:", "  unused:\n    files: {path: data, format: json}\ntables:", 1)
 	if err := os.WriteFile(file, []byte(unused), 0o644); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestWarningAboveTheLines(t *testing.T) {
 
 // Colours can be turned off, and a dumb terminal gets log lines. A mistake in the file is printed where the lines were.
 func TestPlainTerminals(t *testing.T) {
-	file := signalFixture(t)
+	file := signalFixture(t, 16)
 	if raw := onTerminal(t, 100, 30, "NO_COLOR=1", "run", file); regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(raw) {
 		t.Errorf("NO_COLOR is not respected:\n%q", raw)
 	}

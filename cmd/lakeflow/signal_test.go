@@ -27,14 +27,14 @@ tables:
   silver: {kind: streaming_table, sql: SELECT id FROM STREAM bronze}
 `
 
-// signalFixture writes 160 files of one record each, ids 0 to 159: more batches than an update has done before its signal comes, also where the test is slow.
-func signalFixture(t *testing.T) string {
+// signalFixture writes a pipeline whose update does as many batches: of a file each, with one record, ids from 0.
+func signalFixture(t *testing.T, batches int) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 160 {
+	for i := range batches {
 		if err := os.WriteFile(filepath.Join(dir, "data", fmt.Sprintf("%03d.json", i)), fmt.Appendf(nil, "{\"id\":%d}\n", i), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestSignalEndsTheUpdate(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			file := signalFixture(t)
+			file := signalFixture(t, 64) // more than it has done before its signal comes, also where the test is slow
 			cmd, stderr := startRun(t, file)
 			// Twice at once, as timeout(1) does: it is still one request to end.
 			for range 2 {
@@ -89,14 +89,14 @@ func TestSignalEndsTheUpdate(t *testing.T) {
 			if !strings.Contains(string(rest), "interrupted: the batches before it are published (") || !strings.Contains(string(rest), "run again") {
 				t.Errorf("the message does not say what was published:\n%s", rest)
 			}
-			if n := sums(t, file); strings.HasPrefix(n, "160,") {
+			if n := sums(t, file); strings.HasPrefix(n, "64,") {
 				t.Error("the update was not interrupted: all rows are there")
 			}
 			put(t, file, strings.Replace(signalPipeline, "batch: 1}", "batch: 1000}", 1))
 			if out, err := lakeflow("", "run", file); err != nil {
 				t.Fatalf("run after the signal: %v\n%s", err, out)
 			}
-			if got, want := sums(t, file), "160,12720,160,12720"; got != want {
+			if got, want := sums(t, file), "64,2016,64,2016"; got != want {
 				t.Errorf("the tables hold %s, want %s", got, want)
 			}
 			left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "warehouse", ".tmp*"))
@@ -121,7 +121,7 @@ func sums(t *testing.T, file string) string {
 
 // While the end of an update is held up, a second signal ends the process at once; nothing is lost by that either.
 func TestSecondSignalEndsTheProcess(t *testing.T) {
-	file := signalFixture(t)
+	file := signalFixture(t, 64) // more than it has done before its signal comes, also where the test is slow
 	cmd, stderr := startRun(t, file)
 	unlock := lockCatalog(t, file)
 	go func() { _, _ = io.Copy(io.Discard, stderr) }()
@@ -150,7 +150,7 @@ func TestSecondSignalEndsTheProcess(t *testing.T) {
 	if out, err := lakeflow("", "run", file); err != nil {
 		t.Fatalf("run after the signals: %v\n%s", err, out)
 	}
-	if got, want := sums(t, file), "160,12720,160,12720"; got != want {
+	if got, want := sums(t, file), "64,2016,64,2016"; got != want {
 		t.Errorf("the tables hold %s, want %s", got, want)
 	}
 }
