@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 )
 
@@ -20,7 +21,7 @@ type absences struct {
 }
 
 type absence struct {
-	why  error
+	why  string
 	wait time.Duration // before it is asked the next time
 	back chan struct{} // closed once it answers
 }
@@ -48,12 +49,12 @@ func (u *update) postpone(ctx context.Context, s *plan.Sink, why error) bool {
 	if u.opts.Follow == nil || !transient(why) || ctx.Err() != nil {
 		return false
 	}
-	a := &absence{why: why, wait: firstWait, back: make(chan struct{})}
+	a := &absence{why: duckerr.Text(why), wait: firstWait, back: make(chan struct{})}
 	if before := u.absent.sinks[s.Name]; before != nil {
 		a.wait = min(2*before.wait, lastWait)
 	}
 	u.absent.sinks[s.Name] = a
-	u.Observe(Progress{Kind: "away", Table: s.From, Sinks: []SinkResult{{Sink: s.Name, Table: s.From}}, Message: why.Error()})
+	u.Observe(Progress{Kind: "away", Table: s.From, Sinks: []SinkResult{{Sink: s.Name, Table: s.From}}, Message: a.why})
 	u.absent.asking.Go(func() { u.ask(ctx, s.Name, a) })
 	return true
 }
@@ -92,7 +93,7 @@ func (u *update) whyAway() string {
 	var why []string
 	for _, s := range u.Plan.Sinks {
 		if a := u.absent.sinks[s.Name]; a != nil {
-			why = append(why, a.why.Error())
+			why = append(why, a.why)
 		}
 	}
 	return strings.Join(why, "; ")

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/sources"
 )
@@ -41,7 +42,7 @@ func (u *update) follow(ctx context.Context) error {
 			if !transient(err) || ctx.Err() != nil {
 				return err
 			}
-			u.Observe(Progress{Kind: "waiting", Message: err.Error(), Elapsed: wait})
+			u.Observe(Progress{Kind: "waiting", Message: duckerr.Text(err), Elapsed: wait})
 			if u.sleep(ctx, wait) { // nothing is under way, so the update ends in order
 				return errors.Join(ctx.Err(), u.recover(ctx))
 			}

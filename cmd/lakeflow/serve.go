@@ -69,10 +69,11 @@ func (s *status) wait(reason string) { s.unready.Store(&reason) }
 
 // ready holds but for sinks that are away.
 func (s *status) ready(away string) {
-	s.unready.Store(nil)
 	if away != "" {
 		s.wait("a sink is away: " + away)
+		return
 	}
+	s.unready.Store(nil)
 }
 
 // close stops serving.
