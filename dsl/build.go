@@ -91,7 +91,7 @@ func (b *builder) duckdb(s *specDuckDB) DuckDB {
 
 func (b *builder) source(name string, s *specSource) *Source {
 	b.name("source", name, s.Range)
-	out := &Source{Node: s.Node, Name: name, Evolution: Evolution(cmp.Or(s.Evolution, string(AddNewColumns)))}
+	out := &Source{Node: s.Node, Name: name, Texts: s.Infer == "none", Evolution: Evolution(cmp.Or(s.Evolution, string(AddNewColumns)))}
 	b.connector(name, s, out)
 	for _, col := range inOrder(s.Schema, func(x specColumn) Node { return x.Node }) {
 		c := s.Schema[col]
@@ -188,15 +188,20 @@ func (b *builder) files(s *specFiles) *Files {
 	if at, ok := s.Fields["max_bytes_per_batch"]; ok {
 		f.MaxBytesPerBatch = b.size(s.MaxBytes, at, defaultMaxBytes)
 	}
+	f.PartitionColumns = PartitionColumns{None: s.PartitionColumns.none, Names: s.PartitionColumns.names}
 	f.CSV = b.csv(&s.CSV)
-	if at, ok := s.Fields["csv"]; ok && s.Format != "csv" && s.Format != "" {
-		b.diags.Errorf("LF0115", at, "remove it, or write format: csv", "csv options have no effect on %s files", s.Format)
+	f.JSON = JSON{Node: s.JSON.Node, Encoding: s.JSON.Encoding, NullValues: s.JSON.NullValues}
+	for _, format := range []string{"csv", "json"} {
+		if at, ok := s.Fields[format]; ok && s.Format != format && s.Format != "" {
+			b.diags.Errorf("LF0115", at, "remove it, or write format: "+format, "%s options have no effect on %s files", format, s.Format)
+		}
 	}
 	return f
 }
 
 func (b *builder) csv(s *specCSV) CSV {
-	c := CSV{Node: s.Node, Header: s.Header, Quote: s.Quote, Escape: s.Escape, NullValue: s.NullValue}
+	c := CSV{Node: s.Node, Header: s.Header, Quote: s.Quote, Escape: s.Escape, NullValues: s.NullValues, Encoding: s.Encoding,
+		NullPadding: s.NullPadding}
 	short := func(key string, v *string, least, most int) {
 		if v != nil && (len(*v) < least || len(*v) > most) {
 			b.diags.Errorf("LF0112", s.At(key), "write it in quotes, as in "+key+": \"|\"", "%s must have at least %d and at most %d characters", key, least, most)
@@ -205,8 +210,26 @@ func (b *builder) csv(s *specCSV) CSV {
 	short("delimiter", s.Delimiter, 1, 4)
 	short("quote", s.Quote, 0, 1)
 	short("escape", s.Escape, 0, 1)
-	if s.Delimiter != nil {
-		c.Delimiter = *s.Delimiter
+	short("comment", s.Comment, 0, 1)
+	short("decimal_separator", s.DecimalSeparator, 1, 1)
+	short("thousands", s.Thousands, 1, 1)
+	for _, o := range []struct {
+		from *string
+		to   *string
+	}{{s.Delimiter, &c.Delimiter}, {s.Comment, &c.Comment}, {s.DateFormat, &c.DateFormat}, {s.TimestampFormat, &c.TimestampFormat},
+		{s.DecimalSeparator, &c.DecimalSeparator}, {s.Thousands, &c.Thousands}} {
+		if o.from != nil {
+			*o.to = *o.from
+		}
+	}
+	if s.Skip != nil {
+		c.Skip = int(*s.Skip)
+		if *s.Skip < 0 {
+			b.diags.Errorf("LF0112", s.At("skip"), "write how many lines stand before the header", "skip must be at least 0")
+		}
+	}
+	if c.Thousands != "" && c.Thousands == cmp.Or(c.DecimalSeparator, ".") {
+		b.diags.Errorf("LF0112", s.At("thousands"), "write the character that stands between groups of three digits, and decimal_separator", "thousands and decimal_separator are both %q", c.Thousands)
 	}
 	return c
 }

@@ -93,6 +93,8 @@ type Source struct {
 	Kafka *Kafka
 	// Schema holds hints: columns whose type is given (DuckDB type text, unparsed). The rest is inferred.
 	Schema []ColumnHint
+	// Texts says that inferred columns are texts: infer: none.
+	Texts bool
 	// Evolution is what happens when a column shows up that the source does not have.
 	Evolution Evolution
 }
@@ -123,7 +125,15 @@ type Files struct {
 	MaxFilesPerBatch int    // default 1000
 	MaxBytesPerBatch int64  // default 1 GiB
 	AllowOverwrites  bool
+	PartitionColumns PartitionColumns
 	CSV              CSV
+	JSON             JSON
+}
+
+// PartitionColumns says which columns come from the names of folders, as in year=2024. Without None and Names it is those that all files have.
+type PartitionColumns struct {
+	None  bool
+	Names []string
 }
 
 // CSV options; zero values are detected from the data.
@@ -133,7 +143,21 @@ type CSV struct {
 	Delimiter string
 	Quote     *string
 	Escape    *string
-	NullValue *string
+	// NullValues are the texts that stand for NULL.
+	NullValues                  []string
+	Skip                        int    // lines before the header
+	Comment                     string // a character, or empty
+	Encoding                    string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
+	DateFormat, TimestampFormat string // for strptime, or empty
+	DecimalSeparator, Thousands string // characters, or empty: a point, and none
+	NullPadding                 bool
+}
+
+// JSON are the options of JSON files.
+type JSON struct {
+	Node
+	Encoding   string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
+	NullValues []string
 }
 
 // Kafka is the configuration of the connector to Kafka's topics. Parameters and secrets are put into all texts; which options go together

@@ -110,7 +110,7 @@ sources:
       max_files_per_batch: 7
       max_bytes_per_batch: 64MB
       allow_overwrites: true
-      csv: {header: false, delimiter: ";", quote: "", escape: '\', null_value: NA}
+      csv: {header: false, delimiter: ";", quote: "", escape: '\', null_values: NA, skip: 2}
     schema_evolution: rescue
 tables:
   z: &base
@@ -150,10 +150,10 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 	if d := cmp.Diff(map[string]any{"n": int64(9), "f": 1.5, "yes": true, "none": nil, "zip": "00000", "hex": int64(31), "token": "x-north"}, values); d != "" {
 		t.Error(d)
 	}
-	f, empty, slash, na := false, "", `\`, "NA"
+	f, empty, slash := false, "", `\`
 	if d := cmp.Diff([]*Source{{Name: "feed", Evolution: Rescue, Files: &Files{Path: filepath.Join(p.Dir, "in"), Format: "csv", MaxFilesPerBatch: 7,
 		MaxBytesPerBatch: 64_000_000, AllowOverwrites: true,
-		CSV: CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValue: &na}}}}, p.Sources, withoutPlaces); d != "" {
+		CSV: CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValues: []string{"NA"}, Skip: 2}}}}, p.Sources, withoutPlaces); d != "" {
 		t.Error(d)
 	}
 	z := p.Tables[0]

@@ -51,26 +51,90 @@ type specSource struct {
 	Files     specFiles             `yaml:"files" jsonschema_description:"Files of a local folder."`
 	Kafka     specKafka             `yaml:"kafka" jsonschema_description:"Topics of Apache Kafka, or of what speaks its protocol."`
 	Schema    map[string]specColumn `yaml:"schema" jsonschema_description:"DuckDB types of columns by name. Columns that are not named here are inferred."`
+	Infer     string                `yaml:"infer" jsonschema:"enum=auto,enum=none,default=auto" jsonschema_description:"Whether the types of columns that schema does not name are inferred from JSON and CSV; with none they are texts."`
 	Evolution string                `yaml:"schema_evolution" jsonschema:"enum=add_new_columns,enum=rescue,enum=fail,enum=none,default=add_new_columns" jsonschema_description:"What happens when records bring a column that the source does not have."`
 }
 
 type specFiles struct {
-	Node            `yaml:"-"`
-	Path            *string  `yaml:"path" jsonschema:"required,example=data/flights/*.json" jsonschema_description:"File, folder or glob, relative to the pipeline file. ** matches folders of any depth."`
-	Format          string   `yaml:"format" jsonschema:"required,enum=json,enum=csv,enum=parquet" jsonschema_description:"Format of the files. JSON and CSV may be compressed with gzip or zstd."`
-	MaxFiles        *int64   `yaml:"max_files_per_batch" jsonschema:"minimum=1,default=1000" jsonschema_description:"Most files that one batch reads."`
-	MaxBytes        specSize `yaml:"max_bytes_per_batch" jsonschema_description:"Most bytes that one batch reads, as in 64MB or 1GiB. A larger file makes a batch of its own. Default: 1GiB."`
-	AllowOverwrites bool     `yaml:"allow_overwrites" jsonschema:"default=false" jsonschema_description:"Read a file again when it changed after it was read."`
-	CSV             specCSV  `yaml:"csv" jsonschema_description:"How CSV files are written. What is not given is detected."`
+	Node             `yaml:"-"`
+	Path             *string              `yaml:"path" jsonschema:"required,example=data/flights/*.json" jsonschema_description:"File, folder or glob, relative to the pipeline file. ** matches folders of any depth."`
+	Format           string               `yaml:"format" jsonschema:"required,enum=json,enum=csv,enum=parquet" jsonschema_description:"Format of the files. JSON and CSV may be compressed with gzip or zstd."`
+	MaxFiles         *int64               `yaml:"max_files_per_batch" jsonschema:"minimum=1,default=1000" jsonschema_description:"Most files that one batch reads."`
+	MaxBytes         specSize             `yaml:"max_bytes_per_batch" jsonschema_description:"Most bytes that one batch reads, as in 64MB or 1GiB. A larger file makes a batch of its own. Default: 1GiB."`
+	AllowOverwrites  bool                 `yaml:"allow_overwrites" jsonschema:"default=false" jsonschema_description:"Read a file again when it changed after it was read."`
+	PartitionColumns specPartitionColumns `yaml:"partition_columns" jsonschema_description:"Columns from the names of folders, as in year=2024: auto takes those that all files have, none takes none, a list names them. Default: auto."`
+	CSV              specCSV              `yaml:"csv" jsonschema_description:"How CSV files are written. What is not given is detected."`
+	JSON             specJSON             `yaml:"json" jsonschema_description:"How JSON files are written."`
 }
 
 type specCSV struct {
-	Node      `yaml:"-"`
-	Header    *bool   `yaml:"header" jsonschema_description:"Whether the first line names the columns."`
-	Delimiter *string `yaml:"delimiter" jsonschema:"minLength=1,maxLength=4" jsonschema_description:"What stands between fields."`
-	Quote     *string `yaml:"quote" jsonschema:"maxLength=1" jsonschema_description:"Character around fields that hold a delimiter; empty for none."`
-	Escape    *string `yaml:"escape" jsonschema:"maxLength=1" jsonschema_description:"Character before a quote inside a quoted field; empty for none."`
-	NullValue *string `yaml:"null_value" jsonschema_description:"Text that stands for NULL."`
+	Node             `yaml:"-"`
+	Header           *bool     `yaml:"header" jsonschema_description:"Whether the first line names the columns."`
+	Delimiter        *string   `yaml:"delimiter" jsonschema:"minLength=1,maxLength=4" jsonschema_description:"What stands between fields."`
+	Quote            *string   `yaml:"quote" jsonschema:"maxLength=1" jsonschema_description:"Character around fields that hold a delimiter; empty for none."`
+	Escape           *string   `yaml:"escape" jsonschema:"maxLength=1" jsonschema_description:"Character before a quote inside a quoted field; empty for none."`
+	NullValues       specTexts `yaml:"null_values" jsonschema_description:"Texts that stand for NULL: one, or a list."`
+	Skip             *int64    `yaml:"skip" jsonschema:"minimum=0,default=0" jsonschema_description:"Lines before the header that are passed over."`
+	Comment          *string   `yaml:"comment" jsonschema:"maxLength=1" jsonschema_description:"Character that begins a line that is no record; empty for none."`
+	Encoding         string    `yaml:"encoding" jsonschema:"enum=utf-8,enum=utf-16,enum=latin-1,enum=windows-1252,default=utf-8" jsonschema_description:"Encoding of the text."`
+	DateFormat       *string   `yaml:"date_format" jsonschema:"example=%d.%m.%Y" jsonschema_description:"How dates are written, in the letters of strptime. Default: ISO dates."`
+	TimestampFormat  *string   `yaml:"timestamp_format" jsonschema:"example=%d.%m.%Y %H:%M" jsonschema_description:"How times of a day are written, in the letters of strptime. Default: ISO."`
+	DecimalSeparator *string   `yaml:"decimal_separator" jsonschema:"minLength=1,maxLength=1,default=." jsonschema_description:"Character before the fraction of a number."`
+	Thousands        *string   `yaml:"thousands" jsonschema:"minLength=1,maxLength=1" jsonschema_description:"Character between groups of three digits."`
+	NullPadding      bool      `yaml:"null_padding" jsonschema:"default=false" jsonschema_description:"Whether a record with fewer fields than the header is taken, with NULL for those that are missing."`
+}
+
+type specJSON struct {
+	Node       `yaml:"-"`
+	Encoding   string    `yaml:"encoding" jsonschema:"enum=utf-8,enum=utf-16,enum=latin-1,enum=windows-1252,default=utf-8" jsonschema_description:"Encoding of the text."`
+	NullValues specTexts `yaml:"null_values" jsonschema_description:"Texts that stand for NULL in columns of other types than VARCHAR: one, or a list."`
+}
+
+// specTexts is a text, or a list of them.
+type specTexts []string
+
+func (s *specTexts) decode(w *walker, n *node, at diag.Range, path string) bool {
+	if n.kind == sequence {
+		return w.value(reflect.ValueOf((*[]string)(s)).Elem(), n, at, path)
+	}
+	var one string
+	ok := w.value(reflect.ValueOf(&one).Elem(), n, at, path)
+	*s = specTexts{one}
+	return ok
+}
+
+// JSONSchema describes the type in the schema of the file.
+func (specTexts) JSONSchema() *jsonschema.Schema {
+	text := &jsonschema.Schema{Type: "string"}
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "array", Items: text}}}
+}
+
+// specPartitionColumns is auto, none, or a list of names.
+type specPartitionColumns struct {
+	none  bool
+	names []string
+}
+
+const partitionColumnsHelp = "write auto, none, or a list of names, as in [year, region]"
+
+func (s *specPartitionColumns) decode(w *walker, n *node, at diag.Range, path string) bool {
+	switch {
+	case n.kind == sequence:
+		return w.value(reflect.ValueOf(&s.names).Elem(), n, at, path)
+	case n.kind != text:
+		w.diags.Errorf("LF0102", at, partitionColumnsHelp, "%s must be a word or a list, not %s", path, n.kind)
+		return false
+	case n.written != "auto" && n.written != "none":
+		w.diags.Errorf("LF0105", n.at, partitionColumnsHelp, "%s cannot be %q", path, n.written)
+		return false
+	}
+	s.none = n.written == "none"
+	return true
+}
+
+// JSONSchema describes the type in the schema of the file.
+func (specPartitionColumns) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", Enum: []any{"auto", "none"}}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}}}}
 }
 
 type specTable struct {

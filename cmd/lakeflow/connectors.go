@@ -42,7 +42,11 @@ func filesConfig(s *dsl.Source) files.Config {
 	c := files.Config{
 		Path: f.Path, Format: f.Format, Evolution: files.Evolution(s.Evolution),
 		MaxFiles: f.MaxFilesPerBatch, MaxBytes: f.MaxBytesPerBatch, AllowOverwrites: f.AllowOverwrites,
-		CSV: files.CSV{Header: f.CSV.Header, Delimiter: f.CSV.Delimiter, Quote: f.CSV.Quote, Escape: f.CSV.Escape, NullValue: f.CSV.NullValue},
+		Texts: s.Texts, PartitionColumns: files.PartitionColumns{None: f.PartitionColumns.None, Names: f.PartitionColumns.Names},
+		CSV: files.CSV{Header: f.CSV.Header, Delimiter: f.CSV.Delimiter, Quote: f.CSV.Quote, Escape: f.CSV.Escape, NullValues: f.CSV.NullValues,
+			Skip: f.CSV.Skip, Comment: f.CSV.Comment, Encoding: f.CSV.Encoding, DateFormat: f.CSV.DateFormat, TimestampFormat: f.CSV.TimestampFormat,
+			DecimalSeparator: f.CSV.DecimalSeparator, Thousands: f.CSV.Thousands, NullPadding: f.CSV.NullPadding},
+		JSON: files.JSON{Encoding: f.JSON.Encoding, NullValues: f.JSON.NullValues},
 	}
 	for _, h := range s.Schema {
 		c.Hints = append(c.Hints, files.Hint{Name: h.Name, Type: h.Type})
@@ -60,7 +64,7 @@ func kafkaConfig(p *dsl.Pipeline, s *dsl.Source) kafka.Config {
 		Start: kafka.Start{At: k.Start.At, Time: k.Start.Time, Offsets: k.Start.Offsets},
 		Key:   format(k.Key), Value: format(k.Value),
 		Registry: registryConfig(k.Registry), Security: securityConfig(k.Security),
-		Isolation: k.Isolation, Group: k.Group, Evolution: kafka.Evolution(s.Evolution), MaxRows: p.Trigger.MaxRows, MaxBytes: p.Trigger.MaxBytes,
+		Isolation: k.Isolation, Group: k.Group, Evolution: kafka.Evolution(s.Evolution), Texts: s.Texts, MaxRows: p.Trigger.MaxRows, MaxBytes: p.Trigger.MaxBytes,
 	}
 	for _, h := range s.Schema {
 		c.Hints = append(c.Hints, kafka.Hint{Name: h.Name, Type: h.Type})

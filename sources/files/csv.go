@@ -59,8 +59,8 @@ func (w *work) declared(d dialect) dialect {
 	if o.Escape != nil {
 		d.Escape = *o.Escape
 	}
-	if o.NullValue != nil {
-		d.Null = o.NullValue
+	if len(o.NullValues) > 0 {
+		d.Null = &o.NullValues[0]
 	}
 	return d
 }

@@ -27,7 +27,17 @@ type Config struct {
 	MaxBytes  int64     // per batch; 0 means 1 GiB. One file is always taken
 	// AllowOverwrites reads a file again, as new rows, when it changed after it was read.
 	AllowOverwrites bool
-	CSV             CSV
+	// Texts says that columns that are inferred from JSON and CSV are texts.
+	Texts            bool
+	PartitionColumns PartitionColumns
+	CSV              CSV
+	JSON             JSON
+}
+
+// PartitionColumns says which columns come from the names of folders, as in year=2024. Without None and Names it is those that all files have.
+type PartitionColumns struct {
+	None  bool
+	Names []string
 }
 
 // Hint gives the type of one column, in DuckDB's spelling.
@@ -35,9 +45,25 @@ type Hint struct{ Name, Type string }
 
 // CSV are the options of CSV files. What is empty is detected from the first files and remembered.
 type CSV struct {
-	Header                   *bool
-	Delimiter                string
-	Quote, Escape, NullValue *string
+	Header        *bool
+	Delimiter     string
+	Quote, Escape *string
+	// NullValues are the texts that stand for NULL.
+	NullValues []string
+	Skip       int    // lines before the header
+	Comment    string // a character, or empty
+	Encoding   string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
+	// DateFormat and TimestampFormat are for strptime; empty means ISO.
+	DateFormat, TimestampFormat string
+	// DecimalSeparator and Thousands are characters; empty means a point, and none.
+	DecimalSeparator, Thousands string
+	NullPadding                 bool // short records are taken
+}
+
+// JSON are the options of JSON files.
+type JSON struct {
+	Encoding   string   // as in CSV
+	NullValues []string // texts that stand for NULL in columns of other types than VARCHAR
 }
 
 // Evolution is what happens when a file has a column that the source does not have.

@@ -26,6 +26,7 @@ type Config struct {
 	Isolation  string // read_committed, which empty means too, or read_uncommitted
 	Hints      []Hint
 	Evolution  Evolution // empty means add_new_columns
+	Texts      bool      // columns that are inferred from JSON are texts
 	MaxRows    int       // per batch; 0 means 500,000
 	MaxBytes   int64     // per batch, of keys and values; 0 means 64 MiB. One record is always taken
 	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets that its first
