@@ -13,7 +13,7 @@ type status byte
 
 const (
 	taken   status = 'r' // read
-	corrupt status = 'c' // could not be read; tried again when it changes
+	corrupt status = 'c' // could not be read, or is not supported; tried again when it changes
 	changed status = 'o' // overwritten after it was read, reported and not read again
 )
 

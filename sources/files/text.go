@@ -50,6 +50,10 @@ func openText(path string) (*textFile, error) {
 	default:
 		t.Reader = raw
 	}
+	head, _ := t.Peek(foreignHead) // what goes wrong goes wrong again when it is read
+	if err := unread(head); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	return t, nil
 }
 
@@ -123,7 +127,7 @@ func decompression(err error) error {
 		return errors.New("it ends too early")
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
 		return errors.New("its checksum is wrong")
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.As(err, new(*unsupportedError)):
 		return err
 	}
 	return fmt.Errorf("decompress: %w", err)

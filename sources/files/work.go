@@ -405,9 +405,10 @@ func readable(path string) error {
 }
 
 // drop takes a file out of the work and reports why. A vanished file leaves no mark, nor does one without permission, which is
-// tried again by the next process; a corrupt one is marked until it changes.
+// tried again by the next process; one that is corrupt, or written in a way that is not read, is marked until it changes.
 func (w *work) drop(f *file, cause error) {
 	w.files = slices.DeleteFunc(w.files, func(g *file) bool { return g == f })
+	var unsupported *unsupportedError
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
 		w.notice("file_vanished", f.rel, "file "+shown(f.rel)+" was there when the folder was listed and is gone; nothing of it was read")
@@ -416,12 +417,19 @@ func (w *work) drop(f *file, cause error) {
 			w.src.skip[f.rel] = true
 		}
 		w.notice("file_unreadable", f.rel, "file "+shown(f.rel)+" can't be opened: "+last(cause).Error()+"; it is tried again by the next update")
+	case errors.As(cause, &unsupported):
+		w.refuse(f, "the file is not supported: "+unsupported.Error())
+		w.notice("file_unsupported", f.rel, "file "+shown(f.rel)+" is not supported: "+unsupported.Error()+"; nothing of it was taken")
 	default:
-		reason := "the file is corrupt: " + cause.Error()
-		w.refused = append(w.refused, refused{f.path, reason})
+		w.refuse(f, "the file is corrupt: "+cause.Error())
 		w.notice("file_corrupt", f.rel, "file "+shown(f.rel)+" is corrupt: "+cause.Error()+"; nothing of it was taken; replace it and it is read again")
-		w.mark(f.entry, corrupt)
 	}
+}
+
+// refuse makes a dead letter of a whole file.
+func (w *work) refuse(f *file, reason string) {
+	w.refused = append(w.refused, refused{f.path, reason})
+	w.mark(f.entry, corrupt)
 }
 
 // last is the innermost error: of one that a file's path is part of, why.
