@@ -13,6 +13,9 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
 )
 
 // textFile is an opened text file, decompressed by its extension as DuckDB does.
@@ -55,6 +58,26 @@ func openText(path string) (*textFile, error) {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
+}
+
+// openEncoded opens a text file of another encoding, and decodes it to UTF-8: utf-16, latin-1 or windows-1252; empty and utf-8 are left as they
+// are. Of UTF-16 what is no character becomes U+FFFD.
+func openEncoded(path, name string) (*textFile, error) {
+	t, err := openText(path)
+	if err != nil {
+		return nil, err
+	}
+	if e := encodings[name]; e != nil {
+		t.Reader = t.buffered(e.NewDecoder().Reader(t.Reader))
+	}
+	return t, nil
+}
+
+// encodings are those that DuckDB does not read: their files are read record by record.
+var encodings = map[string]encoding.Encoding{
+	"utf-16":       unicode.UTF16(unicode.LittleEndian, unicode.UseBOM),
+	"latin-1":      charmap.ISO8859_1,
+	"windows-1252": charmap.Windows1252,
 }
 
 // buffers are kept for the next files: of a thousand small files each would otherwise clear its own 256 KiB.
