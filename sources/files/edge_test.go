@@ -320,7 +320,7 @@ func TestCSVModesAndOptions(t *testing.T) {
 	no, quote, null := false, "'", "NA"
 	s = n.source("csv", func(c *Config) {
 		c.Hints = []Hint{{"id", "INTEGER"}, {"v", "VARCHAR"}}
-		c.CSV = CSV{Header: &no, Delimiter: "\t", Quote: &quote, Escape: &quote, NullValue: &null}
+		c.CSV = CSV{Header: &no, Delimiter: "\t", Quote: &quote, Escape: &quote, NullValues: []string{null}}
 		c.Path = filepath.Join(n.dir, "*.tsv")
 	})
 	batch = n.next(s)
