@@ -16,6 +16,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"golang.org/x/sys/unix"
 
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -30,11 +31,14 @@ type file struct {
 	entry
 	path string // absolute
 
-	kind   jsonKind // json
-	raw    string   // json: the Parquet file with its records, once it was scanned
-	header []string // csv: the names of its columns
-	skip   int      // csv: blank lines before the header
-	shape  int      // parquet: files of one shape have the same columns
+	kind    jsonKind        // json
+	raw     string          // json: the Parquet file with its records, once it was scanned
+	header  []string        // csv: the names of its columns
+	skip    int             // csv: lines before the first record
+	likely  []*schemas.Type // csv: what the first records hold
+	oddHead bool            // csv: DuckDB may not find the first record
+	csv     *csvFound       // csv: once its records were looked at
+	shape   int             // parquet: files of one shape have the same columns
 }
 
 // listing is what is below the root now.

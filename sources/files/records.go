@@ -25,11 +25,12 @@ type record struct {
 }
 
 const (
-	tooLong   = "the record is longer than 16 MiB"
-	tooDeep   = "the record nests more than 1000 levels deep"
-	notUTF8   = "the record is not valid UTF-8"
-	unclosed  = "the file ends inside the array"
-	afterward = "something follows the end of the array"
+	tooLong    = "the record is longer than 16 MiB"
+	tooDeep    = "the record nests more than 1000 levels deep"
+	notUTF8    = "the record is not valid UTF-8"
+	notDecoded = "the record has characters that are not valid in the file's encoding"
+	unclosed   = "the file ends inside the array"
+	afterward  = "something follows the end of the array"
 )
 
 // readRecords calls yield for every record of the file until it returns false. Records are split, not checked. An
