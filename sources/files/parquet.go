@@ -207,7 +207,7 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 		}
 		index, option := fileIndex(w.state.Schema, s.known().Names(), group)
 		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
-			strings.Join(c.columns, ", "), metadata(group, index), parquetReader(group, option), where))
+			strings.Join(c.columns, ", "), w.metadata(group, index), parquetReader(group, option), where))
 	}
 	return union(relations)
 }
@@ -250,7 +250,7 @@ func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good,
 		c.lossy = nil
 	}
 	if len(c.lossy) == 0 {
-		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(c.columns, ", "), metadata(files, index), reader), noRejects, nil
+		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(c.columns, ", "), w.metadata(files, index), reader), noRejects, nil
 	}
 	reasons := make([]string, len(c.lossy))
 	for i, l := range c.lossy {
@@ -265,7 +265,7 @@ func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good,
 	if err != nil {
 		return "", "", fmt.Errorf("check rows of %s: %w", files[0].path, err)
 	}
-	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), metadata(files, index), reader, reason),
+	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), w.metadata(files, index), reader, reason),
 		fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
 }
 

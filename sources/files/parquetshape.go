@@ -10,7 +10,6 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // shape is what Parquet files with equal footers hold.
@@ -215,11 +214,6 @@ func shapeOf(ctx context.Context, w *work, f *file, foot *footer) (*shape, error
 		s.columns = append(s.columns, c)
 	}
 	return s, rows.Err()
-}
-
-// speakable says whether SQL can have the name.
-func speakable(name string) bool {
-	return !jsonrecords.Reserved(name) && !strings.Contains(name, "\x00")
 }
 
 // tops splits the nodes behind the root into those of each column.

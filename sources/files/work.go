@@ -109,7 +109,7 @@ func (w *work) learn(ctx context.Context) error {
 		return err
 	}
 	if w.state.Schema != nil {
-		return nil
+		return w.learnFolders(ctx)
 	}
 	w.first = true
 	l := listing{}
@@ -118,7 +118,7 @@ func (w *work) learn(ctx context.Context) error {
 	}
 	print := l.fingerprint()
 	if w.recall(print) {
-		return nil
+		return w.learnFolders(ctx)
 	}
 	if err := w.src.format.infer(ctx, w); err != nil {
 		return err
@@ -127,6 +127,9 @@ func (w *work) learn(ctx context.Context) error {
 	w.state.Schema = jsonrecords.WithHints(w.state.Schema, w.src.hints)
 	if w.blank {
 		return nil
+	}
+	if err := w.learnFolders(ctx); err != nil {
+		return err
 	}
 	if !w.rescues() { // what a sample did not show is rescued
 		if err := w.evolve(ctx); err != nil {
@@ -149,7 +152,7 @@ type inference struct {
 }
 
 func (w *work) remember(print string) {
-	in := inference{print: print, state: state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
+	in := inference{print: print, state: state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV, Partitions: w.state.Partitions}}
 	for _, f := range w.slow {
 		in.slow = append(in.slow, f.rel)
 	}
@@ -167,7 +170,7 @@ func (w *work) recall(print string) bool {
 	if in.print != print {
 		return false
 	}
-	w.state.Schema, w.state.CSV = in.state.Schema.Clone(), in.state.CSV
+	w.state.Schema, w.state.CSV, w.state.Partitions = in.state.Schema.Clone(), in.state.CSV, in.state.Partitions
 	w.out.Notices = append(w.out.Notices, in.ignored...)
 	for _, f := range w.files {
 		if slices.Contains(in.slow, f.rel) {
@@ -256,7 +259,7 @@ func (w *work) finish(ctx context.Context) (err error) {
 	}
 	remembered := w.state
 	if w.blank {
-		remembered.Schema, remembered.CSV = nil, nil
+		remembered.Schema, remembered.CSV, remembered.Partitions = nil, nil, nil
 	}
 	if remembered.Read, err = w.read(); err != nil {
 		return err
@@ -302,7 +305,7 @@ func (w *work) relation() string {
 	if r := w.src.format.strict(w, strict); r != "" {
 		relations = append(relations, r)
 	}
-	return union(relations)
+	return w.withFolders(union(relations))
 }
 
 func (w *work) fillRejects(ctx context.Context) error {
@@ -493,7 +496,6 @@ func removeAll(paths *[]string) {
 }
 
 // metadata is the expression of _metadata for a reader over these files, where index is the 0-based number of the row's file.
-// Constant lists cost nothing when _metadata is not read, where a join would.
 func metadata(files []*file, index string) string {
 	names, sizes, times := make([]string, len(files)), make([]string, len(files)), make([]string, len(files))
 	for i, f := range files {
