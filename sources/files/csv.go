@@ -291,7 +291,7 @@ func (c csvFormat) strict(w *work, files []*file) string {
 	for _, group := range byHeader(files) {
 		index, option := fileIndex(w.state.Schema, group[0].header, group)
 		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
-			strings.Join(c.columns(w, group[0].header), ", "), metadata(group, index), c.reader(w, group, true, option)))
+			strings.Join(c.columns(w, group[0].header), ", "), w.metadata(group, index), c.reader(w, group, true, option)))
 	}
 	return union(relations)
 }

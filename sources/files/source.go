@@ -197,7 +197,7 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 	if err != nil {
 		return nil, err
 	}
-	return state{Schema: st.Schema, CSV: st.CSV}.encode()
+	return state{Schema: st.Schema, CSV: st.CSV, Partitions: st.Partitions}.encode()
 }
 
 // visible is the schema that queries see.

@@ -27,7 +27,7 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 		return "", "", fmt.Errorf("check records: %w", err)
 	}
 	records = fmt.Sprintf("(SELECT * FROM %s AS r WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.file = r.path AND b.line = r.line))", records, literal(bad))
-	good = "(" + c.Good(records, metadata(files, "list_position("+pathTexts(files)+", path) - 1")) + ")"
+	good = "(" + c.Good(records, w.metadata(files, "list_position("+pathTexts(files)+", path) - 1")) + ")"
 	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
 }
 
