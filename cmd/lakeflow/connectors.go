@@ -40,7 +40,7 @@ func (p *project) newSource(s *dsl.Source) (_ sources.Source, metadata string, e
 func filesConfig(s *dsl.Source) files.Config {
 	f := s.Files
 	c := files.Config{
-		Path: f.Path, Format: f.Format, Evolution: files.Evolution(s.Evolution),
+		Root: f.Root, Path: f.Path, Format: f.Format, Evolution: files.Evolution(s.Evolution),
 		MaxFiles: f.MaxFilesPerBatch, MaxBytes: f.MaxBytesPerBatch, AllowOverwrites: f.AllowOverwrites,
 		CSV: files.CSV{Header: f.CSV.Header, Delimiter: f.CSV.Delimiter, Quote: f.CSV.Quote, Escape: f.CSV.Escape, NullValue: f.CSV.NullValue},
 	}

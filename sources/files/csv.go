@@ -86,7 +86,7 @@ func (c csvFormat) detect(ctx context.Context, w *work) *dialect {
 			continue
 		}
 		var d dialect
-		query := fmt.Sprintf("SELECT HasHeader, Delimiter, Quote, Escape FROM sniff_csv(%s, ignore_errors=true%s)", literal(globEscape.Replace(f.path)), options)
+		query := fmt.Sprintf("SELECT HasHeader, Delimiter, Quote, Escape FROM sniff_csv(%s, ignore_errors=true%s)", located(f.path), options)
 		if w.session.Conn.QueryRowContext(ctx, query).Scan(&d.Header, &d.Delimiter, &d.Quote, &d.Escape) != nil {
 			continue
 		}

@@ -130,7 +130,7 @@ func (c csvFormat) describe(ctx context.Context, w *work, files []*file, formats
 	}
 	for i := range t {
 		if temporal(t[i].Type) {
-			values := fmt.Sprintf("SELECT %s AS v FROM read_csv(%s, %s%s)", quoted(t[i].Name), literal(path), plain, readerColumns(texts))
+			values := fmt.Sprintf("SELECT %s AS v FROM read_csv(%s, %s%s)", quoted(t[i].Name), located(path), plain, readerColumns(texts))
 			if err := jsonrecords.RefineTexts(ctx, w.session.Conn, &t[i].Type, values, func(typ schemas.Type) string { return d.convert("v", typ) }); err != nil {
 				return nil, fmt.Errorf("infer column %s: %w", t[i].Name, err)
 			}
@@ -141,7 +141,7 @@ func (c csvFormat) describe(ctx context.Context, w *work, files []*file, formats
 
 // sniff asks DuckDB for the types of the plain sample. Formats are empty where values are ISO dates.
 func (c csvFormat) sniff(ctx context.Context, w *work, path string) (t schemas.Table, date, timestamp string, err error) {
-	from := fmt.Sprintf(`FROM sniff_csv(%s, sample_size=-1, header=true, delim=',', quote='"', escape='"')`, literal(path))
+	from := fmt.Sprintf(`FROM sniff_csv(%s, sample_size=-1, header=true, delim=',', quote='"', escape='"')`, located(path))
 	rows, err := w.session.Conn.QueryContext(ctx, "SELECT c.name, c.type, coalesce(d, ''), coalesce(ts, '') FROM (SELECT unnest(Columns) AS c, DateFormat AS d, TimestampFormat AS ts "+from+")")
 	if err != nil {
 		return nil, "", "", err

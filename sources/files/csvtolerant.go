@@ -57,8 +57,8 @@ func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rej
 	if err != nil {
 		return "", "", fmt.Errorf("read records of %s: %w", files[0].path, err)
 	}
-	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), metadata(files, "__lakeflow_index"), literal(rows))
-	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), metadata(files, "__lakeflow_index"), located(rows))
+	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, located(bad)), nil
 }
 
 // rawBytes is the expression of a rejected record's bytes. DuckDB keeps the text of the line, with the empty lines before it, but not bytes that are no text:
@@ -91,7 +91,7 @@ func (c csvFormat) rawBytes(ctx context.Context, w *work, from string, files []*
 		}
 		return nil
 	})
-	return fmt.Sprintf("coalesce((SELECT any_value(b.bad) FROM read_parquet(%s) AS b WHERE b.path = s.file_path AND b.line = e.line), %s)", literal(out), text), err
+	return fmt.Sprintf("coalesce((SELECT any_value(b.bad) FROM read_parquet(%s) AS b WHERE b.path = s.file_path AND b.line = e.line), %s)", located(out), text), err
 }
 
 // linesAt writes the lines that start at the records' offsets, which ascend.

@@ -19,7 +19,8 @@ import (
 
 // Config declares a file source.
 type Config struct {
-	Path      string // absolute: a file, a folder, or a glob where ** matches any number of folders
+	Root      string // absolute: the folder that a relative Path starts in, by its letters
+	Path      string // a file, a folder, or a glob where ** matches any number of folders
 	Format    string // json, csv, parquet
 	Hints     []Hint
 	Evolution Evolution // empty means add_new_columns
@@ -119,8 +120,8 @@ func New(cfg Config) (*Source, error) {
 		}
 		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
 	}
-	if !filepath.IsAbs(cfg.Path) {
-		return nil, fmt.Errorf("the path %s must be absolute", cfg.Path)
+	if !filepath.IsAbs(cfg.Path) && !filepath.IsAbs(cfg.Root) {
+		return nil, fmt.Errorf("the path %s must be absolute, or the folder that it starts in", cfg.Path)
 	}
 	return s, s.splitPath()
 }
@@ -128,16 +129,42 @@ func New(cfg Config) (*Source, error) {
 // splitPath separates the folder to walk from the pattern below it. Whether a path without wildcards is a
 // file or a folder is seen when it is listed.
 func (s *Source) splitPath() error {
-	path := filepath.Clean(s.cfg.Path)
-	if !strings.ContainsAny(path, "*?[{") {
-		s.root = path
-		return nil
+	root := filepath.Clean(s.cfg.Path)
+	if strings.ContainsAny(root, "*?[{") { // else its backslashes are letters, too
+		if !doublestar.ValidatePattern(root) {
+			return fmt.Errorf("path: %s is not a valid glob; close its brackets, or write \\[ and \\{ for those that are part of a name", s.cfg.Path)
+		}
+		name, literal := unescaped(root)
+		if !literal {
+			_, s.pattern = doublestar.SplitPattern(root)
+			name, _ = unescaped(root[:len(root)-len(s.pattern)])
+		}
+		root = filepath.Clean(name)
 	}
-	if !doublestar.ValidatePattern(path) {
-		return fmt.Errorf("%s is not a valid glob; check its brackets", s.cfg.Path)
+	s.root = root
+	if !filepath.IsAbs(root) {
+		s.root = filepath.Join(s.cfg.Root, root)
 	}
-	s.root, s.pattern = doublestar.SplitPattern(path)
 	return nil
+}
+
+// unescaped is the name that a glob stands for, when it stands for no other: one with \[ or [[] for a bracket.
+func unescaped(glob string) (name string, ok bool) {
+	var out strings.Builder
+	for i := 0; i < len(glob); i++ {
+		switch c := glob[i]; {
+		case c == '\\' && i+1 < len(glob):
+			i++
+		case c == '[' && i+2 < len(glob) && glob[i+2] == ']' && glob[i+1] != '\\':
+			out.WriteByte(glob[i+1])
+			i += 2
+			continue
+		case strings.IndexByte("*?[{", c) >= 0:
+			return "", false
+		}
+		out.WriteByte(glob[i])
+	}
+	return out.String(), true
 }
 
 // Folders returns the folder that the source's files are in.

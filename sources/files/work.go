@@ -52,6 +52,16 @@ var errName = errors.New("its name is not UTF-8; rename it")
 // errLink is why DuckDB is not allowed to read a file.
 var errLink = errors.New("it is a link that leads out of the source's folder; copy the file, or declare the folder that it is in")
 
+// errAmbiguous is why DuckDB cannot be told to read a file and no other.
+var errAmbiguous = errors.New("its path has a backslash beside *, ? or [, and there is another that differs from it in a bracket in the place of the backslash; rename one")
+
+// alone says whether DuckDB finds only this file by its path.
+func (w *work) alone(ctx context.Context, path string) bool {
+	var n int
+	err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM glob("+located(path)+")").Scan(&n)
+	return err != nil || n == 1 // what goes wrong goes wrong again when it is read
+}
+
 // leadsOut says whether the file is a symbolic link to a file that is not in the source's folder. The folder itself may be a link.
 func (w *work) leadsOut(path string) bool {
 	info, err := os.Lstat(path)
@@ -98,6 +108,8 @@ func (w *work) learn(ctx context.Context) error {
 			w.drop(f, errName)
 		} else if w.leadsOut(f.path) {
 			w.drop(f, errLink)
+		} else if schemas.AmbiguousGlob(f.path) && !w.alone(ctx, f.path) {
+			w.drop(f, errAmbiguous)
 		}
 	}
 	if err := w.src.format.open(ctx, w); err != nil {
@@ -412,7 +424,7 @@ func (w *work) drop(f *file, cause error) {
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
 		w.notice("file_vanished", f.rel, "file "+shown(f.rel)+" was there when the folder was listed and is gone; nothing of it was read")
-	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, errName), errors.Is(cause, errLink):
+	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, errName), errors.Is(cause, errLink), errors.Is(cause, errAmbiguous):
 		if w.batch {
 			w.src.skip[f.rel] = true
 		}
