@@ -125,7 +125,7 @@ func readHeader(path string, d dialect) (fields []string, skip int, err error) {
 // columnNames makes unique names of a header. Without a header, columns are called as hinted, in order, then column5, column6.
 func (w *work) columnNames(header []string, d dialect) []string {
 	var out []string
-	taken := map[string]bool{}
+	taken := map[string]bool{"__lakeflow_row": true, "__lakeflow_file": true, "__lakeflow_index": true}
 	for i, name := range header {
 		switch {
 		case !d.Header && i < len(w.src.hints):

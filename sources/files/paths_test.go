@@ -58,3 +58,16 @@ func TestAmbiguousPath(t *testing.T) {
 	wantText(t, "rows", sorted(b.rows(batch)), "2\n3\n")
 	wantText(t, "notices", notices(batch), `file_unreadable s*\x.json`)
 }
+
+// TestInternalNames has columns that are called like what the queries over the files call theirs. No row may be lost.
+func TestInternalNames(t *testing.T) {
+	for format, content := range map[string]string{
+		"json": "{\"id\":1,\"__lakeflow_row\":1,\"__LAKEFLOW_all\":2}\n{\"id\":2}\n",
+		"csv":  "id,__lakeflow_row,__lakeflow_all,__lakeflow_file\n1,2,3,4\n2,,,\n",
+	} {
+		b := newBed(t)
+		b.put("a."+format, content)
+		batch := b.next(b.source(format, nil))
+		wantText(t, format, b.rows(batch), "1\n2\n")
+	}
+}
