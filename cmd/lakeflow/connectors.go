@@ -119,17 +119,17 @@ func refusal(of string, node dsl.Node, err error) diag.Diagnostic {
 }
 
 // declared are the columns that the pipeline file gives a source.
-func declared(s *dsl.Source) (schemas.Table, error) {
+func declared(s *dsl.Source) (sources.Found, error) {
 	var t schemas.Table
 	for _, h := range s.Schema {
 		typ, err := schemas.Storable(h.Type)
 		if err != nil {
-			return nil, err
+			return sources.Found{}, err
 		}
 		t = append(t, schemas.Column{Name: h.Name, Type: typ})
 	}
 	if len(t) > 0 && s.Evolution == dsl.Rescue {
 		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
 	}
-	return t, nil
+	return sources.Found{Columns: t}, nil
 }

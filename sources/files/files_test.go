@@ -207,7 +207,7 @@ func TestJSONLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantText(t, "schema", schema.SQLColumns(), `"a" BIGINT, "b" VARCHAR, "s" STRUCT(p BIGINT, q BIGINT[]), "t" TIMESTAMP WITH TIME ZONE, "n" VARCHAR`)
+	wantText(t, "schema", schema.Columns.SQLColumns(), `"a" BIGINT, "b" VARCHAR, "s" STRUCT(p BIGINT, q BIGINT[]), "t" TIMESTAMP WITH TIME ZONE, "n" VARCHAR`)
 	batch := b.next(s)
 	wantText(t, "rows", b.rows(batch), "1|x|{'p': 1, 'q': [1, 2]}|NULL|NULL\n2|NULL|NULL|2024-05-01 12:00:00+00|NULL\n3|NULL|NULL|NULL|NULL\n")
 	wantText(t, "meta", b.must("SELECT a, _metadata.file_name, _metadata.file_path, _metadata.file_size, _metadata.file_modification_time::varchar FROM "+batch.Relation+" WHERE a >= 2"),

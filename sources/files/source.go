@@ -66,6 +66,8 @@ type Source struct {
 	serial         int
 	inferred       inference
 	whole          map[string]mark // compressed files that are whole, by path
+	gone           bool            // that the folder is not there was told
+	told           map[string]bool // extensions of files that are passed over, as they were told
 }
 
 // format is what differs between JSON, CSV and Parquet. The methods set aside files that turn out to be corrupt with work.drop.
@@ -85,7 +87,7 @@ type format interface {
 
 // New checks the configuration and returns the source. It does not touch the files.
 func New(cfg Config) (*Source, error) {
-	s := &Source{cfg: cfg, skip: map[string]bool{}}
+	s := &Source{cfg: cfg, skip: map[string]bool{}, told: map[string]bool{}}
 	if s.cfg.MaxFiles <= 0 {
 		s.cfg.MaxFiles = 1000
 	}
@@ -171,25 +173,6 @@ func unescaped(glob string) (name string, ok bool) {
 func (s *Source) Folders() []string {
 	root, _ := s.base()
 	return []string{root}
-}
-
-// Schema returns the columns remembered in from, or those inferred from the files of the first batch.
-func (s *Source) Schema(ctx context.Context, session sources.Session, from sources.Position) (schemas.Table, error) {
-	st, err := decodeState(from, s)
-	if err != nil || st.Schema != nil {
-		return s.visible(st.Schema), err
-	}
-	l, err := s.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.sortByAge()
-	w := &work{src: s, session: session, state: st, files: s.cut(l.base, l.files), temps: new([]string)}
-	defer removeAll(w.temps)
-	if err := w.learn(ctx); err != nil {
-		return nil, err
-	}
-	return s.visible(w.state.Schema), nil
 }
 
 // Rewind returns a position that remembers the columns of p, and no files.

@@ -37,6 +37,7 @@ type work struct {
 	slow    []*file         // files that can't be read strictly
 	parts   []part          // how they are read
 	refused []refused       // files of which nothing was taken
+	left    []leftOut       // files that were dropped, for whatever reason
 	shapes  []schemas.Table // parquet: the columns of the files by file.shape
 }
 
@@ -423,19 +424,25 @@ func (w *work) drop(f *file, cause error) {
 	var unsupported *unsupportedError
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
-		w.notice("file_vanished", f.rel, "file "+shown(f.rel)+" was there when the folder was listed and is gone; nothing of it was read")
+		w.leave(f, "file_vanished", "was there when the folder was listed and is gone", "; nothing of it was read", "run again")
 	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, errName), errors.Is(cause, errLink), errors.Is(cause, errAmbiguous):
 		if w.batch {
 			w.src.skip[f.rel] = true
 		}
-		w.notice("file_unreadable", f.rel, "file "+shown(f.rel)+" can't be opened: "+last(cause).Error()+"; it is tried again by the next update")
+		w.leave(f, "file_unreadable", "can't be opened: "+last(cause).Error(), "; it is tried again by the next update", "see to it that it can be read")
 	case errors.As(cause, &unsupported):
 		w.refuse(f, "the file is not supported: "+unsupported.Error())
-		w.notice("file_unsupported", f.rel, "file "+shown(f.rel)+" is not supported: "+unsupported.Error()+"; nothing of it was taken")
+		w.leave(f, "file_unsupported", "is not supported: "+unsupported.why, "; "+unsupported.remedy+"; nothing of it was taken", unsupported.remedy)
 	default:
 		w.refuse(f, "the file is corrupt: "+cause.Error())
-		w.notice("file_corrupt", f.rel, "file "+shown(f.rel)+" is corrupt: "+cause.Error()+"; nothing of it was taken; replace it and it is read again")
+		w.leave(f, "file_corrupt", "is corrupt: "+cause.Error(), "; nothing of it was taken; replace it and it is read again", "replace it")
 	}
+}
+
+// leave tells of a file that was left out: why, what becomes of it, and what to do about it.
+func (w *work) leave(f *file, kind, why, then, remedy string) {
+	w.left = append(w.left, leftOut{f.rel, why, remedy})
+	w.notice(kind, f.rel, "file "+shown(f.rel)+" "+why+then)
 }
 
 // refuse makes a dead letter of a whole file.
