@@ -339,7 +339,7 @@ func (p *project) columns(ctx context.Context, s *dsl.Source, session sources.Se
 		}
 		why := found.Lack + ", and no schema is declared"
 		if err != nil {
-			why = err.Error()
+			why = duckerr.Text(err)
 		}
 		p.tell(engine.Progress{Kind: "waiting", Message: "source " + s.Name + ": " + why, Elapsed: wait})
 		select {

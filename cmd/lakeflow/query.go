@@ -219,7 +219,7 @@ func (q *queryNames) whyMissing(err error) string {
 	case e.Kind == "Table":
 		return fmt.Sprintf("it reads %s, which cannot be read either: %s", e.Name, q.whyUnknown(e.Name))
 	}
-	return oneLine(e.Message)
+	return e.Plain()
 }
 
 func (q *queryNames) isSource(name string) bool {

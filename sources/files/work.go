@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -397,7 +398,7 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 		return false, nil // a file that could not be read a moment ago can be read now, or the fault is not ours
 	}
 	if err := w.readSlow(ctx, failing); err != nil {
-		return false, fmt.Errorf("set bad records aside after %q: %w", cause, err)
+		return false, fmt.Errorf("set bad records aside after %q: %w", duckerr.Text(cause), err)
 	}
 	return true, w.finish(ctx)
 }
