@@ -26,9 +26,9 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	if _, err := w.session.Conn.ExecContext(ctx, query); err != nil {
 		return "", "", fmt.Errorf("check records: %w", err)
 	}
-	records = fmt.Sprintf("(SELECT * FROM %s AS r WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.file = r.path AND b.line = r.line))", records, literal(bad))
+	records = fmt.Sprintf("(SELECT * FROM %s AS r WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.file = r.path AND b.line = r.line))", records, located(bad))
 	good = "(" + c.Good(records, w.metadata(files, "list_position("+pathTexts(files)+", path) - 1")) + ")"
-	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, located(bad)), nil
 }
 
 // scanned is the relation of the records of files that were scanned.
@@ -40,7 +40,7 @@ func scanned(files []*file) string {
 		}
 	}
 	for i := range raws {
-		raws[i] = literal(raws[i])
+		raws[i] = located(raws[i])
 	}
 	return fmt.Sprintf("(SELECT * FROM read_parquet([%s]) WHERE path IN (SELECT unnest(%s)))", strings.Join(raws, ", "), pathTexts(files))
 }

@@ -18,13 +18,13 @@ const deepest = 16
 // Infer finds the columns of a file of JSON lines, the longest of which has so many bytes. Lines that are no JSON objects are passed over.
 func Infer(ctx context.Context, conn *sql.Conn, path string, longest int) (schemas.Table, error) {
 	size := max(longest+1, 16<<20) // more costs memory
-	objects := fmt.Sprintf("read_ndjson_objects(%s, ignore_errors=true, maximum_object_size=%d)", literal(path), size)
+	objects := fmt.Sprintf("read_ndjson_objects(%s, ignore_errors=true, maximum_object_size=%d)", literal(schemas.EscapeGlob(path)), size)
 	var valid int64
 	if err := conn.QueryRowContext(ctx, "SELECT count(json) FROM "+objects).Scan(&valid); err != nil || valid == 0 {
 		return nil, err
 	}
 	query := fmt.Sprintf("SELECT * FROM read_json(%s, format='newline_delimited', records=true, sample_size=-1, maximum_depth=%d, maximum_object_size=%d, ignore_errors=true, hive_partitioning=false",
-		literal(path), deepest, size)
+		literal(schemas.EscapeGlob(path)), deepest, size)
 	t, err := Describe(ctx, conn, query+")", Generous)
 	if err != nil { // DuckDB takes records that have few keys in common for maps: then there must be none
 		t, err = Describe(ctx, conn, query+", map_inference_threshold=-1)", Generous)

@@ -23,6 +23,15 @@ func list(texts []string) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
+// located is a list of files for a reader.
+func located(paths ...string) string {
+	escaped := make([]string, len(paths))
+	for i, p := range paths {
+		escaped[i] = schemas.EscapeGlob(p)
+	}
+	return list(escaped)
+}
+
 // union puts relations with the same columns one behind the other.
 func union(relations []string) string {
 	if len(relations) <= 1 {
@@ -51,7 +60,7 @@ func (w *work) strict(files []*lines) string {
 	}
 	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
 		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
-		strings.Join(fields, ", "), w.metadata(), placeColumns, list(paths), 16<<20, headersType, literal(value))
+		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), 16<<20, headersType, literal(value))
 }
 
 // placeColumns are n, p, o, t and y of a line.
@@ -157,7 +166,7 @@ func (w *work) readSlow(ctx context.Context) error {
 	if err := each(w.slow, func(i int, l *lines) error { return copyLines(ctx, l.path, raws[i]) }); err != nil {
 		return fmt.Errorf("write records to the temporary folder: %w", err)
 	}
-	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, list(append(raws, paths...)))
+	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, located(append(raws, paths...)...))
 	bad := w.temp("bad.parquet")
 	check := &jsonrecords.Check{Columns: w.onWire(), Rescues: w.src.rescues(), Place: `'"_topic":' || CAST(to_json(` + w.topic() + `) AS VARCHAR) || ',"_partition":' || p || ',"_offset":' || o`}
 	query := check.Bad(records)
@@ -170,11 +179,11 @@ func (w *work) readSlow(ctx context.Context) error {
 	if _, err := w.session.Conn.ExecContext(ctx, query); err != nil {
 		return fmt.Errorf("check records: %w", err)
 	}
-	w.rejects = fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole, "partition" FROM read_parquet(%s))`, literal(bad))
+	w.rejects = fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole, "partition" FROM read_parquet(%s))`, located(bad))
 	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+w.rejects).Scan(&w.out.RejectCount); err != nil {
 		return fmt.Errorf("count rejects: %w", err)
 	}
-	rest := fmt.Sprintf(`(SELECT * FROM %s AS r WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.n = r.n AND b."partition" = r.p AND b."offset" = r.o))`, records, literal(bad))
+	rest := fmt.Sprintf(`(SELECT * FROM %s AS r WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.n = r.n AND b."partition" = r.p AND b."offset" = r.o))`, records, located(bad))
 	if plain != nil {
 		w.good = fmt.Sprintf(`(SELECT %s AS "value", %s FROM %s)`, w.plainOdd(), w.metadata(), rest)
 	} else {
