@@ -82,7 +82,7 @@ func (c csvFormat) detect(ctx context.Context, w *work) *dialect {
 		options += ", escape=" + literal(*o.Escape)
 	}
 	for _, f := range sample(w.files) {
-		if kind, _, err := sniffJSON(f.path); err != nil || kind == jsonBlank {
+		if kind, _, err := sniffJSON(f.path, ""); err != nil || kind == jsonBlank {
 			continue
 		}
 		var d dialect

@@ -31,7 +31,6 @@ type file struct {
 	path string // absolute
 
 	kind   jsonKind // json
-	raw    string   // json: the Parquet file with its records, once it was scanned
 	header []string // csv: the names of its columns
 	skip   int      // csv: blank lines before the header
 	shape  int      // parquet: files of one shape have the same columns
@@ -260,4 +259,24 @@ func readMarks(ctx context.Context, marks sources.Marks) (known, error) {
 		k[m.Key] = v
 	}
 	return k, nil
+}
+
+// sampleFiles is how many files are looked at to find out how they are written.
+const sampleFiles = 32
+
+const (
+	sampleRecords = 20480
+	sampleLeast   = 640
+)
+
+// sample picks files evenly over the batch.
+func sample(files []*file) []*file {
+	if len(files) <= sampleFiles {
+		return slices.Clone(files)
+	}
+	out := make([]*file, sampleFiles)
+	for i := range out {
+		out[i] = files[i*(len(files)-1)/(sampleFiles-1)]
+	}
+	return out
 }

@@ -2,11 +2,7 @@ package files
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -25,51 +21,6 @@ type rawRecord struct {
 
 // flushBytes bounds the memory of one row group.
 const flushBytes = 32 << 20
-
-// scan copies the records of the files to Parquet files, and drops files that can't be read to their end.
-func (w *work) scan(files []*file) error {
-	workers := min(runtime.GOMAXPROCS(0), len(files))
-	outputs := make([]string, workers)
-	for i := range outputs {
-		outputs[i] = w.temp("raw.parquet")
-	}
-	causes := make([]error, len(files)) // why a file is dropped
-	errs := make([]error, workers)
-	var next atomic.Int64
-	var running sync.WaitGroup
-	for i := range workers {
-		running.Go(func() {
-			errs[i] = writeRecords(outputs[i], func(write func(record, *file) error) error {
-				for {
-					n := int(next.Add(1)) - 1
-					if n >= len(files) {
-						return nil
-					}
-					f := files[n]
-					f.raw = outputs[i]
-					var failed error
-					causes[n] = readRecords(f.path, f.kind, func(r record) bool {
-						failed = write(r, f)
-						return failed == nil
-					})
-					if failed != nil {
-						return failed
-					}
-				}
-			})
-		})
-	}
-	running.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("write records to the temporary folder: %w", err)
-	}
-	for i, cause := range causes {
-		if cause != nil {
-			w.drop(files[i], cause)
-		}
-	}
-	return nil
-}
 
 // writeRecords makes a Parquet file of what fill writes.
 func writeRecords(path string, fill func(write func(record, *file) error) error) (err error) {
