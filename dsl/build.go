@@ -223,7 +223,8 @@ func (b *builder) csv(s *specCSV) CSV {
 		}
 	}
 	if s.Skip != nil {
-		c.Skip = int(*s.Skip)
+		skip := int(*s.Skip)
+		c.Skip = &skip
 		if *s.Skip < 0 {
 			b.diags.Errorf("LF0112", s.At("skip"), "write how many lines stand before the header", "skip must be at least 0")
 		}

@@ -145,7 +145,7 @@ type CSV struct {
 	Escape    *string
 	// NullValues are the texts that stand for NULL.
 	NullValues                  []string
-	Skip                        int    // lines before the header
+	Skip                        *int   // lines before the header; nil: detected
 	Comment                     string // a character, or empty
 	Encoding                    string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
 	DateFormat, TimestampFormat string // for strptime, or empty

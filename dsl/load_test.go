@@ -150,10 +150,10 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 	if d := cmp.Diff(map[string]any{"n": int64(9), "f": 1.5, "yes": true, "none": nil, "zip": "00000", "hex": int64(31), "token": "x-north"}, values); d != "" {
 		t.Error(d)
 	}
-	f, empty, slash := false, "", `\`
+	f, empty, slash, two := false, "", `\`, 2
 	if d := cmp.Diff([]*Source{{Name: "feed", Evolution: Rescue, Files: &Files{Path: filepath.Join(p.Dir, "in"), Format: "csv", MaxFilesPerBatch: 7,
 		MaxBytesPerBatch: 64_000_000, AllowOverwrites: true,
-		CSV: CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValues: []string{"NA"}, Skip: 2}}}}, p.Sources, withoutPlaces); d != "" {
+		CSV: CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValues: []string{"NA"}, Skip: &two}}}}, p.Sources, withoutPlaces); d != "" {
 		t.Error(d)
 	}
 	z := p.Tables[0]

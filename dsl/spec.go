@@ -74,7 +74,7 @@ type specCSV struct {
 	Quote            *string   `yaml:"quote" jsonschema:"maxLength=1" jsonschema_description:"Character around fields that hold a delimiter; empty for none."`
 	Escape           *string   `yaml:"escape" jsonschema:"maxLength=1" jsonschema_description:"Character before a quote inside a quoted field; empty for none."`
 	NullValues       specTexts `yaml:"null_values" jsonschema_description:"Texts that stand for NULL: one, or a list."`
-	Skip             *int64    `yaml:"skip" jsonschema:"minimum=0,default=0" jsonschema_description:"Lines before the header that are passed over."`
+	Skip             *int64    `yaml:"skip" jsonschema:"minimum=0" jsonschema_description:"Lines before the header that are passed over. Default: detected."`
 	Comment          *string   `yaml:"comment" jsonschema:"maxLength=1" jsonschema_description:"Character that begins a line that is no record; empty for none."`
 	Encoding         string    `yaml:"encoding" jsonschema:"enum=utf-8,enum=utf-16,enum=latin-1,enum=windows-1252,default=utf-8" jsonschema_description:"Encoding of the text."`
 	DateFormat       *string   `yaml:"date_format" jsonschema:"example=%d.%m.%Y" jsonschema_description:"How dates are written, in the letters of strptime. Default: ISO dates."`

@@ -16,6 +16,16 @@ func Parse(duckType string) (Type, error) { return parseType(duckType, exact) }
 // counterpart the error says what to cast to.
 func Storable(duckType string) (Type, error) { return parseType(duckType, storable) }
 
+// OfFile is Storable for columns of Parquet files, whose times of the day with a zone are all in UTC, which many writers mean nothing by: they become TIME.
+func OfFile(duckType string) (Type, error) {
+	return parseType(duckType, func(name string, p *parser) (Type, error) {
+		if name == "TIME WITH TIME ZONE" {
+			return Type{Kind: Time}, nil
+		}
+		return storable(name, p)
+	})
+}
+
 func parseType(text string, simple func(name string, p *parser) (Type, error)) (Type, error) {
 	p := &parser{text: text, simple: simple}
 	t, err := p.parse()

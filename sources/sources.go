@@ -129,7 +129,7 @@ type Batch struct {
 const RejectColumns = `file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER`
 
 // Notice is something about the input that the user should know and that stops nothing. Kind is a
-// stable word: file_changed, file_vanished, file_corrupt, file_unsupported (it is well, but written in a way that is not read), column_added,
+// stable word: file_changed, file_vanished, file_corrupt, file_unsupported (it is well, but written in a way that is not read), digits_cut, folder_missing, column_added,
 // column_ignored, file_unreadable (a permission is missing: it is tried again next time).
 type Notice struct {
 	Kind    string

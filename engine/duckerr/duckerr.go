@@ -65,6 +65,24 @@ func (e *Error) Plain() string {
 	return message
 }
 
+// World says that the world failed and not what DuckDB was asked to read: there is no memory, no room, or no right to read, or the query was interrupted.
+func World(err error) bool {
+	_, e := Read(err)
+	if e == nil {
+		return false
+	}
+	switch e.Type {
+	case "Out of Memory", "INTERRUPT", "Permission":
+		return true
+	}
+	for _, text := range []string{"No space left on device", "Disk quota exceeded", "Too many open files", "Input/output error", "Permission denied"} {
+		if strings.Contains(e.Message, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // Offset is where in its text the statement went wrong, or -1: in characters when it does not parse, else in bytes.
 func (e *Error) Offset() int {
 	if n, err := strconv.Atoi(e.Position); err == nil {

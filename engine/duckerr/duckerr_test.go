@@ -71,3 +71,21 @@ func TestMemory(t *testing.T) {
 		t.Error(line)
 	}
 }
+
+func TestWorld(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"exception_type":"Out of Memory","exception_message":"failed to allocate"}`:                                          true,
+		`{"exception_type":"INTERRUPT","exception_message":"Interrupted!"}`:                                                    true,
+		`{"exception_type":"IO","exception_message":"Could not write file \"x\": No space left on device"}`:                    true,
+		`{"exception_type":"Invalid Input","exception_message":"No magic bytes found at end of file 'Out of Memory.parquet'"}`: false,
+		`{"exception_type":"IO","exception_message":"Could not read all bytes from file \"x\": wanted=8 read=7"}`:              false,
+		`Out of Memory`: false,
+	} {
+		if got := duckerr.World(fmt.Errorf("read: %w", errors.New(text))); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+	if duckerr.World(nil) {
+		t.Error("no error is one of the world")
+	}
+}

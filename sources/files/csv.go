@@ -3,7 +3,6 @@ package files
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,37 +10,36 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/values"
 )
 
-// dialect is how CSV files are written. It is declared, or detected from the first file and remembered.
-type dialect struct {
-	Header    bool    `json:"header"`
-	Delimiter string  `json:"delimiter"`
-	Quote     string  `json:"quote"`
-	Escape    string  `json:"escape"`
-	Null      *string `json:"null,omitempty"`
-	// Date and Timestamp are formats for strptime, where values are not ISO dates.
-	Date      string `json:"date,omitempty"`
-	Timestamp string `json:"timestamp,omitempty"`
-}
-
-// csvFormat reads CSV files. Columns are matched by the names in each file's header, in any order and letter case.
+// csvFormat reads CSV files. Columns are matched by the names in each file's header, in any order and letter case. All records are looked at by
+// csvReader before DuckDB reads them: what the two may take for something else is read by csvReader alone.
 type csvFormat struct{}
 
 // open settles the dialect and reads the header of every file.
-func (c csvFormat) open(ctx context.Context, w *work) error {
+func (c csvFormat) open(_ context.Context, w *work) error {
 	if w.state.CSV == nil {
-		w.state.CSV = c.detect(ctx, w)
+		w.state.CSV = c.detect(w)
 	}
 	d := w.declared(*w.state.CSV)
 	w.state.CSV = &d
+	var known []string
+	if w.state.Schema != nil {
+		known = w.state.Schema.Names()
+	}
 	for _, f := range slices.Clone(w.files) {
-		header, skip, err := readHeader(f.path, d)
+		names, err := w.readHeader(f)
+		if err == nil && d.Header && len(names) > 0 {
+			if err = strangeHeader(names, known); err == nil && w.state.Schema == nil {
+				known = append(known, names...)
+			}
+		}
 		if err != nil {
 			w.drop(f, err)
 			continue
 		}
-		f.header, f.skip = w.columnNames(header, d), skip
+		f.header = names
 	}
 	return nil
 }
@@ -59,71 +57,85 @@ func (w *work) declared(d dialect) dialect {
 	if o.Escape != nil {
 		d.Escape = *o.Escape
 	}
-	if len(o.NullValues) > 0 {
-		d.Null = &o.NullValues[0]
+	if o.Skip != nil {
+		d.Skip = *o.Skip
 	}
+	d.Comment, d.NullPadding = o.Comment, o.NullPadding
 	return d
 }
 
-// detect asks DuckDB about the first file that it understands. Quotes that do not occur there may do so later.
-func (c csvFormat) detect(ctx context.Context, w *work) *dialect {
-	o := w.src.cfg.CSV
-	options := ""
-	if o.Header != nil {
-		options += fmt.Sprintf(", header=%t", *o.Header)
+// readHeader returns the names of the file's columns, none when there is nothing but spaces in it, and sets what stands before the first record.
+func (w *work) readHeader(f *file) (names []string, err error) {
+	t, err := w.openCSV(f)
+	if err != nil {
+		return nil, err
 	}
-	if o.Delimiter != "" {
-		options += ", delim=" + literal(o.Delimiter)
-	}
-	if o.Quote != nil {
-		options += ", quote=" + literal(*o.Quote)
-	}
-	if o.Escape != nil {
-		options += ", escape=" + literal(*o.Escape)
-	}
-	for _, f := range sample(w.files) {
-		if kind, _, err := sniffJSON(f.path, ""); err != nil || kind == jsonBlank {
-			continue
+	defer func() { err = t.finish(err) }()
+	d := *w.state.CSV
+	if head, _ := t.Peek(foreignHead); encodings[w.src.cfg.CSV.Encoding] == nil {
+		if err := unread(head); err != nil {
+			return nil, err
 		}
-		var d dialect
-		query := fmt.Sprintf("SELECT HasHeader, Delimiter, Quote, Escape FROM sniff_csv(%s, ignore_errors=true%s)", literal(globEscape.Replace(f.path)), options)
-		if w.session.Conn.QueryRowContext(ctx, query).Scan(&d.Header, &d.Delimiter, &d.Quote, &d.Escape) != nil {
-			continue
-		}
-		const absent = "(empty)"
-		if d.Quote == absent {
-			d.Quote = `"`
-		}
-		if d.Escape == absent {
-			d.Escape = d.Quote
-		}
-		return &d
 	}
-	return &dialect{Header: true, Delimiter: ",", Quote: `"`, Escape: `"`}
+	r := w.csvReader(t, d)
+	rec, err := r.next()
+	if rec == nil || err != nil {
+		return nil, err
+	}
+	f.skip, f.odd = int(rec.line)-1, r.oddText
+	if d.Header {
+		f.skip += rec.lines
+		f.odd = f.odd || rec.odd || rec.reason != "" || rec.lines > 1
+	}
+	names, err = w.columnNames(r.lenientFields(rec), d)
+	f.likely = likely(r, len(names))
+	return names, err
 }
 
-// readHeader returns the fields of the file's first record that is not blank, and how many blank lines are before
-// the header; no fields when there is nothing but spaces in the file.
-func readHeader(path string, d dialect) (fields []string, skip int, err error) {
-	err = readCSV(path, d, func(record []string) bool {
-		if len(record) == 0 || len(record) == 1 && strings.TrimSpace(record[0]) == "" {
-			skip++
-			return true
+// likely are the types that the next records have, to tell records from what a stray quote swallows.
+func likely(r *csvReader, columns int) []*schemas.Type {
+	const records = 20
+	guesses := make([]values.Guess, columns)
+	r.want = columns
+	for range records {
+		rec, err := r.next()
+		if rec == nil || err != nil {
+			break
 		}
-		fields = record
-		return false
-	})
-	if err == nil && slices.ContainsFunc(fields, func(s string) bool { return !utf8.ValidString(s) }) {
-		err = errors.New("its header is not valid UTF-8")
+		if rec.reason == "" && rec.lines == 1 {
+			for i := range min(len(rec.fields), columns) {
+				guesses[i].Text(rec.fields[i])
+			}
+		}
 	}
-	if !d.Header {
-		skip = 0 // a blank line may be a record
+	types := make([]*schemas.Type, columns)
+	for i := range guesses {
+		if t := guesses[i].Type(); guesses[i].Seen() {
+			types[i] = &t
+		}
 	}
-	return fields, skip, err
+	return types
+}
+
+// strangeHeader says why a header is none when it names no column that is known: then the file has no header, or another delimiter.
+func strangeHeader(names, known []string) error {
+	if len(known) == 0 {
+		return nil
+	}
+	for _, name := range names {
+		if slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) }) {
+			return nil
+		}
+	}
+	return &unsupportedError{"its first line names none of the source's columns: " + shortened(strings.Join(names, ", ")),
+		"give it the header of the other files, or their delimiter, or read it as a source of its own"}
 }
 
 // columnNames makes unique names of a header. Without a header, columns are called as hinted, in order, then column5, column6.
-func (w *work) columnNames(header []string, d dialect) []string {
+func (w *work) columnNames(header []string, d dialect) ([]string, error) {
+	if len(header) > maxColumns {
+		return nil, tooManyColumns(len(header))
+	}
 	var out []string
 	taken := map[string]bool{}
 	for i, name := range header {
@@ -132,6 +144,12 @@ func (w *work) columnNames(header []string, d dialect) []string {
 			name = w.src.hints[i].Name
 		case !d.Header || name == "":
 			name = fmt.Sprintf("column%d", i)
+		case !utf8.ValidString(name):
+			return nil, notDecodable(name)
+		case strings.ContainsRune(name, 0):
+			return nil, &unsupportedError{fmt.Sprintf("the name %q in its header has a NUL byte", shortened(name)), "remove it"}
+		case jsonrecords.Reserved(name):
+			return nil, &unsupportedError{"its header has the name " + name + ", which lakeflow uses itself", "rename that column"}
 		}
 		unique := name
 		for n := 1; taken[strings.ToLower(unique)]; n++ {
@@ -140,7 +158,18 @@ func (w *work) columnNames(header []string, d dialect) []string {
 		taken[strings.ToLower(unique)] = true
 		out = append(out, unique)
 	}
-	return out
+	return out, nil
+}
+
+// notDecodable says where a header is no UTF-8.
+func notDecodable(name string) error {
+	for i, r := range name {
+		if r == utf8.RuneError && !strings.HasPrefix(name[i:], "\uFFFD") {
+			return &unsupportedError{fmt.Sprintf("its header is not valid UTF-8: the name %s has the byte 0x%02x", shown(shortened(strings.ToValidUTF8(name, "?"))), name[i]),
+				"declare csv: {encoding: windows-1252} or latin-1, or save it as UTF-8"}
+		}
+	}
+	return nil
 }
 
 // lacks returns the columns of the file that the schema does not have.
@@ -148,47 +177,52 @@ func lacks(t schemas.Table, header []string) []string {
 	return slices.DeleteFunc(slices.Clone(header), func(name string) bool { return t.Column(name) != nil || jsonrecords.Reserved(name) })
 }
 
-// infer takes the columns and types from a sample of the records.
+// infer takes the columns and types from all records of the files.
 func (c csvFormat) infer(ctx context.Context, w *work) error {
-	t, err := c.describe(ctx, w, sample(w.files), true)
-	if err != nil {
+	if err := c.check(ctx, w); err != nil {
 		return err
 	}
-	w.state.Schema, _ = jsonrecords.Extend(nil, t)
+	t := c.unified(w, nil)
+	for i := range t {
+		if h := w.src.hints.Column(t[i].Name); h != nil {
+			t[i].Type = h.Type
+		}
+	}
+	if err := c.formatted(ctx, w, t); err != nil {
+		return err
+	}
+	w.state.Schema = t
 	return nil
 }
 
-// evolve compares the headers of all files with the schema.
+// evolve compares the headers and records of all files with the schema.
 func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
-	if mode == AddNewColumns {
-		return c.addColumns(ctx, w)
+	if err := c.check(ctx, w); err != nil {
+		return err
 	}
-	for _, f := range w.files {
-		unknown := lacks(w.state.Schema, f.header)
-		switch {
-		case len(unknown) == 0:
-		case mode == Rescue:
-			w.slow = append(w.slow, f)
-		case mode == Fail:
-			return newColumn(f.path, unknown[0])
-		}
-	}
-	return nil
-}
-
-func (c csvFormat) addColumns(ctx context.Context, w *work) error {
-	for {
-		news := slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return len(lacks(w.state.Schema, f.header)) == 0 })
-		if len(news) == 0 {
-			return nil
-		}
-		t, err := c.describe(ctx, w, sample(news), false)
-		if err != nil {
+	more := c.unified(w, w.state.Schema)
+	switch {
+	case len(more) == 0:
+	case mode == AddNewColumns:
+		if err := c.formatted(ctx, w, more); err != nil {
 			return err
 		}
-		schema, added := jsonrecords.Extend(w.state.Schema, t)
+		schema, added := jsonrecords.Extend(w.state.Schema, more)
 		w.added(schema, added)
+	case mode == Fail:
+		for _, f := range w.files {
+			if unknown := lacks(w.state.Schema, f.header); len(unknown) > 0 {
+				return newColumn(f.path, unknown[0])
+			}
+		}
 	}
+	c.balance(ctx, w)
+	for _, f := range w.files {
+		if f.csv != nil && (f.csv.odd || mode == Rescue && len(lacks(w.state.Schema, f.header)) > 0) {
+			w.slow = append(w.slow, f)
+		}
+	}
+	return ctx.Err()
 }
 
 // reader is read_csv over files of one header. Its columns are those of the files.
@@ -202,21 +236,18 @@ func (c csvFormat) reader(w *work, files []*file, typed bool, more string) strin
 		}
 		columns = append(columns, col)
 	}
-	options := fmt.Sprintf("auto_detect=false, hive_partitioning=false, header=%t, delim=%s, quote=%s, escape=%s, columns=%s",
-		d.Header, literal(d.Delimiter), literal(d.Quote), literal(d.Escape), readerColumns(columns))
-	if files[0].skip > 0 {
-		options += fmt.Sprintf(", skip=%d", files[0].skip)
-	}
-	if d.Null != nil {
-		options += ", nullstr=" + literal(*d.Null)
-	}
-	if d.Date != "" && typed {
-		options += ", dateformat=" + literal(d.Date)
-	}
-	if d.Timestamp != "" && typed {
-		options += ", timestampformat=" + literal(d.Timestamp)
-	}
+	options := fmt.Sprintf("auto_detect=false, hive_partitioning=false, header=false, skip=%d, delim=%s, quote=%s, escape=%s, nullstr=%s, columns=%s",
+		files[0].skip, literal(d.Delimiter), literal(d.Quote), literal(d.Escape), texts(append([]string{""}, w.src.cfg.CSV.NullValues...)), readerColumns(columns))
 	return fmt.Sprintf("read_csv(%s, %s%s)", paths(files), options, more)
+}
+
+// texts is a list of texts.
+func texts(items []string) string {
+	out := make([]string, len(items))
+	for i, s := range items {
+		out[i] = literal(s)
+	}
+	return "[" + strings.Join(out, ", ") + "]"
 }
 
 // nested types are read as text and cast.
@@ -260,7 +291,7 @@ func (c csvFormat) strict(w *work, files []*file) string {
 	for _, group := range byHeader(files) {
 		index, option := fileIndex(w.state.Schema, group[0].header, group)
 		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
-			strings.Join(c.columns(w, group[0].header), ", "), metadata(group, index), c.reader(w, group, true, option)))
+			strings.Join(c.columns(w, group[0].header), ", "), w.metadata(group, index), c.reader(w, group, true, option)))
 	}
 	return union(relations)
 }

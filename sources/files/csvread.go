@@ -3,236 +3,455 @@ package files
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"unicode/utf8"
 )
 
-// readCSV calls yield for every record of the file, also an empty line, until it returns false. It serves headers and samples: the rows of a batch are
-// read by DuckDB.
-func readCSV(path string, d dialect, yield func(fields []string) bool) (err error) {
-	t, err := openText(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = t.finish(err) }()
-	t.skipBOM()
-	for {
-		fields, err := readFields(t.Reader, d)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+// dialect is how CSV files are written. It is declared, or detected from the first file and remembered.
+type dialect struct {
+	Header    bool   `json:"header"`
+	Delimiter string `json:"delimiter"`
+	Quote     string `json:"quote"`
+	Escape    string `json:"escape"`
+	// Skip is how many lines stand before the header, blank ones aside.
+	Skip int `json:"skip,omitempty"`
+	// The following are never detected.
+	Comment     string `json:"-"`
+	NullPadding bool   `json:"-"`
+}
+
+// Why a CSV record is no good, beside the reasons for JSON records.
+const (
+	openQuote  = "a quote is opened and not closed"
+	behindText = "something stands between a closing quote and the next delimiter"
+)
+
+// windowStep is how much of a file is read at once, and tooWide the length from which a record is not left to DuckDB.
+const (
+	windowStep = 256 << 10
+	tooWide    = 1 << 20
+)
+
+// csvRecord is one record. Its slices are good until the next one is read.
+type csvRecord struct {
+	line, offset int64 // the line it begins in, from 1; the byte it begins at
+	lines        int   // of the file that it takes
+	raw          []byte
+	fields       [][]byte
+	reason       string // why it is no good; it has no fields then
+	// odd says that another reader may take the record for something else.
+	odd bool
+}
+
+// csvReader splits a CSV file into records by RFC 4180, in the file's dialect: a quote is one at the beginning of a field only, and what follows the closing
+// one is a delimiter or the line's end. What breaks these rules costs one line: reading goes on with the next. Line ends are \n or \r\n; or \r, in
+// files that have no other. It is used by one goroutine.
+type csvReader struct {
+	in            *bufio.Reader
+	delim         []byte
+	quote, escape byte // 0: none
+	comment       byte
+	eol           byte
+	padding       bool
+	// want is how many fields a record must have; 0 while that is not known.
+	want int
+	// swallows says of the lines of a record, when it is not nil, that each looks like a record of its own: then a stray quote has swallowed them.
+	swallows func(lines [][]byte) bool
+	// strange is U+FFFD where it stands for what could not be decoded, or empty.
+	strange []byte
+
+	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
+	oddText bool
+	ends    lineEnds
+	// doubtful is the offset where a record ended that was cut after its first line: a quote inside of a field before it may be that record's.
+	doubtful int64
+
+	window  []byte // what was read and not handed out yet begins at pos
+	pos     int
+	base    int64 // offset of window[0] in the text
+	line    int64 // of the next record
+	ended   error // io.EOF, or why reading has failed
+	rec     csvRecord
+	scratch []byte // fields without their escapes
+}
+
+// lineEnds are those that a text has.
+type lineEnds byte
+
+const (
+	newline   lineEnds = 1 << iota // \n
+	crlf                           // \r\n
+	mixedEnds = newline | crlf
+)
+
+// newCSVReader begins at the beginning of the text, behind a byte order mark.
+func newCSVReader(in *bufio.Reader, d dialect) *csvReader {
+	r := &csvReader{in: in, delim: []byte(d.Delimiter), line: 1, eol: '\n', padding: d.NullPadding}
+	first := func(s string) byte {
+		if s == "" {
+			return 0
 		}
-		if fields == nil && err != nil || !yield(fields) || err != nil {
-			return nil
+		return s[0]
+	}
+	r.quote, r.escape, r.comment = first(d.Quote), first(d.Escape), first(d.Comment)
+	r.fill()
+	if bytes.HasPrefix(r.window, bom) {
+		r.pos = len(bom)
+	}
+	if head := r.window[r.pos:]; bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 && len(head) > 0 {
+		r.eol = '\r'
+	}
+	return r
+}
+
+// fill reads more, and says whether there was more.
+func (r *csvReader) fill() bool {
+	if r.ended != nil {
+		return false
+	}
+	if r.pos > 0 && (r.pos > len(r.window)/2 || cap(r.window)-len(r.window) < windowStep) {
+		r.base += int64(r.pos)
+		r.window = r.window[:copy(r.window, r.window[r.pos:])]
+		r.pos = 0
+	}
+	if need := len(r.window) + windowStep; cap(r.window) < need {
+		grown := make([]byte, len(r.window), max(need, 2*cap(r.window)))
+		copy(grown, r.window)
+		r.window = grown
+	}
+	n, err := io.ReadFull(r.in, r.window[len(r.window):len(r.window)+windowStep])
+	r.window = r.window[:len(r.window)+n]
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	r.ended = err
+	return n > 0
+}
+
+// lineEnd returns how long the line at pos+from is, with and without its end. Of lines longer than maxRecord not all is there.
+func (r *csvReader) lineEnd(from int) (length, size int) {
+	for looked := from; ; {
+		if i := bytes.IndexByte(r.window[r.pos+looked:], r.eol); i >= 0 {
+			i += looked
+			size = i + 1 - from
+			if r.eol == '\n' && i > from && r.window[r.pos+i-1] == '\r' {
+				i--
+			}
+			return i - from, size
+		}
+		looked = len(r.window) - r.pos
+		if looked-from > maxRecord || !r.fill() {
+			n := len(r.window) - r.pos - from
+			return n, n
 		}
 	}
 }
 
-// maxHeader bounds a record that is read in Go.
-const maxHeader = 1 << 20
-
-// readFields reads one record; nil for an empty line.
-func readFields(in *bufio.Reader, d dialect) ([]string, error) {
-	var fields []string
-	var field []byte
-	quote, escape, delim := byte(0), byte(0), []byte(d.Delimiter)
-	if d.Quote != "" {
-		quote = d.Quote[0]
-	}
-	if d.Escape != "" {
-		escape = d.Escape[0]
-	}
-	inside, touched := false, false
-	for n := 0; ; n++ {
-		c, err := in.ReadByte()
-		if err != nil {
-			if touched {
-				fields = append(fields, string(field))
-			}
-			return fields, err
-		}
-		if n == maxHeader {
-			return nil, errors.New("its first record is longer than 1 MiB")
-		}
-		next, _ := in.Peek(1)
-		follows := func(b byte) bool { return len(next) == 1 && next[0] == b }
-		switch {
-		case inside && escape != 0 && c == escape && (follows(quote) || escape != quote && follows(escape)):
-			field = append(field, next[0])
-			_, _ = in.Discard(1) // it was peeked
-		case quote != 0 && c == quote:
-			inside = !inside
-			touched = true
-		case inside:
-			field = append(field, c)
-		case c == '\r' && follows('\n'):
-		case c == '\n' || c == '\r':
-			if !touched {
+// next reads a record, or returns nil at the end of the text and with an error. Blank lines and comments are passed over.
+func (r *csvReader) next() (*csvRecord, error) {
+	for {
+		length, size := r.lineEnd(0)
+		if size == 0 {
+			if errors.Is(r.ended, io.EOF) {
 				return nil, nil
 			}
-			return append(fields, string(field)), nil
-		default:
-			touched = true
-			if field = append(field, c); len(delim) > 0 && bytes.HasSuffix(field, delim) {
-				fields = append(fields, string(field[:len(field)-len(delim)]))
-				field = field[:0]
-			}
+			return nil, r.ended
 		}
+		line := r.window[r.pos : r.pos+length]
+		if size > length {
+			r.ends |= lineEnds(size - length)
+		}
+		switch {
+		case length > maxRecord:
+			return r.overlong(), nil
+		case r.passedOver(line):
+			r.step(size, 1)
+			continue
+		}
+		r.rec = csvRecord{line: r.line, offset: r.base + int64(r.pos), raw: line, lines: 1, fields: r.rec.fields[:0],
+			odd: length > tooWide || r.ends == mixedEnds || r.eol == '\r'}
+		r.scratch = r.scratch[:0]
+		if r.quote != 0 && bytes.IndexByte(line, r.quote) >= 0 {
+			r.quoted(length, size)
+		} else {
+			r.plain(line, size)
+		}
+		r.judge()
+		return &r.rec, nil
 	}
 }
 
-// describe infers the columns of the files. It rewrites a sample of their records as one plain CSV file, so that files with
-// different columns count together. With formats, date formats are detected and remembered.
-func (c csvFormat) describe(ctx context.Context, w *work, files []*file, formats bool) (schemas.Table, error) {
-	var header []string
-	for _, f := range files {
-		for _, name := range f.header {
-			if !slices.ContainsFunc(header, func(h string) bool { return strings.EqualFold(h, name) }) {
-				header = append(header, name)
-			}
-		}
-	}
-	if len(header) == 0 {
-		return nil, nil
-	}
-	path := w.temp("sample.csv")
-	if err := c.writeSample(w, path, header, files); err != nil {
-		return nil, err
-	}
-	t := make(schemas.Table, len(header))
-	for i, name := range header {
-		t[i] = schemas.Column{Name: name, Type: schemas.Type{Kind: schemas.Varchar}}
-	}
-	const plain = `auto_detect=false, header=true, delim=',', quote='"', escape='"', columns=`
-	sniffed, date, timestamp, err := c.sniff(ctx, w, path)
-	if err != nil {
-		return t, ctx.Err() // DuckDB can't make anything of it: all columns are texts
-	}
-	for i := range min(len(t), len(sniffed)) {
-		t[i].Type = sniffed[i].Type
-	}
-	d := *w.state.CSV
-	if formats {
-		d.Date, d.Timestamp = date, timestamp
-		w.state.CSV = &d
-	}
-	texts := make(schemas.Table, len(t))
-	for i, col := range t {
-		texts[i] = schemas.Column{Name: col.Name, Type: schemas.Type{Kind: schemas.Varchar}}
-	}
-	for i := range t {
-		if temporal(t[i].Type) {
-			values := fmt.Sprintf("SELECT %s AS v FROM read_csv(%s, %s%s)", quoted(t[i].Name), literal(path), plain, readerColumns(texts))
-			if err := jsonrecords.RefineTexts(ctx, w.session.Conn, &t[i].Type, values, func(typ schemas.Type) string { return d.convert("v", typ) }); err != nil {
-				return nil, fmt.Errorf("infer column %s: %w", t[i].Name, err)
-			}
-		}
-	}
-	return t, nil
-}
-
-// sniff asks DuckDB for the types of the plain sample. Formats are empty where values are ISO dates.
-func (c csvFormat) sniff(ctx context.Context, w *work, path string) (t schemas.Table, date, timestamp string, err error) {
-	from := fmt.Sprintf(`FROM sniff_csv(%s, sample_size=-1, header=true, delim=',', quote='"', escape='"')`, literal(path))
-	rows, err := w.session.Conn.QueryContext(ctx, "SELECT c.name, c.type, coalesce(d, ''), coalesce(ts, '') FROM (SELECT unnest(Columns) AS c, DateFormat AS d, TimestampFormat AS ts "+from+")")
-	if err != nil {
-		return nil, "", "", err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name, duckType string
-		if err := rows.Scan(&name, &duckType, &date, &timestamp); err != nil {
-			return nil, "", "", err
-		}
-		typ, err := schemas.Storable(duckType)
-		if err != nil {
-			return nil, "", "", err
-		}
-		t = append(t, schemas.Column{Name: name, Type: jsonrecords.Generous(typ)})
-	}
-	if strings.HasPrefix(date, "%Y-%m-%d") {
-		date = ""
-	}
-	if strings.HasPrefix(timestamp, "%Y-%m-%d") {
-		timestamp = ""
-	}
-	return t, date, timestamp, rows.Err()
-}
-
-func temporal(t schemas.Type) bool {
-	switch t.Kind {
-	case schemas.Date, schemas.Time, schemas.Timestamp, schemas.TimestampTZ:
-		return true
-	}
-	return false
-}
-
-// convert is the expression that makes a value of the type from a text, or NULL.
-func (d dialect) convert(text string, t schemas.Type) string {
+// passedOver says whether a line is no record: a blank one, or a comment.
+func (r *csvReader) passedOver(line []byte) bool {
 	switch {
-	case t.Kind == schemas.Date && d.Date != "":
-		return fmt.Sprintf("CAST(try_strptime(%s, %s) AS DATE)", text, literal(d.Date))
-	case (t.Kind == schemas.Timestamp || t.Kind == schemas.TimestampTZ) && d.Timestamp != "":
-		return fmt.Sprintf("CAST(try_strptime(%s, %s) AS %s)", text, literal(d.Timestamp), t)
+	case len(line) == 0:
+		r.oddText = r.oddText || r.want == 1 // DuckDB takes it for NULL
+		return true
+	case r.comment != 0 && line[0] == r.comment:
+		return true
+	case r.want == 1 || !blank(line) || bytes.Contains(line, r.delim):
+		return false
 	}
-	return fmt.Sprintf("TRY_CAST(%s AS %s)", text, t)
+	r.oddText = true // DuckDB takes it for a record of one field
+	return true
 }
 
-// writeSample writes the first records of the files under one header. Records that do not fit their header are left out.
-func (c csvFormat) writeSample(w *work, path string, header []string, files []*file) (err error) {
-	out, err := os.Create(path)
-	if err != nil {
-		return err
+func (r *csvReader) step(size, lines int) {
+	r.pos += size
+	r.line += int64(lines)
+}
+
+// judge checks what holds for all records.
+func (r *csvReader) judge() {
+	rec := &r.rec
+	switch {
+	case rec.reason != "":
+	case !utf8.Valid(rec.raw):
+		rec.reason = notUTF8
+	case len(r.strange) > 0 && bytes.Contains(rec.raw, r.strange):
+		rec.reason = notDecoded
+	case bytes.IndexByte(rec.raw, 0) >= 0:
+		rec.odd = true
 	}
-	cw := csv.NewWriter(out)
-	defer func() { cw.Flush(); err = errors.Join(err, cw.Error(), out.Close()) }()
-	if err := cw.Write(header); err != nil {
-		return err
+	if rec.reason != "" {
+		rec.fields = rec.fields[:0]
 	}
-	limit := max(sampleRecords/max(len(files), 1), sampleLeast)
-	for _, f := range files {
-		target := make([]int, len(f.header))
-		for i, name := range f.header {
-			target[i] = slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// overlong hands out the beginning of a line that is longer than maxRecord.
+func (r *csvReader) overlong() *csvRecord {
+	r.rec = csvRecord{line: r.line, offset: r.base + int64(r.pos), lines: 1, fields: r.rec.fields[:0], reason: tooLong, odd: true,
+		raw: bytes.Clone(r.window[r.pos : r.pos+maxRaw])}
+	for {
+		if i := bytes.IndexByte(r.window[r.pos:], r.eol); i >= 0 {
+			r.step(i+1, 1)
+			return &r.rec
 		}
-		n := 0
-		first, skip := w.state.CSV.Header, f.skip
-		var failed error
-		err := readCSV(f.path, *w.state.CSV, func(fields []string) bool {
-			if skip > 0 || len(fields) == 0 {
-				skip--
-				return true
-			}
-			if first {
-				first = false
-				return true
-			}
-			row := make([]string, len(header))
-			if len(fields) == len(target) {
-				for i, text := range fields {
-					if w.state.CSV.Null == nil || text != *w.state.CSV.Null {
-						row[target[i]] = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "")
-					}
-				}
-				failed = cw.Write(row)
-			}
-			n++
-			return n < limit && failed == nil
-		})
-		if failed != nil {
-			return failed
-		}
-		if err != nil {
-			w.drop(f, err)
+		r.pos = len(r.window)
+		if !r.fill() {
+			r.line++
+			return &r.rec
 		}
 	}
-	return nil
+}
+
+// plain reads a line without quotes.
+func (r *csvReader) plain(line []byte, size int) {
+	rec := &r.rec
+	rec.fields = r.split(line, rec.fields)
+	i := bytes.IndexByte(line, '\r')
+	if i >= 0 && r.eol == '\n' {
+		rec.odd = true
+		if r.reasonOf(len(rec.fields)) != "" { // it may be a line end
+			if head := r.split(line[:i], rec.fields[:0]); r.reasonOf(len(head)) == "" && !blank(line[:i]) {
+				rec.raw, rec.fields = line[:i], head
+				r.step(i+1, 0)
+				return
+			} else {
+				rec.fields = r.split(line, rec.fields[:0])
+			}
+		}
+	}
+	rec.reason = r.reasonOf(len(rec.fields))
+	r.step(size, 1)
+}
+
+// reasonOf is why a record of so many fields is no good.
+func (r *csvReader) reasonOf(fields int) string {
+	if r.want == 0 || fields == r.want || r.padding && fields < r.want {
+		return ""
+	}
+	return "the record has " + strconv.Itoa(fields) + " fields where there are " + strconv.Itoa(r.want) + " columns"
+}
+
+// split cuts a line at its delimiters, whatever quotes are in it.
+func (r *csvReader) split(line []byte, into [][]byte) [][]byte {
+	for {
+		var i int
+		if len(r.delim) == 1 {
+			i = bytes.IndexByte(line, r.delim[0])
+		} else {
+			i = bytes.Index(line, r.delim)
+		}
+		if i < 0 {
+			return append(into, line)
+		}
+		into = append(into, line[:i])
+		line = line[i+len(r.delim):]
+	}
+}
+
+// quoted reads a record whose first line has quotes. When it breaks the rules, or has swallowed other records, it ends with that line.
+func (r *csvReader) quoted(length, size int) {
+	rec := &r.rec
+	end, lines, reason := r.parse()
+	closed := reason == ""
+	all := bytes.TrimRight(r.window[r.pos:r.pos+end], "\r\n")
+	if closed {
+		reason = r.reasonOf(len(rec.fields))
+	}
+	switch {
+	case reason == "" && lines > 1 && r.swallows != nil && r.swallows(bytes.Split(all, []byte{r.eol})):
+		reason, closed = openQuote, false
+	case reason != "" && lines > 1 && closed:
+		closed = !slices.ContainsFunc(bytes.Split(all, []byte{r.eol})[1:], r.standsAlone)
+	case reason == "" && rec.odd && rec.offset < r.doubtful:
+		reason = openQuote
+	}
+	if rec.reason = reason; closed {
+		rec.raw, rec.lines = all, lines
+		rec.odd = rec.odd || end > tooWide
+		r.step(end, lines)
+		return
+	}
+	rec.raw = r.window[r.pos : r.pos+length]
+	r.doubtful = max(r.doubtful, r.base+int64(r.pos+end))
+	r.step(size, 1)
+}
+
+// standsAlone says whether a line has as many fields as a record, and no quotes.
+func (r *csvReader) standsAlone(line []byte) bool {
+	return bytes.IndexByte(line, r.quote) < 0 && r.reasonOf(bytes.Count(line, r.delim)+1) == ""
+}
+
+// span is where a field is, from pos on; escaped fields are in scratch.
+type span struct {
+	from, to int
+	scratch  bool
+}
+
+// parse reads one record at pos into rec.fields, over as many lines as its quoted fields have. end is behind the record's line end.
+func (r *csvReader) parse() (end, lines int, reason string) {
+	var spans []span
+	at, lines := 0, 1
+	for {
+		var s span
+		if r.peek(at) == int(r.quote) {
+			s, at, lines, reason = r.quotedField(at, lines)
+		} else {
+			s, at = r.bareField(at)
+		}
+		if reason != "" {
+			return at, lines, reason
+		}
+		spans = append(spans, s)
+		if r.follows(at, r.delim) {
+			at += len(r.delim)
+			continue
+		}
+		break
+	}
+	for _, s := range spans {
+		if s.scratch {
+			r.rec.fields = append(r.rec.fields, r.scratch[s.from:s.to])
+		} else {
+			r.rec.fields = append(r.rec.fields, r.window[r.pos+s.from:r.pos+s.to])
+		}
+	}
+	_, size := r.lineEnd(at)
+	return at + size, lines, ""
+}
+
+// peek returns the byte at pos+at, or -1 at the end.
+func (r *csvReader) peek(at int) int {
+	for r.pos+at >= len(r.window) {
+		if !r.fill() {
+			return -1
+		}
+	}
+	return int(r.window[r.pos+at])
+}
+
+// follows says whether the text stands at pos+at.
+func (r *csvReader) follows(at int, text []byte) bool {
+	return r.peek(at+len(text)-1) >= 0 && string(r.window[r.pos+at:r.pos+at+len(text)]) == string(text)
+}
+
+// bareField reads up to the delimiter or line end. A quote in it is a character, and so is \r.
+func (r *csvReader) bareField(at int) (span, int) {
+	length, _ := r.lineEnd(at)
+	field := r.window[r.pos+at : r.pos+at+length]
+	if i := bytes.Index(field, r.delim); i >= 0 {
+		field = field[:i]
+	}
+	if bytes.IndexByte(field, r.quote) >= 0 || bytes.IndexByte(field, '\r') >= 0 {
+		r.rec.odd = true
+	}
+	return span{from: at, to: at + len(field)}, at + len(field)
+}
+
+// quotedField reads the field that begins with the quote at at, and returns where what follows it is.
+func (r *csvReader) quotedField(at, lines int) (span, int, int, string) {
+	start := at + 1
+	s := span{from: start}
+	from := start // what is not in scratch yet
+	for i := start; ; i++ {
+		rest := r.window[r.pos+i:]
+		n := r.special(rest)
+		lines += bytes.Count(rest[:n], []byte{r.eol})
+		if i += n; n == len(rest) {
+			if i > maxRecord || !r.fill() {
+				return s, i, lines, openQuote
+			}
+			i--
+			continue
+		}
+		if r.escape != 0 && r.window[r.pos+i] == r.escape && r.escapes(i) {
+			if !s.scratch {
+				s = span{from: len(r.scratch), scratch: true}
+			}
+			r.scratch = append(r.scratch, r.window[r.pos+from:r.pos+i]...)
+			i++
+			from = i
+		} else if r.window[r.pos+i] == r.quote {
+			s.to = i
+			if s.scratch {
+				r.scratch = append(r.scratch, r.window[r.pos+from:r.pos+i]...)
+				s.to = len(r.scratch)
+			}
+			if length, _ := r.lineEnd(i + 1); length == 0 || r.follows(i+1, r.delim) {
+				return s, i + 1, lines, ""
+			}
+			return s, i + 1, lines, behindText
+		}
+	}
+}
+
+// special returns where the next quote or escape is, or the length of the text.
+func (r *csvReader) special(text []byte) int {
+	n := len(text)
+	if i := bytes.IndexByte(text, r.quote); i >= 0 {
+		n = i
+	}
+	if r.escape != 0 && r.escape != r.quote {
+		if i := bytes.IndexByte(text[:n], r.escape); i >= 0 {
+			n = i
+		}
+	}
+	return n
+}
+
+// escapes says whether the escape at i stands before a quote, or before itself.
+func (r *csvReader) escapes(i int) bool {
+	next := r.peek(i + 1)
+	return next == int(r.quote) || r.escape != r.quote && next == int(r.escape)
+}
+
+// lenientFields are the fields of a record that is no good: split at the delimiters, without quotes. Headers are read so.
+func (r *csvReader) lenientFields(rec *csvRecord) []string {
+	var out []string
+	if rec.reason == "" {
+		for _, f := range rec.fields {
+			out = append(out, string(f))
+		}
+		return out
+	}
+	for _, f := range r.split(rec.raw, nil) {
+		out = append(out, strings.ReplaceAll(string(f), string(rune(r.quote)), ""))
+	}
+	return out
 }

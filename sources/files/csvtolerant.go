@@ -2,17 +2,34 @@ package files
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"os"
 	"slices"
 	"strings"
 
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/values"
 )
 
-// tolerant lets DuckDB store what it rejects. The good rows go to Parquet files in the same pass.
+// csvRow is a record for DuckDB to convert. Records that are no good have a reason, and no fields; a field that is NULL is empty. Raw is cut at maxRaw.
+type csvRow struct {
+	Path   string   `parquet:"path,dict"`
+	Line   int64    `parquet:"line"`
+	Offset int64    `parquet:"offset"`
+	Raw    []byte   `parquet:"raw"`
+	Reason string   `parquet:"reason"`
+	Fields []string `parquet:"fields,list"`
+}
+
+// tolerant reads the files record by record.
 func (c csvFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+	if err := w.scanFields(files); err != nil {
+		return "", "", err
+	}
+	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
 	var goods, bads []string
 	for _, group := range byHeader(files) {
 		g, b, err := c.split(ctx, w, group)
@@ -24,126 +41,159 @@ func (c csvFormat) tolerant(ctx context.Context, w *work, files []*file) (good, 
 	return union(goods), union(bads), nil
 }
 
-// split reads files of one header into a Parquet file of good rows and one of rejects.
-func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
-	w.src.serial++
-	errorTable, scanTable := fmt.Sprintf("%sr%d", w.session.Prefix, w.src.serial), fmt.Sprintf("%ss%d", w.session.Prefix, w.src.serial)
-	index, option := fileIndex(w.state.Schema, files[0].header, files)
-	option += fmt.Sprintf(", store_rejects=true, rejects_table=%s, rejects_scan=%s", literal(errorTable), literal(scanTable))
-	columns := c.columns(w, files[0].header)
-	if w.rescues() {
-		columns = c.rescuing(w, files[0].header, pathAt(files, index))
+// scanFields copies the records of the files that were not copied yet to Parquet files, one for each, and drops files that can't be read to their end.
+func (w *work) scanFields(files []*file) error {
+	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return f.raw != "" || len(f.header) == 0 })
+	paths, causes, errs := make([]string, len(files)), make([]error, len(files)), make([]error, len(files))
+	for i := range files {
+		paths[i] = w.temp("fields.parquet")
 	}
-	rows, bad := w.temp("good.parquet"), w.temp("bad.parquet")
-	exec := func(query string) {
-		if err == nil {
-			_, err = w.session.Conn.ExecContext(ctx, query)
+	eachFile(files, func(i int, f *file) { causes[i], errs[i] = w.copyFields(f, paths[i]) })
+	for i, f := range files {
+		if errs[i] != nil {
+			return fmt.Errorf("write records to the temporary folder: %w", errs[i])
 		}
-	}
-	exec(fmt.Sprintf("COPY (SELECT %s, %s AS __lakeflow_index FROM %s AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL) TO %s (FORMAT parquet)",
-		strings.Join(columns, ", "), index, c.reader(w, files, !w.rescues(), option), literal(rows)))
-	from := fmt.Sprintf("%s AS e JOIN %s AS s USING (scan_id, file_id)", quoted(errorTable), quoted(scanTable))
-	raws := ""
-	if err == nil {
-		raws, err = c.rawBytes(ctx, w, from, files)
-	}
-	exec(fmt.Sprintf(`COPY (SELECT s.file_path AS file, CAST(e.line AS BIGINT) AS line, CAST(min(e.line_byte_position) - 1 + strlen(first(e.csv_line)) - strlen(ltrim(first(e.csv_line), chr(10) || chr(13))) AS BIGINT) AS "offset", %s AS raw,
-		string_agg(DISTINCT e.error_message, '; ' ORDER BY e.error_message) AS reason, false AS whole
-		FROM %s GROUP BY s.file_path, e.line) TO %s (FORMAT parquet)`, raws, from, literal(bad)))
-	for _, table := range []string{errorTable, scanTable} {
-		_, dropErr := w.session.Conn.ExecContext(ctx, "DROP TABLE IF EXISTS "+quoted(table))
-		err = errors.Join(err, dropErr)
-	}
-	if err != nil {
-		return "", "", fmt.Errorf("read records of %s: %w", files[0].path, err)
-	}
-	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), metadata(files, "__lakeflow_index"), literal(rows))
-	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
-}
-
-// rawBytes is the expression of a rejected record's bytes. DuckDB keeps the text of the line, with the empty lines before it, but not bytes that are no text:
-// those are fetched from the file.
-func (c csvFormat) rawBytes(ctx context.Context, w *work, from string, files []*file) (string, error) {
-	const text = "encode(left(trim(first(e.csv_line), chr(10) || chr(13)), 262144))" // 1 MiB at most
-	rows, err := w.session.Conn.QueryContext(ctx, "SELECT DISTINCT s.file_path, e.line, e.line_byte_position - 1 AS o FROM "+from+" WHERE e.error_type = 'INVALID ENCODING' ORDER BY s.file_path, o")
-	if err != nil {
-		return "", err
-	}
-	wanted := map[string][]record{}
-	defer rows.Close()
-	for rows.Next() {
-		var path string
-		var r record
-		if err := rows.Scan(&path, &r.line, &r.offset); err != nil {
-			return "", err
-		}
-		wanted[path] = append(wanted[path], r)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(wanted) == 0 {
-		return text, err
-	}
-	out := w.temp("bytes.parquet")
-	err = writeRecords(out, func(write func(record, *file) error) error {
-		for _, f := range files {
-			if err := linesAt(f, wanted[f.path], write); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return fmt.Sprintf("coalesce((SELECT any_value(b.bad) FROM read_parquet(%s) AS b WHERE b.path = s.file_path AND b.line = e.line), %s)", literal(out), text), err
-}
-
-// linesAt writes the lines that start at the records' offsets, which ascend.
-func linesAt(f *file, records []record, write func(record, *file) error) (err error) {
-	if len(records) == 0 {
-		return nil
-	}
-	t, err := openText(f.path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.Close()) }()
-	var pos int64
-	var buf []byte
-	for _, r := range records {
-		if r.offset < pos {
-			continue
-		}
-		if _, err := io.CopyN(io.Discard, t.Reader, r.offset-pos); err != nil {
-			return err
-		}
-		line, size, err := readLine(t.Reader, &buf)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		pos = r.offset + size
-		r.raw, r.reason = line, notUTF8
-		if err := write(r, f); err != nil {
-			return err
+		f.raw = paths[i]
+		if causes[i] != nil {
+			w.drop(f, causes[i])
 		}
 	}
 	return nil
 }
 
-// rescuing are the schema's columns as expressions over a reader of texts, then _rescued_data: the texts that fit no column.
-func (c csvFormat) rescuing(w *work, header []string, path string) []string {
-	var out, lost []string
-	for _, col := range w.state.Schema {
-		i := slices.IndexFunc(header, func(name string) bool { return strings.EqualFold(name, col.Name) })
+// copyFields copies the records of one file. cause is why the file can't be read.
+func (w *work) copyFields(f *file, path string) (cause, err error) {
+	out, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	pw := parquet.NewGenericWriter[csvRow](out, parquet.Compression(&parquet.Snappy))
+	b := rowBuffer{pw: pw}
+	nulls := w.src.cfg.CSV.NullValues
+	cause = w.eachRecord(f, func(rec *csvRecord) bool {
+		row := csvRow{Path: f.path, Line: rec.line, Offset: rec.offset, Raw: slices.Clone(rec.raw[:min(len(rec.raw), maxRaw)]), Reason: rec.reason}
+		for _, field := range rec.fields {
+			text := string(field)
+			if slices.Contains(nulls, text) {
+				text = ""
+			}
+			row.Fields = append(row.Fields, text)
+		}
+		err = b.add(row, len(rec.raw))
+		return err == nil
+	})
+	for _, step := range []func() error{b.flush, pw.Close, out.Close} {
+		if stepErr := step(); err == nil {
+			err = stepErr
+		}
+	}
+	return cause, err
+}
+
+// rowBuffer hands rows on to Parquet, many at a time.
+type rowBuffer struct {
+	pw      *parquet.GenericWriter[csvRow]
+	rows    []csvRow
+	bytes   int // in rows
+	pending int // in the row group
+}
+
+func (b *rowBuffer) add(row csvRow, size int) error {
+	b.rows = append(b.rows, row)
+	b.bytes += 2 * size
+	if len(b.rows) < 1024 && b.bytes < flushBytes {
+		return nil
+	}
+	return b.flush()
+}
+
+func (b *rowBuffer) flush() error {
+	_, err := b.pw.Write(b.rows)
+	b.pending += b.bytes
+	b.rows, b.bytes = b.rows[:0], 0
+	if err == nil && b.pending > flushBytes {
+		b.pending = 0
+		err = b.pw.Flush()
+	}
+	return err
+}
+
+// split reads files of one header into a Parquet file of good rows and one of rejects.
+func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+	r := csvRows{work: w, header: files[0].header}
+	r.prepare()
+	rows, bad := w.temp("good.parquet"), w.temp("bad.parquet")
+	from := fmt.Sprintf("(SELECT *, CASE WHEN reason <> '' THEN reason ELSE %s END AS why FROM %s)", r.why(), scanned(files))
+	good = fmt.Sprintf("SELECT %s, list_position(%s, path) - 1 AS __lakeflow_index FROM %s WHERE why = ''", strings.Join(r.columns, ", "), pathTexts(files), from)
+	rejects = `SELECT path AS file, line, "offset", raw, why AS reason, false AS whole FROM ` + from + " WHERE why <> ''"
+	for _, part := range []struct{ query, path string }{{good, rows}, {rejects, bad}} {
+		if _, err := w.session.Conn.ExecContext(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", part.query, literal(part.path))); err != nil {
+			return "", "", fmt.Errorf("convert the records of %s: %w", files[0].path, err)
+		}
+	}
+	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), w.metadata(files, "__lakeflow_index"), literal(rows))
+	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+}
+
+// csvRows writes the SQL that converts the fields of files with one header.
+type csvRows struct {
+	*work
+	header  []string
+	columns []string // expressions of the schema's columns, and of _rescued_data
+	wrong   []string // texts of what is wrong with a record, or NULL
+}
+
+func (r *csvRows) prepare() {
+	var lost []string
+	for _, col := range r.state.Schema {
+		i := slices.IndexFunc(r.header, func(name string) bool { return strings.EqualFold(name, col.Name) })
 		if i < 0 {
-			out = append(out, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
+			r.columns = append(r.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
 			continue
 		}
-		text := quoted(header[i])
-		value := w.state.CSV.convert(text, col.Type)
-		out = append(out, fmt.Sprintf("%s AS %s", value, quoted(col.Name)))
-		lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL AND %s IS NULL THEN %s END", text, value, pair(col.Name, text)))
+		text := fieldAt(i)
+		value, misfit := r.src.cfg.CSV.convert(text, col.Type)
+		if misfit == "" {
+			r.columns = append(r.columns, value+" AS "+quoted(col.Name))
+			continue
+		}
+		r.columns = append(r.columns, fmt.Sprintf("CASE WHEN NOT %s THEN %s END AS %s", misfit, value, quoted(col.Name)))
+		r.wrong = append(r.wrong, fmt.Sprintf("CASE WHEN %s THEN %s || left(%s, 200) || %s END", misfit, literal("column "+col.Name+`: "`), text, literal(`" is not `+col.Type.String())))
+		lost = append(lost, fmt.Sprintf("CASE WHEN %s THEN %s END", misfit, pair(col.Name, text)))
 	}
-	for _, name := range lacks(w.state.Schema, header) {
-		lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(name), pair(name, quoted(name))))
+	if !r.rescues() {
+		return
 	}
-	return append(out, rescueOf(lost, path))
+	for i, name := range r.header {
+		if r.state.Schema.Column(name) == nil {
+			lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", fieldAt(i), pair(name, fieldAt(i))))
+		}
+	}
+	r.columns, r.wrong = append(r.columns, rescueOf(lost, "path")), nil
+}
+
+func (r *csvRows) why() string {
+	if len(r.wrong) == 0 {
+		return "''"
+	}
+	return "concat_ws('; ', " + strings.Join(r.wrong, ", ") + ")"
+}
+
+// fieldAt is the expression of a field's text.
+func fieldAt(i int) string { return fmt.Sprintf("nullif(fields[%d], '')", i+1) }
+
+// convert is the expression that makes a t of a text, and one that is true when that would change it; empty when nothing can.
+func (o CSV) convert(text string, t schemas.Type) (value, misfit string) {
+	switch format := o.format(t); {
+	case t.Kind == schemas.Varchar:
+		return text, ""
+	case format != "":
+		value = fmt.Sprintf("CAST(try_strptime(%s, %s) AS %s)", text, literal(format), t)
+		return value, fmt.Sprintf("(%s IS NOT NULL AND %s IS NULL)", text, value)
+	case numeric(t):
+		text = o.numbers().plain(text)
+	}
+	return fmt.Sprintf("TRY_CAST(%s AS %s)", text, t), values.Lossy(text, t)
 }
 
 // pathAt is the expression of the path of the row's file.
@@ -163,4 +213,21 @@ func rescueOf(pairs []string, path string) string {
 	}
 	list := "concat_ws(',', " + strings.Join(pairs, ", ") + ")"
 	return fmt.Sprintf("CASE WHEN %s <> '' THEN '{' || %s || ',\"_file_path\":' || CAST(to_json(%s) AS VARCHAR) || '}' END AS %s", list, list, path, jsonrecords.RescuedColumn)
+}
+
+// flushBytes bounds the memory of one row group.
+const flushBytes = 32 << 20
+
+// scanned is the relation of the records of files that were scanned.
+func scanned(files []*file) string {
+	var raws []string
+	for _, f := range files {
+		if !slices.Contains(raws, f.raw) {
+			raws = append(raws, f.raw)
+		}
+	}
+	for i := range raws {
+		raws[i] = literal(raws[i])
+	}
+	return fmt.Sprintf("(SELECT * FROM read_parquet([%s]) WHERE path IN (SELECT unnest(%s)))", strings.Join(raws, ", "), pathTexts(files))
 }

@@ -27,7 +27,7 @@ type bed struct {
 	clock   time.Time
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T, settings ...string) *bed {
 	t.Helper()
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
@@ -47,8 +47,8 @@ func newBed(t *testing.T) *bed {
 	})
 	b := &bed{t: t, dir: t.TempDir(), session: sources.Session{Conn: conn, Prefix: "__src1_", TempDir: t.TempDir()}, marks: sourcetest.MemMarks{},
 		clock: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}
-	for _, setting := range []string{"TimeZone = 'UTC'", "errors_as_json = true", "allowed_directories = [" + literal(b.dir) + ", " + literal(b.session.TempDir) + "]",
-		"enable_external_access = false", "lock_configuration = true"} {
+	for _, setting := range append(settings, "TimeZone = 'UTC'", "errors_as_json = true", "allowed_directories = ["+literal(b.dir)+", "+literal(b.session.TempDir)+"]",
+		"enable_external_access = false", "lock_configuration = true") {
 		if _, err := conn.ExecContext(context.Background(), "SET "+setting); err != nil {
 			t.Fatal(err)
 		}

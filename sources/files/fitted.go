@@ -80,7 +80,7 @@ func relations(w *work, files []*file, workers []*fitting) (good, rejects string
 	const read = "(SELECT * FROM read_parquet([%s]) WHERE %s IN (SELECT unnest(%s)))"
 	good = fmt.Sprintf(read, strings.Join(goods, ", "), "path", pathTexts(files))
 	rejects = fmt.Sprintf(read, strings.Join(bads, ", "), "file", pathTexts(files))
-	good = "(" + jsonrecords.Rows(good, w.state.Schema, w.rescues(), metadata(files, "list_position("+pathTexts(files)+", path) - 1")) + ")"
+	good = "(" + jsonrecords.Rows(good, w.state.Schema, w.rescues(), w.metadata(files, "list_position("+pathTexts(files)+", path) - 1")) + ")"
 	return good, `(SELECT file, line, "offset", raw, reason, false AS whole FROM ` + rejects + `)`
 }
 

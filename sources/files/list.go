@@ -16,6 +16,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"golang.org/x/sys/unix"
 
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -30,10 +31,14 @@ type file struct {
 	entry
 	path string // absolute
 
-	kind   jsonKind // json
-	header []string // csv: the names of its columns
-	skip   int      // csv: blank lines before the header
-	shape  int      // parquet: files of one shape have the same columns
+	kind   jsonKind        // json
+	raw    string          // csv: the Parquet file with its records, once it was scanned
+	header []string        // csv: the names of its columns
+	skip   int             // csv: lines before the first record
+	likely []*schemas.Type // csv: what the first records hold
+	odd    bool            // csv: DuckDB may read it otherwise
+	csv    *csvFound       // csv: once its records were looked at
+	shape  int             // parquet: files of one shape have the same columns
 }
 
 // listing is what is below the root now.
@@ -263,11 +268,6 @@ func readMarks(ctx context.Context, marks sources.Marks) (known, error) {
 
 // sampleFiles is how many files are looked at to find out how they are written.
 const sampleFiles = 32
-
-const (
-	sampleRecords = 20480
-	sampleLeast   = 640
-)
 
 // sample picks files evenly over the batch.
 func sample(files []*file) []*file {

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
@@ -19,114 +16,119 @@ type parquetFormat struct{}
 
 // open reads the footers' schemas.
 func (p parquetFormat) open(ctx context.Context, w *work) error {
-	shapes, err := p.shapesOf(ctx, w, w.files)
+	feet, err := footers(ctx, w, w.files)
 	if err != nil { // one footer at least is no good: find out which
-		shapes = map[*file]string{}
+		feet = map[*file]*footer{}
 		for _, f := range slices.Clone(w.files) {
-			one, err := p.shapesOf(ctx, w, []*file{f})
-			switch cause := readable(f.path); {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case cause != nil:
-				w.drop(f, cause)
-			case err != nil:
-				w.drop(f, errors.New(duckerr.FirstLine(err)))
-			default:
-				shapes[f] = one[f]
+			one, err := footers(ctx, w, []*file{f})
+			if err == nil {
+				feet[f] = one[f]
+			} else if err := w.blame(ctx, f, err); err != nil {
+				return err
 			}
 		}
 	}
 	number := map[string]int{}
-	for _, f := range w.files {
-		n, ok := number[shapes[f]]
+	for _, f := range slices.Clone(w.files) {
+		foot := feet[f]
+		if foot == nil {
+			w.drop(f, errors.New("its footer has no schema"))
+			continue
+		}
+		if why := foot.refusal(); why != nil {
+			w.drop(f, why)
+			continue
+		}
+		n, ok := number[foot.key]
 		if !ok {
-			t, err := p.describe(ctx, w, f)
+			s, err := shapeOf(ctx, w, f, foot)
 			if err != nil {
-				return fmt.Errorf("read the columns of %s: %w", f.path, err)
+				if err := w.blame(ctx, f, err); err != nil {
+					return err
+				}
+				continue
 			}
 			n = len(w.shapes)
-			number[shapes[f]] = n
-			w.shapes = append(w.shapes, t)
+			number[foot.key] = n
+			w.shapes = append(w.shapes, s)
 		}
 		f.shape = n
 	}
 	return nil
 }
 
-// shapesOf returns a text per file that is equal for files with equal columns.
-func (parquetFormat) shapesOf(ctx context.Context, w *work, files []*file) (map[*file]string, error) {
-	out := map[*file]string{}
-	byPath := map[string]*file{}
-	for _, f := range files {
-		byPath[f.path] = f
-	}
-	if len(files) == 0 {
-		return out, nil
-	}
-	rows, err := w.session.Conn.QueryContext(ctx, "SELECT file_name, concat_ws('|', name, type, type_length, repetition_type, num_children,"+
-		" converted_type, scale, precision, logical_type) FROM parquet_schema("+paths(files)+")")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	parts := map[*file][]string{}
-	for rows.Next() {
-		var path, text string
-		if err := rows.Scan(&path, &text); err != nil {
-			return nil, err
-		}
-		f := byPath[path]
-		if f == nil {
-			return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
-		}
-		parts[f] = append(parts[f], text)
-	}
-	for f, texts := range parts {
-		out[f] = strings.Join(texts, "\n")
-	}
-	return out, rows.Err()
+// parquetReader is the relation of the files as DuckDB reads them.
+func parquetReader(files []*file, options string) string {
+	return fmt.Sprintf("read_parquet(%s, hive_partitioning=false%s)", paths(files), options)
 }
 
-// describe returns the file's columns as they are, not widened.
-func (parquetFormat) describe(ctx context.Context, w *work, f *file) (schemas.Table, error) {
-	return jsonrecords.Describe(ctx, w.session.Conn, "SELECT * FROM "+parquetReader([]*file{f}), func(t schemas.Type) schemas.Type { return t })
-}
-
-func parquetReader(files []*file) string {
-	return fmt.Sprintf("read_parquet(%s, hive_partitioning=false)", paths(files))
-}
-
-// infer unites the columns of all files. Where files disagree on a type, the wider one is taken, or else the older file's.
+// infer unites the columns of all files.
 func (p parquetFormat) infer(_ context.Context, w *work) error {
-	for _, t := range w.shapes {
-		w.state.Schema, _ = jsonrecords.Extend(w.state.Schema, t)
-		for i, c := range w.state.Schema {
-			if newer := t.Column(c.Name); newer != nil {
-				merged, _, refused := schemas.Evolve(schemas.Table{c}, schemas.Table{*newer})
-				if len(refused) == 0 && len(merged) == 1 {
-					w.state.Schema[i].Type = merged[0].Type
-				}
-			}
+	p.bound(w, nil)
+	w.state.Schema, _ = jsonrecords.Extend(nil, p.together(w))
+	return nil
+}
+
+// together are the columns of all files.
+func (parquetFormat) together(w *work) schemas.Table {
+	var tables []schemas.Table
+	for _, group := range byShape(w.files) {
+		tables = append(tables, w.shapes[group[0].shape].known())
+	}
+	return settled(unite(tables))
+}
+
+// bound drops files that would give the source too many columns.
+func (parquetFormat) bound(w *work, known schemas.Table) {
+	for _, group := range byShape(w.files) {
+		more, _ := jsonrecords.Extend(known, w.shapes[group[0].shape].table())
+		n := fields(more)
+		if n <= mostFields {
+			known = more
+			continue
+		}
+		for _, f := range group {
+			w.drop(f, tooMany(n))
 		}
 	}
-	return nil
 }
 
 // evolve compares the shapes with the schema.
 func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error {
-	for _, f := range w.files {
-		schema, added := jsonrecords.Extend(w.state.Schema, w.shapes[f.shape])
-		switch {
-		case len(added) == 0:
-		case mode == AddNewColumns:
+	if mode == AddNewColumns {
+		p.bound(w, w.state.Schema)
+		schema, added := jsonrecords.Extend(w.state.Schema, p.together(w))
+		if len(added) > 0 {
 			w.added(schema, added)
-		case mode == Rescue:
-			w.slow = append(w.slow, f)
-		case mode == Fail:
-			return newColumn(f.path, added[0])
 		}
 	}
+	for _, group := range byShape(w.files) {
+		s := w.shapes[group[0].shape]
+		_, added := jsonrecords.Extend(w.state.Schema, s.table())
+		switch {
+		case mode == Rescue && len(added)+len(s.left) > 0:
+			w.slow = append(w.slow, group...)
+		case mode == Fail && len(added) > 0:
+			return newColumn(group[0].path, added[0])
+		}
+	}
+	if mode != Rescue {
+		p.reportLeft(w)
+	}
 	return nil
+}
+
+// reportLeft says which columns are not read.
+func (parquetFormat) reportLeft(w *work) {
+	reported := map[string]bool{}
+	for _, group := range byShape(w.files) {
+		for _, c := range w.shapes[group[0].shape].left {
+			if !reported[c.name] {
+				reported[c.name] = true
+				w.ignored(c.name)
+			}
+		}
+	}
 }
 
 // byShape groups the files that have the same columns.
@@ -145,56 +147,78 @@ func byShape(files []*file) [][]*file {
 	return groups
 }
 
-// strict casts columns whose type in the file is another one. The filter makes those casts happen even when a query does not
-// use the column, so that whether a row is refused does not depend on the query; columns that need no cast stay unread.
+// conversion is how the columns of a shape become those of the source, as SQL.
+type conversion struct {
+	columns []string // expressions with names
+	lossy   []loss
+}
+
+// loss is a column with values that may not fit.
+type loss struct {
+	column, value, wrong string // its name, and expressions: the value; true where it does not fit
+	typ                  schemas.Type
+}
+
+// convert writes the conversion. Columns that have the type of the source's are taken as they are.
+func (w *work) convert(s *shape) conversion {
+	var c conversion
+	var f fit
+	for _, col := range w.state.Schema {
+		from := s.column(col.Name)
+		if from == nil {
+			c.columns = append(c.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
+			continue
+		}
+		value, expression := from.value(), ""
+		if col.Type.Kind == schemas.Varchar && !nested(from.full) && from.nanoseconds() {
+			expression = fmt.Sprintf("CAST(%s AS VARCHAR)", quoted(from.ref)) // with all its digits
+		} else {
+			expression = f.to(value, from.known, col.Type)
+		}
+		wrong := f.lost(value, from.known, col.Type)
+		if wrong != "" {
+			c.lossy = append(c.lossy, loss{col.Name, value, wrong, col.Type})
+			if w.rescues() {
+				expression = fmt.Sprintf("CASE WHEN NOT %s THEN %s END", wrong, expression)
+			}
+		}
+		c.columns = append(c.columns, expression+" AS "+quoted(col.Name))
+	}
+	return c
+}
+
+// strict converts columns whose type in the file is another one. The filter looks at all of their values, even when a query does not
+// use the column, so that whether a row is refused does not depend on the query; columns that need no look stay unread.
 func (p parquetFormat) strict(w *work, files []*file) string {
 	var relations []string
 	for _, group := range byShape(files) {
-		shape := w.shapes[group[0].shape]
-		var columns, casts []string
-		for _, col := range w.state.Schema {
-			from := shape.Column(col.Name)
-			switch {
-			case from == nil:
-				columns = append(columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
-			default:
-				cast := fmt.Sprintf("CAST(%s AS %s)", quoted(from.Name), col.Type)
-				columns = append(columns, cast+" AS "+quoted(col.Name))
-				if !same(from.Type, col.Type) {
-					casts = append(casts, fmt.Sprintf("CASE WHEN %s THEN error('a part of a value would be lost') ELSE %s IS NOT NULL OR %s IS NULL END",
-						jsonrecords.Lossy(quoted(from.Name), col.Type), cast, quoted(from.Name)))
-				}
-			}
-		}
+		s := w.shapes[group[0].shape]
+		c := w.convert(s)
 		if w.rescues() {
-			columns = append(columns, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
+			c.columns = append(c.columns, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
 		}
 		where := ""
-		if len(casts) > 0 {
-			where = " WHERE " + strings.Join(casts, " AND ")
+		if len(c.lossy) > 0 {
+			wrong := make([]string, len(c.lossy))
+			for i, l := range c.lossy {
+				wrong[i] = l.wrong
+			}
+			where = fmt.Sprintf(" WHERE CASE WHEN %s THEN error('a value does not fit its column') ELSE true END", or(wrong))
 		}
-		index, option := fileIndex(w.state.Schema, shape.Names(), group)
-		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s, hive_partitioning=false%s)%s)",
-			strings.Join(columns, ", "), metadata(group, index), paths(group), option, where))
+		index, option := fileIndex(w.state.Schema, s.known().Names(), group)
+		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
+			strings.Join(c.columns, ", "), w.metadata(group, index), parquetReader(group, option), where))
 	}
 	return union(relations)
 }
 
-// same is Equal with regard to the letter case of struct fields. A cast between types that are the same is none, or one from a
-// smaller type that tables don't store, such as TINYINT: it can't fail.
-func same(a, b schemas.Type) bool { return a.String() == b.String() }
-
-// tolerant separates rows whose values can't be cast. Files that can't be read to their end are dropped.
+// tolerant separates rows with values that do not fit. Files that can't be read to their end are dropped.
 func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
 	for _, f := range files {
-		if err := w.reads(ctx, "(SELECT * FROM "+parquetReader([]*file{f})+")"); err != nil {
-			if ctx.Err() != nil {
-				return "", "", ctx.Err()
+		if err := w.reads(ctx, "(SELECT * FROM "+parquetReader([]*file{f}, "")+")"); err != nil {
+			if err := w.blame(ctx, f, err); err != nil {
+				return "", "", err
 			}
-			if _, gone := os.Stat(f.path); gone != nil {
-				err = gone
-			}
-			w.drop(f, errors.New(duckerr.FirstLine(err)))
 		}
 	}
 	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
@@ -211,58 +235,72 @@ func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (go
 
 // split is tolerant for files of one shape.
 func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
-	shape := w.shapes[files[0].shape]
-	index, option := fileIndex(w.state.Schema, shape.Names(), files)
-	reader := fmt.Sprintf("read_parquet(%s, hive_partitioning=false, file_row_number=true%s)", paths(files), option)
-	var columns, wrong, lost []string
-	for _, col := range w.state.Schema {
-		from := shape.Column(col.Name)
-		switch {
-		case from == nil:
-			columns = append(columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
-			continue
-		case same(from.Type, col.Type):
-			columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", quoted(from.Name), col.Type, quoted(col.Name)))
-			continue
-		}
-		name := quoted(from.Name)
-		cast := fmt.Sprintf("CASE WHEN NOT %s THEN TRY(CAST(%s AS %s)) END", jsonrecords.Lossy(name, col.Type), name, col.Type)
-		columns = append(columns, cast+" AS "+quoted(col.Name))
-		wrong = append(wrong, fmt.Sprintf("CASE WHEN %s IS NOT NULL AND %s IS NULL THEN %s || left(CAST(%s AS VARCHAR), 200) || %s END",
-			name, cast, literal("column "+col.Name+": "), name, literal(" is not "+col.Type.String())))
-		lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL AND %s IS NULL THEN %s END", name, cast, pair(col.Name, name)))
-		if _, more := jsonrecords.Extend(schemas.Table{col}, schemas.Table{{Name: col.Name, Type: from.Type}}); len(more) > 0 {
-			lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", name, pair(col.Name, name)))
-		}
+	s := w.shapes[files[0].shape]
+	index, option := fileIndex(w.state.Schema, s.known().Names(), files)
+	line := "file_row_number + 1"
+	if s.column("file_row_number") == nil {
+		option += ", file_row_number=true"
+	} else {
+		line = "0::BIGINT" // DuckDB can't tell the number then
 	}
+	reader := parquetReader(files, option)
+	c := w.convert(s)
 	if w.rescues() {
-		for _, name := range lacks(w.state.Schema, shape.Names()) {
-			lost = append(lost, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(name), pair(name, quoted(name))))
-		}
-		columns = append(columns, rescueOf(lost, pathAt(files, index)))
-		wrong = nil
+		c.columns = append(c.columns, rescueOf(p.rescued(w, s, c), pathAt(files, index)))
+		c.lossy = nil
 	}
-	if len(wrong) == 0 {
-		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(columns, ", "), metadata(files, index), reader),
-			`(SELECT NULL::VARCHAR AS file, NULL::BIGINT AS line, NULL::BIGINT AS "offset", NULL::BLOB AS raw, NULL::VARCHAR AS reason, NULL::BOOLEAN AS whole WHERE false)`, nil
+	if len(c.lossy) == 0 {
+		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(c.columns, ", "), w.metadata(files, index), reader), noRejects, nil
 	}
-	reason := "concat_ws('; ', " + strings.Join(wrong, ", ") + ")"
+	reasons := make([]string, len(c.lossy))
+	for i, l := range c.lossy {
+		reasons[i] = fmt.Sprintf("CASE WHEN %s THEN %s || left(CAST(%s AS VARCHAR), 200) || %s END",
+			l.wrong, literal("column "+l.column+": "), l.value, literal(" is not "+l.typ.String()))
+	}
+	reason := "concat_ws('; ', " + strings.Join(reasons, ", ") + ")"
 	bad := w.temp("bad.parquet")
-	_, err = w.session.Conn.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s AS file, file_row_number + 1 AS line, -1::BIGINT AS "offset",
+	_, err = w.session.Conn.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s AS file, %s AS line, -1::BIGINT AS "offset",
 		encode(left(CAST(to_json(struct_pack(%s)) AS VARCHAR), 262144)) AS raw, %s AS reason, false AS whole FROM %s WHERE %s <> '') TO %s (FORMAT parquet)`,
-		pathAt(files, index), packed(shape), reason, reader, reason, literal(bad)))
+		pathAt(files, index), line, packed(s), reason, reader, reason, literal(bad)))
 	if err != nil {
 		return "", "", fmt.Errorf("check rows of %s: %w", files[0].path, err)
 	}
-	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(columns, ", "), metadata(files, index), reader, reason),
+	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), w.metadata(files, index), reader, reason),
 		fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
 }
 
+// noRejects is a relation of rejects without any.
+const noRejects = `(SELECT NULL::VARCHAR AS file, NULL::BIGINT AS line, NULL::BIGINT AS "offset", NULL::BLOB AS raw, NULL::VARCHAR AS reason, NULL::BOOLEAN AS whole WHERE false)`
+
+// rescued are expressions of what the columns do not hold, as "name":value or NULL.
+func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
+	var out []string
+	for _, l := range c.lossy {
+		out = append(out, fmt.Sprintf("CASE WHEN %s THEN %s END", l.wrong, pair(l.column, l.value)))
+	}
+	for _, from := range s.columns {
+		col := w.state.Schema.Column(from.name)
+		more := []string{from.name}
+		if col != nil {
+			_, more = jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}))
+		}
+		if len(more) > 0 {
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.value())))
+		}
+	}
+	for _, c := range s.left {
+		if !strings.Contains(c.ref+c.name, "\x00") {
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.value())))
+		}
+	}
+	return out
+}
+
 // packed are the columns as arguments of struct_pack.
-func packed(t schemas.Table) string {
-	items := make([]string, len(t))
-	for i, c := range t {
-		items[i] = quoted(c.Name) + " := " + quoted(c.Name)
+func packed(s *shape) string {
+	items := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		items[i] = quoted(c.name) + " := " + c.value()
 	}
 	return strings.Join(items, ", ")
 }

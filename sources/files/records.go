@@ -26,12 +26,13 @@ type record struct {
 }
 
 const (
-	tooLong   = "the record is longer than 16 MiB"
-	tooDeep   = "the record nests more than 1000 levels deep"
-	notUTF8   = "the record is not valid UTF-8"
-	unclosed  = "the file ends inside the array"
-	afterward = "something follows the end of the array"
-	missing   = "an element of the array is missing"
+	tooLong    = "the record is longer than 16 MiB"
+	tooDeep    = "the record nests more than 1000 levels deep"
+	notUTF8    = "the record is not valid UTF-8"
+	notDecoded = "the record has characters that are not valid in the file's encoding"
+	unclosed   = "the file ends inside the array"
+	afterward  = "something follows the end of the array"
+	missing    = "an element of the array is missing"
 )
 
 // opens says whether the record begins as an object or array does.

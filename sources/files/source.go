@@ -50,7 +50,7 @@ type CSV struct {
 	Quote, Escape *string
 	// NullValues are the texts that stand for NULL.
 	NullValues []string
-	Skip       int    // lines before the header
+	Skip       *int   // lines before the header; nil: detected
 	Comment    string // a character, or empty
 	Encoding   string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
 	// DateFormat and TimestampFormat are for strptime; empty means ISO.
@@ -197,7 +197,7 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 	if err != nil {
 		return nil, err
 	}
-	return state{Schema: st.Schema, CSV: st.CSV}.encode()
+	return state{Schema: st.Schema, CSV: st.CSV, Partitions: st.Partitions}.encode()
 }
 
 // visible is the schema that queries see.

@@ -14,6 +14,8 @@ type state struct {
 	// Schema is nil until something was inferred or hinted.
 	Schema schemas.Table
 	CSV    *dialect
+	// Partitions are the columns of Schema that come from the names of folders.
+	Partitions []string
 	// Read is a hash over the marks: inputs with equal positions have read the same files.
 	Read readHash
 	// Snapshot is the fingerprint of a snapshot's files.
@@ -22,10 +24,12 @@ type state struct {
 
 // position is state as JSON.
 type position struct {
-	Schema   []column `json:"schema,omitempty"`
-	CSV      *dialect `json:"csv,omitempty"`
-	Read     readHash `json:"read,omitzero"`
-	Snapshot string   `json:"snapshot,omitempty"`
+	Schema []column `json:"schema,omitempty"`
+	CSV    *dialect `json:"csv,omitempty"`
+	// Partitions are names of columns.
+	Partitions []string `json:"partitions,omitempty"`
+	Read       readHash `json:"read,omitzero"`
+	Snapshot   string   `json:"snapshot,omitempty"`
 }
 
 type column struct {
@@ -42,7 +46,7 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 			return st, fmt.Errorf("the stored position is damaged: %w", err)
 		}
 	}
-	st.CSV, st.Read = pos.CSV, pos.Read
+	st.CSV, st.Partitions, st.Read = pos.CSV, pos.Partitions, pos.Read
 	for _, c := range pos.Schema {
 		t, err := schemas.Parse(c.Type)
 		if err != nil {
@@ -57,7 +61,7 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 }
 
 func (st state) encode() (sources.Position, error) {
-	pos := position{CSV: st.CSV, Read: st.Read, Snapshot: st.Snapshot}
+	pos := position{CSV: st.CSV, Partitions: st.Partitions, Read: st.Read, Snapshot: st.Snapshot}
 	for _, c := range st.Schema {
 		pos.Schema = append(pos.Schema, column{c.Name, c.Type.String()})
 	}

@@ -13,9 +13,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -28,17 +30,17 @@ type work struct {
 	state   state
 	files   []*file // that are still in
 	out     *sources.Batch
-	known   known           // marks of earlier batches
-	noMarks bool            // a snapshot commits no marks
-	batch   bool            // it is for Next, whose notices are seen
-	temps   *[]string       // files to remove with the batch
-	first   bool            // the schema is inferred by this work
-	blank   bool            // there was nothing to infer it from: it is only what is hinted, and not remembered
-	slow    []*file         // files that can't be read strictly
-	parts   []part          // how they are read
-	refused []refused       // files of which nothing was taken
-	looked  *look           // json: at the records of the first batch, until the columns are known
-	shapes  []schemas.Table // parquet: the columns of the files by file.shape
+	known   known     // marks of earlier batches
+	noMarks bool      // a snapshot commits no marks
+	batch   bool      // it is for Next, whose notices are seen
+	temps   *[]string // files to remove with the batch
+	first   bool      // the schema is inferred by this work
+	blank   bool      // there was nothing to infer it from: it is only what is hinted, and not remembered
+	slow    []*file   // files that can't be read strictly
+	parts   []part    // how they are read
+	refused []refused // files of which nothing was taken
+	looked  *look     // json: at the records of the first batch, until the columns are known
+	shapes  []*shape  // parquet: the columns of the files by file.shape
 }
 
 // part is some files read record by record.
@@ -82,6 +84,9 @@ func (w *work) build(ctx context.Context) error {
 		}
 	}
 	w.verify(ctx)
+	if err := w.reportCuts(ctx); err != nil {
+		return err
+	}
 	if err := w.readSlow(ctx, w.slow); err != nil {
 		return err
 	}
@@ -105,7 +110,7 @@ func (w *work) learn(ctx context.Context) error {
 		return err
 	}
 	if w.state.Schema != nil {
-		return nil
+		return w.learnFolders(ctx)
 	}
 	w.first = true
 	l := listing{}
@@ -114,7 +119,7 @@ func (w *work) learn(ctx context.Context) error {
 	}
 	print := l.fingerprint()
 	if w.recall(print) {
-		return nil
+		return w.learnFolders(ctx)
 	}
 	if err := w.src.format.infer(ctx, w); err != nil {
 		return err
@@ -123,6 +128,9 @@ func (w *work) learn(ctx context.Context) error {
 	w.state.Schema = jsonrecords.WithHints(w.state.Schema, w.src.hints)
 	if w.blank {
 		return nil
+	}
+	if err := w.learnFolders(ctx); err != nil {
+		return err
 	}
 	if !w.rescues() { // what was not looked at is rescued
 		if err := w.evolve(ctx); err != nil {
@@ -145,7 +153,7 @@ type inference struct {
 }
 
 func (w *work) remember(print string) {
-	in := inference{print: print, state: state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV}}
+	in := inference{print: print, state: state{Schema: w.state.Schema.Clone(), CSV: w.state.CSV, Partitions: w.state.Partitions}}
 	for _, f := range w.slow {
 		in.slow = append(in.slow, f.rel)
 	}
@@ -163,7 +171,7 @@ func (w *work) recall(print string) bool {
 	if in.print != print {
 		return false
 	}
-	w.state.Schema, w.state.CSV = in.state.Schema.Clone(), in.state.CSV
+	w.state.Schema, w.state.CSV, w.state.Partitions = in.state.Schema.Clone(), in.state.CSV, in.state.Partitions
 	w.out.Notices = append(w.out.Notices, in.ignored...)
 	for _, f := range w.files {
 		if slices.Contains(in.slow, f.rel) {
@@ -252,7 +260,7 @@ func (w *work) finish(ctx context.Context) (err error) {
 	}
 	remembered := w.state
 	if w.blank {
-		remembered.Schema, remembered.CSV = nil, nil
+		remembered.Schema, remembered.CSV, remembered.Partitions = nil, nil, nil
 	}
 	if remembered.Read, err = w.read(); err != nil {
 		return err
@@ -298,7 +306,7 @@ func (w *work) relation() string {
 	if r := w.src.format.strict(w, strict); r != "" {
 		relations = append(relations, r)
 	}
-	return union(relations)
+	return w.withFolders(union(relations))
 }
 
 func (w *work) fillRejects(ctx context.Context) error {
@@ -351,6 +359,9 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 
 // repair finds the files that can't be read strictly and reads them record by record.
 func (w *work) repair(ctx context.Context, session sources.Session, cause error) (bool, error) {
+	if duckerr.World(cause) {
+		return false, nil
+	}
 	w.session = session
 	before := len(w.files)
 	for _, f := range slices.Clone(w.files) {
@@ -359,8 +370,11 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 		}
 	}
 	if relation := w.relation(); len(w.files) == before {
-		if relation == "" || w.reads(ctx, relation) == nil {
+		if relation == "" {
 			return false, ctx.Err()
+		}
+		if err := w.reads(ctx, relation); err == nil || duckerr.World(err) {
+			return false, errors.Join(ctx.Err(), err)
 		}
 	}
 	slow := map[*file]bool{}
@@ -374,18 +388,25 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 		if slow[f] {
 			continue
 		}
-		if r := w.src.format.strict(w, []*file{f}); r != "" && w.reads(ctx, r) != nil {
-			failing = append(failing, f)
+		r := w.src.format.strict(w, []*file{f})
+		if r == "" {
+			continue
 		}
-		if ctx.Err() != nil {
+		err := w.reads(ctx, r)
+		switch {
+		case ctx.Err() != nil:
 			return false, ctx.Err()
+		case duckerr.World(err):
+			return false, fmt.Errorf("read %s: %w", f.path, err)
+		case err != nil:
+			failing = append(failing, f)
 		}
 	}
 	if len(failing) == 0 && len(w.files) == before {
 		return false, nil // a file that could not be read a moment ago can be read now, or the fault is not ours
 	}
 	if err := w.readSlow(ctx, failing); err != nil {
-		return false, fmt.Errorf("set bad records aside after %q: %w", cause, err)
+		return false, fmt.Errorf("set bad records aside: %w", err)
 	}
 	return true, w.finish(ctx)
 }
@@ -405,15 +426,16 @@ func readable(path string) error {
 	return f.Close()
 }
 
-// drop takes a file out of the work and reports why. A vanished file leaves no mark, nor does one without permission, which is
-// tried again by the next process; one that is corrupt, or written in a way that is not read, is marked until it changes.
+// drop takes a file out of the work and reports why. A vanished file leaves no mark, nor does one that the system does not let us
+// read, for want of a permission, or because a disk is broken: it is tried again by the next process; one that is corrupt, or written in a way that is not read, is marked until it changes.
 func (w *work) drop(f *file, cause error) {
 	w.files = slices.DeleteFunc(w.files, func(g *file) bool { return g == f })
 	var unsupported *unsupportedError
+	var system syscall.Errno
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
 		w.notice("file_vanished", f.rel, "file "+shown(f.rel)+" was there when the folder was listed and is gone; nothing of it was read")
-	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, errName), errors.Is(cause, errLink):
+	case errors.Is(cause, errName), errors.Is(cause, errLink), errors.As(cause, &system):
 		if w.batch {
 			w.src.skip[f.rel] = true
 		}
@@ -475,7 +497,6 @@ func removeAll(paths *[]string) {
 }
 
 // metadata is the expression of _metadata for a reader over these files, where index is the 0-based number of the row's file.
-// Constant lists cost nothing when _metadata is not read, where a join would.
 func metadata(files []*file, index string) string {
 	names, sizes, times := make([]string, len(files)), make([]string, len(files)), make([]string, len(files))
 	for i, f := range files {
@@ -489,6 +510,11 @@ func metadata(files []*file, index string) string {
 }
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }
+
+// ignored reports a column that is not read.
+func (w *work) ignored(name string) {
+	w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
+}
 
 // added reports new columns, once the schema has them.
 func (w *work) added(t schemas.Table, names []string) {

@@ -79,9 +79,13 @@ func isUUID(b []byte) bool {
 }
 
 // Lossy is an SQL expression over the text v, a VARCHAR expression of a CSV field, a JSON string's content or a JSON number: it is true when v does not
-// become a t, or does only with a change: rounded, cut, moved, or without its zeros in front. Spaces around it do not count, but in a VARCHAR. It is never
-// NULL, but for NULL. Texts of nested types are taken as DuckDB reads them.
+// become a t, or does only with a change: rounded, cut, moved, or without its zeros in front. It is false for NULL. Spaces around the text do not count, but in a
+// VARCHAR. Texts of nested types are taken as DuckDB reads them.
 func Lossy(v string, t schemas.Type) string {
+	return fmt.Sprintf("coalesce(%s IS NOT NULL AND %s, true)", v, lossy(v, t))
+}
+
+func lossy(v string, t schemas.Type) string {
 	misfit := fmt.Sprintf("TRY_CAST(%s AS %s) IS NULL", v, t)
 	const form = "-?(0|[1-9][0-9]*)"
 	trimmed := "trim(" + v + ")"
@@ -89,7 +93,7 @@ func Lossy(v string, t schemas.Type) string {
 	exponent := fmt.Sprintf("(NOT regexp_full_match(%s, '%s(\\.[0-9]*)?[eE][+-]?[0-9]+') OR %s <> CAST(TRY_CAST(%s AS %s) AS DOUBLE))", trimmed, form, double(v), v, t)
 	switch t.Kind {
 	case schemas.Varchar, schemas.Struct, schemas.List, schemas.Map:
-		return fmt.Sprintf("(%s IS NOT NULL AND %s)", v, misfit)
+		return misfit
 	case schemas.BigInt, schemas.Integer:
 		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s(\\.0*)?') AND %s)", misfit, trimmed, form, exponent)
 	case schemas.Decimal:

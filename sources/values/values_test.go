@@ -59,7 +59,7 @@ func connect(t *testing.T) *sql.Conn {
 	return conn
 }
 
-func lossy(t *testing.T, conn *sql.Conn, text string, typ schemas.Type) bool {
+func isLossy(t *testing.T, conn *sql.Conn, text string, typ schemas.Type) bool {
 	t.Helper()
 	var out bool
 	query := fmt.Sprintf("SELECT %s FROM (SELECT ?::VARCHAR AS v)", Lossy("v", typ))
@@ -71,6 +71,10 @@ func lossy(t *testing.T, conn *sql.Conn, text string, typ schemas.Type) bool {
 
 func TestLossy(t *testing.T) {
 	conn := connect(t)
+	var null bool
+	if err := conn.QueryRowContext(context.Background(), "SELECT "+Lossy("NULL::VARCHAR", schemas.Type{Kind: schemas.Double})).Scan(&null); err != nil || null {
+		t.Errorf("NULL is lossy: %v, %v", null, err)
+	}
 	for line := range strings.Lines(strings.TrimSpace(fits)) {
 		name, texts, want := "", "", false
 		if i := strings.Index(line, " + "); i > 0 {
@@ -84,7 +88,7 @@ func TestLossy(t *testing.T) {
 			t.Fatal(err)
 		}
 		for text := range strings.SplitSeq(strings.TrimSuffix(texts, "\n"), "|") {
-			if got := lossy(t, conn, text, typ); got != want {
+			if got := isLossy(t, conn, text, typ); got != want {
 				t.Errorf("%q as %s: lossy is %v", text, name, got)
 			}
 			if want && Fits([]byte(text), typ) {
@@ -113,13 +117,13 @@ func TestQuickLook(t *testing.T) {
 		}
 		if Fits([]byte(text), typ) {
 			let++
-			if lossy(t, conn, text, typ) {
+			if isLossy(t, conn, text, typ) {
 				t.Errorf("%q as %s", text, typ)
 			}
 		}
 		var g Guess
 		g.Text([]byte(text))
-		if lossy(t, conn, text, g.Type()) {
+		if isLossy(t, conn, text, g.Type()) {
 			t.Errorf("%q is taken for %s", text, g.Type())
 		}
 	}
