@@ -214,3 +214,20 @@ func rescueOf(pairs []string, path string) string {
 	list := "concat_ws(',', " + strings.Join(pairs, ", ") + ")"
 	return fmt.Sprintf("CASE WHEN %s <> '' THEN '{' || %s || ',\"_file_path\":' || CAST(to_json(%s) AS VARCHAR) || '}' END AS %s", list, list, path, jsonrecords.RescuedColumn)
 }
+
+// flushBytes bounds the memory of one row group.
+const flushBytes = 32 << 20
+
+// scanned is the relation of the records of files that were scanned.
+func scanned(files []*file) string {
+	var raws []string
+	for _, f := range files {
+		if !slices.Contains(raws, f.raw) {
+			raws = append(raws, f.raw)
+		}
+	}
+	for i := range raws {
+		raws[i] = located(raws[i])
+	}
+	return fmt.Sprintf("(SELECT * FROM read_parquet([%s]) WHERE path IN (SELECT unnest(%s)))", strings.Join(raws, ", "), pathTexts(files))
+}

@@ -101,7 +101,7 @@ func TestFoldersDeclared(t *testing.T) {
 			c.PartitionColumns.Names, c.Hints = []string{"year", "month"}, []Hint{{"month", "VARCHAR"}, {"year", "INTEGER"}}
 		},
 			`"id" BIGINT, "month" VARCHAR, "year" INTEGER`, "1|01|2023\n", "file_unsupported c.json, file_unsupported year=2024/b.json"},
-		"texts": {func(c *Config) { c.PartitionColumns.Names, c.Texts = []string{"month"}, true }, `"id" BIGINT, "month" VARCHAR`, "1|01\n",
+		"texts": {func(c *Config) { c.PartitionColumns.Names, c.Texts = []string{"month"}, true }, `"id" VARCHAR, "month" VARCHAR`, "1|01\n",
 			"file_unsupported c.json, file_unsupported year=2024/b.json"},
 	} {
 		columns, rows, said := read(c.change)

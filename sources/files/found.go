@@ -233,7 +233,7 @@ func (w *work) firstRecord(f *file) (at, why string) {
 	if w.src.cfg.Format != "json" {
 		return "", ""
 	}
-	_ = readRecords(f.path, f.kind, func(r record) bool { // it was read a moment ago, and nothing comes of it but a text
+	_ = readRecords(f.path, w.src.cfg.JSON.Encoding, f.kind, func(r record) bool { // it was read a moment ago, and nothing comes of it but a text
 		at, why = fmt.Sprintf("line %d", r.line), cmp.Or(r.reason, noObject(r.raw))
 		if f.kind == jsonArray {
 			at = fmt.Sprintf("element %d", r.line)

@@ -32,7 +32,7 @@ type file struct {
 	path string // absolute
 
 	kind   jsonKind        // json
-	raw    string          // json: the Parquet file with its records, once it was scanned
+	raw    string          // csv: the Parquet file with its records, once it was scanned
 	header []string        // csv: the names of its columns
 	skip   int             // csv: lines before the first record
 	likely []*schemas.Type // csv: what the first records hold
@@ -300,4 +300,19 @@ func readMarks(ctx context.Context, marks sources.Marks) (known, error) {
 		k[m.Key] = v
 	}
 	return k, nil
+}
+
+// sampleFiles is how many files are looked at to find out how they are written.
+const sampleFiles = 32
+
+// sample picks files evenly over the batch.
+func sample(files []*file) []*file {
+	if len(files) <= sampleFiles {
+		return slices.Clone(files)
+	}
+	out := make([]*file, sampleFiles)
+	for i := range out {
+		out[i] = files[i*(len(files)-1)/(sampleFiles-1)]
+	}
+	return out
 }

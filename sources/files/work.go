@@ -40,6 +40,7 @@ type work struct {
 	parts   []part    // how they are read
 	refused []refused // files of which nothing was taken
 	left    []leftOut // files that were dropped, for whatever reason
+	looked  *look     // json: at the records of the first batch, until the columns are known
 	shapes  []*shape  // parquet: the columns of the files by file.shape
 }
 
@@ -144,7 +145,7 @@ func (w *work) learn(ctx context.Context) error {
 	if err := w.learnFolders(ctx); err != nil {
 		return err
 	}
-	if !w.rescues() { // what a sample did not show is rescued
+	if !w.rescues() { // what was not looked at is rescued
 		if err := w.evolve(ctx); err != nil {
 			return err
 		}
@@ -355,7 +356,7 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 		wanted[f] = true
 	}
 	files = slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return !wanted[f] })
-	if len(files) == 0 || len(w.state.Schema) == 0 {
+	if len(files) == 0 || len(w.state.Schema) == 0 && w.src.cfg.Format != "json" {
 		return nil
 	}
 	good, rejects, err := w.src.format.tolerant(ctx, w, files)
