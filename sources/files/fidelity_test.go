@@ -80,7 +80,7 @@ func readCells(t *testing.T) []cell {
 		}
 		key := strings.Join([]string{c.format, c.mode, c.typ, m[4]}, "\x00")
 		if len(c.values) != len(c.want) || seen[key] > 0 {
-			t.Fatalf("fidelity.txt:%d: not an outcome for each value, or line %d again: %s", c.line, seen[key], line)
+			t.Fatalf("fidelity.txt:%d: not an became for each value, or line %d again: %s", c.line, seen[key], line)
 		}
 		seen[key] = c.line
 		cells = append(cells, c)
@@ -124,10 +124,10 @@ func checkCells(t *testing.T, b *bed, cells []cell) {
 	}
 }
 
-// outcome is what became of a value: "= text", "NULL", "dead" or "rescued text".
-type outcome struct{ text, reason string }
+// became is what became of a value: "= text", "NULL", "dead" or "rescued text".
+type became struct{ text, reason string }
 
-func (o outcome) String() string {
+func (o became) String() string {
 	if o.reason == "" {
 		return o.text
 	}
@@ -165,7 +165,7 @@ var seeds = map[string]string{
 }
 
 // read returns the type of v and what became of each value.
-func (l load) read() (typ string, got []outcome, err error) {
+func (l load) read() (typ string, got []became, err error) {
 	dir := fmt.Sprintf("%s/%d", l.bed.dir, l.bed.clock.UnixNano())
 	s, err := New(l.config(dir))
 	if err != nil {
@@ -267,7 +267,7 @@ func (l load) file(name string, records []string) {
 }
 
 // batch reads the next batch and commits it.
-func (l load) batch(s *Source, places map[place]written) (typ string, got []outcome, err error) {
+func (l load) batch(s *Source, places map[place]written) (typ string, got []became, err error) {
 	ctx, b := context.Background(), l.bed
 	batch, err := s.Next(ctx, b.session, b.pos, b.marks)
 	if err != nil {
@@ -276,7 +276,7 @@ func (l load) batch(s *Source, places map[place]written) (typ string, got []outc
 	if batch == nil {
 		return "", nil, errors.New("there is no batch")
 	}
-	got = make([]outcome, len(l.values))
+	got = make([]became, len(l.values))
 	err = l.rows(batch, got)
 	for range 5 {
 		if err == nil {
@@ -305,7 +305,7 @@ func (l load) batch(s *Source, places map[place]written) (typ string, got []outc
 }
 
 // rows fills in what became of the values that are in rows.
-func (l load) rows(batch *sources.Batch, got []outcome) error {
+func (l load) rows(batch *sources.Batch, got []became) error {
 	if batch.Relation == "" {
 		return nil
 	}
@@ -337,7 +337,7 @@ func (l load) rows(batch *sources.Batch, got []outcome) error {
 }
 
 // dead fills in what became of the values that are in dead letters.
-func (l load) dead(batch *sources.Batch, places map[place]written, got []outcome) error {
+func (l load) dead(batch *sources.Batch, places map[place]written, got []became) error {
 	if batch.RejectCount == 0 {
 		return nil
 	}
@@ -356,7 +356,7 @@ func (l load) dead(batch *sources.Batch, places map[place]written, got []outcome
 		if old := got[record.id].text; old != "" {
 			text = old + " and " + text
 		}
-		got[record.id] = outcome{text, reason}
+		got[record.id] = became{text, reason}
 		return nil
 	})
 }
