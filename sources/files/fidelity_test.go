@@ -426,3 +426,19 @@ func TestTypesOfAllRecords(t *testing.T) {
 		})
 	}
 }
+
+// TestRescueAfterSchema asks for the columns first, as an update does: what does not fit must be rescued then, too.
+func TestRescueAfterSchema(t *testing.T) {
+	for format, content := range map[string]string{"json": `{"v":0.123456789012345678}`, "csv": "v\n0.123456789012345678\n"} {
+		b := newBed(t)
+		b.put("a."+format, content)
+		s := b.source(format, func(c *Config) { c.Evolution, c.Hints = Rescue, []Hint{{"v", "DOUBLE"}} })
+		if _, err := s.Schema(t.Context(), b.session, nil); err != nil {
+			t.Fatal(err)
+		}
+		batch := b.next(s)
+		if got := b.must("SELECT v, _rescued_data LIKE '%0.123456789012345678%' FROM " + batch.Relation); got != "NULL|true\n" {
+			t.Errorf("%s: %s", format, got)
+		}
+	}
+}

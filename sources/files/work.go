@@ -89,7 +89,7 @@ func (w *work) build(ctx context.Context) error {
 	if err := w.learn(ctx); err != nil {
 		return err
 	}
-	if !w.first || w.rescues() {
+	if !w.first {
 		if err := w.evolve(ctx); err != nil {
 			return err
 		}
@@ -145,10 +145,8 @@ func (w *work) learn(ctx context.Context) error {
 	if err := w.learnFolders(ctx); err != nil {
 		return err
 	}
-	if !w.rescues() { // what was not looked at is rescued
-		if err := w.evolve(ctx); err != nil {
-			return err
-		}
+	if err := w.evolve(ctx); err != nil {
+		return err
 	}
 	if len(w.files) == len(l.files) { // none was dropped
 		w.remember(print)
