@@ -136,17 +136,25 @@ func (g *grower) grow(known, seen schemas.Table, label, path string) schemas.Tab
 	for i := range known {
 		at[fold(known[i].Name)] = i
 	}
-	for _, c := range seen {
-		if i, ok := at[fold(c.Name)]; ok {
-			known[i].Type = g.growType(known[i].Type, c.Type, label+known[i].Name, path+known[i].Name)
-			continue
+	admitted := make([]schemas.Column, len(seen))
+	for _, dotted := range []bool{false, true} { // of a.b and the field b of a, the field is rather what is meant
+		for i, c := range seen {
+			if _, ok := at[fold(c.Name)]; ok || strings.Contains(c.Name, ".") != dotted {
+				continue
+			}
+			if g.texts && label == "" {
+				c.Type = schemas.Type{Kind: schemas.Varchar}
+			}
+			if c, ok := g.set.admit(path, c, path+c.Name); ok {
+				admitted[i] = c
+			}
 		}
-		if g.texts && label == "" {
-			c.Type = schemas.Type{Kind: schemas.Varchar}
-		}
-		if c, ok := g.set.admit(path, c, path+c.Name); ok {
-			known = append(known, c)
-			at[fold(c.Name)] = len(known) - 1
+	}
+	for i, c := range seen {
+		if at, ok := at[fold(c.Name)]; ok {
+			known[at].Type = g.growType(known[at].Type, c.Type, label+known[at].Name, path+known[at].Name)
+		} else if admitted[i].Name != "" {
+			known = append(known, admitted[i])
 			g.added = append(g.added, label+c.Name)
 		}
 	}
