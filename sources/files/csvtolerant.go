@@ -131,8 +131,8 @@ func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rej
 			return "", "", fmt.Errorf("convert the records of %s: %w", files[0].path, err)
 		}
 	}
-	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), w.metadata(files, "__lakeflow_index"), literal(rows))
-	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), w.metadata(files, "__lakeflow_index"), located(rows))
+	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, located(bad)), nil
 }
 
 // csvRows writes the SQL that converts the fields of files with one header.
@@ -227,7 +227,7 @@ func scanned(files []*file) string {
 		}
 	}
 	for i := range raws {
-		raws[i] = literal(raws[i])
+		raws[i] = located(raws[i])
 	}
 	return fmt.Sprintf("(SELECT * FROM read_parquet([%s]) WHERE path IN (SELECT unnest(%s)))", strings.Join(raws, ", "), pathTexts(files))
 }

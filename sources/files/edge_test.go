@@ -265,8 +265,8 @@ func TestFirstBatchAfterSchema(t *testing.T) {
 	b := newBed(t)
 	b.put("a.json", `{"a":1,"A":2}`+"\n"+`{"a":}`+"\n"+`{"a":3}`)
 	s := b.source("json", nil)
-	if schema, err := s.Schema(context.Background(), b.session, nil); err != nil || schema.SQLColumns() != `"a" BIGINT` {
-		t.Fatalf("schema %s, %v", schema.SQLColumns(), err)
+	if schema, err := s.Schema(context.Background(), b.session, nil); err != nil || schema.Columns.SQLColumns() != `"a" BIGINT` {
+		t.Fatalf("schema %s, %v", schema.Columns.SQLColumns(), err)
 	}
 	batch := b.next(s)
 	wantText(t, "rows", b.rows(batch), "3\n")

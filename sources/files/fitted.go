@@ -75,7 +75,7 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 func relations(w *work, files []*file, workers []*fitting) (good, rejects string) {
 	var goods, bads []string
 	for _, f := range workers {
-		goods, bads = append(goods, literal(f.goodPath)), append(bads, literal(f.badPath))
+		goods, bads = append(goods, located(f.goodPath)), append(bads, located(f.badPath))
 	}
 	const read = "(SELECT * FROM read_parquet([%s]) WHERE %s IN (SELECT unnest(%s)))"
 	good = fmt.Sprintf(read, strings.Join(goods, ", "), "path", pathTexts(files))

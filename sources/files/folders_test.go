@@ -36,7 +36,7 @@ func TestFolders(t *testing.T) {
 				t.Fatal(err)
 			}
 			batch := b.next(s)
-			if got := strings.Join(schema.Names(), ","); got != strings.Join(batch.Columns.Names(), ",") || got != "id,v,year,region,day" {
+			if got := strings.Join(schema.Columns.Names(), ","); got != strings.Join(batch.Columns.Names(), ",") || got != "id,v,year,region,day" {
 				t.Errorf("%s: columns %s and %s", format, got, batch.Columns.SQLColumns())
 			}
 			rows := func() string {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -188,7 +189,7 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 	}
 	w.slow = append(w.slow, failing...)
 	if err := w.readSlow(ctx); err != nil {
-		return false, fmt.Errorf("set bad records aside after %q: %w", cause, err)
+		return false, fmt.Errorf("set bad records aside after %q: %w", duckerr.Text(cause), err)
 	}
 	return true, w.finish()
 }

@@ -51,11 +51,11 @@ func (w *work) readSlow(ctx context.Context) error {
 // relate makes relations of the files of good and bad records.
 func (w *work) relate(ctx context.Context, goods, bads []string) error {
 	w.rejects = fmt.Sprintf(`(SELECT %s AS file, 0::BIGINT AS line, o AS "offset", CASE WHEN own THEN orig ELSE encode(raw) END AS raw, reason, false AS whole, p AS "partition" FROM read_parquet(%s))`,
-		w.topic(), list(bads))
+		w.topic(), located(bads...))
 	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+w.rejects).Scan(&w.out.RejectCount); err != nil {
 		return fmt.Errorf("count rejects: %w", err)
 	}
-	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, list(goods))
+	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, located(goods...))
 	if w.src.plain() != nil {
 		w.good = fmt.Sprintf(`(SELECT %s AS "value", %s FROM %s)`, w.plainOdd(), w.metadata(), records)
 		return nil

@@ -22,6 +22,15 @@ func list(texts []string) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
+// located is a list of files for a reader.
+func located(paths ...string) string {
+	escaped := make([]string, len(paths))
+	for i, p := range paths {
+		escaped[i] = schemas.EscapeGlob(p)
+	}
+	return list(escaped)
+}
+
 // union puts relations with the same columns one behind the other.
 func union(relations []string) string {
 	if len(relations) <= 1 {
@@ -50,7 +59,7 @@ func (w *work) strict(files []*lines) string {
 	}
 	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
 		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
-		strings.Join(fields, ", "), w.metadata(), placeColumns, list(paths), 16<<20, headersType, literal(value))
+		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), 16<<20, headersType, literal(value))
 }
 
 // placeColumns are n, p, o, t and y of a line.
