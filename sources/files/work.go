@@ -39,8 +39,8 @@ type work struct {
 	slow    []*file   // files that can't be read strictly
 	parts   []part    // how they are read
 	refused []refused // files of which nothing was taken
-	looked  *look     // json: at the records of the first batch, until the columns are known
 	left    []leftOut // files that were dropped, for whatever reason
+	looked  *look     // json: at the records of the first batch, until the columns are known
 	shapes  []*shape  // parquet: the columns of the files by file.shape
 }
 
