@@ -16,7 +16,7 @@ func (jsonFormat) infer(ctx context.Context, w *work) error {
 	if err := w.looked.files(ctx); err != nil {
 		return err
 	}
-	w.state.Schema, _ = jsonrecords.Grow(nil, w.looked.shape, w.src.cfg.Texts)
+	w.state.Schema = jsonrecords.Grow(nil, w.looked.shape, w.src.cfg.Texts).Columns
 	if len(w.state.Schema) == 0 {
 		w.looked.settle(w.src.hints)
 	}
@@ -29,7 +29,7 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 	switch {
 	case l != nil:
 		w.looked = nil
-		w.state.Schema, _ = jsonrecords.Grow(w.state.Schema, l.shape, w.src.cfg.Texts)
+		w.grow(l.shape)
 		if slices.ContainsFunc(w.src.hints, func(h schemas.Column) bool { return w.state.Schema.Column(h.Name).Name != h.Name }) {
 			return j.compare(ctx, w) // spelled as in the records, which were compared with another name
 		}
@@ -41,11 +41,20 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 			return err
 		}
 		if mode == AddNewColumns {
-			w.added(jsonrecords.Grow(w.state.Schema, l.shape, w.src.cfg.Texts))
+			w.grow(l.shape)
 		}
 	}
 	l.settle(w.state.Schema)
 	return nil
+}
+
+// grow adds the columns that a shape has.
+func (w *work) grow(shape *jsonrecords.Shape) {
+	g := jsonrecords.Grow(w.state.Schema, shape, w.src.cfg.Texts)
+	w.added(g.Columns, g.Added)
+	if !w.rescues() {
+		g.Tell(w.src.cfg.Evolution == None, func(key, message string) { w.notice("column_ignored", key, message) })
+	}
 }
 
 // compare finds the files that can't be read strictly.

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,26 +9,20 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// goodRecord is a record that fits, for DuckDB to convert. Nothing is optional: parquet-go writes an empty text for some NULLs, when
-// NULL, value, NULL, NULL follow each other.
-type goodRecord struct {
-	Path    string `parquet:"path,dict"`
-	Raw     string `parquet:"raw"`
-	Rescued string `parquet:"rescued"`
-}
-
 // badRecord is a record that can't be taken.
 type badRecord struct {
-	Path   string `parquet:"file,dict"`
+	File   int64  `parquet:"n"`
 	Line   int64  `parquet:"line"`
 	Offset int64  `parquet:"offset"`
 	Raw    []byte `parquet:"raw"` // cut at maxRaw
@@ -43,15 +38,12 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	var next atomic.Int64
 	var running sync.WaitGroup
 	for i := range workers {
-		workers[i] = &fitting{ctx: ctx, w: w, fitter: fitter.Clone(), goodPath: w.temp("good.parquet"), badPath: w.temp("bad.parquet")}
+		workers[i] = &fitting{ctx: ctx, w: w, fitter: fitter.Clone(), goodPath: w.temp("good.json"), badPath: w.temp("bad.parquet")}
 		running.Go(func() {
-			errs[i] = workers[i].run(func() (*file, *error) {
+			errs[i] = workers[i].run(func() (int, bool) {
 				n := int(next.Add(1)) - 1
-				if n >= len(files) {
-					return nil, nil
-				}
-				return files[n], &causes[n]
-			})
+				return n, n < len(files)
+			}, files, causes)
 		})
 	}
 	running.Wait()
@@ -63,41 +55,62 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 			w.drop(files[i], cause)
 		}
 	}
-	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
-	if len(files) == 0 {
+	if !slices.ContainsFunc(files, func(f *file) bool { return slices.Contains(w.files, f) }) {
 		return "", "", nil
 	}
-	good, rejects = relations(w, files, workers)
+	good, rejects = w.fitted(files, workers)
 	return good, rejects, nil
 }
 
-// relations are those of the records that the workers wrote.
-func relations(w *work, files []*file, workers []*fitting) (good, rejects string) {
-	var goods, bads []string
+// Members of a line that is a record with where it is from.
+const (
+	fileMember    = "__lakeflow_file" // the number of the file
+	rescuedMember = "__lakeflow_rescued"
+)
+
+// fitted are the relations of the records that the workers wrote. The files' numbers are their places in all.
+func (w *work) fitted(all []*file, workers []*fitting) (good, rejects string) {
+	var goods, bads, kept []string
+	longest := maxRecord
 	for _, f := range workers {
 		goods, bads = append(goods, located(f.goodPath)), append(bads, located(f.badPath))
+		longest = max(longest, f.longest)
 	}
-	const read = "(SELECT * FROM read_parquet([%s]) WHERE %s IN (SELECT unnest(%s)))"
-	good = fmt.Sprintf(read, strings.Join(goods, ", "), "path", pathTexts(files))
-	rejects = fmt.Sprintf(read, strings.Join(bads, ", "), "file", pathTexts(files))
-	good = "(" + jsonrecords.Rows(good, w.state.Schema, w.rescues(), w.metadata(files, "list_position("+pathTexts(files)+", path) - 1")) + ")"
-	return good, `(SELECT file, line, "offset", raw, reason, false AS whole FROM ` + rejects + `)`
+	for i, f := range all {
+		if slices.Contains(w.files, f) {
+			kept = append(kept, strconv.Itoa(i))
+		}
+	}
+	columns := append(w.state.Schema.Clone(), schemas.Column{Name: fileMember, Type: schemas.Type{Kind: schemas.BigInt}}, schemas.Column{Name: rescuedMember, Type: schemas.Type{Kind: schemas.Varchar}})
+	rescued := ""
+	if w.rescues() {
+		rescued = rescuedMember + " AS " + jsonrecords.RescuedColumn + ", "
+	}
+	wanted := strings.Join(kept, ", ")
+	if len(w.state.Schema) > 0 {
+		good = fmt.Sprintf("(SELECT %s, %s%s FROM read_json([%s], format='newline_delimited', records=true, columns=%s, hive_partitioning=false, maximum_object_size=%d)"+
+			" AS __lakeflow_row WHERE %s IN (%s))", names(w.state.Schema), rescued, w.metadata(all, fileMember), strings.Join(goods, ", "), readerColumns(columns), longest+1024, fileMember, wanted)
+	}
+	rejects = fmt.Sprintf(`(SELECT %s[n + 1] AS file, line, "offset", raw, reason, false AS whole FROM read_parquet([%s]) WHERE n IN (%s))`, pathTexts(all), strings.Join(bads, ", "), wanted)
+	return good, rejects
 }
 
-// fitting writes the records of some files to two Parquet files.
+// fitting writes the records of some files: the good ones as lines, the others to a Parquet file.
 type fitting struct {
 	ctx               context.Context
 	w                 *work
 	fitter            *jsonrecords.Fitter
 	goodPath, badPath string
 
-	good  *parquet.GenericWriter[goodRecord]
-	bad   *parquet.GenericWriter[badRecord]
-	file  *file
-	place string // of the file, as a member of a JSON object
-	block []record
-	bytes int // of the block
-	group int // bytes of the row group
+	good    *bufio.Writer
+	bad     *parquet.GenericWriter[badRecord]
+	number  int    // of the file
+	place   string // of the file, as the last member of a JSON object
+	block   []record
+	bytes   int // of the block
+	group   int // bytes of the row group
+	line    []byte
+	longest int // of the lines
 }
 
 // blockRecords and blockBytes bound what is fitted at once, groupBytes the memory of a row group.
@@ -107,8 +120,8 @@ const (
 	groupBytes   = 32 << 20
 )
 
-// run reads the files that next hands out, until it returns nil.
-func (f *fitting) run(next func() (*file, *error)) (err error) {
+// run reads the files whose numbers next hands out, and fills in why they can't be read.
+func (f *fitting) run(next func() (n int, more bool), files []*file, causes []error) (err error) {
 	good, err := os.Create(f.goodPath)
 	if err != nil {
 		return err
@@ -119,24 +132,24 @@ func (f *fitting) run(next func() (*file, *error)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bad.Close()) }()
-	f.good = parquet.NewGenericWriter[goodRecord](good, parquet.Compression(&parquet.Snappy))
+	f.good = bufio.NewWriterSize(good, 256<<10)
 	f.bad = parquet.NewGenericWriter[badRecord](bad, parquet.Compression(&parquet.Snappy))
-	for file, cause := next(); file != nil; file, cause = next() {
+	for n, more := next(); more; n, more = next() {
 		var failed error
-		if failed, *cause = f.read(file); failed != nil {
+		if failed, causes[n] = f.read(n, files[n]); failed != nil {
 			return failed
 		}
 	}
-	return errors.Join(f.good.Close(), f.bad.Close())
+	return errors.Join(f.good.Flush(), f.bad.Close())
 }
 
 // read reads one file. Cause is why that is not possible.
-func (f *fitting) read(file *file) (failed, cause error) {
+func (f *fitting) read(number int, file *file) (failed, cause error) {
 	path, err := json.Marshal(file.path)
 	if err != nil {
 		return err, nil
 	}
-	f.file, f.place = file, `,"_file_path":`+string(path)+"}"
+	f.number, f.place = number, `,"_file_path":`+string(path)+"}"
 	cause = readRecords(file.path, f.w.src.cfg.JSON.Encoding, jsonMixed, func(r record) bool {
 		if r.reason != "" {
 			r.raw = r.raw[:min(len(r.raw), maxRaw)]
@@ -166,25 +179,22 @@ func (f *fitting) flush() error {
 	if err != nil {
 		return err
 	}
-	var goods []goodRecord
 	var bads []badRecord
 	for _, r := range f.block {
 		if r.reason == "" {
 			fit := fitted[0]
 			fitted = fitted[1:]
 			if fit.Reason == "" {
-				goods = append(goods, f.row(fit))
+				f.write(fit)
 				continue
 			}
 			r.reason = fit.Reason
 		}
-		bads = append(bads, badRecord{f.file.path, r.line, r.offset, r.raw[:min(len(r.raw), maxRaw)], r.reason})
+		bads = append(bads, badRecord{int64(f.number), r.line, r.offset, r.raw[:min(len(r.raw), maxRaw)], r.reason})
 	}
-	_, err1 := f.good.Write(goods)
-	_, err2 := f.bad.Write(bads)
-	err = errors.Join(err1, err2)
+	_, err = f.bad.Write(bads)
 	if f.group += f.bytes; f.group > groupBytes && err == nil {
-		err = errors.Join(f.good.Flush(), f.bad.Flush())
+		err = f.bad.Flush()
 		f.group = 0
 	}
 	clear(f.block)
@@ -192,10 +202,20 @@ func (f *fitting) flush() error {
 	return err
 }
 
-func (f *fitting) row(fit jsonrecords.Fitted) goodRecord {
-	row := goodRecord{Path: f.file.path, Raw: string(fit.Text)}
+// write writes a good record as a line: its members behind those that say where it is from.
+func (f *fitting) write(fit jsonrecords.Fitted) {
+	b := append(f.line[:0], `{"`+fileMember+`":`...)
+	b = strconv.AppendInt(b, int64(f.number), 10)
 	if fit.Rescued != "" {
-		row.Rescued = "{" + fit.Rescued + f.place
+		b = append(b, `,"`+rescuedMember+`":`...)
+		b = jsonrecords.AppendText(b, []byte("{"+fit.Rescued+f.place))
 	}
-	return row
+	if members := fit.Text[1:]; fit.Text[0] != '{' || members[0] == '}' {
+		b = append(b, '}') // null, or an object without members
+	} else {
+		b = append(append(b, ','), members...)
+	}
+	b = append(b, '\n')
+	_, _ = f.good.Write(b) // Flush reports it
+	f.line, f.longest = b, max(f.longest, len(b))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // What there is to say when a source finds no file, or nothing in its files.
@@ -226,20 +227,17 @@ func empty(n, left int) string {
 	return "all of them are empty"
 }
 
-const recordRemedy = "write one JSON object per line, or one array of objects"
+const recordRemedy = "write JSON objects: one per line, one behind the other, or in an array"
 
 // firstRecord says why the first record of a file is none that has columns; nothing when there is none.
 func (w *work) firstRecord(f *file) (at, why string) {
 	if w.src.cfg.Format != "json" {
 		return "", ""
 	}
-	_ = readRecords(f.path, w.src.cfg.JSON.Encoding, f.kind, func(r record) bool { // it was read a moment ago, and nothing comes of it but a text
+	_ = readRecords(f.path, w.src.cfg.JSON.Encoding, jsonMixed, func(r record) bool { // it was read a moment ago, and nothing comes of it but a text
 		at, why = fmt.Sprintf("line %d", r.line), ": "+r.reason
 		if r.reason == "" {
 			why = ", which " + noObject(r.raw)
-		}
-		if f.kind == jsonArray {
-			at = fmt.Sprintf("element %d", r.line)
 		}
 		return false
 	})
@@ -253,6 +251,9 @@ func noObject(raw []byte) string {
 	}
 	switch raw[0] {
 	case '{':
+		if n := jsonrecords.CountKeys(raw); n > jsonrecords.MaxColumns {
+			return fmt.Sprintf("has %d keys, but a source may have %d columns (what is in a nested object becomes a MAP)", n, jsonrecords.MaxColumns)
+		}
 		return "is an object without keys that can be columns"
 	case '[':
 		return "is an array, not an object"

@@ -46,7 +46,7 @@ func TestLack(t *testing.T) {
 		"one empty":      {"in", "json", map[string]string{"in/a.json": ""}, "1 file matches in; it is empty", "put a file there that holds records"},
 		"all empty":      {"in/*", "csv", map[string]string{"in/a.csv": "", "in/b.csv": " \n"}, "2 files match in/*; all of them are empty", "put a file there that holds records"},
 		"an empty array": {"in", "json", map[string]string{"in/a.json": "[]", "in/b.json": "\n"}, "2 files match in; all of them are empty", "put a file there that holds records"},
-		"numbers":        {"in", "json", map[string]string{"in/a.json": "[1,2,3]"}, "1 file matches in; no record can be used, the first is element 1 of a.json, which is a number, not an object", recordRemedy},
+		"numbers":        {"in", "json", map[string]string{"in/a.json": "[1,2,3]"}, "1 file matches in; no record can be used, the first is line 1 of a.json, which is a number, not an object", recordRemedy},
 		"no object":      {"in", "json", map[string]string{"in/a.json": "\n\nnope\n"}, "1 file matches in; no record can be used, the first is line 3 of a.json, which is not a whole JSON value", recordRemedy},
 		"cut off":        {"in", "json", map[string]string{"in/a.json": `{"id": 1,`}, "1 file matches in; no record can be used, the first is line 1 of a.json: the file ends inside the record", recordRemedy},
 		"no keys":        {"in", "json", map[string]string{"in/a.json": `{}`}, "1 file matches in; no record can be used, the first is line 1 of a.json, which is an object without keys that can be columns", recordRemedy},

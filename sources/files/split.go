@@ -302,13 +302,13 @@ func (s *splitter) passLines() {
 	}
 }
 
-// outcome is what a byte means for a value.
-type outcome int
+// effect is what a byte means for a value.
+type effect int
 
 const (
-	goesOn outcome = iota
-	ends           // it is the last one
-	breaks         // it can't be there
+	goesOn effect = iota
+	ends          // it is the last one
+	breaks        // it can't be there
 )
 
 // walk follows the brackets and strings of one value. It knows of the grammar just what tells soon that a bracket is missing: texts end on
@@ -320,7 +320,7 @@ type walk struct {
 	last    byte // the last one that is no space, outside of strings
 }
 
-func (w *walk) step(c byte) outcome {
+func (w *walk) step(c byte) effect {
 	if w.quoted {
 		switch {
 		case c == '\n':

@@ -1,6 +1,7 @@
 package jsonrecords
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,8 +10,9 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// MaxColumns is how many columns, and fields inside of them, a source of JSON may have. Tables of more take DuckDB too much memory.
-const MaxColumns = 2000
+// MaxColumns is how many columns, and fields inside of them, a source of JSON may have. Of each column of a table
+// DuckDB holds 256 KiB at least.
+const MaxColumns = 1000
 
 // maxName is how many characters the name of a column may have.
 const maxName = 255
@@ -116,17 +118,28 @@ func (s *columnSet) admitType(path string, t *schemas.Type) bool {
 	return true
 }
 
-// Grow adds to the known columns what records of the shape have beyond them, also inside structs, and returns the names of what it added. Keys that
-// can't be columns are left out; those that differ from a known one in letter case only are that one. With texts, new columns are VARCHAR.
-func Grow(known schemas.Table, s *Shape, texts bool) (grown schemas.Table, added []string) {
+// Growth is what Grow made of known columns.
+type Growth struct {
+	Columns schemas.Table
+	Added   []string
+	Refused []Refusal
+}
+
+// Refusal is a key that can't be a column or field, and why.
+type Refusal struct{ Key, Why string }
+
+// Grow adds to the known columns what records of the shape have beyond them, also inside structs. Keys that can't be columns are left out; those
+// that differ from a known one in letter case only are that one. With texts, new columns are VARCHAR.
+func Grow(known schemas.Table, s *Shape, texts bool) Growth {
 	g := &grower{set: newColumnSet(known), texts: texts}
-	return g.grow(known, s.columns(), "", ""), g.added
+	g.out.Columns = g.grow(known, s.columns(), "", "")
+	return g.out
 }
 
 type grower struct {
 	set   *columnSet
 	texts bool
-	added []string
+	out   Growth
 }
 
 // grow adds to a struct. Label is its name in messages, path that in Iceberg, both with a point behind.
@@ -136,18 +149,28 @@ func (g *grower) grow(known, seen schemas.Table, label, path string) schemas.Tab
 	for i := range known {
 		at[fold(known[i].Name)] = i
 	}
-	for _, c := range seen {
-		if i, ok := at[fold(c.Name)]; ok {
-			known[i].Type = g.growType(known[i].Type, c.Type, label+known[i].Name, path+known[i].Name)
-			continue
+	admitted := make([]schemas.Column, len(seen))
+	for _, dotted := range []bool{false, true} { // of a.b and the field b of a, the field is rather what is meant
+		for i, c := range seen {
+			if _, ok := at[fold(c.Name)]; ok || strings.Contains(c.Name, ".") != dotted {
+				continue
+			}
+			if g.texts && label == "" {
+				c.Type = schemas.Type{Kind: schemas.Varchar}
+			}
+			if c, ok := g.set.admit(path, c, path+c.Name); ok {
+				admitted[i] = c
+			} else {
+				g.out.Refused = append(g.out.Refused, Refusal{label + c.Name, cmp.Or(g.set.refusal(path, c.Name), "none of its fields can be one")})
+			}
 		}
-		if g.texts && label == "" {
-			c.Type = schemas.Type{Kind: schemas.Varchar}
-		}
-		if c, ok := g.set.admit(path, c, path+c.Name); ok {
-			known = append(known, c)
-			at[fold(c.Name)] = len(known) - 1
-			g.added = append(g.added, label+c.Name)
+	}
+	for i, c := range seen {
+		if at, ok := at[fold(c.Name)]; ok {
+			known[at].Type = g.growType(known[at].Type, c.Type, label+known[at].Name, path+known[at].Name)
+		} else if admitted[i].Name != "" {
+			known = append(known, admitted[i])
+			g.out.Added = append(g.out.Added, label+c.Name)
 		}
 	}
 	return known
@@ -168,6 +191,24 @@ func (g *grower) growType(known, seen schemas.Type, label, path string) schemas.
 		known.Elem = &elem
 	}
 	return known
+}
+
+// mostTold is how many keys that can't be columns there are notices of.
+const mostTold = 5
+
+// Tell calls notice for keys that were refused, with what a notice says of them. Ignores is as in FitOptions.
+func (g Growth) Tell(ignores bool, notice func(key, message string)) {
+	becomes := "records with it are dead letters"
+	if ignores {
+		becomes = "it is ignored"
+	}
+	for i, r := range g.Refused {
+		if i == mostTold {
+			notice(r.Key, fmt.Sprintf("%d more keys can't be columns", len(g.Refused)-i))
+			return
+		}
+		notice(r.Key, "the key "+shortQuote(r.Key)+" can't be a column: "+r.Why+"; "+becomes)
+	}
 }
 
 // stranger is the reason why a record with a key that is no column is not taken.

@@ -20,6 +20,8 @@ var (
 	errSurrogate = errors.New("the record is not valid JSON: half of a pair of surrogates stands alone in it")
 )
 
+var null = []byte("null")
+
 const keyTwice = "a key occurs twice in the record"
 
 // Fitter takes records one by one and makes of each what DuckDB reads without a loss, or a reason why it can't be taken. It is used by one goroutine
@@ -50,7 +52,7 @@ func (f *Fitter) Clone() *Fitter {
 
 // Fitted is what became of a record.
 type Fitted struct {
-	Text    []byte // the record as DuckDB is to read it
+	Text    []byte // the record as DuckDB is to read it: an object or null, on one line
 	Rescued string // members of a JSON object, "key":value,"key":value, that the columns do not hold
 	Reason  string // why the record can't be taken: a sentence
 }
@@ -96,7 +98,7 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 		text = quoteNaN(text)
 	}
 	if string(text) == "null" {
-		return Fitted{Text: text}, false
+		return Fitted{Text: null}, false
 	}
 	if text[0] != '{' {
 		return Fitted{Reason: "the record is not a JSON object but " + kindOf(text[0])}, false
@@ -180,15 +182,16 @@ func (r *fitting) object(k *Tree, at place) (lost []string) {
 	after := r.pos
 	chosen, lost := r.choose(k, members, at)
 	r.out = append(r.out, '{')
+	first := true
 	for i, m := range chosen {
-		if i > 0 {
-			r.out = append(r.out, ',')
-		}
-		r.out = append(appendKey(r.out, k.names[i]), ':')
-		if m == nil { // a cast wants all keys
-			r.out = append(r.out, "null"...)
+		if m == nil {
 			continue
 		}
+		if !first {
+			r.out = append(r.out, ',')
+		}
+		first = false
+		r.out = append(appendKey(r.out, k.names[i]), ':')
 		r.pos = m.from
 		if rest := r.value(k.inner[i], at.member(k.names[i])); rest != "" {
 			lost = append(lost, string(appendKey(nil, k.names[i]))+":"+rest)
@@ -330,7 +333,7 @@ func (r *fitting) entries(k *Tree, at place) (whole bool) {
 			r.out = append(r.out, ',')
 		}
 		first = false
-		r.out = append(appendText(r.out, key), ':')
+		r.out = append(AppendText(r.out, key), ':')
 		r.pos = m.from
 		whole = r.value(k.elem, at.within("value")) == "" && whole
 	}
@@ -348,9 +351,9 @@ func (r *fitting) nested(k *Tree, at place) (lost string) {
 	case k.typ.Kind != schemas.Varchar:
 		return r.misfit(k, at, text)
 	case r.rough:
-		r.out = appendText(r.out, []byte(compact(text)))
+		r.out = AppendText(r.out, []byte(compact(text)))
 	default:
-		r.out = append(r.out, text...)
+		r.out = append(r.out, compact(text)...)
 	}
 	return ""
 }
@@ -371,7 +374,7 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 		case string(fit) == string(content):
 			r.out = append(r.out, r.text[start:r.pos]...)
 		default:
-			r.out = appendText(r.out, fit)
+			r.out = AppendText(r.out, fit)
 		}
 		return ""
 	}
@@ -386,7 +389,7 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 	case fitsBare(token, k.typ):
 		r.out = append(r.out, token...)
 	default: // DuckDB would make a DOUBLE of it first
-		r.out = appendText(r.out, fit)
+		r.out = AppendText(r.out, fit)
 	}
 	return ""
 }
@@ -510,24 +513,11 @@ func (j *judge) forget() {
 	}
 }
 
-// Rows selects the columns of fitted records, RescuedColumn if it is wanted, and what the expressions in more say, from a relation with
-// their texts as raw and what was rescued as rescued.
-func Rows(records string, t schemas.Table, rescues bool, more string) string {
-	fields := make([]string, len(t))
-	for i, c := range t {
-		fields[i] = fmt.Sprintf("__v.%s AS %s", quoted(c.Name), quoted(c.Name))
-	}
-	if rescues {
-		fields = append(fields, "CASE WHEN rescued <> '' THEN rescued END AS "+RescuedColumn)
-	}
-	return fmt.Sprintf("SELECT %s, %s FROM (SELECT *, CAST(CAST(raw AS JSON) AS %s) AS __v FROM %s)", strings.Join(fields, ", "), more, structOf(t), records)
-}
-
 // appendKey writes a key of an object.
-func appendKey(b []byte, name string) []byte { return appendText(b, []byte(name)) }
+func appendKey(b []byte, name string) []byte { return AppendText(b, []byte(name)) }
 
-// appendText writes a JSON text.
-func appendText(b, text []byte) []byte {
+// AppendText writes a JSON text.
+func AppendText(b, text []byte) []byte {
 	plain := !bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })
 	if plain {
 		return append(append(append(b, '"'), text...), '"')

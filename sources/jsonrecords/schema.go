@@ -35,7 +35,7 @@ const (
 )
 
 // own are beginnings of names that lakeflow's own queries use.
-var own = []string{"__violations", "__json", "__lakeflow"}
+var own = []string{"__violations", "__json", "__lakeflow_"}
 
 // Reserved names can't be columns of records: the source itself adds such a column, or SQL can't name it.
 func Reserved(name string) bool {

@@ -97,10 +97,29 @@ func Valid(text []byte) error {
 
 // room says whether the shape can take all new columns of a record: else none of them.
 func (s *Shape) room(text []byte) bool {
-	l := lexer{text: text}
-	l.peek()
-	l.pos++
 	count := 0
+	eachKey(text, func(name []byte) {
+		if _, known := s.root.index[fold(string(unescape(name)))]; !known {
+			count++
+		}
+	})
+	return len(s.root.names)+count <= MaxColumns
+}
+
+// CountKeys counts the members of an object.
+func CountKeys(text []byte) int {
+	count := 0
+	eachKey(text, func([]byte) { count++ })
+	return count
+}
+
+// eachKey calls do with the names of an object's members as they stand between their quotes.
+func eachKey(text []byte, do func(name []byte)) {
+	l := lexer{text: text}
+	if l.peek() != '{' {
+		return
+	}
+	l.pos++
 	for {
 		switch l.peek() {
 		case ',':
@@ -108,15 +127,13 @@ func (s *Shape) room(text []byte) bool {
 			continue
 		case '"':
 		default:
-			return len(s.root.names)+count <= MaxColumns
+			return
 		}
 		name, ok := l.key()
 		if !ok || !l.anything() {
-			return false
+			return
 		}
-		if _, known := s.root.index[fold(string(unescape(name)))]; !known {
-			count++
-		}
+		do(name)
 	}
 }
 

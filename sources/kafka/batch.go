@@ -69,9 +69,10 @@ func (w *work) learn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.state.schema, _ = jsonrecords.Grow(nil, shape, w.src.cfg.Texts)
+		w.state.schema = jsonrecords.Grow(nil, shape, w.src.cfg.Texts).Columns
 		if len(w.state.schema) > 0 {
-			w.state.schema, _ = jsonrecords.Grow(jsonrecords.WithHints(w.state.schema, w.src.hints), shape, w.src.cfg.Texts)
+			w.state.schema = jsonrecords.WithHints(w.state.schema, w.src.hints)
+			w.grow(shape)
 			return nil
 		}
 	} else {

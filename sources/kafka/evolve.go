@@ -141,8 +141,17 @@ func (w *work) addColumns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.added(jsonrecords.Grow(w.state.schema, shape, w.src.cfg.Texts))
+	w.grow(shape)
 	return nil
+}
+
+// grow adds the columns that a shape has.
+func (w *work) grow(shape *jsonrecords.Shape) {
+	g := jsonrecords.Grow(w.state.schema, shape, w.src.cfg.Texts)
+	w.added(g.Columns, g.Added)
+	if !w.src.rescues() {
+		g.Tell(w.src.cfg.Evolution == None, func(key, message string) { w.notice("column_ignored", key, message) })
+	}
 }
 
 // shape is that of all records, or, where columns are known, of those with keys that are unknown.

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,39 +40,34 @@ func (w *work) readSlow(ctx context.Context) error {
 	var goods, bads []string
 	sorters := make([]*sorter, len(inputs))
 	for i := range inputs {
-		s := &sorter{ctx: ctx, fitter: fitter.Clone(), fits: fits, topics: w.seg.topics, goodPath: w.temp("good.parquet"), badPath: w.temp("bad.parquet")}
+		s := &sorter{ctx: ctx, fitter: fitter.Clone(), fits: fits, topics: w.seg.topics, goodPath: w.temp("good.json"), badPath: w.temp("bad.parquet")}
 		goods, bads, sorters[i] = append(goods, s.goodPath), append(bads, s.badPath), s
 	}
 	if err := each(sorters, func(i int, s *sorter) error { return s.run(inputs[i]) }); err != nil {
 		return fmt.Errorf("check records: %w", err)
 	}
-	return w.relate(ctx, goods, bads)
+	longest := 0
+	for _, s := range sorters {
+		longest = max(longest, s.longest)
+	}
+	return w.relate(ctx, goods, bads, longest)
 }
 
 // relate makes relations of the files of good and bad records.
-func (w *work) relate(ctx context.Context, goods, bads []string) error {
+func (w *work) relate(ctx context.Context, goods, bads []string, longest int) error {
 	w.rejects = fmt.Sprintf(`(SELECT %s AS file, 0::BIGINT AS line, o AS "offset", CASE WHEN own THEN orig ELSE encode(raw) END AS raw, reason, false AS whole, p AS "partition" FROM read_parquet(%s))`,
 		w.topic(), located(bads...))
 	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+w.rejects).Scan(&w.out.RejectCount); err != nil {
 		return fmt.Errorf("count rejects: %w", err)
 	}
-	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, located(goods...))
-	if w.src.plain() != nil {
-		w.good = fmt.Sprintf(`(SELECT %s AS "value", %s FROM %s)`, w.plainOdd(), w.metadata(), records)
-		return nil
-	}
-	fields := w.restored("")
-	if w.src.rescues() {
-		fields = append(fields, jsonrecords.RescuedColumn)
-	}
-	w.good = fmt.Sprintf("(SELECT %s, %s FROM (%s))", strings.Join(fields, ", "), jsonrecords.MetadataColumn, jsonrecords.Rows(records, w.onWire(), w.src.rescues(), w.metadata()))
+	w.good = w.read(goods, longest)
 	return nil
 }
 
 // input calls do with every record.
 type input func(do func(rawRecord) error) error
 
-// sorter writes good and bad records to two Parquet files.
+// sorter writes good records as lines, and the others to a Parquet file.
 type sorter struct {
 	ctx               context.Context
 	fitter            *jsonrecords.Fitter
@@ -79,9 +75,12 @@ type sorter struct {
 	topics            []string
 	goodPath, badPath string
 
-	good, bad *rawWriter
-	block     []rawRecord
-	bytes     int // of the block
+	good    *bufio.Writer
+	bad     *rawWriter
+	block   []rawRecord
+	bytes   int // of the block
+	line    []byte
+	longest int // of the lines
 }
 
 // blockRecords and blockBytes bound what is fitted at once.
@@ -99,7 +98,7 @@ func (s *sorter) run(records input) error {
 	if err != nil {
 		return errors.Join(err, good.Close())
 	}
-	s.good, s.bad = newRawWriter(good), newRawWriter(bad)
+	s.good, s.bad = bufio.NewWriterSize(good, flushBytes), newRawWriter(bad)
 	err = records(func(r rawRecord) error {
 		r.Raw, r.Key, r.Headers, r.Orig = strings.Clone(r.Raw), strings.Clone(r.Key), strings.Clone(r.Headers), slices.Clone(r.Orig)
 		s.block = append(s.block, r)
@@ -111,7 +110,7 @@ func (s *sorter) run(records input) error {
 	if err == nil {
 		err = s.flush()
 	}
-	return errors.Join(err, s.good.close(), s.bad.close())
+	return errors.Join(err, s.good.Flush(), good.Close(), s.bad.close())
 }
 
 // flush fits and writes the block.
@@ -127,17 +126,19 @@ func (s *sorter) flush() error {
 		if err != nil {
 			break
 		}
+		rescued := ""
 		if s.fits && r.Reason == "" {
 			fit := fitted[0]
 			fitted = fitted[1:]
 			if r.Reason = fit.Reason; r.Reason == "" {
 				r.Raw = string(fit.Text)
-				r.Rescued = s.rescued(r, fit.Rescued)
+				rescued = s.rescued(r, fit.Rescued)
 			}
 		}
 		if r.Reason == "" {
-			r.Orig = nil
-			err = s.good.add(r)
+			s.line = appendFitted(s.line[:0], r, rescued)
+			s.longest = max(s.longest, len(s.line))
+			_, err = s.good.Write(s.line)
 			continue
 		}
 		r.Raw = r.Raw[:cut(r.Raw, maxRaw)]

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A line is a JSON object: m the place, k key, h headers, r the value as it was found where that is not v, and at last v, the value as JSON. What is
+// A line is a JSON object: m the place, k key, h headers, r the value as it was found where that is not v, x what was rescued, and at last v, the value as JSON. What is
 // NULL is left out. The place is one text of five numbers, because few queries look at it, and DuckDB reads one member faster than five: the topic, the
 // partition, the offset, the timestamp and its type. Nothing before ,"v": can hold these bytes, as quotes inside of texts are escaped.
 const valueMember = `,"v":`
@@ -40,6 +40,26 @@ func appendLine(b []byte, topic int, rec *kgo.Record, d decoded) []byte {
 	}
 	b = append(b, valueMember...)
 	b = append(b, d.text...)
+	return append(b, "}\n"...)
+}
+
+// appendFitted writes a record that was read by itself, with what was rescued of it.
+func appendFitted(b []byte, r rawRecord, rescued string) []byte {
+	b = append(b, `{"m":"`...)
+	for _, n := range [...]int64{int64(r.Topic), int64(r.Partition), r.Offset, r.Time} {
+		b = append(strconv.AppendInt(b, n, 10), ' ')
+	}
+	b = append(strconv.AppendInt(b, int64(r.TimeType), 10), '"')
+	if r.HasKey {
+		b = appendText(append(b, `,"k":`...), []byte(r.Key))
+	}
+	if r.Headers != "" {
+		b = append(append(b, `,"h":`...), r.Headers...)
+	}
+	if rescued != "" {
+		b = appendText(append(b, `,"x":`...), []byte(rescued))
+	}
+	b = append(append(b, valueMember...), r.Raw...)
 	return append(b, "}\n"...)
 }
 

@@ -23,7 +23,6 @@ type rawRecord struct {
 	Own       bool   `parquet:"own"`    // Orig is the value as it was found: not the same as Raw
 	Orig      []byte `parquet:"orig"`   // cut at maxRaw
 	Reason    string `parquet:"reason"` // why the record can't be taken; empty: it may be
-	Rescued   string `parquet:"rescued"`
 }
 
 // rawWriter writes a Parquet file of records.

@@ -46,6 +46,11 @@ func (w *work) strict(files []*lines) string {
 	for i, l := range files {
 		paths[i] = l.path
 	}
+	return w.read(paths, maxLine)
+}
+
+// read reads files of lines, the longest of which has so many bytes.
+func (w *work) read(paths []string, longest int) string {
 	var fields []string
 	value := "VARCHAR"
 	if plain := w.src.plain(); plain != nil {
@@ -55,11 +60,11 @@ func (w *work) strict(files []*lines) string {
 		fields = w.restored("v.")
 	}
 	if w.src.rescues() {
-		fields = append(fields, "NULL::VARCHAR AS "+jsonrecords.RescuedColumn)
+		fields = append(fields, "x AS "+jsonrecords.RescuedColumn)
 	}
-	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
-		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
-		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), 16<<20, headersType, literal(value))
+	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
+		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'x': 'VARCHAR', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
+		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), max(16<<20, longest+1), headersType, literal(value))
 }
 
 // placeColumns are n, p, o, t and y of a line.
@@ -151,6 +156,3 @@ func (w *work) metadata() string {
 		` 'timestamp': CASE WHEN t BETWEEN 0 AND %d THEN make_timestamptz(t * 1000) END, 'timestamp_type': CASE y WHEN 0 THEN 'CreateTime' WHEN 1 THEN 'LogAppendTime' END} AS %s) AS %s`,
 		key, w.topic(), maxMillis, w.src.cfg.Metadata(), jsonrecords.MetadataColumn)
 }
-
-// plainOdd is the value of a record that can't stand in lines: raw is JSON there.
-func (w *work) plainOdd() string { return w.plainValue(`json_extract_string(CAST(raw AS JSON), '$')`) }
