@@ -83,6 +83,12 @@ func World(err error) bool {
 	return false
 }
 
+// Broken says that DuckDB has found a fault of its own, after which a database answers nothing any more.
+func Broken(err error) bool {
+	_, e := Read(err)
+	return e != nil && (e.Type == "INTERNAL" || e.Type == "FATAL")
+}
+
 // Offset is where in its text the statement went wrong, or -1: in characters when it does not parse, else in bytes.
 func (e *Error) Offset() int {
 	if n, err := strconv.Atoi(e.Position); err == nil {
