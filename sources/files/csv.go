@@ -82,10 +82,10 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 	if rec == nil || err != nil {
 		return nil, err
 	}
-	f.skip, f.oddHead = int(rec.line)-1, r.oddHead
+	f.skip, f.odd = int(rec.line)-1, r.oddText
 	if d.Header {
 		f.skip += rec.lines
-		f.oddHead = f.oddHead || rec.odd || rec.reason != "" || rec.lines > 1
+		f.odd = f.odd || rec.odd || rec.reason != "" || rec.lines > 1
 	}
 	names, err = w.columnNames(r.lenientFields(rec), d)
 	f.likely = likely(r, len(names))

@@ -40,7 +40,7 @@ func (w *work) csvReader(t *textFile, d dialect) *csvReader {
 		if size == 0 {
 			break
 		}
-		r.oddHead = r.oddHead || r.quote != 0 && bytes.IndexByte(r.window[r.pos:r.pos+length], r.quote) >= 0
+		r.oddText = r.oddText || r.quote != 0 && bytes.IndexByte(r.window[r.pos:r.pos+length], r.quote) >= 0
 		r.step(size, 1)
 	}
 	return r
@@ -55,6 +55,7 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 	defer func() { err = t.finish(err) }()
 	d := *w.state.CSV
 	r := w.csvReader(t, d)
+	defer func() { f.odd = f.odd || r.oddText }()
 	for header := d.Header; ; header = false {
 		rec, err := r.next()
 		if rec == nil || err != nil {
@@ -153,7 +154,7 @@ func (c csvFormat) check(ctx context.Context, w *work) error {
 // look is check for one file.
 func (csvFormat) look(ctx context.Context, w *work, f *file) (*csvFound, error) {
 	types, nulls := w.fieldTypes(f.header), w.src.cfg.CSV.NullValues
-	found := &csvFound{guesses: make([]values.Guess, len(f.header)), odd: f.oddHead || w.src.cfg.CSV.bySelf()}
+	found := &csvFound{guesses: make([]values.Guess, len(f.header)), odd: f.odd || w.src.cfg.CSV.bySelf()}
 	numbers := w.src.cfg.CSV.numbers()
 	err := w.eachRecord(f, func(rec *csvRecord) bool {
 		found.records++
@@ -170,6 +171,7 @@ func (csvFormat) look(ctx context.Context, w *work, f *file) (*csvFound, error) 
 		}
 		return found.records%1024 != 0 || ctx.Err() == nil
 	})
+	found.odd = found.odd || f.odd
 	return found, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -63,9 +64,11 @@ type csvReader struct {
 	// strange is U+FFFD where it stands for what could not be decoded, or empty.
 	strange []byte
 
-	// oddHead says that what was passed over before the header has quotes.
-	oddHead bool
+	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
+	oddText bool
 	ends    lineEnds
+	// doubtful is the offset where a record ended that was cut after its first line: a quote inside of a field before it may be that record's.
+	doubtful int64
 
 	window  []byte // what was read and not handed out yet begins at pos
 	pos     int
@@ -165,7 +168,7 @@ func (r *csvReader) next() (*csvRecord, error) {
 		switch {
 		case length > maxRecord:
 			return r.overlong(), nil
-		case blank(line), r.comment != 0 && line[0] == r.comment:
+		case r.passedOver(line):
 			r.step(size, 1)
 			continue
 		}
@@ -180,6 +183,21 @@ func (r *csvReader) next() (*csvRecord, error) {
 		r.judge()
 		return &r.rec, nil
 	}
+}
+
+// passedOver says whether a line is no record: a blank one, or a comment.
+func (r *csvReader) passedOver(line []byte) bool {
+	switch {
+	case len(line) == 0:
+		r.oddText = r.oddText || r.want == 1 // DuckDB takes it for NULL
+		return true
+	case r.comment != 0 && line[0] == r.comment:
+		return true
+	case r.want == 1 || !blank(line) || bytes.Contains(line, r.delim):
+		return false
+	}
+	r.oddText = true // DuckDB takes it for a record of one field
+	return true
 }
 
 func (r *csvReader) step(size, lines int) {
@@ -230,7 +248,9 @@ func (r *csvReader) plain(line []byte, size int) {
 		rec.odd = true
 		if r.reasonOf(len(rec.fields)) != "" { // it may be a line end
 			if head := r.split(line[:i], rec.fields[:0]); r.reasonOf(len(head)) == "" && !blank(line[:i]) {
-				rec.raw, rec.fields, size = line[:i], head, i+1
+				rec.raw, rec.fields = line[:i], head
+				r.step(i+1, 0)
+				return
 			} else {
 				rec.fields = r.split(line, rec.fields[:0])
 			}
@@ -269,21 +289,33 @@ func (r *csvReader) split(line []byte, into [][]byte) [][]byte {
 func (r *csvReader) quoted(length, size int) {
 	rec := &r.rec
 	end, lines, reason := r.parse()
-	line := r.window[r.pos : r.pos+length] // parse may have moved it
-	if reason == "" {
+	closed := reason == ""
+	all := bytes.TrimRight(r.window[r.pos:r.pos+end], "\r\n")
+	if closed {
 		reason = r.reasonOf(len(rec.fields))
 	}
-	if reason == "" && lines > 1 && r.swallows != nil && r.swallows(bytes.Split(r.window[r.pos:r.pos+end], []byte{r.eol})) {
+	switch {
+	case reason == "" && lines > 1 && r.swallows != nil && r.swallows(bytes.Split(all, []byte{r.eol})):
+		reason, closed = openQuote, false
+	case reason != "" && lines > 1 && closed:
+		closed = !slices.ContainsFunc(bytes.Split(all, []byte{r.eol})[1:], r.standsAlone)
+	case reason == "" && rec.odd && rec.offset < r.doubtful:
 		reason = openQuote
 	}
-	if reason != "" {
-		rec.raw, rec.reason = line, reason
-		r.step(size, 1)
+	if rec.reason = reason; closed {
+		rec.raw, rec.lines = all, lines
+		rec.odd = rec.odd || end > tooWide
+		r.step(end, lines)
 		return
 	}
-	rec.raw, rec.lines = bytes.TrimRight(r.window[r.pos:r.pos+end], "\r\n"), lines
-	rec.odd = rec.odd || end > tooWide
-	r.step(end, lines)
+	rec.raw = r.window[r.pos : r.pos+length]
+	r.doubtful = max(r.doubtful, r.base+int64(r.pos+end))
+	r.step(size, 1)
+}
+
+// standsAlone says whether a line has as many fields as a record, and no quotes.
+func (r *csvReader) standsAlone(line []byte) bool {
+	return bytes.IndexByte(line, r.quote) < 0 && r.reasonOf(bytes.Count(line, r.delim)+1) == ""
 }
 
 // span is where a field is, from pos on; escaped fields are in scratch.

@@ -31,14 +31,14 @@ type file struct {
 	entry
 	path string // absolute
 
-	kind    jsonKind        // json
-	raw     string          // json: the Parquet file with its records, once it was scanned
-	header  []string        // csv: the names of its columns
-	skip    int             // csv: lines before the first record
-	likely  []*schemas.Type // csv: what the first records hold
-	oddHead bool            // csv: DuckDB may not find the first record
-	csv     *csvFound       // csv: once its records were looked at
-	shape   int             // parquet: files of one shape have the same columns
+	kind   jsonKind        // json
+	raw    string          // json: the Parquet file with its records, once it was scanned
+	header []string        // csv: the names of its columns
+	skip   int             // csv: lines before the first record
+	likely []*schemas.Type // csv: what the first records hold
+	odd    bool            // csv: DuckDB may read it otherwise
+	csv    *csvFound       // csv: once its records were looked at
+	shape  int             // parquet: files of one shape have the same columns
 }
 
 // listing is what is below the root now.
