@@ -183,7 +183,7 @@ const (
 
 func (b *builder) files(s *specFiles) *Files {
 	f := &Files{Node: s.Node, Format: s.Format, AllowOverwrites: s.AllowOverwrites, MaxBytesPerBatch: defaultMaxBytes}
-	f.Path = b.path(s.Path, s.At("path"), "")
+	f.Root, f.Path = b.dir, b.localPath(s.Path, s.At("path"), "")
 	f.MaxFilesPerBatch = b.positive(s.MaxFiles, s.At("max_files_per_batch"), defaultMaxFiles)
 	if at, ok := s.Fields["max_bytes_per_batch"]; ok {
 		f.MaxBytesPerBatch = b.size(s.MaxBytes, at, defaultMaxBytes)

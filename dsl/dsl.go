@@ -120,7 +120,8 @@ const (
 // Files is the file connector's configuration.
 type Files struct {
 	Node
-	Path             string // absolute; a folder, file or glob
+	Root             string // absolute: the folder that a relative Path starts in
+	Path             string // a folder, file or glob
 	Format           string // json, csv, parquet
 	MaxFilesPerBatch int    // default 1000
 	MaxBytesPerBatch int64  // default 1 GiB

@@ -46,7 +46,7 @@ func TestExample(t *testing.T) {
 		Target:     Target{Warehouse: filepath.Join(dir, "warehouse"), Schema: "flights"},
 		Parameters: []Parameter{{Name: "max_delay", Value: int64(1440)}},
 		Sources: []*Source{{Name: "flights_feed", Evolution: AddNewColumns,
-			Files:  &Files{Path: filepath.Join(dir, "data/flights/*.json"), Format: "json", MaxFilesPerBatch: 1000, MaxBytesPerBatch: 1 << 30},
+			Files:  &Files{Root: dir, Path: "data/flights/*.json", Format: "json", MaxFilesPerBatch: 1000, MaxBytesPerBatch: 1 << 30},
 			Schema: []ColumnHint{{Name: "date", Type: "VARCHAR"}, {Name: "delay", Type: "INTEGER"}}}},
 		Tables: []*Table{
 			{Name: "bronze_flights", Kind: StreamingTable, Layer: "bronze", DeadLetter: true, Parquet: parquet,
@@ -151,7 +151,7 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 		t.Error(d)
 	}
 	f, empty, slash, two := false, "", `\`, 2
-	if d := cmp.Diff([]*Source{{Name: "feed", Evolution: Rescue, Files: &Files{Path: filepath.Join(p.Dir, "in"), Format: "csv", MaxFilesPerBatch: 7,
+	if d := cmp.Diff([]*Source{{Name: "feed", Evolution: Rescue, Files: &Files{Root: p.Dir, Path: "in", Format: "csv", MaxFilesPerBatch: 7,
 		MaxBytesPerBatch: 64_000_000, AllowOverwrites: true,
 		CSV: CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValues: []string{"NA"}, Skip: &two}}}}, p.Sources, withoutPlaces); d != "" {
 		t.Error(d)

@@ -204,6 +204,15 @@ var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // path makes a local path absolute. It is empty when something is wrong with it.
 func (b *builder) path(s *string, at diag.Range, otherwise string) string {
+	path := b.localPath(s, at, otherwise)
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(b.dir, path)
+}
+
+// localPath is a local path as it is written, but for parameters. It is empty when something is wrong with it.
+func (b *builder) localPath(s *string, at diag.Range, otherwise string) string {
 	if s == nil {
 		return otherwise
 	}
@@ -215,10 +224,8 @@ func (b *builder) path(s *string, at diag.Range, otherwise string) string {
 		b.diags.Errorf("LF0114", at, "write a path, or remove the key for the default", "the path is empty")
 	case scheme.MatchString(path):
 		b.diags.Errorf("LF0116", at, "write a path of a local or mounted folder", "%q is not a local path", *s)
-	case filepath.IsAbs(path):
-		return filepath.Clean(path)
 	default:
-		return filepath.Join(b.dir, path)
+		return filepath.Clean(path)
 	}
 	return ""
 }

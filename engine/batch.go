@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/expectations"
@@ -390,7 +391,7 @@ func (b *batch) acknowledge(ctx context.Context) error {
 			continue
 		}
 		if err := source.Acknowledge(ctx, got.Position); err != nil {
-			b.u.Observe(Progress{Kind: "notice", Message: fmt.Sprintf("source %s could not be told that batch %d is committed, which only tools outside miss: %v", name, b.number, err)})
+			b.u.Observe(Progress{Kind: "notice", Message: fmt.Sprintf("source %s could not be told that batch %d is committed, which only tools outside miss: %s", name, b.number, duckerr.Text(err))})
 		}
 	}
 	return ctx.Err()

@@ -112,6 +112,6 @@ func (u *update) fail(ctx context.Context, cause error) {
 		b.letters = u.failed.letters
 	}
 	if err := b.commit(ctx); err != nil {
-		u.Observe(Progress{Kind: "notice", Message: "the failure could not be noted in the event log: " + err.Error()})
+		u.Observe(Progress{Kind: "notice", Message: "the failure could not be noted in the event log: " + duckerr.Text(err)})
 	}
 }

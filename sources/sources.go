@@ -45,10 +45,9 @@ type Session struct {
 // Source reads one declared source. Implementations are used by one goroutine at a time. A batch of Next is good until the next
 // call of Next, one of Snapshot until the next call of Snapshot: then its temporary files are removed.
 type Source interface {
-	// Schema returns the columns that the source's relation has, without _metadata: those remembered in the position, else inferred
-	// from what is there now, with the declared hints applied. It returns an empty table, and no error, when nothing
-	// is there yet to infer from and no hints are declared.
-	Schema(ctx context.Context, s Session, from Position) (schemas.Table, error)
+	// Schema returns the columns that the source's relation has: those remembered in the position, else inferred from what is there now, with the
+	// declared hints applied; and what it found, where that is not what one expects of a source.
+	Schema(ctx context.Context, s Session, from Position) (Found, error)
 	// Next returns the next batch after from, bounded by the source's limits, or nil when nothing new is there.
 	Next(ctx context.Context, s Session, from Position, marks Marks) (*Batch, error)
 	// Rewind returns a position at the beginning that remembers the columns that p remembers: where a further reader of the source starts.
@@ -60,6 +59,15 @@ type Source interface {
 	Folders() []string
 	// Close releases what the source holds.
 	Close() error
+}
+
+// Found is what a source saw when it was asked for its columns.
+type Found struct {
+	// Columns without _metadata. Empty when nothing is there yet to infer from and no hints are declared.
+	Columns schemas.Table
+	// Lack says what is missing, in a clause: "no file matches landing/*.json: the folder /data/landing is not there". It is set when there are no Columns, and
+	// also with columns when the source looks in a place where nothing is. Remedy is what to do about it, in the imperative.
+	Lack, Remedy string
 }
 
 // Acknowledger is a source that wants to know how far the commits are.
@@ -129,8 +137,8 @@ type Batch struct {
 const RejectColumns = `file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER`
 
 // Notice is something about the input that the user should know and that stops nothing. Kind is a
-// stable word: file_changed, file_vanished, file_corrupt, file_unsupported (it is well, but written in a way that is not read), digits_cut, folder_missing, column_added,
-// column_ignored, file_unreadable (a permission is missing: it is tried again next time).
+// stable word: file_changed, file_vanished, file_corrupt, file_unsupported (it is well, but written in a way that is not read), digits_cut, column_added,
+// column_ignored, file_unreadable (a permission is missing: it is tried again next time), files_passed_over (they have other extensions), folder_missing.
 type Notice struct {
 	Kind    string
 	Subject string // the file or column

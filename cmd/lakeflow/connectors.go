@@ -40,7 +40,7 @@ func (p *project) newSource(s *dsl.Source) (_ sources.Source, metadata string, e
 func filesConfig(s *dsl.Source) files.Config {
 	f := s.Files
 	c := files.Config{
-		Path: f.Path, Format: f.Format, Evolution: files.Evolution(s.Evolution),
+		Root: f.Root, Path: f.Path, Format: f.Format, Evolution: files.Evolution(s.Evolution),
 		MaxFiles: f.MaxFilesPerBatch, MaxBytes: f.MaxBytesPerBatch, AllowOverwrites: f.AllowOverwrites,
 		Texts: s.Texts, PartitionColumns: files.PartitionColumns{None: f.PartitionColumns.None, Names: f.PartitionColumns.Names},
 		CSV: files.CSV{Header: f.CSV.Header, Delimiter: f.CSV.Delimiter, Quote: f.CSV.Quote, Escape: f.CSV.Escape, NullValues: f.CSV.NullValues,
@@ -123,17 +123,17 @@ func refusal(of string, node dsl.Node, err error) diag.Diagnostic {
 }
 
 // declared are the columns that the pipeline file gives a source.
-func declared(s *dsl.Source) (schemas.Table, error) {
+func declared(s *dsl.Source) (sources.Found, error) {
 	var t schemas.Table
 	for _, h := range s.Schema {
 		typ, err := schemas.Storable(h.Type)
 		if err != nil {
-			return nil, err
+			return sources.Found{}, err
 		}
 		t = append(t, schemas.Column{Name: h.Name, Type: typ})
 	}
 	if len(t) > 0 && s.Evolution == dsl.Rescue {
 		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
 	}
-	return t, nil
+	return sources.Found{Columns: t}, nil
 }

@@ -47,6 +47,7 @@ type project struct {
 	gaps                       []string          // sources that go on behind records that they lost
 	metadata                   map[string]string // types of the sources' _metadata
 	unreached                  map[string]string // why sources could not be asked
+	found                      map[string]sources.Found
 	tell                       func(engine.Progress)
 	placed                     func(*dsl.Pipeline) error
 }
@@ -90,7 +91,7 @@ func openProject(ctx context.Context, file string, params []string, opts ...open
 		return nil, diags
 	}
 	p := &project{Pipeline: pipeline, UpdateID: uuid.NewString(), Sources: map[string]sources.Source{}, Sinks: map[string]sinks.Publisher{}, loaded: diags, warnings: diags,
-		metadata: map[string]string{}, unreached: map[string]string{}}
+		metadata: map[string]string{}, unreached: map[string]string{}, found: map[string]sources.Found{}}
 	for _, option := range opts {
 		option(p)
 	}
@@ -270,12 +271,13 @@ func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, 
 	for i, s := range p.Pipeline.Sources {
 		session := sources.Session{Conn: p.DB.Conn(), Prefix: fmt.Sprintf("__look%d_", i), TempDir: p.DB.TempDir()}
 		for _, position := range p.readers(s.Name) {
-			table, err := p.look(ctx, s, session, position)
+			found, err := p.look(ctx, s, session, position)
 			if err != nil {
 				return nil, fmt.Errorf("source %s: %w", s.Name, err)
 			}
-			if len(table) > 0 {
-				columns[s.Name] = schemas.Union(columns[s.Name], table)
+			p.found[s.Name] = found
+			if len(found.Columns) > 0 {
+				columns[s.Name] = schemas.Union(columns[s.Name], found.Columns)
 			}
 		}
 	}
@@ -310,7 +312,7 @@ func whyUnreached(s *dsl.Source, err error) string {
 }
 
 // look asks a source for its columns; where that cannot be waited for, and it does not answer, they are those that are declared.
-func (p *project) look(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (schemas.Table, error) {
+func (p *project) look(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (sources.Found, error) {
 	if !p.looking || s.Kafka == nil {
 		return p.columns(ctx, s, session, from)
 	}
@@ -319,30 +321,30 @@ func (p *project) look(ctx context.Context, s *dsl.Source, session sources.Sessi
 	}
 	soon, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	table, err := p.columns(soon, s, session, from)
+	found, err := p.columns(soon, s, session, from)
 	if err != nil && ctx.Err() == nil {
 		p.unreached[s.Name] = whyUnreached(s, err)
 		return declared(s)
 	}
-	return table, err
+	return found, err
 }
 
 // columns asks a source for its columns, again and again as long as it is to be waited for.
-func (p *project) columns(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (schemas.Table, error) {
+func (p *project) columns(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (sources.Found, error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		table, err := p.Sources[s.Name].Schema(ctx, session, from)
+		found, err := p.Sources[s.Name].Schema(ctx, session, from)
 		var away *sources.UnavailableError
-		if p.tell == nil || s.Kafka == nil || p.Pipeline.Mode != dsl.Continuous || err != nil && !errors.As(err, &away) || len(table) > 0 {
-			return table, err
+		if p.tell == nil || s.Kafka == nil || p.Pipeline.Mode != dsl.Continuous || err != nil && !errors.As(err, &away) || len(found.Columns) > 0 {
+			return found, err
 		}
-		why := "its topics hold no records yet, and no schema is declared"
+		why := found.Lack + ", and no schema is declared"
 		if err != nil {
-			why = err.Error()
+			why = duckerr.Text(err)
 		}
 		p.tell(engine.Progress{Kind: "waiting", Message: "source " + s.Name + ": " + why, Elapsed: wait})
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return sources.Found{}, ctx.Err()
 		case <-time.After(wait):
 		}
 	}
@@ -373,7 +375,7 @@ func (p *project) compile(ctx context.Context, columns map[string]schemas.Table)
 		stored[name] = t.Schema
 	}
 	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Conn: p.DB.Conn(), SourceColumns: columns, StoredColumns: stored,
-		Metadata: p.metadata, Unreached: p.unreached})
+		Found: p.found, Metadata: p.metadata, Unreached: p.unreached})
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -99,6 +100,11 @@ func (q *queryNames) make(ctx context.Context, travels []sqltext.Travel) error {
 	if err != nil {
 		return err
 	}
+	for name, schema := range q.systemTables() {
+		if _, ok := stored[name]; !ok {
+			stored[name] = duck.Empty(schema)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(stored)) {
 		if err := q.create(ctx, name, "SELECT * FROM "+stored[name]); err != nil {
 			return err
@@ -113,6 +119,11 @@ func (q *queryNames) make(ctx context.Context, travels []sqltext.Travel) error {
 		}
 	}
 	return nil
+}
+
+// systemTables are the tables that every pipeline has, also before anything is written to them.
+func (p *project) systemTables() map[string]schemas.Table {
+	return map[string]schemas.Table{"event_log": schemas.EventLog(), p.Pipeline.DeadLetter.Table: schemas.DeadLetter()}
 }
 
 // relations are tables by name, all of them without names, as table expressions. What is not stored is left out. All are as one commit left them: the last
@@ -208,7 +219,7 @@ func (q *queryNames) whyMissing(err error) string {
 	case e.Kind == "Table":
 		return fmt.Sprintf("it reads %s, which cannot be read either: %s", e.Name, q.whyUnknown(e.Name))
 	}
-	return oneLine(e.Message)
+	return e.Plain()
 }
 
 func (q *queryNames) isSource(name string) bool {
@@ -242,6 +253,11 @@ func (q *queryNames) travel(ctx context.Context, t sqltext.Travel) error {
 		}
 	}
 	if name == "" {
+		for system := range q.systemTables() {
+			if strings.EqualFold(system, t.Name) {
+				return fmt.Errorf("query: %s has no versions yet: nothing was written to it; leave out AS OF", system)
+			}
+		}
 		if slices.ContainsFunc(q.known, func(n string) bool { return strings.EqualFold(n, t.Name) }) {
 			return fmt.Errorf("query: %s is a view and has no versions; write AS OF behind the tables that it reads", t.Name)
 		}
@@ -296,10 +312,11 @@ func (p *project) show(cmd *cobra.Command, query, format string) error {
 	return rowsWriter(format)(rows, cmd.OutOrStdout())
 }
 
-// wrapping turns every row of a query into texts. The line break ends a comment.
+// wrapping turns the values of a query into texts, of JSON where that is asked for. It names nothing, so that columns may have any name; of two
+// with one name, DuckDB numbers the second. The line break ends a comment.
 func wrapping(format string) (before, after string) {
 	if format == "json" {
-		return "SELECT CAST(to_json(t) AS VARCHAR) FROM (", "\n) t"
+		return "SELECT CAST(to_json(COLUMNS(*)) AS VARCHAR) FROM (", "\n)"
 	}
 	return "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (", "\n)"
 }

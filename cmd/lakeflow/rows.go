@@ -3,8 +3,10 @@ package main
 import (
 	"database/sql"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -75,12 +77,39 @@ func writeCSV(rows *sql.Rows, w io.Writer) error {
 	return c.Error()
 }
 
-// writeJSON writes rows of one JSON text each, one on a line.
+// writeJSON writes each row as an object on a line. The values are JSON texts already.
 func writeJSON(rows *sql.Rows, w io.Writer) error {
-	return eachRow(rows, func([]string) error { return nil }, func(values []sql.NullString) error {
-		_, err := fmt.Fprintln(w, values[0].String)
+	var keys []string
+	return eachRow(rows, func(names []string) error {
+		keys = make([]string, len(names))
+		for i, name := range names {
+			key, err := jsonText(name)
+			if err != nil {
+				return err
+			}
+			keys[i] = key + ":"
+		}
+		return nil
+	}, func(values []sql.NullString) error {
+		fields := make([]string, len(values))
+		for i, v := range values {
+			if !v.Valid {
+				v.String = "null"
+			}
+			fields[i] = keys[i] + v.String
+		}
+		_, err := fmt.Fprintln(w, "{"+strings.Join(fields, ",")+"}")
 		return err
 	})
+}
+
+// jsonText is a text as JSON, with <, > and & as they are.
+func jsonText(text string) (string, error) {
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	err := e.Encode(text)
+	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
 func eachRow(rows *sql.Rows, header func([]string) error, row func([]sql.NullString) error) error {

@@ -136,7 +136,7 @@ func (q *queryNames) explain(err error, s *statement, format string) error {
 	if n := e.Offset(); n >= 0 {
 		place = s.caretAt(n - len(before))
 	}
-	message := oneLine(e.Message)
+	message := e.Plain()
 	switch {
 	case e.Type == "Catalog" && e.Kind == "Table":
 		message = q.whyUnknown(e.Name)
@@ -144,15 +144,4 @@ func (q *queryNames) explain(err error, s *statement, format string) error {
 		message += "; a query reads the pipeline's tables, and no other files"
 	}
 	return fmt.Errorf("query: %s%s", message, place)
-}
-
-// oneLine is a message of DuckDB in one line.
-func oneLine(message string) string {
-	var parts []string
-	for line := range strings.Lines(message) {
-		if line = strings.TrimRight(strings.TrimSpace(line), "!."); line != "" {
-			parts = append(parts, line)
-		}
-	}
-	return strings.Join(parts, "; ")
 }

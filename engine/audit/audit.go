@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -216,7 +217,7 @@ func (a *auditor) read(ctx context.Context, name string) *stored {
 	}
 	if t.err != nil {
 		t.broken = true
-		a.find(Finding{Table: name, Check: CheckTable, Message: t.err.Error(), Remedy: a.restore(name)})
+		a.find(Finding{Table: name, Check: CheckTable, Message: duckerr.Text(t.err), Remedy: a.restore(name)})
 		return t
 	}
 	a.count(ctx, t)

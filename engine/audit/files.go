@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -78,7 +79,7 @@ func (a *auditor) countFiles(ctx context.Context, t *stored, paths []string) {
 func (a *auditor) countQuery(ctx context.Context, t *stored, paths []string) error {
 	quoted := make([]string, len(paths))
 	for i, path := range paths {
-		quoted[i] = "'" + strings.ReplaceAll(path, "'", "''") + "'"
+		quoted[i] = "'" + strings.ReplaceAll(schemas.EscapeGlob(path), "'", "''") + "'"
 	}
 	rows, err := a.DB.Conn().QueryContext(ctx, fmt.Sprintf(
 		`SELECT "lakeflow file", count(*) FROM read_parquet([%s], hive_partitioning = false, filename = 'lakeflow file') GROUP BY ALL`, strings.Join(quoted, ", ")))

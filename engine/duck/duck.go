@@ -15,6 +15,8 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	duckdb "github.com/duckdb/duckdb-go/v2"
+
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // Config bounds the database.
@@ -91,9 +93,9 @@ func settings(c Config) string {
 		set("temp_directory", quoteText(filepath.Join(c.TempDir, "spill")))
 		folders = append(folders, c.TempDir)
 	}
-	quoted := make([]string, len(folders))
-	for i, f := range folders {
-		quoted[i] = quoteText(f)
+	var quoted []string
+	for _, f := range folders { // readers are allowed, or not, by what they are given: a path in which special characters are escaped
+		quoted = append(quoted, quoteText(f), quoteText(schemas.EscapeGlob(f)))
 	}
 	set("allowed_directories", "["+strings.Join(quoted, ", ")+"]")
 	set("enable_external_access", "false")

@@ -208,7 +208,7 @@ func ReadFiles(schema schemas.Table, files []sinks.DataFile) string {
 	}
 	paths := make([]string, len(files))
 	for i, f := range files {
-		paths[i] = quoteText(f.Path)
+		paths[i] = quoteText(schemas.EscapeGlob(f.Path))
 	}
 	read := func(paths ...string) string {
 		return fmt.Sprintf("read_parquet([%s], hive_partitioning = false, schema = %s)", strings.Join(paths, ", "), schemas.ReadSchemaSQL(schema))

@@ -3,6 +3,7 @@ package duckerr
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -19,6 +20,9 @@ type Error struct {
 	Kind       string `json:"type"` // of what is not there: Table, Scalar Function, …
 }
 
+// begin is what such an error begins with.
+const begin = `{"exception_type"`
+
 // Read finds the error of DuckDB in the text of an error, and what stands in front of it. It is nil when there is none, and before is then
 // the whole text.
 func Read(err error) (before string, e *Error) {
@@ -26,7 +30,7 @@ func Read(err error) (before string, e *Error) {
 		return "", nil
 	}
 	text := err.Error()
-	i := strings.Index(text, `{"exception_type"`)
+	i := strings.Index(text, begin)
 	if i < 0 {
 		return text, nil
 	}
@@ -37,13 +41,30 @@ func Read(err error) (before string, e *Error) {
 	return text[:i], e
 }
 
-// Text is the text of any error in plain words.
+// Text is the text of any error in plain words: each error of DuckDB in it is one line of what happened.
 func Text(err error) string {
-	before, e := Read(err)
-	if e == nil {
-		return before
+	if err == nil {
+		return ""
 	}
-	return before + e.Plain()
+	var out strings.Builder
+	text := err.Error()
+	for {
+		i := strings.Index(text, begin)
+		if i < 0 {
+			return out.String() + text
+		}
+		out.WriteString(text[:i])
+		text = text[i:]
+		var e Error
+		d := json.NewDecoder(strings.NewReader(text))
+		if d.Decode(&e) != nil || e.Message == "" {
+			out.WriteString(begin)
+			text = text[len(begin):]
+			continue
+		}
+		out.WriteString(e.Plain())
+		text = text[d.InputOffset():]
+	}
 }
 
 // FirstLine is the first line of DuckDB's message, or of the text of another error.
@@ -53,14 +74,18 @@ func FirstLine(err error) string {
 		text = e.Message
 	}
 	line, _, _ := strings.Cut(text, "\n")
+	if e != nil {
+		line = Facts(line)
+	}
 	return line
 }
 
-// Plain is the message with advice that can be followed: DuckDB's own is about settings, which are locked.
+// Plain is the message in one line, with advice that can be followed: DuckDB's own is about settings, which are locked, and about options of
+// functions that a pipeline does not call.
 func (e *Error) Plain() string {
-	message, _, _ := strings.Cut(e.Message, "\n\nPossible solutions")
+	message := Facts(e.Message)
 	if e.Type == "Out of Memory" {
-		message += "\nraise duckdb: {memory_limit: …} in the pipeline file, or lower what a batch reads: max_bytes_per_batch of files, trigger.max_bytes of topics"
+		message += "; raise duckdb: {memory_limit: …} in the pipeline file, or lower what a batch reads: max_bytes_per_batch of files, trigger.max_bytes of topics"
 	}
 	return message
 }
@@ -87,6 +112,36 @@ func World(err error) bool {
 func Broken(err error) bool {
 	_, e := Read(err)
 	return e != nil && (e.Type == "INTERNAL" || e.Type == "FATAL")
+}
+
+// advice is how the sentences begin, or what they name, that tell people how to call DuckDB. What a user's own error() says is told from them by neither.
+var advice = regexp.MustCompile(`^(?i:\* |hint:|(possible|potential) (fix|solution)|select a different type|this type was |try (increas|using|set|open|a )|please try |consider |alternatively, |you (can|could|might|may) (want|try|set|use|install|enable|disable)|if you are trying )` +
+	`|\b(SET|PRAGMA|INSTALL|LOAD|CALL) [a-z]` +
+	`|\b(sample_size|ignore_errors|store_rejects|strict_mode|null_padding|max_line_size|maximum_object_size|maximum_depth|union_by_name|auto_detect|all_varchar|` +
+	`allow_quoted_nulls|map_inference_threshold|preserve_insertion_order)\b`)
+
+// trailer is where facts end: lists of possible fixes, the statement, and how a file was read.
+var trailer = regexp.MustCompile(`(?mi)^\s*((?:possible|potential) (?:fixes|solutions?):?|LINE \d+:.*|file ?= ?.*)$`)
+
+var sentence = regexp.MustCompile(`[.!;]\s+|[.!;]*\s*\n\s*`)
+
+// Facts are the sentences of a message of DuckDB that say what happened, in one line. The first always does.
+func Facts(message string) string { return sentences(message, true) }
+
+// Help are the sentences of what DuckDB says behind the first one that are not about its settings, in one line.
+func Help(rest string) string { return sentences(rest, false) }
+
+func sentences(message string, first bool) string {
+	if at := trailer.FindStringIndex(message); at != nil && at[0] > 0 {
+		message = message[:at[0]]
+	}
+	var facts []string
+	for _, part := range sentence.Split(message, -1) {
+		if part = strings.TrimSpace(part); part != "" && (first && len(facts) == 0 || !advice.MatchString(part)) {
+			facts = append(facts, strings.Join(strings.Fields(part), " "))
+		}
+	}
+	return strings.Join(facts, "; ")
 }
 
 // Offset is where in its text the statement went wrong, or -1: in characters when it does not parse, else in bytes.

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -64,7 +66,7 @@ func TestOtherErrors(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	err := errors.New(`write: {"exception_type":"Out of Memory","exception_message":"failed to allocate\n\nPossible solutions:\n* SET threads"}`)
-	if text := duckerr.Text(err); !strings.HasPrefix(text, "write: failed to allocate\nraise duckdb: {memory_limit") || strings.Contains(text, "SET") {
+	if text := duckerr.Text(err); !strings.HasPrefix(text, "write: failed to allocate; raise duckdb: {memory_limit") || strings.Contains(text, "SET") {
 		t.Error(text)
 	}
 	if line := duckerr.FirstLine(err); line != "failed to allocate" {
@@ -96,5 +98,82 @@ func TestWorld(t *testing.T) {
 	}
 	if duckerr.World(nil) {
 		t.Error("no error is one of the world")
+	}
+}
+
+// TestPlain has DuckDB fail in ways that it gives advice for.
+func TestPlain(t *testing.T) {
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	exec := func(query string) error {
+		_, err := conn.ExecContext(context.Background(), query)
+		return err
+	}
+	if err := exec("SET errors_as_json = true; SET autoinstall_known_extensions = false; SET autoload_known_extensions = false"); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return "'" + path + "'"
+	}
+	wide := write("wide.csv", "a,b\n1,2\n3,4,5\n")
+	text := write("text.csv", "a,b\n1,2\nx,4\n")
+	odd := write("odd.json", `{"a":1}{"a"`)
+	other := write("other.csv", "c\n1\n")
+	for query, want := range map[string]string{
+		"SELECT * FROM read_csv(" + wide + ", auto_detect=false, header=true, columns={'a': 'INT', 'b': 'INT'})": "CSV Error on Line: 3",
+		"SELECT * FROM read_csv(" + text + ", auto_detect=false, header=true, columns={'a': 'INT', 'b': 'INT'})": "CSV Error on Line: 3",
+		"SELECT * FROM read_csv(" + wide + ", columns={'a': 'INT'})":                                             "",
+		"SELECT * FROM read_csv([" + text + ", " + other + "])":                                                  "",
+		"SELECT * FROM read_json(" + odd + ")":                                                                   "Malformed JSON",
+		"SELECT * FROM read_parquet('" + dir + "/none.parquet')":                                                 "No files found",
+		"SELECT * FROM read_xlsx('x.xlsx')":                                                                      "",
+		"SELECT * FROM 's3://bucket/x.parquet'":                                                                  "",
+		"SELECT ST_Area(1)":                                                                                      "",
+		"SELECT 1 ORDER BY 'x'":                                                                                  "",
+		"SELECT CAST('x' AS INTEGER)":                                                                            "Could not convert string 'x' to INT32",
+		"SELECT error('boom. Try again! Your own words; all of them')":                                           "boom; Try again; Your own words; all of them",
+		"SELECT sum(x) FROM (VALUES ('a')) t(x)":                                                                 "No function matches",
+	} {
+		err := exec(query)
+		if err == nil {
+			if query != "SELECT 1 ORDER BY 'x'" {
+				t.Errorf("%s: no error", query)
+			}
+			continue
+		}
+		got := duckerr.Text(fmt.Errorf("do it: %w; and that", err))
+		t.Log(got)
+		middle, ok := strings.CutPrefix(got, "do it: ")
+		middle, both := strings.CutSuffix(middle, "; and that")
+		if !ok || !both || !strings.HasPrefix(middle, want) || middle == "" {
+			t.Errorf("%s: %s", query, got)
+		}
+		for _, word := range []string{"exception_", "\n", "Possible", "Potential", "different type", "ignore_errors", "store_rejects", "sample_size", "strict_mode", "union_by_name", "SET ", "INSTALL", "LOAD ", "PRAGMA", "installing", "Try increasing", "Consider", "LINE 1"} {
+			if strings.Contains(got, word) {
+				t.Errorf("%s: %q is in: %s", query, word, got)
+			}
+		}
+	}
+}
+
+// TestSeveral has more than one error of DuckDB in a text, and what only looks like one.
+func TestSeveral(t *testing.T) {
+	one := `{"exception_type":"Conversion","exception_message":"no number.\nTry using TRY_CAST"}`
+	err := errors.Join(errors.New("first: "+one), errors.New("then "+one+" and "+`{"exception_type" is all`))
+	if got, want := duckerr.Text(err), "first: no number\nthen no number and {\"exception_type\" is all"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }

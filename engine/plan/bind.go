@@ -93,15 +93,22 @@ func (c *compiler) ready(f *flow) bool {
 
 // noColumns reports a source that has neither records nor a schema. One without a connector is none of it: dsl.Load has said enough.
 func (c *compiler) noColumns(s *dsl.Source) {
-	const declare = "declare the columns: schema: {id: BIGINT, name: VARCHAR}"
-	switch {
-	case s.Files != nil:
-		c.diags.Errorf(codeNoColumns, s.Range, "put a file there that holds records (JSON: one object per line, or one array), correct the path, or "+declare,
-			"the columns of source %s are not known: the files of %s hold no records yet, and no schema is declared", s.Name, s.Files.Path)
-	case s.Kafka != nil && c.in.Unreached[s.Name] == "":
-		c.diags.Errorf(codeNoColumns, s.Range, "run again when there is a record, correct the topic, or "+declare,
-			"the columns of source %s are not known: its topics hold no records yet, and no schema is declared", s.Name)
+	if s.Files == nil && s.Kafka == nil || c.in.Unreached[s.Name] != "" {
+		return
 	}
+	found := c.in.Found[s.Name]
+	c.diags.Errorf(codeNoColumns, s.Range, found.Remedy+", or declare the columns: schema: {id: BIGINT, name: VARCHAR}",
+		"the columns of source %s are not known: %s, and no schema is declared", s.Name, found.Lack)
+}
+
+// nothingThere warns of sources whose columns are known, and that look where nothing is.
+func (c *compiler) nothingThere(context.Context) error {
+	for _, e := range c.sources {
+		if found := c.in.Found[e.name]; len(e.columns) > 0 && found.Lack != "" {
+			c.diags.Warnf(codeNothingThere, e.source.Range, found.Remedy, "source %s: %s", e.name, found.Lack)
+		}
+	}
+	return nil
 }
 
 // unreached warns of sources that could not be asked.

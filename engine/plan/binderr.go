@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -114,10 +115,8 @@ func (e *duckError) plainText() (message, help string) {
 		return message, diag.DidYouMean(names[len(names)-1][1], candidates, help)
 	case strings.Contains(message, "cast is required"):
 		return message, "write CAST(… AS type) around one side"
-	case help == "":
-		return message, sqlReference
 	}
-	return message, help
+	return message, cmp.Or(duckerr.Help(rest), sqlReference)
 }
 
 func splitList(s string) []string {

@@ -36,4 +36,5 @@ const (
 	codeBatchOrder    = "LF0242"
 	codeUnusedSource  = "LF0243"
 	codeUnreached     = "LF0244"
+	codeNothingThere  = "LF0245"
 )

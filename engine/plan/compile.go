@@ -27,6 +27,7 @@ var passes = []pass{
 	{"check streams", (*compiler).checkStreams},
 	{"order the datasets", (*compiler).order},
 	{"tell of sources that were not reached", (*compiler).unreached},
+	{"tell of sources that look where nothing is", (*compiler).nothingThere},
 	{"bind the queries", (*compiler).bind},
 	{"bind the expectations", (*compiler).bindRules},
 	{"check the partition fields", (*compiler).checkPartitions},

@@ -17,6 +17,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -44,7 +45,7 @@ func load(t *testing.T, files []txtar.File) (plan.Input, func(string) ([]byte, e
 	if diags.HasErrors() {
 		t.Fatalf("the pipeline file itself has mistakes: %v", []diag.Diagnostic(diags))
 	}
-	in := plan.Input{Pipeline: p, Conn: connect(t), SourceColumns: map[string]schemas.Table{}, Unreached: map[string]string{}, Metadata: map[string]string{}}
+	in := plan.Input{Pipeline: p, Conn: connect(t), SourceColumns: map[string]schemas.Table{}, Unreached: map[string]string{}, Found: map[string]sources.Found{}, Metadata: map[string]string{}}
 	for _, s := range p.Sources {
 		if s.Kafka != nil {
 			in.Metadata[s.Name] = topicMetadata
@@ -61,6 +62,13 @@ func load(t *testing.T, files []txtar.File) (plan.Input, func(string) ([]byte, e
 		if f.Name == "unreached" { // the names of sources
 			for _, name := range strings.Fields(string(f.Data)) {
 				in.Unreached[name] = "ask localhost:9092 for topics: connection refused"
+			}
+		}
+		if f.Name == "found" { // source: what it lacks; remedy
+			for line := range strings.Lines(string(f.Data)) {
+				name, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
+				lack, remedy, _ := strings.Cut(text, "; ")
+				in.Found[name] = sources.Found{Lack: lack, Remedy: remedy}
 			}
 		}
 	}

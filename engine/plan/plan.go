@@ -12,6 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // The kinds of datasets, for packages that do not know dsl.
@@ -122,6 +123,8 @@ type Input struct {
 	Conn *sql.Conn
 	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no hints).
 	SourceColumns map[string]schemas.Table
+	// Found is what the sources say of themselves beside their columns, by name.
+	Found map[string]sources.Found
 	// Metadata are the DuckDB types of the sources' _metadata.
 	Metadata map[string]string
 	// Unreached says of sources why they cannot be asked now. Columns that SourceColumns has of them are the declared ones; without any, what reads

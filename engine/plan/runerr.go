@@ -37,7 +37,7 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 	case readDuckError(err) == nil:
 		return errors.New(where + before + f.secrets.hide(e.Plain()))
 	}
-	message, help := lowerFirst(strings.TrimRight(e.Message, "!. \n")), "put it into TRY(…), which gives NULL where it fails"
+	message, help := lowerFirst(strings.TrimRight(e.Plain(), "!. ")), "put it into TRY(…), which gives NULL where it fails"
 	if e.Type == "Conversion" {
 		help = "write TRY_CAST(… AS type), which gives NULL where the cast fails"
 	}

@@ -79,7 +79,7 @@ func BenchmarkKeys(b *testing.B) {
 			i, i%1000, i%500, 1+i%28, strings.Repeat("x", 40), i%10)
 	}
 	array := "[" + strings.ReplaceAll(strings.TrimSpace(content.String()), "\n", ",\n") + "]"
-	root := jsonrecords.NewTree(tableOf(b, `order_id BIGINT, customer_id BIGINT, status VARCHAR, amount DOUBLE, currency VARCHAR, ordered_at TIMESTAMP, country VARCHAR, note VARCHAR, qty BIGINT`), "", nil)
+	root := jsonrecords.NewTree(tableOf(b, `order_id BIGINT, customer_id BIGINT, status VARCHAR, amount DOUBLE, currency VARCHAR, ordered_at TIMESTAMP, country VARCHAR, note VARCHAR, qty BIGINT`))
 	for kind, text := range map[jsonKind]string{jsonLines: content.String(), jsonArray: array} {
 		path := filepath.Join(b.TempDir(), "orders.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -89,7 +89,7 @@ func BenchmarkKeys(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
 				var s jsonrecords.Scanner
-				if err := readRecords(path, kind, func(r record) bool { return len(s.Scan(r.raw, root).Unknown) == 0 }); err != nil {
+				if err := readRecords(path, "", kind, func(r record) bool { return len(s.Scan(r.raw, root).Unknown) == 0 }); err != nil {
 					b.Fatal(err)
 				}
 			}

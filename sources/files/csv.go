@@ -137,7 +137,7 @@ func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 		return nil, tooManyColumns(len(header))
 	}
 	var out []string
-	taken := map[string]bool{}
+	taken := map[string]bool{"__lakeflow_row": true, "__lakeflow_file": true, "__lakeflow_index": true}
 	for i, name := range header {
 		switch {
 		case !d.Header && i < len(w.src.hints):

@@ -131,8 +131,8 @@ func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rej
 			return "", "", fmt.Errorf("convert the records of %s: %w", files[0].path, err)
 		}
 	}
-	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), w.metadata(files, "__lakeflow_index"), literal(rows))
-	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+	good = fmt.Sprintf("(SELECT %s, %s FROM read_parquet(%s))", names(w.src.visible(w.state.Schema)), w.metadata(files, "__lakeflow_index"), located(rows))
+	return good, fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, located(bad)), nil
 }
 
 // csvRows writes the SQL that converts the fields of files with one header.
@@ -213,4 +213,21 @@ func rescueOf(pairs []string, path string) string {
 	}
 	list := "concat_ws(',', " + strings.Join(pairs, ", ") + ")"
 	return fmt.Sprintf("CASE WHEN %s <> '' THEN '{' || %s || ',\"_file_path\":' || CAST(to_json(%s) AS VARCHAR) || '}' END AS %s", list, list, path, jsonrecords.RescuedColumn)
+}
+
+// flushBytes bounds the memory of one row group.
+const flushBytes = 32 << 20
+
+// scanned is the relation of the records of files that were scanned.
+func scanned(files []*file) string {
+	var raws []string
+	for _, f := range files {
+		if !slices.Contains(raws, f.raw) {
+			raws = append(raws, f.raw)
+		}
+	}
+	for i := range raws {
+		raws[i] = located(raws[i])
+	}
+	return fmt.Sprintf("(SELECT * FROM read_parquet([%s]) WHERE path IN (SELECT unnest(%s)))", strings.Join(raws, ", "), pathTexts(files))
 }

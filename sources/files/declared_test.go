@@ -18,7 +18,7 @@ func TestDeclared(t *testing.T) {
 			t.Fatal(err)
 		}
 		var all []string
-		for _, c := range schema {
+		for _, c := range schema.Columns {
 			all = append(all, c.Name+" "+c.Type.String())
 		}
 		batch := b.next(s)

@@ -1,43 +1,65 @@
 package files
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"slices"
-	"sync"
+	"sync/atomic"
 
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
+// infer finds the columns of all records of the first batch. Evolve adds what hinted columns do not have.
+func (jsonFormat) infer(ctx context.Context, w *work) error {
+	w.looked = &look{w: w, tree: jsonrecords.NewTree(w.src.hints), mode: AddNewColumns, first: true}
+	if err := w.looked.files(ctx); err != nil {
+		return err
+	}
+	w.state.Schema, _ = jsonrecords.Grow(nil, w.looked.shape, w.src.cfg.Texts)
+	if len(w.state.Schema) == 0 {
+		w.looked.settle(w.src.hints)
+	}
+	return nil
+}
+
 // evolve looks at the keys of every record.
 func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
-	switch mode {
-	case None:
-		return j.eachDeviation(ctx, w, nil, func(*file, record, []string) bool { return true })
-	case AddNewColumns:
-		return j.addColumns(ctx, w)
-	case Rescue:
-		var slow []*file
-		defer func() { w.slow = append(w.slow, slow...) }()
-		return j.eachDeviation(ctx, w, nil, func(f *file, _ record, _ []string) bool {
-			slow = append(slow, f)
-			return false
-		})
-	}
-	var refused error
-	err := j.eachDeviation(ctx, w, nil, func(f *file, r record, unknown []string) bool {
-		if refused == nil && json.Valid(r.raw) {
-			refused = newColumn(f.path, unknown[0])
+	l := w.looked
+	switch {
+	case l != nil:
+		w.looked = nil
+		w.state.Schema, _ = jsonrecords.Grow(w.state.Schema, l.shape, w.src.cfg.Texts)
+		if slices.ContainsFunc(w.src.hints, func(h schemas.Column) bool { return w.state.Schema.Column(h.Name).Name != h.Name }) {
+			return j.compare(ctx, w) // spelled as in the records, which were compared with another name
 		}
-		return refused == nil
-	})
-	return errors.Join(refused, err)
+	case w.first:
+		return nil // it is known from Schema
+	default:
+		l = &look{w: w, tree: jsonrecords.NewTree(w.state.Schema), mode: mode}
+		if err := l.files(ctx); err != nil {
+			return err
+		}
+		if mode == AddNewColumns {
+			w.added(jsonrecords.Grow(w.state.Schema, l.shape, w.src.cfg.Texts))
+		}
+	}
+	l.settle(w.state.Schema)
+	return nil
+}
+
+// compare finds the files that can't be read strictly.
+func (jsonFormat) compare(ctx context.Context, w *work) error {
+	mode := Rescue
+	if w.src.cfg.Evolution == None {
+		mode = None
+	}
+	look := &look{w: w, tree: jsonrecords.NewTree(w.state.Schema), mode: mode}
+	if err := look.files(ctx); err != nil {
+		return err
+	}
+	look.settle(w.state.Schema)
+	return nil
 }
 
 // newColumn is the error that schema_evolution: fail ends with.
@@ -46,115 +68,119 @@ func newColumn(path, column string) error {
 		" add_new_columns to add it, rescue to keep its values in %s, none to ignore it", path, column, jsonrecords.RescuedColumn)
 }
 
-// eachDeviation calls do, never twice at once, with every record that has unknown keys, until it returns false for that file. Files that can't be read
-// are dropped.
-func (jsonFormat) eachDeviation(ctx context.Context, w *work, ignored map[string]bool, do func(f *file, r record, unknown []string) bool) error {
-	root := jsonrecords.NewTree(w.state.Schema, "", ignored)
-	files := slices.Clone(w.files)
-	causes := make([]error, len(files))
-	whole, odd := make([]bool, len(files)), make([]bool, len(files))
-	var one sync.Mutex
-	eachFile(files, func(i int, f *file) {
-		var scanner jsonrecords.Scanner
-		whole[i] = true
-		causes[i] = readRecords(f.path, f.kind, func(r record) bool {
-			if r.reason != "" {
-				odd[i] = true
-				return ctx.Err() == nil
-			}
-			found := scanner.Scan(r.raw, root)
-			odd[i] = odd[i] || found.Lossy
-			if len(found.Unknown) == 0 {
-				return true
-			}
-			one.Lock()
-			defer one.Unlock()
-			whole[i] = ctx.Err() == nil && do(f, r, found.Unknown)
-			return whole[i]
-		})
-	})
-	for i, f := range files {
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case causes[i] != nil:
-			w.drop(f, causes[i])
-		case whole[i] && compressed(f.path):
-			w.verified(f)
+// look goes through the records of the work's files.
+type look struct {
+	w       *work
+	tree    *jsonrecords.Tree // of the known columns
+	mode    Evolution
+	first   bool // all columns are wanted
+	seen    []*seen
+	shape   *jsonrecords.Shape    // of all files
+	refused atomic.Pointer[error] // by the mode fail
+}
+
+// seen is what was found out about a file.
+type seen struct {
+	file  *file
+	shape jsonrecords.Shape // of the records that may have new columns
+	odd   bool              // DuckDB can't read the file strictly, or would take what is too long, or a part of a value
+	whole bool              // it was read to its end
+	again bool              // its records stand in another way than was thought
+	cause error             // why it can't be read
+}
+
+// firstRecords of a file are taken for the order of columns that are all declared.
+const firstRecords = 100
+
+// files looks at all files, and drops those that can't be read.
+func (l *look) files(ctx context.Context) error {
+	files := slices.Clone(l.w.files)
+	l.seen = make([]*seen, len(files))
+	eachFile(files, func(i int, f *file) { l.seen[i] = l.file(ctx, f) })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if refused := l.refused.Load(); refused != nil {
+		return *refused
+	}
+	l.shape = &jsonrecords.Shape{Nulls: l.w.src.cfg.JSON.NullValues}
+	for _, s := range l.seen {
+		if s.cause != nil {
+			l.w.drop(s.file, s.cause)
+			continue
 		}
-		if odd[i] {
-			w.slow = append(w.slow, f) // a strict read would fail, or take what is too long, or a part of a value
+		if s.whole && compressed(s.file.path) {
+			l.w.verified(s.file)
 		}
+		l.shape.Merge(&s.shape)
 	}
 	return nil
 }
 
-// addColumns extends the schema until no record has a key that it lacks. Every round adds a column or ignores a key.
-func (j jsonFormat) addColumns(ctx context.Context, w *work) error {
-	ignored := map[string]bool{}
+// settle notes which files are to be read record by record, once the columns are known.
+func (l *look) settle(t schemas.Table) {
+	for _, s := range l.seen {
+		if s.odd || !s.shape.Fits(t) {
+			l.w.slow = append(l.w.slow, s.file)
+		}
+	}
+}
+
+// file looks at the records of one file.
+func (l *look) file(ctx context.Context, f *file) *seen {
 	for {
-		path := w.temp("new.json")
-		unknown, err := j.collect(ctx, w, path, ignored)
-		if err != nil || len(unknown) == 0 {
-			return err
+		s := &seen{file: f, whole: true, odd: f.kind == jsonMixed}
+		s.shape.Nulls = l.w.src.cfg.JSON.NullValues
+		scanner := jsonrecords.Scanner{KeysDoNotMatter: l.mode == None && !l.first}
+		n := 0
+		s.cause = readRecords(f.path, l.w.src.cfg.JSON.Encoding, f.kind, func(r record) bool {
+			n++
+			s.whole = ctx.Err() == nil && l.record(s, &scanner, r, l.first && n <= firstRecords)
+			return s.whole
+		})
+		if !s.again {
+			return s
 		}
-		t, err := w.describeSample(ctx, path)
-		if err != nil {
-			return err
-		}
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-		schema, added := jsonrecords.Extend(w.state.Schema, t)
-		w.added(schema, added)
-		if len(added) > 0 {
-			continue
-		}
-		for _, key := range slices.Sorted(maps.Keys(unknown)) {
-			ignored[key] = true
-			if len(t) > 0 { // else none of the records is valid: they will be refused
-				w.notice("column_ignored", key, "column "+shown(key)+" of the files is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
-			}
-		}
+		f.kind = jsonMixed
 	}
 }
 
-// collect writes records with unknown keys to a file of JSON lines, up to a limit, and returns the keys.
-func (j jsonFormat) collect(ctx context.Context, w *work, path string, ignored map[string]bool) (unknown map[string]bool, err error) {
-	out, err := os.Create(path)
-	if err != nil {
-		return nil, err
+// record looks at one record, and says whether to go on.
+func (l *look) record(s *seen, scanner *jsonrecords.Scanner, r record, always bool) bool {
+	mixed := s.file.kind == jsonMixed
+	if r.reason != "" {
+		s.odd, s.again = true, !mixed && r.misplaced()
+		return !s.again
 	}
-	buf := bufio.NewWriter(out)
-	defer func() { err = errors.Join(err, buf.Flush(), out.Close()) }()
-	unknown, maybe := map[string]bool{}, map[string]bool{}
-	valid, doubtful := sampleRecords, sampleRecords/10 // DuckDB takes some texts that Go does not: trailing commas, NaN
-	err = j.eachDeviation(ctx, w, ignored, func(_ *file, r record, keys []string) bool {
-		left, into := &valid, unknown
-		if !json.Valid(r.raw) {
-			left, into = &doubtful, maybe
+	var found jsonrecords.Found
+	if l.tree.Empty() {
+		found = s.shape.Add(r.raw)
+	} else {
+		found = scanner.Scan(r.raw, l.tree)
+		if len(found.Unknown) > 0 || always {
+			found.Odd = l.unknown(s, r, found) || found.Odd
 		}
-		if *left == 0 {
-			return valid > 0
-		}
-		*left--
-		for _, key := range keys {
-			into[key] = true
-		}
-		// The line ends of an array's element stand between its values: in a string they would be invalid.
-		_, _ = buf.Write(bytes.Map(spaceLineEnds, r.raw)) // Flush reports it
-		_ = buf.WriteByte('\n')
-		return true
-	})
-	if len(unknown) == 0 {
-		unknown = maybe
 	}
-	return unknown, err
+	s.again = !mixed && !found.Whole && r.opens()
+	s.odd = s.odd || found.Odd
+	if l.refused.Load() != nil {
+		return false
+	}
+	learns := l.first || l.mode == AddNewColumns || l.mode == Fail
+	return !s.again && (learns || !s.odd)
 }
 
-func spaceLineEnds(r rune) rune {
-	if r == '\n' || r == '\r' {
-		return ' '
+// unknown handles a record with new columns, and says whether it is to be read by itself.
+func (l *look) unknown(s *seen, r record, found jsonrecords.Found) (odd bool) {
+	switch {
+	case l.first || l.mode == AddNewColumns:
+		added := s.shape.Add(r.raw)
+		return added.Odd && len(found.Unknown) > 0
+	case l.mode == Fail:
+		if jsonrecords.Valid(r.raw) == nil {
+			err := newColumn(s.file.path, found.Unknown[0])
+			l.refused.CompareAndSwap(nil, &err)
+		}
 	}
-	return r
+	return true
 }

@@ -36,7 +36,7 @@ func TestFolders(t *testing.T) {
 				t.Fatal(err)
 			}
 			batch := b.next(s)
-			if got := strings.Join(schema.Names(), ","); got != strings.Join(batch.Columns.Names(), ",") || got != "id,v,year,region,day" {
+			if got := strings.Join(schema.Columns.Names(), ","); got != strings.Join(batch.Columns.Names(), ",") || got != "id,v,year,region,day" {
 				t.Errorf("%s: columns %s and %s", format, got, batch.Columns.SQLColumns())
 			}
 			rows := func() string {
@@ -101,7 +101,7 @@ func TestFoldersDeclared(t *testing.T) {
 			c.PartitionColumns.Names, c.Hints = []string{"year", "month"}, []Hint{{"month", "VARCHAR"}, {"year", "INTEGER"}}
 		},
 			`"id" BIGINT, "month" VARCHAR, "year" INTEGER`, "1|01|2023\n", "file_unsupported c.json, file_unsupported year=2024/b.json"},
-		"texts": {func(c *Config) { c.PartitionColumns.Names, c.Texts = []string{"month"}, true }, `"id" BIGINT, "month" VARCHAR`, "1|01\n",
+		"texts": {func(c *Config) { c.PartitionColumns.Names, c.Texts = []string{"month"}, true }, `"id" VARCHAR, "month" VARCHAR`, "1|01\n",
 			"file_unsupported c.json, file_unsupported year=2024/b.json"},
 	} {
 		columns, rows, said := read(c.change)

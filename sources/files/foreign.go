@@ -30,7 +30,7 @@ func unread(head []byte) error {
 		}
 	}
 	if utf16(head) {
-		return &unsupportedError{"it is written in UTF-16", "save it as UTF-8"}
+		return &unsupportedError{"it is written in UTF-16", "save it as UTF-8, or declare encoding: utf-16"}
 	}
 	return nil
 }

@@ -17,16 +17,17 @@ type jsonKind int
 const (
 	jsonLines jsonKind = iota // one per line
 	jsonArray                 // elements of one array
+	jsonMixed                 // in another way: over several lines, one behind the other, in several arrays
 	jsonBlank                 // none
 )
 
 type jsonFormat struct{}
 
-// open tells lines from arrays by the first byte of each file.
+// open tells lines from arrays by the first byte of each file. DuckDB does not read other encodings.
 func (jsonFormat) open(_ context.Context, w *work) error {
 	files := slices.Clone(w.files)
 	odd, causes := make([]bool, len(files)), make([]error, len(files))
-	eachFile(files, func(i int, f *file) { f.kind, odd[i], causes[i] = sniffJSON(f.path) })
+	eachFile(files, func(i int, f *file) { f.kind, odd[i], causes[i] = sniffJSON(f.path, w.src.cfg.JSON.Encoding) })
 	for i, f := range files {
 		switch {
 		case causes[i] != nil:
@@ -40,13 +41,13 @@ func (jsonFormat) open(_ context.Context, w *work) error {
 
 // sniffJSON looks at the head of a file. It is odd when DuckDB would stumble over it: it refuses byte order marks, and
 // takes a single character for nothing.
-func sniffJSON(path string) (kind jsonKind, odd bool, err error) {
-	t, err := openText(path)
+func sniffJSON(path, encoding string) (kind jsonKind, odd bool, err error) {
+	t, err := openEncoded(path, encoding)
 	if err != nil {
 		return 0, false, err
 	}
 	defer func() { err = t.finish(err) }()
-	odd = t.skipBOM()
+	odd = t.skipBOM() || encodings[encoding] != nil
 	if head, _ := t.Peek(2); len(head) == 1 {
 		odd = true
 	}

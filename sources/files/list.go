@@ -32,7 +32,7 @@ type file struct {
 	path string // absolute
 
 	kind   jsonKind        // json
-	raw    string          // json: the Parquet file with its records, once it was scanned
+	raw    string          // csv: the Parquet file with its records, once it was scanned
 	header []string        // csv: the names of its columns
 	skip   int             // csv: lines before the first record
 	likely []*schemas.Type // csv: what the first records hold
@@ -43,8 +43,13 @@ type file struct {
 
 // listing is what is below the root now.
 type listing struct {
-	base  string // folder that the files' rel is relative to
-	files []entry
+	base    string // folder that the files' rel is relative to
+	files   []entry
+	missing bool           // the base is not there
+	any     bool           // of a survey: a file matches
+	hidden  int            // files that are ignored by their names
+	others  map[string]int // files that do not match, by their extensions
+	deep    bool           // some of these are in folders below the base
 }
 
 // base is the folder that marks are relative to, and the one file below it when the path names a file.
@@ -82,6 +87,15 @@ func (s *Source) accepts(rel, name string) bool {
 	return false
 }
 
+// extension is what a name ends in, with that of the compression: .txt.gz.
+func extension(name string) string {
+	ext := path.Ext(name)
+	if ext == ".gz" || ext == ".zst" {
+		ext = path.Ext(strings.TrimSuffix(name, ext)) + ext
+	}
+	return ext
+}
+
 // hidden names are ignored, files and folders alike.
 func hidden(name string) bool { return name[0] == '.' || name[0] == '_' }
 
@@ -89,8 +103,8 @@ func hidden(name string) bool { return name[0] == '.' || name[0] == '_' }
 // goroutine and their sizes and times on others: both take about as long.
 func (s *Source) list(ctx context.Context) (*listing, error) {
 	base, only := s.base()
-	l := &listing{base: base}
-	w := &walker{src: s, ctx: ctx, chunks: make(chan chunk, 16), base: base}
+	l := &listing{base: base, others: map[string]int{}}
+	w := &walker{src: s, ctx: ctx, chunks: make(chan chunk, 16), base: base, listing: l}
 	var workers sync.WaitGroup
 	parts := make([][]entry, 2)
 	for i := range parts {
@@ -110,6 +124,20 @@ func (s *Source) list(ctx context.Context) (*listing, error) {
 	return l, ctx.Err()
 }
 
+// survey looks at names until one matches: there are no files in the listing.
+func (s *Source) survey(ctx context.Context) (*listing, error) {
+	base, only := s.base()
+	l := &listing{base: base, others: map[string]int{}, any: only != ""}
+	w := &walker{src: s, ctx: ctx, base: base, listing: l}
+	if only == "" {
+		w.walk(base, "")
+	}
+	if w.err != nil {
+		return nil, fmt.Errorf("list %s: %w", s.cfg.Path, w.err)
+	}
+	return l, ctx.Err()
+}
+
 // chunk is some names of one folder, which stays open until the last chunk of it was looked at.
 type chunk struct {
 	dir   *os.File
@@ -121,9 +149,10 @@ type chunk struct {
 type walker struct {
 	src    *Source
 	ctx    context.Context
-	chunks chan chunk
+	chunks chan chunk // nil for a survey
 	base   string
-	err    error // of the walk; only the walking goroutine sets it
+	err    error // of the walk; only the walking goroutine sets it, as it does what the listing has beside its files
+	*listing
 }
 
 // single lists one file of the base folder.
@@ -148,26 +177,33 @@ func (w *walker) walk(dir, rel string) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			w.err = err
 		}
+		w.missing = rel == "" && w.err == nil
 		return
 	}
 	var users sync.WaitGroup
 	var folders []string
-	for w.err == nil && w.ctx.Err() == nil {
+	for w.err == nil && w.ctx.Err() == nil && !w.any {
 		entries, err := f.ReadDir(4096)
 		names := make([]string, 0, len(entries))
 		for _, e := range entries {
 			name := e.Name()
 			switch t := e.Type(); {
 			case hidden(name) && !w.src.asked(rel+name):
+				w.hidden++
 			case t.IsDir():
 				folders = append(folders, name)
 			case t.IsRegular() || t&fs.ModeSymlink != 0:
 				if w.src.accepts(rel+name, name) {
 					names = append(names, name)
+				} else {
+					w.others[extension(name)]++
+					w.deep = w.deep || rel != ""
 				}
 			}
 		}
-		if len(names) > 0 {
+		if w.chunks == nil {
+			w.any = w.any || len(names) > 0
+		} else if len(names) > 0 {
 			users.Add(1)
 			w.chunks <- chunk{dir: f, users: &users, rel: rel, names: names}
 		}
@@ -176,7 +212,7 @@ func (w *walker) walk(dir, rel string) {
 		}
 	}
 	for _, name := range folders {
-		if w.err == nil && w.src.descends(rel+name) {
+		if w.err == nil && !w.any && w.src.descends(rel+name) {
 			w.walk(filepath.Join(dir, name), rel+name+"/")
 		}
 	}
@@ -264,4 +300,19 @@ func readMarks(ctx context.Context, marks sources.Marks) (known, error) {
 		k[m.Key] = v
 	}
 	return k, nil
+}
+
+// sampleFiles is how many files are looked at to find out how they are written.
+const sampleFiles = 32
+
+// sample picks files evenly over the batch.
+func sample(files []*file) []*file {
+	if len(files) <= sampleFiles {
+		return slices.Clone(files)
+	}
+	out := make([]*file, sampleFiles)
+	for i := range out {
+		out[i] = files[i*(len(files)-1)/(sampleFiles-1)]
+	}
+	return out
 }

@@ -25,6 +25,10 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		return nil, err
 	}
 	failpoint.Hit("source.after-list")
+	if l.missing && !s.gone {
+		return s.vanished(ctx, session, st)
+	}
+	s.gone = l.missing
 	// To read a million marks takes longer than to list the files. A mark that demands to read an unchanged file again is only seen there.
 	if !s.cfg.AllowOverwrites && l.hash() == st.Read {
 		return nil, nil
@@ -49,10 +53,19 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		}
 		failpoint.Hit("source.after-batch")
 		if b := w.out; b.Items > 0 || len(b.Marks) > 0 || len(b.Notices) > 0 {
+			s.tellOthers(b, l)
 			return b, nil
 		}
 		// Every file of the cut was passed over: go on with the next ones.
 	}
+}
+
+// vanished is a batch that only tells that the folder, which was there, is not there any more.
+func (s *Source) vanished(ctx context.Context, session sources.Session, st state) (*sources.Batch, error) {
+	w := &work{src: s, session: session, state: st, temps: &s.next, out: &sources.Batch{}, batch: true}
+	lack, remedy := s.nothing(&listing{missing: true})
+	w.notice("folder_missing", s.root, lack+"; "+remedy)
+	return w.out, w.build(ctx)
 }
 
 // hash is what readHash is once all files of the listing have marks, and nothing else has.

@@ -275,7 +275,7 @@ func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good,
 		return "", "", fmt.Errorf("check rows of %s: %w", files[0].path, err)
 	}
 	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), w.metadata(files, index), reader, reason),
-		fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, literal(bad)), nil
+		fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, located(bad)), nil
 }
 
 // noRejects is a relation of rejects without any.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"unicode/utf8"
 
@@ -16,10 +17,10 @@ const (
 	maxRaw    = 1 << 20
 )
 
-// record is one JSON text as it stands in a file. Raw is only good until the next one is read. Reason is set
+// record is one JSON text as it stands in a file, in UTF-8. Raw is only good until the next one is read. Reason is set
 // when it is known to be no good.
 type record struct {
-	line, offset int64 // the line, or the number of the array's element, from 1; the byte it starts at
+	line, offset int64 // the line, from 1, and the byte it starts at
 	raw          []byte
 	reason       string
 }
@@ -31,12 +32,28 @@ const (
 	notDecoded = "the record has characters that are not valid in the file's encoding"
 	unclosed   = "the file ends inside the array"
 	afterward  = "something follows the end of the array"
+	missing    = "an element of the array is missing"
 )
+
+// opens says whether the record begins as an object or array does.
+func (r record) opens() bool {
+	for _, c := range r.raw {
+		if c > ' ' {
+			return c == '{' || c == '['
+		}
+	}
+	return false
+}
+
+// misplaced says whether the mistake is one of where records stand.
+func (r record) misplaced() bool {
+	return r.reason == unclosed || r.reason == afterward || r.reason == missing || r.reason == tooLong
+}
 
 // readRecords calls yield for every record of the file until it returns false. Records are split, not checked. An
 // error means that the file can't be read.
-func readRecords(path string, kind jsonKind, yield func(record) bool) (err error) {
-	t, err := openText(path)
+func readRecords(path, encoding string, kind jsonKind, yield func(record) bool) (err error) {
+	t, err := openEncoded(path, encoding)
 	if err != nil {
 		return err
 	}
@@ -47,17 +64,33 @@ func readRecords(path string, kind jsonKind, yield func(record) bool) (err error
 	}
 	checked := func(r record) bool {
 		if r.reason == "" && !utf8.Valid(r.raw) {
-			r.reason = notUTF8
+			r.reason = badUTF8(r)
 		}
 		if r.reason == "" && jsonrecords.NestsDeeper(r.raw, jsonrecords.MaxNested) {
 			r.reason = tooDeep
 		}
 		return yield(r)
 	}
-	if kind == jsonArray {
+	switch kind {
+	case jsonLines:
+		return readLines(t.Reader, start, checked)
+	case jsonArray:
 		return (&elements{in: t.Reader, offset: start, yield: checked}).read()
 	}
-	return readLines(t.Reader, start, checked)
+	return (&splitter{in: t.Reader, offset: start, line: 1, yield: checked}).read()
+}
+
+// badUTF8 names the first byte that is no character.
+func badUTF8(r record) string {
+	at := 0
+	for at < len(r.raw) {
+		c, size := utf8.DecodeRune(r.raw[at:])
+		if c == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	return fmt.Sprintf("the record is not valid UTF-8: there is the byte 0x%02X at offset %d of the file; if the files are written so, declare json: {encoding: latin-1}, or windows-1252", r.raw[at], r.offset+int64(at))
 }
 
 func readLines(in *bufio.Reader, offset int64, yield func(record) bool) error {
@@ -212,7 +245,7 @@ func (e *elements) flush(reason string, at int64, mayBeEmpty bool) bool {
 	}
 	if e.size == 0 {
 		e.started = e.offset + at
-		reason = "an element of the array is missing"
+		reason = missing
 	}
 	if e.size > maxRecord {
 		reason = tooLong

@@ -19,7 +19,8 @@ import (
 
 // Config declares a file source.
 type Config struct {
-	Path      string // absolute: a file, a folder, or a glob where ** matches any number of folders
+	Root      string // absolute: the folder that a relative Path starts in, by its letters
+	Path      string // a file, a folder, or a glob where ** matches any number of folders
 	Format    string // json, csv, parquet
 	Hints     []Hint
 	Evolution Evolution // empty means add_new_columns
@@ -91,6 +92,8 @@ type Source struct {
 	serial         int
 	inferred       inference
 	whole          map[string]mark // compressed files that are whole, by path
+	gone           bool            // that the folder is not there was told
+	told           map[string]bool // extensions of files that are passed over, as they were told
 }
 
 // format is what differs between JSON, CSV and Parquet. The methods set aside files that turn out to be corrupt with work.drop.
@@ -110,7 +113,7 @@ type format interface {
 
 // New checks the configuration and returns the source. It does not touch the files.
 func New(cfg Config) (*Source, error) {
-	s := &Source{cfg: cfg, skip: map[string]bool{}}
+	s := &Source{cfg: cfg, skip: map[string]bool{}, told: map[string]bool{}}
 	if s.cfg.MaxFiles <= 0 {
 		s.cfg.MaxFiles = 1000
 	}
@@ -145,8 +148,8 @@ func New(cfg Config) (*Source, error) {
 		}
 		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
 	}
-	if !filepath.IsAbs(cfg.Path) {
-		return nil, fmt.Errorf("the path %s must be absolute", cfg.Path)
+	if !filepath.IsAbs(cfg.Path) && !filepath.IsAbs(cfg.Root) {
+		return nil, fmt.Errorf("the path %s must be absolute, or the folder that it starts in", cfg.Path)
 	}
 	return s, s.splitPath()
 }
@@ -154,41 +157,48 @@ func New(cfg Config) (*Source, error) {
 // splitPath separates the folder to walk from the pattern below it. Whether a path without wildcards is a
 // file or a folder is seen when it is listed.
 func (s *Source) splitPath() error {
-	path := filepath.Clean(s.cfg.Path)
-	if !strings.ContainsAny(path, "*?[{") {
-		s.root = path
-		return nil
+	root := filepath.Clean(s.cfg.Path)
+	if strings.ContainsAny(root, "*?[{") { // else its backslashes are letters, too
+		if !doublestar.ValidatePattern(root) {
+			return fmt.Errorf("path: %s is not a valid glob; close its brackets, or write \\[ and \\{ for those that are part of a name", s.cfg.Path)
+		}
+		name, literal := unescaped(root)
+		if !literal {
+			_, s.pattern = doublestar.SplitPattern(root)
+			name, _ = unescaped(root[:len(root)-len(s.pattern)])
+		}
+		root = filepath.Clean(name)
 	}
-	if !doublestar.ValidatePattern(path) {
-		return fmt.Errorf("%s is not a valid glob; check its brackets", s.cfg.Path)
+	s.root = root
+	if !filepath.IsAbs(root) {
+		s.root = filepath.Join(s.cfg.Root, root)
 	}
-	s.root, s.pattern = doublestar.SplitPattern(path)
 	return nil
+}
+
+// unescaped is the name that a glob stands for, when it stands for no other: one with \[ or [[] for a bracket.
+func unescaped(glob string) (name string, ok bool) {
+	var out strings.Builder
+	for i := 0; i < len(glob); i++ {
+		switch c := glob[i]; {
+		case c == '\\' && i+1 < len(glob):
+			i++
+		case c == '[' && i+2 < len(glob) && glob[i+2] == ']' && glob[i+1] != '\\':
+			out.WriteByte(glob[i+1])
+			i += 2
+			continue
+		case strings.IndexByte("*?[{", c) >= 0:
+			return "", false
+		}
+		out.WriteByte(glob[i])
+	}
+	return out.String(), true
 }
 
 // Folders returns the folder that the source's files are in.
 func (s *Source) Folders() []string {
 	root, _ := s.base()
 	return []string{root}
-}
-
-// Schema returns the columns remembered in from, or those inferred from the files of the first batch.
-func (s *Source) Schema(ctx context.Context, session sources.Session, from sources.Position) (schemas.Table, error) {
-	st, err := decodeState(from, s)
-	if err != nil || st.Schema != nil {
-		return s.visible(st.Schema), err
-	}
-	l, err := s.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.sortByAge()
-	w := &work{src: s, session: session, state: st, files: s.cut(l.base, l.files), temps: new([]string)}
-	defer removeAll(w.temps)
-	if err := w.learn(ctx); err != nil {
-		return nil, err
-	}
-	return s.visible(w.state.Schema), nil
 }
 
 // Rewind returns a position that remembers the columns of p, and no files.

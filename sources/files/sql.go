@@ -12,8 +12,8 @@ func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "'
 // quoted quotes a name for SQL.
 func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// globEscape makes DuckDB take the path by its letters.
-var globEscape = strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]")
+// located is the path of one file for a reader.
+func located(path string) string { return literal(schemas.EscapeGlob(path)) }
 
 // split is a list of texts as one literal that is split at the separator, which no text contains: DuckDB takes many times as long over a
 // literal for each of thousands of files.
@@ -28,7 +28,7 @@ const pathSeparator = "//"
 func paths(files []*file) string {
 	items := make([]string, len(files))
 	for i, f := range files {
-		items[i] = globEscape.Replace(f.path)
+		items[i] = schemas.EscapeGlob(f.path)
 	}
 	return split(items, pathSeparator)
 }

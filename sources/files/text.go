@@ -25,6 +25,19 @@ type textFile struct {
 }
 
 func openText(path string) (*textFile, error) {
+	t, err := openPacked(path)
+	if err != nil {
+		return nil, err
+	}
+	head, _ := t.Peek(foreignHead) // what goes wrong goes wrong again when it is read
+	if err := unread(head); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// openPacked opens a text of any encoding.
+func openPacked(path string) (*textFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -53,23 +66,21 @@ func openText(path string) (*textFile, error) {
 	default:
 		t.Reader = raw
 	}
-	head, _ := t.Peek(foreignHead) // what goes wrong goes wrong again when it is read
-	if err := unread(head); err != nil {
-		return nil, errors.Join(err, t.Close())
-	}
 	return t, nil
 }
 
 // openEncoded opens a text file of another encoding, and decodes it to UTF-8: utf-16, latin-1 or windows-1252; empty and utf-8 are left as they
 // are. Of UTF-16 what is no character becomes U+FFFD.
 func openEncoded(path, name string) (*textFile, error) {
-	t, err := openText(path)
+	e := encodings[name]
+	if e == nil {
+		return openText(path)
+	}
+	t, err := openPacked(path)
 	if err != nil {
 		return nil, err
 	}
-	if e := encodings[name]; e != nil {
-		t.Reader = t.buffered(e.NewDecoder().Reader(t.Reader))
-	}
+	t.Reader = t.buffered(e.NewDecoder().Reader(t.Reader))
 	return t, nil
 }
 

@@ -39,6 +39,8 @@ type work struct {
 	slow    []*file   // files that can't be read strictly
 	parts   []part    // how they are read
 	refused []refused // files of which nothing was taken
+	left    []leftOut // files that were dropped, for whatever reason
+	looked  *look     // json: at the records of the first batch, until the columns are known
 	shapes  []*shape  // parquet: the columns of the files by file.shape
 }
 
@@ -53,6 +55,16 @@ var errName = errors.New("its name is not UTF-8; rename it")
 
 // errLink is why DuckDB is not allowed to read a file.
 var errLink = errors.New("it is a link that leads out of the source's folder; copy the file, or declare the folder that it is in")
+
+// errAmbiguous is why DuckDB cannot be told to read a file and no other.
+var errAmbiguous = errors.New("its path has a backslash beside *, ? or [, and there is another that differs from it in a bracket in the place of the backslash; rename one")
+
+// alone says whether DuckDB finds only this file by its path.
+func (w *work) alone(ctx context.Context, path string) bool {
+	var n int
+	err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM glob("+located(path)+")").Scan(&n)
+	return err != nil || n == 1 // what goes wrong goes wrong again when it is read
+}
 
 // leadsOut says whether the file is a symbolic link to a file that is not in the source's folder. The folder itself may be a link.
 func (w *work) leadsOut(path string) bool {
@@ -103,6 +115,8 @@ func (w *work) learn(ctx context.Context) error {
 			w.drop(f, errName)
 		} else if w.leadsOut(f.path) {
 			w.drop(f, errLink)
+		} else if schemas.AmbiguousGlob(f.path) && !w.alone(ctx, f.path) {
+			w.drop(f, errAmbiguous)
 		}
 	}
 	if err := w.src.format.open(ctx, w); err != nil {
@@ -131,7 +145,7 @@ func (w *work) learn(ctx context.Context) error {
 	if err := w.learnFolders(ctx); err != nil {
 		return err
 	}
-	if !w.rescues() { // what a sample did not show is rescued
+	if !w.rescues() { // what was not looked at is rescued
 		if err := w.evolve(ctx); err != nil {
 			return err
 		}
@@ -342,7 +356,7 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 		wanted[f] = true
 	}
 	files = slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return !wanted[f] })
-	if len(files) == 0 || len(w.state.Schema) == 0 {
+	if len(files) == 0 || len(w.state.Schema) == 0 && w.src.cfg.Format != "json" {
 		return nil
 	}
 	good, rejects, err := w.src.format.tolerant(ctx, w, files)
@@ -405,7 +419,7 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 		return false, nil // a file that could not be read a moment ago can be read now, or the fault is not ours
 	}
 	if err := w.readSlow(ctx, failing); err != nil {
-		return false, fmt.Errorf("set bad records aside: %w", err)
+		return false, fmt.Errorf("set bad records aside after %q: %w", duckerr.Text(cause), err)
 	}
 	return true, w.finish(ctx)
 }
@@ -433,19 +447,25 @@ func (w *work) drop(f *file, cause error) {
 	var system syscall.Errno
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
-		w.notice("file_vanished", f.rel, "file "+shown(f.rel)+" was there when the folder was listed and is gone; nothing of it was read")
-	case errors.Is(cause, errName), errors.Is(cause, errLink), errors.As(cause, &system):
+		w.leave(f, "file_vanished", "was there when the folder was listed and is gone", "; nothing of it was read", "run again")
+	case errors.Is(cause, errName), errors.Is(cause, errLink), errors.Is(cause, errAmbiguous), errors.As(cause, &system):
 		if w.batch {
 			w.src.skip[f.rel] = true
 		}
-		w.notice("file_unreadable", f.rel, "file "+shown(f.rel)+" can't be opened: "+last(cause).Error()+"; it is tried again by the next update")
+		w.leave(f, "file_unreadable", "can't be opened: "+last(cause).Error(), "; it is tried again by the next update", "see to it that it can be read")
 	case errors.As(cause, &unsupported):
 		w.refuse(f, "the file is not supported: "+unsupported.Error())
-		w.notice("file_unsupported", f.rel, "file "+shown(f.rel)+" is not supported: "+unsupported.Error()+"; nothing of it was taken")
+		w.leave(f, "file_unsupported", "is not supported: "+unsupported.why, "; "+unsupported.remedy+"; nothing of it was taken", unsupported.remedy)
 	default:
 		w.refuse(f, "the file is corrupt: "+cause.Error())
-		w.notice("file_corrupt", f.rel, "file "+shown(f.rel)+" is corrupt: "+cause.Error()+"; nothing of it was taken; replace it and it is read again")
+		w.leave(f, "file_corrupt", "is corrupt: "+cause.Error(), "; nothing of it was taken; replace it and it is read again", "replace it")
 	}
+}
+
+// leave tells of a file that was left out: why, what becomes of it, and what to do about it.
+func (w *work) leave(f *file, kind, why, then, remedy string) {
+	w.left = append(w.left, leftOut{f.rel, why, remedy})
+	w.notice(kind, f.rel, "file "+shown(f.rel)+" "+why+then)
 }
 
 // refuse makes a dead letter of a whole file.

@@ -1,101 +1,103 @@
 // Package jsonrecords reads JSON records of a source by the rules that all sources share: which columns they have, what is new in them, which
-// of their values fit, and what is kept of the others. It writes SQL for DuckDB, and scans texts.
+// of their values fit, and what is kept of the others.
 package jsonrecords
 
 import (
 	"bytes"
-	"encoding/json"
-	"slices"
 	"strings"
-	"time"
+	"unicode"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/values"
 )
 
-// Tree is what is known of the keys in JSON values of a type. Nil is a value whose inside does not matter.
+// Tree is what is known of the keys in JSON values of a type, and of the values. It is not changed once it is made.
 type Tree struct {
-	label  string           // prefix of the keys in messages: "s."
-	fields map[string]*Tree // of a struct
-	order  []string         // the fields as the records most likely have them
-	inner  []*Tree          // fields in that order
-	quoted []string         // the names in that order as they stand in a text, or empty where they are escaped there
-	elem   *Tree            // of a list or map; fields is nil
-	object bool             // a struct
-	narrow schemas.Kind     // of a single value that DuckDB would convert with a loss; 0 for others
+	label  string // prefix of the keys in messages: "s."
+	typ    schemas.Type
+	index  map[string]int // of a struct: fields by name
+	folded map[string]int // and by their name without regard to letter case
+	names  []string
+	quoted []string // the names as they stand in a text, or empty where they are escaped there
+	inner  []*Tree
+	elem   *Tree // of a list or map
 }
 
-// NewTree makes the tree of a struct; label is "" for the record itself. Ignored keys, by label, are taken for known.
-func NewTree(t schemas.Table, label string, ignored map[string]bool) *Tree {
-	k := &Tree{label: label, fields: map[string]*Tree{}, object: true}
-	for _, c := range t {
-		k.fields[c.Name] = treeIn(c.Type, label+c.Name, ignored)
-		k.order, k.inner = append(k.order, c.Name), append(k.inner, k.fields[c.Name])
-		quoted := ""
-		if !strings.ContainsAny(c.Name, `"\`) {
-			quoted = `"` + c.Name + `"`
+// NewTree makes the tree of a record with these columns.
+func NewTree(t schemas.Table) *Tree { return newTree(structOf(t), "") }
+
+// Empty says that no column is known.
+func (k *Tree) Empty() bool { return len(k.names) == 0 }
+
+func newTree(t schemas.Type, path string) *Tree {
+	k := &Tree{typ: t}
+	switch t.Kind {
+	case schemas.Struct:
+		if path != "" {
+			k.label = path + "."
 		}
-		k.quoted = append(k.quoted, quoted)
-	}
-	for key := range ignored {
-		if name, ok := strings.CutPrefix(key, label); ok {
-			if _, known := k.fields[name]; !known {
-				k.fields[name] = nil
-			}
+		k.index, k.folded = make(map[string]int, len(t.Fields)), make(map[string]int, len(t.Fields))
+		for i, c := range t.Fields {
+			k.index[c.Name], k.folded[fold(c.Name)] = i, i
+			k.names, k.quoted = append(k.names, c.Name), append(k.quoted, quotedKey(c.Name))
+			k.inner = append(k.inner, newTree(c.Type, k.label+c.Name))
 		}
+	case schemas.List, schemas.Map:
+		k.elem = newTree(*t.Elem, path)
 	}
 	return k
 }
 
-func treeIn(t schemas.Type, label string, ignored map[string]bool) *Tree {
-	switch t.Kind {
-	case schemas.Struct:
-		return NewTree(t.Fields, label+".", ignored)
-	case schemas.List, schemas.Map:
-		if elem := treeIn(*t.Elem, label, ignored); elem != nil {
-			return &Tree{elem: elem}
-		}
-	case schemas.Integer, schemas.BigInt, schemas.Date, schemas.Timestamp:
-		return &Tree{narrow: t.Kind}
+// quotedKey is a key as it most likely stands in a text; empty when it is escaped there.
+func quotedKey(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return r == '"' || r == '\\' || r < ' ' }) {
+		return ""
 	}
-	return nil
+	return `"` + name + `"`
 }
 
-// loses says whether DuckDB may drop a part of the text when it makes a value of it: the digits behind the point, the time of the
-// day, the zone. Whether it does is decided when the record is read by itself.
-func (k *Tree) loses(text []byte) bool {
-	switch k.narrow {
-	case schemas.Integer, schemas.BigInt:
-		i := slices.IndexFunc(text, func(c byte) bool { return c == '.' || c == 'e' || c == 'E' })
-		return i >= 0 && (text[i] != '.' || len(bytes.Trim(text[i+1:], "0 \t\r\n")) > 0)
-	case schemas.Date:
-		return len(text) > len(time.DateOnly)
-	case schemas.Timestamp:
-		i := len(time.DateOnly)
-		if len(text) <= i {
-			return false
+// fold is the same for names that strings.EqualFold takes for equal.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r < unicode.MaxASCII:
+			return r
 		}
-		sign := slices.IndexFunc(text[i:], func(c byte) bool { return c == '+' || c == '-' })
-		return sign >= 0 && len(bytes.Trim(text[i+sign+1:], "0:")) > 0
-	}
-	return false
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, name)
 }
 
-// Scanner finds unknown keys in JSON texts. It is lenient: what it takes for a value may be none, but it sees every key of a
-// text that is JSON.
+// find is the field that a key stands for: that of its name, or else the one that differs in letter case only. It is -1 when there is none.
+func (k *Tree) find(key []byte) (i int, exact bool) {
+	if i, ok := k.index[string(key)]; ok {
+		return i, true
+	}
+	if i, ok := k.folded[fold(string(key))]; ok {
+		return i, false
+	}
+	return -1, false
+}
+
+// Scanner compares JSON texts with what is known of them.
 type Scanner struct {
 	KeysDoNotMatter bool // nothing is unknown
 
-	text    []byte
-	pos     int
+	lexer
 	unknown []string // of this text
-	lossy   bool     // a value of this text does not fit its column entirely
 }
 
 // Found is what Scan finds out about a text.
 type Found struct {
 	Unknown []string // keys, good until the next call
-	// Lossy says that a value does not fit its column entirely: DuckDB would cut it.
-	Lossy bool
+	// Odd says that the record has to be read by itself: DuckDB may refuse it or read it otherwise than it is meant. A value may not fit its column, a
+	// key may be spelled otherwise.
+	Odd bool
 	// Whole says that the text is one object by its brackets and quotes. Such a text can stand inside another JSON text: that is
 	// valid if, and only if, both are.
 	Whole bool
@@ -103,103 +105,88 @@ type Found struct {
 
 // Scan looks at one record.
 func (s *Scanner) Scan(text []byte, root *Tree) Found {
-	s.text, s.pos, s.unknown, s.lossy = text, 0, s.unknown[:0], false
+	s.lexer, s.unknown = lexer{text: text}, s.unknown[:0]
 	if s.peek() != '{' {
 		return Found{}
 	}
 	whole := s.value(root)
 	s.space()
-	return Found{s.unknown, s.lossy, whole && s.pos == len(text)}
-}
-
-func (s *Scanner) space() {
-	for s.pos < len(s.text) && s.text[s.pos] <= ' ' {
-		s.pos++
-	}
-}
-
-// peek returns the next byte that is no space, or 0 at the end.
-func (s *Scanner) peek() byte {
-	s.space()
-	if s.pos == len(s.text) {
-		return 0
-	}
-	return s.text[s.pos]
+	return Found{s.unknown, s.odd, whole && s.pos == len(text)}
 }
 
 // value steps over a value and looks at the keys in it. It returns false when the text ends or makes no sense.
 func (s *Scanner) value(k *Tree) bool {
-	switch s.peek() {
+	c := s.peek()
+	if k == nil {
+		return s.anything()
+	}
+	switch c {
 	case 0:
 		return false
 	case '"':
 		inside, ok := s.str()
-		if k != nil && k.loses(inside) {
-			s.lossy = true
+		if k.typ.Kind != schemas.Varchar && !fitsText(inside, k.typ) {
+			s.odd = true
 		}
 		return ok
-	case '{':
-		if k == nil || k.narrow != 0 {
-			return s.skip()
-		}
+	case '{', '[':
+		return s.nested(k, c)
+	}
+	if token := s.bare(); !fitsBare(token, k.typ) {
+		s.odd = true
+	}
+	return true
+}
+
+func (s *Scanner) nested(k *Tree, c byte) bool {
+	switch kind := k.typ.Kind; {
+	case kind == schemas.Varchar:
+		s.rough = false
+		ok := s.skip()
+		s.odd = s.odd || s.rough
+		return ok
+	case kind == schemas.Struct && c == '{':
 		return s.members(k)
-	case '[':
-		if k == nil || k.object || k.narrow != 0 {
-			return s.skip()
-		}
+	case kind == schemas.Map && c == '{':
+		return s.entries(k)
+	case kind == schemas.List && c == '[':
 		return s.items(k.elem)
 	}
-	start := s.pos
-	for s.pos < len(s.text) && s.text[s.pos] != ',' && s.text[s.pos] != '}' && s.text[s.pos] != ']' {
-		s.pos++
-	}
-	if k != nil && k.loses(s.text[start:s.pos]) {
-		s.lossy = true
-	}
-	return true
+	s.odd = true
+	return s.skip()
 }
 
-// str steps over a string and returns what is between its quotes.
-func (s *Scanner) str() (inside []byte, ok bool) {
-	start := s.pos + 1
-	for at := start; at < len(s.text); {
-		i := bytes.IndexByte(s.text[at:], '"')
-		if i < 0 {
-			break
-		}
-		end := at + i
-		back := end
-		for back > start && s.text[back-1] == '\\' {
-			back--
-		}
-		if (end-back)%2 == 0 {
-			s.pos = end + 1
-			return s.text[start:end], true
-		}
-		at = end + 1
-	}
-	s.pos = len(s.text)
-	return nil, false
-}
-
-// next steps over the text, and the comma and space that may stand before it, when it is what follows.
-func (s *Scanner) next(text string) bool {
-	at := s.pos
-	if at < len(s.text) && s.text[at] == ',' {
-		at++
-	}
-	if at < len(s.text) && s.text[at] == ' ' {
-		at++
-	}
-	end := at + len(text)
-	if end >= len(s.text) || s.text[end] != ':' || string(s.text[at:end]) != text {
+// fitsText is a quick look at what stands between the quotes of a string.
+func fitsText(inside []byte, t schemas.Type) bool {
+	switch t.Kind {
+	case schemas.Varchar, schemas.Blob:
+		return true
+	case schemas.Struct, schemas.List, schemas.Map:
 		return false
 	}
-	s.pos = end + 1
-	return true
+	return bytes.IndexByte(inside, '\\') < 0 && values.Fits(inside, t)
 }
 
-// members looks at an object. Most objects have the known keys in the known order: the next one is guessed before it is looked up.
+// fitsBare is a quick look at a number or a word.
+func fitsBare(token []byte, t schemas.Type) bool {
+	if len(token) == 0 || token[0] == 'n' {
+		return true // null; what else it may be is odd already
+	}
+	word := token[0] == 't' || token[0] == 'f'
+	switch t.Kind {
+	case schemas.Varchar:
+		return plain(token)
+	case schemas.Boolean:
+		return word
+	case schemas.Struct, schemas.List, schemas.Map, schemas.Blob:
+		return false
+	case schemas.Decimal: // fractions become a DOUBLE on the way
+		return !word && values.Fits(token, t) && (len(token) <= 15 || bytes.IndexByte(token, '.') < 0)
+	}
+	return !word && values.Fits(token, t)
+}
+
+// members looks at a struct. Most objects have the known keys in the known order: the next one is guessed before it is looked up.
 func (s *Scanner) members(k *Tree) bool {
 	s.pos++
 	guess := 0
@@ -216,48 +203,62 @@ func (s *Scanner) members(k *Tree) bool {
 			s.pos++
 			return true
 		case ',':
-			s.pos++
+			s.comma()
 			continue
 		case '"':
 		default:
 			return false
 		}
-		name, ok := s.str()
-		if !ok || s.peek() != ':' {
-			return false
-		}
-		s.pos++
-		var inner *Tree
-		if k.object {
-			inner = s.lookUp(k, name, &guess)
-		} else {
-			inner = k.elem
-		}
-		if !s.value(inner) {
+		name, ok := s.key()
+		if !ok || !s.value(s.lookUp(k, name, &guess)) {
 			return false
 		}
 	}
 }
 
 func (s *Scanner) lookUp(k *Tree, name []byte, guess *int) *Tree {
-	key := string(name)
-	if bytes.IndexByte(name, '\\') >= 0 {
-		var plain string
-		if json.Unmarshal([]byte(`"`+key+`"`), &plain) == nil {
-			key = plain
+	key := unescape(name)
+	i, exact := k.find(key)
+	if i < 0 {
+		if !s.KeysDoNotMatter {
+			s.unknown = append(s.unknown, k.label+string(key))
 		}
-	}
-	inner, known := k.fields[key]
-	if !known && !s.KeysDoNotMatter {
-		s.unknown = append(s.unknown, k.label+key)
-	}
-	if !known {
 		return nil
 	}
-	if i := slices.Index(k.order, key); i >= 0 {
-		*guess = i + 1
+	s.odd = s.odd || !exact
+	*guess = i + 1
+	return k.inner[i]
+}
+
+// entries looks at a map.
+func (s *Scanner) entries(k *Tree) bool {
+	s.pos++
+	keys := make(map[string]bool)
+	for {
+		switch s.peek() {
+		case '}':
+			s.pos++
+			return true
+		case ',':
+			s.comma()
+			continue
+		case '"':
+		default:
+			return false
+		}
+		name, ok := s.key()
+		if !ok {
+			return false
+		}
+		key := string(unescape(name))
+		if keys[key] || !fitsText(name, *k.typ.Key) {
+			s.odd = true
+		}
+		keys[key] = true
+		if !s.value(k.elem) {
+			return false
+		}
 	}
-	return inner
 }
 
 func (s *Scanner) items(k *Tree) bool {
@@ -268,7 +269,7 @@ func (s *Scanner) items(k *Tree) bool {
 			s.pos++
 			return true
 		case ',':
-			s.pos++
+			s.comma()
 			continue
 		}
 		before := s.pos
@@ -276,28 +277,6 @@ func (s *Scanner) items(k *Tree) bool {
 			return false
 		}
 	}
-}
-
-// skip steps over an object or array whose inside does not matter.
-func (s *Scanner) skip() bool {
-	for depth := 0; s.pos < len(s.text); {
-		switch s.text[s.pos] {
-		case '"':
-			if _, ok := s.str(); !ok {
-				return false
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				s.pos++
-				return true
-			}
-		}
-		s.pos++
-	}
-	return false
 }
 
 // MaxNested is how many levels a record may have. More would overflow DuckDB's stack.

@@ -34,9 +34,13 @@ const (
 	RescuedColumn  = "_rescued_data"
 )
 
+// own are beginnings of names that lakeflow's own queries use.
+var own = []string{"__violations", "__json", "__lakeflow"}
+
 // Reserved names can't be columns of records: the source itself adds such a column, or SQL can't name it.
 func Reserved(name string) bool {
-	return name == "" || strings.EqualFold(name, MetadataColumn) || strings.EqualFold(name, RescuedColumn)
+	name = strings.ToLower(name)
+	return name == "" || name == MetadataColumn || name == RescuedColumn || slices.ContainsFunc(own, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // Extend adds to known what inferred has beyond it, also inside structs, and returns the names of what it added. Names that

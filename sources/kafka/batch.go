@@ -1,19 +1,15 @@
 package kafka
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -51,7 +47,7 @@ func (w *work) build(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := w.findLossy(ctx); err != nil {
+	if err := w.findOdd(ctx); err != nil {
 		return err
 	}
 	if err := w.readSlow(ctx); err != nil {
@@ -61,9 +57,6 @@ func (w *work) build(ctx context.Context) error {
 	return w.finish()
 }
 
-// How much is looked at to find the columns of the first batch, and what of it may be invalid.
-const sampleRecords = 20480
-
 // learn finds the columns when none are remembered. All columns of the first batch are taken, unless values may be rescued.
 func (w *work) learn(ctx context.Context) error {
 	if w.state.schema != nil || w.seg.rows == 0 {
@@ -72,16 +65,15 @@ func (w *work) learn(ctx context.Context) error {
 	w.first = true
 	w.state.schema = schemas.Table{}
 	if w.src.formats.values == nil {
-		path := w.temp("sample.json")
-		longest, err := w.sample(ctx, path)
+		shape, err := w.shape(ctx, nil)
 		if err != nil {
 			return err
 		}
-		t, err := jsonrecords.Infer(ctx, w.session.Conn, path, longest)
-		if err != nil {
-			return err
+		w.state.schema, _ = jsonrecords.Grow(nil, shape, w.src.cfg.Texts)
+		if len(w.state.schema) > 0 {
+			w.state.schema, _ = jsonrecords.Grow(jsonrecords.WithHints(w.state.schema, w.src.hints), shape, w.src.cfg.Texts)
+			return nil
 		}
-		w.state.schema, _ = jsonrecords.Extend(nil, t)
 	} else {
 		for _, s := range w.shapes() {
 			w.state.schema, _ = extend(w.state.schema, s.columns)
@@ -93,66 +85,6 @@ func (w *work) learn(ctx context.Context) error {
 		return nil
 	}
 	return w.evolve(ctx, AddNewColumns)
-}
-
-// sample writes the first valid records of every file, one per line.
-func (w *work) sample(ctx context.Context, path string) (longest int, err error) {
-	limit := max(sampleRecords/max(len(w.seg.files()), 1), 640)
-	return w.writeValues(path, func(write func(value []byte)) error {
-		for _, l := range w.seg.files() {
-			n := 0
-			if err := w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
-				if n++; isObject(value) {
-					write(value)
-				}
-				return n < limit, nil
-			}); err != nil {
-				return err
-			}
-		}
-		n := 0
-		return w.eachOdd(func(r rawRecord) (bool, error) {
-			if n++; r.Reason == "" && isObject([]byte(r.Raw)) {
-				write([]byte(r.Raw))
-			}
-			return n < limit, nil
-		})
-	})
-}
-
-// isObject says whether a text is a JSON object with something in it.
-func isObject(value []byte) bool {
-	value = bytes.TrimLeft(value, " \t\r\n")
-	return len(value) > len("{}") && value[0] == '{' && json.Valid(value)
-}
-
-// writeValues makes a file of JSON lines, and returns the size of the longest.
-func (w *work) writeValues(path string, fill func(write func(value []byte)) error) (longest int, err error) {
-	out, err := os.Create(path)
-	if err != nil {
-		return 0, err
-	}
-	buf := bufio.NewWriterSize(out, 1<<16)
-	err = fill(func(value []byte) {
-		longest = max(longest, len(value))
-		_, _ = buf.Write(spaced(value)) // Flush reports it
-		_ = buf.WriteByte('\n')
-	})
-	return longest, errors.Join(err, buf.Flush(), out.Close())
-}
-
-// spaced is a valid JSON text on one line.
-func spaced(value []byte) []byte {
-	if !slices.ContainsFunc(value, func(c byte) bool { return c == '\n' || c == '\r' }) {
-		return value
-	}
-	out := slices.Clone(value)
-	for i, c := range out {
-		if c == '\n' || c == '\r' {
-			out[i] = ' '
-		}
-	}
-	return out
 }
 
 func (w *work) eachValue(ctx context.Context, l *lines, do func(head, value []byte) (bool, error)) error {
@@ -257,7 +189,7 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 	}
 	w.slow = append(w.slow, failing...)
 	if err := w.readSlow(ctx); err != nil {
-		return false, fmt.Errorf("set bad records aside after %q: %w", cause, err)
+		return false, fmt.Errorf("set bad records aside after %q: %w", duckerr.Text(cause), err)
 	}
 	return true, w.finish()
 }
@@ -280,8 +212,8 @@ func (w *work) notice(kind, subject, message string) {
 	w.out.Notices = append(w.out.Notices, sources.Notice{Kind: kind, Subject: subject, Message: message})
 }
 
-// each calls do for every file, all at once.
-func each(files []*lines, do func(i int, l *lines) error) error {
+// each calls do for all of them at once.
+func each[T any](files []T, do func(i int, l T) error) error {
 	errs := make([]error, len(files))
 	var running sync.WaitGroup
 	for i, l := range files {
@@ -298,5 +230,3 @@ func shown(name string) string {
 	}
 	return name
 }
-
-func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }

@@ -181,7 +181,7 @@ func (d *decoder) json(value []byte, out *decoded) {
 	}
 	found := d.scanner.Scan(out.text, d.tree)
 	out.unknown = len(found.Unknown) > 0
-	out.odd = !found.Whole || found.Lossy || bytes.IndexByte(out.text, 0) >= 0
+	out.odd = !found.Whole || found.Odd || bytes.IndexByte(out.text, 0) >= 0
 }
 
 // raw is a record that can't stand in a file of lines. topic is its index.

@@ -2,10 +2,8 @@ package kafka
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -22,16 +20,11 @@ func (w *work) evolve(ctx context.Context, mode Evolution) error {
 	case mode == AddNewColumns:
 		return w.addColumns(ctx)
 	case mode == Rescue:
-		return w.eachDeviation(ctx, nil, func(l *lines, _ place, _ []byte, _ []string) bool {
-			if l != nil { // else it is read by itself anyway
-				w.slow = append(w.slow, l)
-			}
-			return false
-		})
+		return nil // findOdd finds them
 	}
 	var refused error
-	err := w.eachDeviation(ctx, nil, func(_ *lines, at place, value []byte, unknown []string) bool {
-		if refused == nil && json.Valid(value) {
+	err := w.eachDeviation(ctx, func(at place, value []byte, unknown []string) bool {
+		if refused == nil && jsonrecords.Valid(value) == nil {
 			refused = w.newColumn(at, unknown[0])
 		}
 		return refused == nil
@@ -51,9 +44,9 @@ func (w *work) newColumn(at place, column string) error {
 		" add_new_columns to add it, rescue to keep its values in %s, none to ignore it", w.seg.topics[at.topic], at.partition, at.offset, column, jsonrecords.RescuedColumn)
 }
 
-// eachDeviation calls do with every record that has unknown keys, until it returns false for that file. Records that can't stand in lines have no file.
-func (w *work) eachDeviation(ctx context.Context, ignored map[string]bool, do func(l *lines, at place, value []byte, unknown []string) bool) error {
-	root := jsonrecords.NewTree(w.state.schema, "", ignored)
+// eachDeviation calls do with every record that has unknown keys, until it returns false for that file.
+func (w *work) eachDeviation(ctx context.Context, do func(at place, value []byte, unknown []string) bool) error {
+	root := jsonrecords.NewTree(w.state.schema)
 	known := w.seg.schema.Equal(w.state.schema) && w.src.cfg.Evolution != None // then it was seen as the records came
 	var scanner jsonrecords.Scanner
 	for _, l := range w.seg.files() {
@@ -66,7 +59,7 @@ func (w *work) eachDeviation(ctx context.Context, ignored map[string]bool, do fu
 				return true, nil
 			}
 			p, err := parseHead(head)
-			return do(l, place{p.Topic, p.Partition, p.Offset}, value, unknown), err
+			return do(place{p.Topic, p.Partition, p.Offset}, value, unknown), err
 		})
 		if err != nil {
 			return err
@@ -77,91 +70,120 @@ func (w *work) eachDeviation(ctx context.Context, ignored map[string]bool, do fu
 			return true, nil
 		}
 		unknown := scanner.Scan([]byte(r.Raw), root).Unknown
-		return len(unknown) == 0 || do(nil, place{r.Topic, r.Partition, r.Offset}, []byte(r.Raw), unknown), nil
+		return len(unknown) == 0 || do(place{r.Topic, r.Partition, r.Offset}, []byte(r.Raw), unknown), nil
 	})
 }
 
-// findLossy finds files with values that DuckDB would cut: they are read record by record. Files that came with this schema have none.
-func (w *work) findLossy(ctx context.Context) error {
-	if w.src.cfg.Value.Format != "json" || w.seg.schema.Equal(w.state.schema) {
+// findOdd finds files with records that DuckDB can't read strictly, or would cut: they are read record by record. Files that came with this schema
+// have none but those with unknown keys.
+func (w *work) findOdd(ctx context.Context) error {
+	switch {
+	case w.src.plain() != nil || len(w.state.schema) == 0:
+		return nil
+	case w.src.formats.values != nil:
+		w.findOddTyped()
 		return nil
 	}
-	root := jsonrecords.NewTree(w.state.schema, "", nil)
-	for _, l := range w.seg.files() {
-		var scanner jsonrecords.Scanner
-		if err := w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
-			if !scanner.Scan(value, root).Lossy {
-				return true, nil
-			}
+	same, ignores := w.seg.schema.Equal(w.state.schema), w.src.cfg.Evolution == None
+	root := jsonrecords.NewTree(w.state.schema)
+	files := w.seg.files()
+	odd := make([]bool, len(files))
+	err := each(files, func(i int, l *lines) error {
+		if same {
+			odd[i] = l.unknown && !ignores
+			return nil
+		}
+		scanner := jsonrecords.Scanner{KeysDoNotMatter: ignores}
+		return w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
+			found := scanner.Scan(value, root)
+			odd[i] = found.Odd || len(found.Unknown) > 0
+			return !odd[i], nil
+		})
+	})
+	for i, l := range files {
+		if odd[i] {
 			w.slow = append(w.slow, l)
-			return false, nil
-		}); err != nil {
-			return err
 		}
 	}
+	return err
+}
+
+// findOddTyped finds files with records of schemas whose columns are not all there, in this spelling and with types that hold all values.
+func (w *work) findOddTyped() {
+	for _, l := range w.seg.files() {
+		if slices.ContainsFunc(l.shapes, func(s *shape) bool { return !w.holds(s.columns) }) {
+			w.slow = append(w.slow, l)
+		}
+	}
+}
+
+// holds says whether the source's columns hold all values of these.
+func (w *work) holds(columns schemas.Table) bool {
+	for _, c := range columns {
+		k := w.state.schema.Column(c.Name)
+		if k == nil && w.src.cfg.Evolution == None {
+			continue
+		}
+		if k == nil || k.Name != c.Name {
+			return false
+		}
+		wide, _, refused := schemas.Evolve(schemas.Table{c}, schemas.Table{*k})
+		if len(refused) > 0 || !wide.Equal(schemas.Table{*k}) {
+			return false
+		}
+	}
+	return true
+}
+
+// addColumns extends the schema by what the records with unknown keys have.
+func (w *work) addColumns(ctx context.Context) error {
+	shape, err := w.shape(ctx, w.state.schema)
+	if err != nil {
+		return err
+	}
+	w.added(jsonrecords.Grow(w.state.schema, shape, w.src.cfg.Texts))
 	return nil
 }
 
-// addColumns extends the schema until no record has a key that it lacks. Every round adds a column or ignores a key.
-func (w *work) addColumns(ctx context.Context) error {
-	ignored := map[string]bool{}
-	for {
-		path := w.temp("new.json")
-		unknown, longest, err := w.collect(ctx, path, ignored)
-		if err != nil || len(unknown) == 0 {
-			return err
-		}
-		t, err := jsonrecords.Infer(ctx, w.session.Conn, path, longest)
-		if err != nil {
-			return err
-		}
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-		schema, added := jsonrecords.Extend(w.state.schema, t)
-		w.added(schema, added)
-		if len(added) > 0 {
-			continue
-		}
-		for _, key := range sortedKeys(unknown) {
-			ignored[key] = true
-			if len(t) > 0 { // else none of the records is valid: they will be refused
-				w.ignored(key)
-			}
+// shape is that of all records, or, where columns are known, of those with keys that are unknown.
+func (w *work) shape(ctx context.Context, known schemas.Table) (*jsonrecords.Shape, error) {
+	var root *jsonrecords.Tree
+	if known != nil {
+		root = jsonrecords.NewTree(known)
+	}
+	files := w.seg.files()
+	shapes := make([]jsonrecords.Shape, len(files)+1)
+	add := func(scanner *jsonrecords.Scanner, to *jsonrecords.Shape, value []byte) {
+		if root == nil || len(scanner.Scan(value, root).Unknown) > 0 {
+			to.Add(value)
 		}
 	}
-}
-
-func (w *work) ignored(key string) {
-	w.notice("column_ignored", key, "column "+shown(key)+" of the records is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
-}
-
-// collect writes records with unknown keys to a file of JSON lines, up to a limit, and returns the keys, and the size of the longest record.
-func (w *work) collect(ctx context.Context, path string, ignored map[string]bool) (unknown map[string]bool, longest int, err error) {
-	unknown = map[string]bool{}
-	maybe := map[string]bool{}
-	valid, doubtful := sampleRecords, sampleRecords/10 // DuckDB takes some texts that Go does not: trailing commas, NaN
-	longest, err = w.writeValues(path, func(write func(value []byte)) error {
-		return w.eachDeviation(ctx, ignored, func(_ *lines, _ place, value []byte, keys []string) bool {
-			left, into := &valid, unknown
-			if !json.Valid(value) {
-				left, into = &doubtful, maybe
-			}
-			if *left == 0 {
-				return valid > 0
-			}
-			*left--
-			for _, key := range keys {
-				into[key] = true
-			}
-			write(value)
-			return true
+	same := known != nil && w.seg.schema.Equal(known)
+	err := each(files, func(i int, l *lines) error {
+		if same && !l.unknown {
+			return nil
+		}
+		var scanner jsonrecords.Scanner
+		return w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
+			add(&scanner, &shapes[i], value)
+			return true, nil
 		})
 	})
-	if len(unknown) == 0 {
-		unknown = maybe
+	if err != nil {
+		return nil, err
 	}
-	return unknown, longest, err
+	var scanner jsonrecords.Scanner
+	err = w.eachOdd(func(r rawRecord) (bool, error) {
+		if r.Reason == "" {
+			add(&scanner, &shapes[len(files)], []byte(r.Raw))
+		}
+		return true, nil
+	})
+	total := &jsonrecords.Shape{}
+	for i := range shapes {
+		total.Merge(&shapes[i])
+	}
+	return total, err
 }
 
 // added reports new columns, once the schema has them.
@@ -192,12 +214,6 @@ func (w *work) evolveTyped(mode Evolution) error {
 			}
 			return fmt.Errorf("schema %d of the registry has the column %q, which the source does not have: declare it under schema:, or set schema_evolution: add_new_columns to add it,"+
 				" rescue to keep its values in %s, none to ignore it", s.order, added[0], jsonrecords.RescuedColumn)
-		case Rescue:
-			for _, l := range w.seg.files() {
-				if slices.Contains(l.shapes, s) && !slices.Contains(w.slow, l) {
-					w.slow = append(w.slow, l)
-				}
-			}
 		}
 	}
 	return nil

@@ -78,15 +78,18 @@ func TestLossyAfterEvolution(t *testing.T) {
 	b.check("rejects", strings.Join(rejects, "\n"), "2 | column a: 2.5 is not BIGINT")
 }
 
-// TestIgnoredColumns tells of keys that can't be columns.
-func TestIgnoredColumns(t *testing.T) {
+// TestKeysThatAreNoColumns expects keys in another letter case in their column, and dead letters of keys that can't be columns, also inside of objects.
+func TestKeysThatAreNoColumns(t *testing.T) {
 	b := newBed(t, 1)
-	b.values(`{"a":1}`, `{"A":2,"_metadata":3,"a":4}`)
+	b.values(`{"a":1,"s":{"p":1}}`, `{"A":2,"S":{"P":2}}`, `{"_metadata":3,"a":4}`, `{"a":5,"A":6}`, `{"a":7,"s":{"":1}}`, `{"a":8,"s":{"p":8,"q":1.0}}`)
 	batch := b.next(b.source(nil))
-	b.check("rows", b.rows(batch, "a"), "1\n4")
-	if len(batch.Notices) != 2 || batch.Notices[0].Kind != "column_ignored" || batch.Notices[0].Subject != "A" || batch.Notices[1].Subject != "_metadata" {
-		t.Errorf("notices %+v", batch.Notices)
-	}
+	b.check("columns", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT, q DOUBLE)`)
+	b.check("rows", b.rows(batch, "a, s.p"), "1 | 1\n2 | 2\n8 | 8")
+	const advice = `; schema_evolution: rescue keeps the values of such keys, none ignores them`
+	b.check("rejects", b.rejects(batch, `"offset", reason`), strings.Join([]string{
+		`2 | the key "_metadata" can't be a column: lakeflow uses this name itself` + advice,
+		`3 | the record has the keys "a" and "A", which differ in letter case only`,
+		`4 | the key "s." can't be a column: it is empty` + advice}, "\n"))
 }
 
 // TestManyTopics reads topics with the same records but for the name.

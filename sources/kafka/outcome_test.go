@@ -184,7 +184,7 @@ func TestNothingYet(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				b.check("schema", got.SQLColumns(), c.want)
+				b.check("schema", got.Columns.SQLColumns(), c.want)
 				b.pos = nil
 				batch := b.next(b.source(c.change))
 				b.check("columns of the batch", batch.Columns.SQLColumns(), c.want)

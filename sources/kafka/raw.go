@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -24,6 +23,7 @@ type rawRecord struct {
 	Own       bool   `parquet:"own"`    // Orig is the value as it was found: not the same as Raw
 	Orig      []byte `parquet:"orig"`   // cut at maxRaw
 	Reason    string `parquet:"reason"` // why the record can't be taken; empty: it may be
+	Rescued   string `parquet:"rescued"`
 }
 
 // rawWriter writes a Parquet file of records.
@@ -63,23 +63,6 @@ func (w *rawWriter) flush() error {
 
 func (w *rawWriter) close() error {
 	return errors.Join(w.flush(), w.parquet.Close(), w.file.Close())
-}
-
-// copyLines makes a Parquet file of a file of lines, for DuckDB to look at every record by itself.
-func copyLines(ctx context.Context, from, to string) error {
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	w := newRawWriter(out)
-	err = readLines(from, func(line []byte) (bool, error) {
-		r, err := rawOf(line)
-		if err != nil || ctx.Err() != nil {
-			return false, errors.Join(err, ctx.Err())
-		}
-		return true, w.add(r)
-	})
-	return errors.Join(err, w.close())
 }
 
 // readRaw calls do with the records of a Parquet file until it returns false.

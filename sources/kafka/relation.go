@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +20,15 @@ func list(texts []string) string {
 		items[i] = literal(t)
 	}
 	return "[" + strings.Join(items, ", ") + "]"
+}
+
+// located is a list of files for a reader.
+func located(paths ...string) string {
+	escaped := make([]string, len(paths))
+	for i, p := range paths {
+		escaped[i] = schemas.EscapeGlob(p)
+	}
+	return list(escaped)
 }
 
 // union puts relations with the same columns one behind the other.
@@ -51,7 +59,7 @@ func (w *work) strict(files []*lines) string {
 	}
 	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
 		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
-		strings.Join(fields, ", "), w.metadata(), placeColumns, list(paths), 16<<20, headersType, literal(value))
+		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), 16<<20, headersType, literal(value))
 }
 
 // placeColumns are n, p, o, t and y of a line.
@@ -142,49 +150,6 @@ func (w *work) metadata() string {
 	return fmt.Sprintf(`CAST({'key': %s, 'headers': coalesce(list_transform(h, lambda header: {'key': header."key", 'value': from_base64(header."value")}), []), 'topic': %s, 'partition': p, 'offset': o,`+
 		` 'timestamp': CASE WHEN t BETWEEN 0 AND %d THEN make_timestamptz(t * 1000) END, 'timestamp_type': CASE y WHEN 0 THEN 'CreateTime' WHEN 1 THEN 'LogAppendTime' END} AS %s) AS %s`,
 		key, w.topic(), maxMillis, w.src.cfg.Metadata(), jsonrecords.MetadataColumn)
-}
-
-// readSlow reads the files of w.slow, and the records that can't stand in lines, record by record: it sets w.good and w.rejects.
-func (w *work) readSlow(ctx context.Context) error {
-	paths := w.seg.odd()
-	raws := make([]string, len(w.slow))
-	for i := range w.slow {
-		raws[i] = w.temp("raw.parquet")
-	}
-	if len(paths)+len(raws) == 0 {
-		return nil
-	}
-	if err := each(w.slow, func(i int, l *lines) error { return copyLines(ctx, l.path, raws[i]) }); err != nil {
-		return fmt.Errorf("write records to the temporary folder: %w", err)
-	}
-	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, list(append(raws, paths...)))
-	bad := w.temp("bad.parquet")
-	check := &jsonrecords.Check{Columns: w.onWire(), Rescues: w.src.rescues(), Place: `'"_topic":' || CAST(to_json(` + w.topic() + `) AS VARCHAR) || ',"_partition":' || p || ',"_offset":' || o`}
-	query := check.Bad(records)
-	plain := w.src.plain()
-	if plain != nil || len(w.state.schema) == 0 {
-		query = "SELECT *, reason AS why FROM " + records + " WHERE reason <> ''"
-	}
-	query = fmt.Sprintf(`COPY (SELECT n, %s AS file, 0::BIGINT AS line, o AS "offset", CASE WHEN own THEN orig ELSE encode(CASE WHEN strlen(raw) > %d THEN left(raw, %d) ELSE raw END) END AS raw, why AS reason, false AS whole, p AS "partition" FROM (%s)) TO %s (FORMAT parquet)`,
-		w.topic(), maxRaw, maxRaw/4, query, literal(bad))
-	if _, err := w.session.Conn.ExecContext(ctx, query); err != nil {
-		return fmt.Errorf("check records: %w", err)
-	}
-	w.rejects = fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole, "partition" FROM read_parquet(%s))`, literal(bad))
-	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+w.rejects).Scan(&w.out.RejectCount); err != nil {
-		return fmt.Errorf("count rejects: %w", err)
-	}
-	rest := fmt.Sprintf(`(SELECT * FROM %s AS r WHERE NOT EXISTS (SELECT 1 FROM read_parquet(%s) AS b WHERE b.n = r.n AND b."partition" = r.p AND b."offset" = r.o))`, records, literal(bad))
-	if plain != nil {
-		w.good = fmt.Sprintf(`(SELECT %s AS "value", %s FROM %s)`, w.plainOdd(), w.metadata(), rest)
-	} else {
-		fields := w.restored("")
-		if w.src.rescues() {
-			fields = append(fields, jsonrecords.RescuedColumn)
-		}
-		w.good = fmt.Sprintf("(SELECT %s, %s FROM (%s))", strings.Join(fields, ", "), jsonrecords.MetadataColumn, check.Good(rest, w.metadata()))
-	}
-	return nil
 }
 
 // plainOdd is the value of a record that can't stand in lines: raw is JSON there.

@@ -47,7 +47,7 @@ func newSegment(s *Source, from offsets, dir string) *segment {
 	for _, name := range slices.Sorted(maps.Keys(from)) {
 		seg.name(name)
 	}
-	tree := jsonrecords.NewTree(seg.schema, "", nil)
+	tree := jsonrecords.NewTree(seg.schema)
 	for range runtime.GOMAXPROCS(0) {
 		seg.writers = append(seg.writers, &writer{seg: seg, decoder: s.formats.decoder(tree, s.cfg.Evolution)})
 	}

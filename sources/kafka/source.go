@@ -77,25 +77,34 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 }
 
 // Schema returns the columns remembered in from, or those of the records that Next would return.
-func (s *Source) Schema(ctx context.Context, session sources.Session, from sources.Position) (schemas.Table, error) {
+func (s *Source) Schema(ctx context.Context, session sources.Session, from sources.Position) (sources.Found, error) {
 	st, err := s.decodeState(from)
 	if err != nil || st.schema != nil {
-		return s.visible(st.schema), err
+		return sources.Found{Columns: s.visible(st.schema)}, err
 	}
 	seg, err := s.readFirst(ctx, session, st)
 	if err != nil {
-		return nil, broker.Worldly(ctx, err)
+		return sources.Found{}, broker.Worldly(ctx, err)
 	}
 	if seg == nil || seg.rows == 0 {
-		return s.visible(jsonrecords.WithHints(nil, s.hints)), nil
+		return s.found(jsonrecords.WithHints(nil, s.hints), "its topics hold no records yet", "run again when there is a record, or correct the topic"), nil
 	}
 	var temps []string
 	defer removeAll(&temps)
 	w := &work{src: s, session: session, state: st, seg: seg, temps: &temps, out: &sources.Batch{}}
 	if err := w.learn(ctx); err != nil {
-		return nil, err
+		return sources.Found{}, err
 	}
-	return s.visible(w.state.schema), nil
+	return s.found(w.state.schema, fmt.Sprintf("none of the %d records that were looked at is a JSON object with a key", seg.rows),
+		"correct value: {format: …}, or run again when there are other records"), nil
+}
+
+// found are the columns, or why there are none.
+func (s *Source) found(t schemas.Table, lack, remedy string) sources.Found {
+	if len(t) > 0 {
+		return sources.Found{Columns: s.visible(t)}
+	}
+	return sources.Found{Lack: lack, Remedy: remedy}
 }
 
 // readFirst is read, but waits for records that are there and did not arrive yet.

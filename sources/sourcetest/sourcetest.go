@@ -223,8 +223,11 @@ func (h Harness) empty(t *testing.T) {
 	if b := r.next(); b != nil {
 		t.Errorf("an empty source gave a batch: %+v", b)
 	}
-	if _, err := r.place.Source.Schema(t.Context(), r.session, nil); err != nil {
+	switch found, err := r.place.Source.Schema(t.Context(), r.session, nil); {
+	case err != nil:
 		t.Errorf("schema of an empty source: %v", err)
+	case len(found.Columns) == 0 && found.Lack == "", (found.Lack == "") != (found.Remedy == ""):
+		t.Errorf("an empty source says %+v", found)
 	}
 	if folders := r.place.Source.Folders(); slices.Contains(folders, "") {
 		t.Errorf("folders: %q", folders)
@@ -372,8 +375,8 @@ func (h Harness) schema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !before.Equal(b.Columns) || !after.Equal(b.Columns) || b.Columns.Column("id") == nil || b.Columns.Column("name") == nil {
-		t.Errorf("schema before: %s\nbatch: %s\nafter: %s", before.SQLColumns(), b.Columns.SQLColumns(), after.SQLColumns())
+	if !before.Columns.Equal(b.Columns) || !after.Columns.Equal(b.Columns) || before.Lack+after.Lack != "" || b.Columns.Column("id") == nil || b.Columns.Column("name") == nil {
+		t.Errorf("schema before: %s\nbatch: %s\nafter: %s", before.Columns.SQLColumns(), b.Columns.SQLColumns(), after.Columns.SQLColumns())
 	}
 }
 

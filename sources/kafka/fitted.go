@@ -1,0 +1,172 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+)
+
+// readSlow reads the files of w.slow, and the records that can't stand in lines, record by record: it sets w.good and w.rejects.
+func (w *work) readSlow(ctx context.Context) error {
+	odd := w.seg.odd()
+	if len(odd)+len(w.slow) == 0 {
+		return nil
+	}
+	columns := w.onWire()
+	fits := w.src.plain() == nil && len(w.state.schema) > 0
+	fitter := jsonrecords.NewFitter(w.session.Conn, columns, jsonrecords.FitOptions{Rescues: w.src.rescues(), Ignores: w.src.cfg.Evolution == None})
+	inputs := make([]input, 0, len(odd)+len(w.slow))
+	for _, l := range w.slow {
+		inputs = append(inputs, func(do func(rawRecord) error) error {
+			return readLines(l.path, func(line []byte) (bool, error) {
+				r, err := rawOf(line)
+				return true, errors.Join(err, do(r))
+			})
+		})
+	}
+	for _, path := range odd {
+		inputs = append(inputs, func(do func(rawRecord) error) error {
+			_, err := readRaw(path, func(r rawRecord) (bool, error) { return true, do(r) })
+			return err
+		})
+	}
+	var goods, bads []string
+	sorters := make([]*sorter, len(inputs))
+	for i := range inputs {
+		s := &sorter{ctx: ctx, fitter: fitter.Clone(), fits: fits, topics: w.seg.topics, goodPath: w.temp("good.parquet"), badPath: w.temp("bad.parquet")}
+		goods, bads, sorters[i] = append(goods, s.goodPath), append(bads, s.badPath), s
+	}
+	if err := each(sorters, func(i int, s *sorter) error { return s.run(inputs[i]) }); err != nil {
+		return fmt.Errorf("check records: %w", err)
+	}
+	return w.relate(ctx, goods, bads)
+}
+
+// relate makes relations of the files of good and bad records.
+func (w *work) relate(ctx context.Context, goods, bads []string) error {
+	w.rejects = fmt.Sprintf(`(SELECT %s AS file, 0::BIGINT AS line, o AS "offset", CASE WHEN own THEN orig ELSE encode(raw) END AS raw, reason, false AS whole, p AS "partition" FROM read_parquet(%s))`,
+		w.topic(), located(bads...))
+	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+w.rejects).Scan(&w.out.RejectCount); err != nil {
+		return fmt.Errorf("count rejects: %w", err)
+	}
+	records := fmt.Sprintf(`(SELECT * REPLACE (CASE WHEN has_k THEN k END AS k, CASE WHEN h <> '' THEN CAST(CAST(h AS JSON) AS %s) END AS h) FROM read_parquet(%s))`, headersType, located(goods...))
+	if w.src.plain() != nil {
+		w.good = fmt.Sprintf(`(SELECT %s AS "value", %s FROM %s)`, w.plainOdd(), w.metadata(), records)
+		return nil
+	}
+	fields := w.restored("")
+	if w.src.rescues() {
+		fields = append(fields, jsonrecords.RescuedColumn)
+	}
+	w.good = fmt.Sprintf("(SELECT %s, %s FROM (%s))", strings.Join(fields, ", "), jsonrecords.MetadataColumn, jsonrecords.Rows(records, w.onWire(), w.src.rescues(), w.metadata()))
+	return nil
+}
+
+// input calls do with every record.
+type input func(do func(rawRecord) error) error
+
+// sorter writes good and bad records to two Parquet files.
+type sorter struct {
+	ctx               context.Context
+	fitter            *jsonrecords.Fitter
+	fits              bool // the values are objects, to be fitted to columns
+	topics            []string
+	goodPath, badPath string
+
+	good, bad *rawWriter
+	block     []rawRecord
+	bytes     int // of the block
+}
+
+// blockRecords and blockBytes bound what is fitted at once.
+const (
+	blockRecords = 1024
+	blockBytes   = 4 << 20
+)
+
+func (s *sorter) run(records input) error {
+	good, err := os.Create(s.goodPath)
+	if err != nil {
+		return err
+	}
+	bad, err := os.Create(s.badPath)
+	if err != nil {
+		return errors.Join(err, good.Close())
+	}
+	s.good, s.bad = newRawWriter(good), newRawWriter(bad)
+	err = records(func(r rawRecord) error {
+		r.Raw, r.Key, r.Headers, r.Orig = strings.Clone(r.Raw), strings.Clone(r.Key), strings.Clone(r.Headers), slices.Clone(r.Orig)
+		s.block = append(s.block, r)
+		if s.bytes += len(r.Raw) + len(r.Orig); len(s.block) < blockRecords && s.bytes < blockBytes {
+			return s.ctx.Err()
+		}
+		return s.flush()
+	})
+	if err == nil {
+		err = s.flush()
+	}
+	return errors.Join(err, s.good.close(), s.bad.close())
+}
+
+// flush fits and writes the block.
+func (s *sorter) flush() error {
+	var texts [][]byte
+	for _, r := range s.block {
+		if s.fits && r.Reason == "" {
+			texts = append(texts, []byte(r.Raw))
+		}
+	}
+	fitted, err := s.fitter.Fit(s.ctx, texts)
+	for _, r := range s.block {
+		if err != nil {
+			break
+		}
+		if s.fits && r.Reason == "" {
+			fit := fitted[0]
+			fitted = fitted[1:]
+			if r.Reason = fit.Reason; r.Reason == "" {
+				r.Raw = string(fit.Text)
+				r.Rescued = s.rescued(r, fit.Rescued)
+			}
+		}
+		if r.Reason == "" {
+			r.Orig = nil
+			err = s.good.add(r)
+			continue
+		}
+		r.Raw = r.Raw[:cut(r.Raw, maxRaw)]
+		err = s.bad.add(r)
+	}
+	clear(s.block)
+	s.block, s.bytes = s.block[:0], 0
+	return err
+}
+
+// rescued adds where the record is from.
+func (s *sorter) rescued(r rawRecord, members string) string {
+	if members == "" {
+		return ""
+	}
+	topic, err := json.Marshal(s.topics[r.Topic])
+	if err != nil {
+		topic = null // a text has no other
+	}
+	return fmt.Sprintf(`{%s,"_topic":%s,"_partition":%d,"_offset":%d}`, members, topic, r.Partition, r.Offset)
+}
+
+// cut is where to cut a text that may be too long: between characters.
+func cut(text string, most int) int {
+	if len(text) <= most {
+		return len(text)
+	}
+	for most > 0 && text[most]&0xc0 == 0x80 {
+		most--
+	}
+	return most
+}
