@@ -153,6 +153,9 @@ func (r *csvRows) prepare() {
 		}
 		text := fieldAt(i)
 		value, misfit := r.src.cfg.CSV.convert(text, col.Type)
+		if col.Type.Kind == schemas.Boolean && r.src.hints.Column(col.Name) == nil { // others are words until somebody declares the column
+			misfit = fmt.Sprintf("(%s OR coalesce(lower(trim(%s)) NOT IN ('true', 'false'), false))", misfit, text)
+		}
 		if misfit == "" {
 			r.columns = append(r.columns, value+" AS "+quoted(col.Name))
 			continue

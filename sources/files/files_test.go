@@ -48,7 +48,9 @@ func newBed(t testing.TB, settings ...string) *bed {
 	b := &bed{t: t, dir: t.TempDir(), session: sources.Session{Conn: conn, Prefix: "__src1_", TempDir: t.TempDir()}, marks: sourcetest.MemMarks{},
 		clock: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}
 	for _, setting := range append(settings, "TimeZone = 'UTC'", "errors_as_json = true", "allowed_directories = ["+literal(b.dir)+", "+literal(b.session.TempDir)+"]",
-		"enable_external_access = false", "lock_configuration = true") {
+		"enable_external_access = false",
+		"enable_external_file_cache = false", // several sources of a test give their temporary files the same names
+		"lock_configuration = true") {
 		if _, err := conn.ExecContext(context.Background(), "SET "+setting); err != nil {
 			t.Fatal(err)
 		}

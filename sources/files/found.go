@@ -208,7 +208,7 @@ func (w *work) noColumns(matching int) (lack, remedy string) {
 	}
 	for _, f := range w.files {
 		if at, why := w.firstRecord(f); why != "" {
-			return lack + fmt.Sprintf("; no record can be used, the first is %s of %s, which %s", at, shown(f.rel), why), recordRemedy
+			return lack + fmt.Sprintf("; no record can be used, the first is %s of %s%s", at, shown(f.rel), why), recordRemedy
 		}
 	}
 	return lack + "; " + empty(len(w.files), len(w.left)), remedy
@@ -234,7 +234,10 @@ func (w *work) firstRecord(f *file) (at, why string) {
 		return "", ""
 	}
 	_ = readRecords(f.path, w.src.cfg.JSON.Encoding, f.kind, func(r record) bool { // it was read a moment ago, and nothing comes of it but a text
-		at, why = fmt.Sprintf("line %d", r.line), cmp.Or(r.reason, noObject(r.raw))
+		at, why = fmt.Sprintf("line %d", r.line), ": "+r.reason
+		if r.reason == "" {
+			why = ", which " + noObject(r.raw)
+		}
 		if f.kind == jsonArray {
 			at = fmt.Sprintf("element %d", r.line)
 		}

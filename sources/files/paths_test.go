@@ -59,15 +59,19 @@ func TestAmbiguousPath(t *testing.T) {
 	wantText(t, "notices", notices(batch), `file_unreadable s*\x.json`)
 }
 
-// TestInternalNames has columns that are called like what the queries over the files call theirs. No row may be lost.
+// TestInternalNames has columns that are called like what the queries over the files call theirs. No row may be lost: the record, or the file, is a reject.
 func TestInternalNames(t *testing.T) {
-	for format, content := range map[string]string{
-		"json": "{\"id\":1,\"__lakeflow_row\":1,\"__LAKEFLOW_all\":2}\n{\"id\":2}\n",
-		"csv":  "id,__lakeflow_row,__lakeflow_all,__lakeflow_file\n1,2,3,4\n2,,,\n",
+	for format, c := range map[string]struct{ content, rows, rejects string }{
+		"json": {"{\"id\":1,\"__lakeflow_row\":1,\"__LAKEFLOW_all\":2}\n{\"id\":2}\n", "2\n", "1|false\n"},
+		"csv":  {"id,__lakeflow_row,__lakeflow_all,__lakeflow_file\n1,2,3,4\n2,,,\n", "", "0|true\n"},
 	} {
 		b := newBed(t)
-		b.put("a."+format, content)
+		b.put("a."+format, c.content)
+		b.put("b."+format, "")
 		batch := b.next(b.source(format, nil))
-		wantText(t, format, b.rows(batch), "1\n2\n")
+		if c.rows != "" {
+			wantText(t, format, b.rows(batch), c.rows)
+		}
+		wantText(t, format, b.must("SELECT line, whole FROM "+batch.Rejects), c.rejects)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Fits is a quick look at the text of a CSV field, the content of a JSON string or a JSON number: true says that it becomes a t as it
-// is written. False says only that it may not: Lossy and a cast in SQL decide. Texts of nested types are not looked at.
+// is written. False says only that it may not: Lossy and a cast in SQL decide, always those of nested types.
 func Fits(b []byte, t schemas.Type) bool {
 	switch t.Kind {
 	case schemas.BigInt:
@@ -42,7 +42,7 @@ func Fits(b []byte, t schemas.Type) bool {
 	case schemas.Blob:
 		return bytes.IndexByte(b, '\\') < 0
 	}
-	return true
+	return t.Kind == schemas.Varchar
 }
 
 // isWhole says whether the text is a whole number of at most so many digits, without zeros in front.
@@ -80,7 +80,7 @@ func isUUID(b []byte) bool {
 
 // Lossy is an SQL expression over the text v, a VARCHAR expression of a CSV field, a JSON string's content or a JSON number: it is true when v does not
 // become a t, or does only with a change: rounded, cut, moved, or without its zeros in front. It is false for NULL. Spaces around the text do not count, but in a
-// VARCHAR. Texts of nested types are taken as DuckDB reads them.
+// VARCHAR. A text of a nested type is what DuckDB reads of it, when that has the same text but for quotes and spaces.
 func Lossy(v string, t schemas.Type) string {
 	return fmt.Sprintf("coalesce(%s IS NOT NULL AND %s, true)", v, lossy(v, t))
 }
@@ -92,8 +92,10 @@ func lossy(v string, t schemas.Type) string {
 	double := func(x string) string { return fmt.Sprintf("TRY_CAST(%s AS DOUBLE)", x) }
 	exponent := fmt.Sprintf("(NOT regexp_full_match(%s, '%s(\\.[0-9]*)?[eE][+-]?[0-9]+') OR %s <> CAST(TRY_CAST(%s AS %s) AS DOUBLE))", trimmed, form, double(v), v, t)
 	switch t.Kind {
-	case schemas.Varchar, schemas.Struct, schemas.List, schemas.Map:
+	case schemas.Varchar:
 		return misfit
+	case schemas.Struct, schemas.List, schemas.Map:
+		return fmt.Sprintf("(%s OR %s <> %s)", misfit, bare(fmt.Sprintf("CAST(TRY_CAST(%s AS %s) AS VARCHAR)", v, t)), bare(v))
 	case schemas.BigInt, schemas.Integer:
 		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s(\\.0*)?') AND %s)", misfit, trimmed, form, exponent)
 	case schemas.Decimal:
@@ -105,17 +107,28 @@ func lossy(v string, t schemas.Type) string {
 	case schemas.Boolean:
 		return fmt.Sprintf("(%s OR NOT regexp_full_match(lower(%s), 'true|false|t|f|yes|no|y|n|1|0'))", misfit, trimmed)
 	case schemas.Date:
-		return fmt.Sprintf("(%s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> CAST(TRY_CAST(%s AS DATE) AS TIMESTAMPTZ), false))", misfit, v, v)
+		return fmt.Sprintf("(%s OR %s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> CAST(TRY_CAST(%s AS DATE) AS TIMESTAMPTZ), false))", misfit, undated(trimmed), v, v)
 	case schemas.Timestamp:
-		return fmt.Sprintf("(%s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> CAST(TRY_CAST(%s AS TIMESTAMP) AS TIMESTAMPTZ), false) OR %s)", misfit, v, v, nanoseconds(v))
+		return fmt.Sprintf("(%s OR %s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> CAST(TRY_CAST(%s AS TIMESTAMP) AS TIMESTAMPTZ), false) OR %s)",
+			misfit, undated(trimmed), v, v, nanoseconds(v))
 	case schemas.TimestampTZ:
-		return "(" + misfit + " OR " + nanoseconds(v) + ")"
+		return "(" + misfit + " OR " + undated(trimmed) + " OR " + nanoseconds(v) + ")"
 	case schemas.Time:
 		return fmt.Sprintf("(%s OR %s OR regexp_matches(%s, '[-+]'))", misfit, nanoseconds(v), v)
 	case schemas.UUID:
 		return fmt.Sprintf("(%s OR lower(%s) <> CAST(TRY_CAST(%s AS UUID) AS VARCHAR))", misfit, trimmed, v)
 	}
 	return misfit
+}
+
+// undated is true for a text that does not begin with a date of three numbers: DuckDB takes words such as epoch, too.
+func undated(v string) string {
+	return fmt.Sprintf(`NOT regexp_full_match(%s, '[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}([T ][0-9].*)?')`, v)
+}
+
+// bare is the text of a nested value without what may be written in one way or another.
+func bare(v string) string {
+	return fmt.Sprintf(`replace(regexp_replace(lower(%s), '[ "'']', '', 'g'), '=', ':')`, v)
 }
 
 // nanoseconds is true for a text with more than six digits behind the point that are not zeros.
@@ -128,7 +141,7 @@ func inexact(v, typ string, digits int) string {
 	const zeros = `'^-?[0.]*|[eE].*$|\.'`
 	significant := fmt.Sprintf("length(rtrim(regexp_replace(%s, %s, '', 'g'), '0'))", v, zeros)
 	cast := fmt.Sprintf("TRY_CAST(%s AS %s)", v, typ)
-	return fmt.Sprintf(`CASE WHEN regexp_full_match(%[1]s, '-?(0|[1-9][0-9]*)')
+	return fmt.Sprintf(`CASE WHEN regexp_full_match(%[1]s, '-?(0|[1-9][0-9]*)(\.0*)?')
 		THEN coalesce(TRY_CAST(%[2]s AS DECIMAL(38,0)) <> TRY_CAST(%[1]s AS DECIMAL(38,0)), %[3]s > %[4]d)
 		WHEN regexp_full_match(%[1]s, '-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?')
 		THEN %[3]s > %[4]d OR isinf(%[2]s) OR %[2]s = 0 AND %[3]s > 0

@@ -73,6 +73,8 @@ func (g *Guess) Number(b []byte) {
 
 func (g *Guess) add(n number) {
 	switch {
+	case n.fraction && n.places == 0 && n.exponent == 0 && n.digits > exactDigits: // 9007199254740993.0
+		g.kinds |= text
 	case n.fraction && (n.digits > doubleDigits || max(n.exponent, -n.exponent) > mostExponent):
 		g.kinds |= text
 	case n.fraction:
