@@ -108,6 +108,12 @@ func World(err error) bool {
 	return false
 }
 
+// Broken says that DuckDB has found a fault of its own, after which a database answers nothing any more.
+func Broken(err error) bool {
+	_, e := Read(err)
+	return e != nil && (e.Type == "INTERNAL" || e.Type == "FATAL")
+}
+
 // advice is how the sentences begin, or what they name, that tell people how to call DuckDB. What a user's own error() says is told from them by neither.
 var advice = regexp.MustCompile(`^(?i:\* |hint:|(possible|potential) (fix|solution)|select a different type|this type was |try (increas|using|set|open|a )|please try |consider |alternatively, |you (can|could|might|may) (want|try|set|use|install|enable|disable)|if you are trying )` +
 	`|\b(SET|PRAGMA|INSTALL|LOAD|CALL) [a-z]` +

@@ -87,6 +87,15 @@ func TestWorld(t *testing.T) {
 			t.Errorf("%s: %t", text, got)
 		}
 	}
+	for text, want := range map[string]bool{
+		`{"exception_type":"INTERNAL","exception_message":"x"}`:                          true,
+		`{"exception_type":"FATAL","exception_message":"database has been invalidated"}`: true,
+		`{"exception_type":"Invalid Input","exception_message":"INTERNAL"}`:              false,
+	} {
+		if got := duckerr.Broken(errors.New(text)); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
 	if duckerr.World(nil) {
 		t.Error("no error is one of the world")
 	}

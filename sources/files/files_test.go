@@ -19,7 +19,7 @@ import (
 
 // bed is a folder of files, a database and the commits that were made.
 type bed struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	session sources.Session
 	pos     sources.Position
@@ -27,7 +27,7 @@ type bed struct {
 	clock   time.Time
 }
 
-func newBed(t *testing.T, settings ...string) *bed {
+func newBed(t testing.TB, settings ...string) *bed {
 	t.Helper()
 	db, err := sql.Open("duckdb", "")
 	if err != nil {

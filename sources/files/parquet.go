@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
@@ -16,7 +17,11 @@ type parquetFormat struct{}
 
 // open reads the footers' schemas.
 func (p parquetFormat) open(ctx context.Context, w *work) error {
+	w.checkFooters()
 	feet, err := footers(ctx, w, w.files)
+	if duckerr.Broken(err) && len(w.files) > 1 {
+		return fmt.Errorf("DuckDB broke down over one of the files from %s to %s: remove it, or write it anew: %w", w.files[0].path, w.files[len(w.files)-1].path, err)
+	}
 	if err != nil { // one footer at least is no good: find out which
 		feet = map[*file]*footer{}
 		for _, f := range slices.Clone(w.files) {
@@ -215,7 +220,11 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 // tolerant separates rows with values that do not fit. Files that can't be read to their end are dropped.
 func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
 	for _, f := range files {
-		if err := w.reads(ctx, "(SELECT * FROM "+parquetReader([]*file{f}, "")+")"); err != nil {
+		columns := "*"
+		if s := w.shapes[f.shape]; len(s.columns) > 0 {
+			columns = "struct_pack(" + packed(s) + ")"
+		}
+		if err := w.reads(ctx, "(SELECT "+columns+" FROM "+parquetReader([]*file{f}, "")+")"); err != nil {
 			if err := w.blame(ctx, f, err); err != nil {
 				return "", "", err
 			}

@@ -395,3 +395,50 @@ func TestSystemErrors(t *testing.T) {
 		t.Errorf("%+v", w.out)
 	}
 }
+
+// TestParquetEncrypted tells encrypted files from corrupt ones.
+func TestParquetEncrypted(t *testing.T) {
+	b := newBed(t)
+	b.put("a.parquet", "PARE"+strings.Repeat("x", 20)+"\x04\x00\x00\x00PARE")
+	b.write("b.parquet", "SELECT 1 AS id")
+	batch := b.next(b.source("parquet", nil))
+	wantText(t, "rows", b.rows(batch), "1\n")
+	wantText(t, "notices", notices(batch), "file_unsupported a.parquet")
+}
+
+// TestParquetDeep sets a file aside whose columns nest so deep that DuckDB would run out of stack.
+func TestParquetDeep(t *testing.T) {
+	b := newBed(t)
+	node := parquet.Node(parquet.Int(64))
+	for range deepestColumn {
+		node = parquet.Group{"x": node}
+	}
+	var out bytes.Buffer
+	if err := parquet.NewWriter(&out, parquet.NewSchema("root", parquet.Group{"x": node})).Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.put("a.parquet", out.String())
+	b.write("b.parquet", "SELECT 1 AS id")
+	batch := b.next(b.source("parquet", nil))
+	wantText(t, "rows", b.rows(batch), "1\n")
+	wantText(t, "notices", notices(batch), "file_unsupported a.parquet")
+}
+
+// TestParquetEmpty reads files without rows, without row groups and without columns.
+func TestParquetEmpty(t *testing.T) {
+	b := newBed(t)
+	b.write("rows.parquet", "SELECT 1 AS id WHERE false")
+	var none, bare bytes.Buffer
+	if err := parquet.NewWriter(&none, parquet.NewSchema("root", parquet.Group{"id": parquet.Int(64)})).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := parquet.NewWriter(&bare, parquet.NewSchema("root", parquet.Group{})).Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.put("groups.parquet", none.String())
+	b.put("columns.parquet", bare.String())
+	b.write("one.parquet", "SELECT 7::BIGINT AS id")
+	batch := b.next(b.source("parquet", nil))
+	wantText(t, "rows", batch.Columns.SQLColumns()+" "+b.rows(batch), "\"id\" BIGINT 7\n")
+	wantText(t, "notices", notices(batch), "file_unsupported columns.parquet")
+}

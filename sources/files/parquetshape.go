@@ -91,7 +91,7 @@ func footers(ctx context.Context, w *work, files []*file) (map[*file]*footer, er
 	if len(files) == 0 {
 		return out, nil
 	}
-	byPath := map[string]*file{}
+	byPath := make(map[string]*file, len(files))
 	for _, f := range files {
 		byPath[f.path] = f
 	}
@@ -298,6 +298,8 @@ func (w *work) blame(ctx context.Context, f *file, err error) error {
 		return ctx.Err()
 	case cause != nil:
 		w.drop(f, cause)
+	case duckerr.Broken(err):
+		return fmt.Errorf("DuckDB broke down over %s, or a file beside it: remove it, or write it anew: %w", f.path, err)
 	case duckerr.World(err):
 		return fmt.Errorf("read %s: %w", f.path, err)
 	default:
@@ -310,7 +312,7 @@ func (w *work) blame(ctx context.Context, f *file, err error) error {
 func unreadParquet(err error) error {
 	why := duckerr.FirstLine(err)
 	if strings.Contains(why, "encrypt") {
-		return &unsupportedError{"it is encrypted", "write it without encryption"}
+		return errEncrypted
 	}
 	return errors.New(why)
 }
