@@ -31,7 +31,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 			if write == nil {
 				return unknownFormat(format, "text or json")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags.params, lakeOnly)
+			p, err := openProject(cmd.Context(), args[0], flags, lakeOnly)
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
@@ -49,6 +50,7 @@ func usagef(format string, args ...any) error {
 type globalFlags struct {
 	params  []string // name=value
 	noColor bool
+	secrets *dsl.Secrets // of the pipeline, once it is read
 }
 
 func main() { os.Exit(realMain()) }
@@ -159,6 +161,7 @@ Exit codes:
 			cmd.ValidArgsFunction = completePipeline
 		}
 	}
+	flags.hideErrors(root)
 	return root
 }
 

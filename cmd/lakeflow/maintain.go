@@ -39,7 +39,7 @@ time; the next one goes on.`,
 			if olderThan < 0 {
 				return usagef("--older-than %s: write how old files must be, as in 1h", olderThan)
 			}
-			r, err := maintainLake(cmd.Context(), args[0], flags.params, maintain.Input{OlderThan: olderThan, Dry: dry})
+			r, err := maintainLake(cmd.Context(), args[0], flags, maintain.Input{OlderThan: olderThan, Dry: dry})
 			if err != nil {
 				return err
 			}
@@ -53,8 +53,8 @@ time; the next one goes on.`,
 }
 
 // maintainLake opens the lake of a pipeline and tidies it up. The report has no tables when the pipeline has not run yet.
-func maintainLake(ctx context.Context, file string, params []string, in maintain.Input) (r *maintain.Report, err error) {
-	p, err := openProject(ctx, file, params, lakeOnly)
+func maintainLake(ctx context.Context, file string, flags *globalFlags, in maintain.Input) (r *maintain.Report, err error) {
+	p, err := openProject(ctx, file, flags, lakeOnly)
 	if err != nil {
 		return nil, err
 	}

@@ -76,15 +76,18 @@ func whenPlaced(do func(*dsl.Pipeline) error) openOption {
 }
 
 // openProject reads the pipeline file and opens its lake, sources and DuckDB. Mistakes in the file are a diag.List. The
-// caller closes the project.
-func openProject(ctx context.Context, file string, params []string, opts ...openOption) (_ *project, err error) {
-	values, err := parseParams(params)
+// caller closes the project. The flags learn the secrets of the file.
+func openProject(ctx context.Context, file string, flags *globalFlags, opts ...openOption) (_ *project, err error) {
+	values, err := parseParams(flags.params)
 	if err != nil {
 		return nil, err
 	}
 	pipeline, diags, err := dsl.Load(file, dsl.Options{Params: values})
 	if err != nil {
 		return nil, err
+	}
+	if pipeline != nil {
+		flags.secrets = pipeline.Secrets
 	}
 	if diags.HasErrors() {
 		return nil, diags
@@ -99,7 +102,7 @@ func openProject(ctx context.Context, file string, params []string, opts ...open
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.Close())
+			err = flags.hide(errors.Join(err, p.Close()))
 		}
 	}()
 	if err := p.openLake(ctx); err != nil {

@@ -38,7 +38,7 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if rowsWriter(format) == nil {
 				return unknownFormat(format, "table, json or csv")
 			}
-			p, err := openProject(cmd.Context(), file, flags.params, lakeOnly)
+			p, err := openProject(cmd.Context(), file, flags, lakeOnly)
 			if err != nil {
 				return err
 			}
