@@ -121,7 +121,7 @@ func showError(w io.Writer, err error, color bool) {
 		_ = diag.Render(w, diag.List{{Message: query.Message, Range: query.At, Help: query.Help}}, os.ReadFile, color)
 		return
 	}
-	_, _ = fmt.Fprintln(w, "lakeflow:", duckerr.Text(err))
+	_, _ = fmt.Fprintln(w, "lakeflow:", diag.Visible(duckerr.Text(err)))
 	var coded *exitError
 	if errors.As(err, &coded) && coded.code == exitUsage {
 		_, _ = fmt.Fprintln(w, "Run the command with --help to see how it is used.")

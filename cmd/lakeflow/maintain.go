@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/maintain"
 )
 
@@ -92,7 +93,7 @@ func maintainText(r *maintain.Report, w io.Writer) error {
 	t.Style().Format.Header = text.FormatDefault
 	t.AppendHeader(table.Row{"table", "files", "then", "snapshots expired", "orphans", "freed"})
 	for _, x := range r.Tables {
-		t.AppendRow(table.Row{x.Name, x.FilesBefore, x.FilesAfter, x.Snapshots, x.Orphans, humanize.Bytes(uint64(x.Freed))})
+		t.AppendRow(table.Row{diag.Visible(x.Name), x.FilesBefore, x.FilesAfter, x.Snapshots, x.Orphans, humanize.Bytes(uint64(x.Freed))})
 	}
 	freed := humanize.Bytes(uint64(r.Freed)) + " freed"
 	if r.Dry {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/mattn/go-runewidth"
+
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
@@ -94,12 +96,13 @@ func (s *statement) caret(at diag.Pos) string {
 	line := []rune(strings.TrimRight(lines[at.Line-1], "\r"))
 	var pad strings.Builder
 	for _, c := range line[:min(max(at.Column-1, 0), len(line))] {
-		if c != '\t' {
-			c = ' '
+		if c == '\t' {
+			pad.WriteRune(c)
+			continue
 		}
-		pad.WriteRune(c)
+		pad.WriteString(strings.Repeat(" ", runewidth.StringWidth(diag.Visible(string(c)))))
 	}
-	return fmt.Sprintf("\n  %s\n  %s^", string(line), pad.String())
+	return fmt.Sprintf("\n  %s\n  %s^", diag.Visible(string(line)), pad.String())
 }
 
 // explain says for people what DuckDB answered.
