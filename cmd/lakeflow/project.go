@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -41,7 +41,7 @@ type project struct {
 	warnings diag.List
 	loaded   diag.List // the warnings of the file itself
 	scratch  string    // a temp folder outside the warehouse, to be removed
-	occupied *os.File  // the temp folder in the warehouse, locked
+	occupied *os.File  // the temp folder in the warehouse or the declared one, locked
 
 	writer, published, looking bool              // what the options asked for
 	gaps                       []string          // sources that go on behind records that they lost
@@ -152,6 +152,7 @@ func (p *project) openLake(ctx context.Context) (err error) {
 	if p.Lake, err = iceberg.Open(ctx, target.Warehouse, target.Schema, p.Pipeline.Name, keep); err != nil {
 		return err
 	}
+	p.Lake.TempDirectory = p.Pipeline.DuckDB.TempDirectory
 	if p.writer {
 		return p.takePlace(ctx)
 	}
@@ -235,11 +236,14 @@ func (p *project) openDuck(ctx context.Context) error {
 // tempDir is this process's temp folder: below the declared one, else in the warehouse. A command that only looks must not be
 // what creates the warehouse, so before the first update it is in the system's, as it is when the warehouse may only be read.
 func (p *project) tempDir() (string, error) {
-	if dir := p.Pipeline.DuckDB.TempDirectory; dir != "" {
-		return filepath.Join(dir, p.UpdateID), nil
+	declared := p.Pipeline.DuckDB.TempDirectory
+	if declared != "" {
+		if err := os.MkdirAll(declared, 0o755); err != nil {
+			return "", fmt.Errorf("make temp folder: %w", err)
+		}
 	}
-	if unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil {
-		dir := filepath.Join(p.Pipeline.Target.Warehouse, ".tmp-"+p.UpdateID)
+	if declared != "" || unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil {
+		dir := p.Lake.TempFolder(p.UpdateID)
 		return dir, p.occupy(dir)
 	}
 	dir, err := os.MkdirTemp("", "lakeflow-")
@@ -250,18 +254,30 @@ func (p *project) tempDir() (string, error) {
 	return dir, nil
 }
 
-// occupy makes a temp folder and locks it: lakeflow maintain removes the folders whose process has ended, which frees the lock.
-func (p *project) occupy(dir string) (err error) {
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return fmt.Errorf("make temp folder: %w", err)
+// occupy makes a temp folder and locks it: lakeflow maintain removes the folders whose process has ended, which frees the lock. Should it take this one for
+// such a folder, before it is locked, another one is made.
+func (p *project) occupy(dir string) error {
+	for {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return fmt.Errorf("make temp folder: %w", err)
+		}
+		f, err := os.Open(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("lock temp folder: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_SH)
+		if err != nil && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENOLCK) { // without locks nobody can take it for a dead one
+			return errors.Join(fmt.Errorf("lock temp folder: %w", err), f.Close())
+		}
+		if _, err := os.Lstat(dir); err == nil {
+			p.occupied = f
+			return nil
+		}
+		_ = f.Close() // it was only read
 	}
-	if p.occupied, err = os.Open(dir); err == nil {
-		err = unix.Flock(int(p.occupied.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-	}
-	if err != nil {
-		return fmt.Errorf("lock temp folder: %w", err)
-	}
-	return nil
 }
 
 // sourceColumns asks every source for its columns. One that knows none yet is left out. A command that only looks goes on without those that cannot be reached.

@@ -31,6 +31,8 @@ const EventLog = "event_log"
 type Lake struct {
 	warehouse, namespace, pipeline string // warehouse is absolute
 	retention                      Retention
+	// TempDirectory is where processes keep their temp folders, when that is not in the warehouse; set it before the lake is used.
+	TempDirectory string
 
 	commits sync.Mutex // held by whoever moves tables
 
