@@ -108,10 +108,8 @@ func openProject(ctx context.Context, file string, flags *globalFlags, opts ...o
 	if err := p.openLake(ctx); err != nil {
 		return nil, err
 	}
-	if p.placed != nil {
-		if err := p.placed(pipeline); err != nil {
-			return nil, err
-		}
+	if err := p.place(); err != nil {
+		return nil, err
 	}
 	if p.published {
 		return p, p.openDuck(ctx)
@@ -154,10 +152,40 @@ func (p *project) openLake(ctx context.Context) (err error) {
 	}
 	p.Lake.TempDirectory = p.Pipeline.DuckDB.TempDirectory
 	if p.writer {
-		return p.takePlace(ctx)
+		return p.patient(ctx, func() error { return p.takePlace(ctx) })
 	}
 	p.State, err = p.Lake.State(ctx)
 	return err
+}
+
+// place calls what is to be done once this process is the pipeline's writer.
+func (p *project) place() error {
+	do := p.placed
+	p.placed = nil
+	if do == nil {
+		return nil
+	}
+	return do(p.Pipeline)
+}
+
+// patient has a continuous update that begins wait for what goes away by itself, as one does that is under way: a full disk, a locked catalog. That
+// it waits can be asked for by then.
+func (p *project) patient(ctx context.Context, do func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
+		err := do()
+		if err == nil || p.tell == nil || p.Pipeline.Mode != dsl.Continuous || !engine.Transient(err) || ctx.Err() != nil {
+			return err
+		}
+		if err := p.place(); err != nil {
+			return err
+		}
+		p.tell(engine.Progress{Kind: "waiting", Message: duckerr.Text(err), Elapsed: wait})
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 }
 
 // takePlace makes this process the pipeline's writer, and reads the state that its predecessor left.
@@ -188,13 +216,17 @@ func (p *project) openSources(ctx context.Context) error {
 		mistakes.Sort()
 		return mistakes
 	}
-	if err := p.openDuck(ctx); err != nil {
+	if err := p.patient(ctx, func() error { return p.openDuck(ctx) }); err != nil {
 		return err
 	}
 	if err := p.makeSinks(); err != nil {
 		return err
 	}
-	columns, err := p.sourceColumns(ctx)
+	var columns map[string]schemas.Table
+	err := p.patient(ctx, func() (err error) {
+		columns, err = p.sourceColumns(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -236,6 +268,9 @@ func (p *project) openDuck(ctx context.Context) error {
 // tempDir is this process's temp folder: below the declared one, else in the warehouse. A command that only looks must not be
 // what creates the warehouse, so before the first update it is in the system's, as it is when the warehouse may only be read.
 func (p *project) tempDir() (string, error) {
+	if p.occupied != nil {
+		return p.occupied.Name(), nil
+	}
 	declared := p.Pipeline.DuckDB.TempDirectory
 	if declared != "" {
 		if err := os.MkdirAll(declared, 0o755); err != nil {

@@ -118,8 +118,12 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 
 // follow does a continuous update until ctx is done, and tidies up files beside it.
 func (p *project) follow(ctx context.Context, env engine.Env, opts engine.Options) (result *engine.Result, err error) {
-	end, err := p.tidy(ctx, func(err error) {
-		env.Observe(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
+	var end func() error
+	err = p.patient(ctx, func() (err error) {
+		end, err = p.tidy(ctx, func(err error) {
+			env.Observe(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

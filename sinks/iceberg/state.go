@@ -119,7 +119,7 @@ func (l *Lake) moved(ctx context.Context, err error) bool {
 // State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
 func (l *Lake) State(ctx context.Context) (*sinks.State, error) {
 	state, err := l.state(ctx)
-	return state, passing(err)
+	return state, l.passing(err)
 }
 
 func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
