@@ -138,9 +138,9 @@ func needed(ctx context.Context, meta table.Metadata) (map[string]bool, error) {
 			return nil, err
 		}
 		used[local(snapshot.ManifestList)] = true
-		manifests, err := snapshot.Manifests(disk{})
+		manifests, err := manifestsOf(&snapshot)
 		if err != nil {
-			return nil, fmt.Errorf("read manifests of snapshot %d: %w; restore the warehouse from a backup", snapshot.SnapshotID, err)
+			return nil, err
 		}
 		for _, m := range manifests {
 			path := local(m.FilePath())
@@ -157,9 +157,9 @@ func needed(ctx context.Context, meta table.Metadata) (map[string]bool, error) {
 }
 
 func use(used map[string]bool, m iceberg.ManifestFile) error {
-	for e, err := range m.Entries(disk{}, true) {
+	for e, err := range entriesOf(m, true) {
 		if err != nil {
-			return fmt.Errorf("read manifest %s: %w; restore the warehouse from a backup", local(m.FilePath()), err)
+			return err
 		}
 		used[local(e.DataFile().FilePath())] = true
 	}
