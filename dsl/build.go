@@ -22,10 +22,11 @@ type builder struct {
 	opts      Options
 	diags     *diag.List
 	params    map[string]any
+	hidden    *Secrets
 }
 
 func (b *builder) pipeline(s *specPipeline) *Pipeline {
-	p := &Pipeline{Node: s.Node, File: b.file, Dir: b.dir, Name: b.optionalName("pipeline", s.Name, s.At("name"), "")}
+	p := &Pipeline{Node: s.Node, File: b.file, Dir: b.dir, Secrets: b.hidden, Name: b.optionalName("pipeline", s.Name, s.At("name"), "")}
 	p.Parameters = b.parameters(s)
 	p.Description = b.shown(s.Description, s.At("description"))
 	p.Mode, p.Trigger = Mode(cmp.Or(s.Mode, string(Triggered))), b.trigger(&s.Trigger)

@@ -38,6 +38,7 @@ type Pipeline struct {
 	Trigger     Trigger
 	Target      Target
 	Parameters  []Parameter
+	Secrets     *Secrets // for messages
 	Sources     []*Source
 	Tables      []*Table
 	Sinks       []*Sink

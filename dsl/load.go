@@ -21,7 +21,7 @@ type Options struct {
 
 // Load reads the pipeline file at path and the SQL files that it names.
 //
-// All mistakes in the files are in the list, sorted. The pipeline is nil when the file is not YAML. With other errors
+// All mistakes in the files are in the list, sorted, and show no secrets. The pipeline is nil when the file is not YAML. With other errors
 // in the list it holds what could be made of the file, so that later passes can find more mistakes: a table may lack flows, a
 // source its connector. The error is a failure to read the pipeline file itself.
 func Load(path string, opts Options) (*Pipeline, diag.List, error) {
@@ -36,6 +36,9 @@ func Load(path string, opts Options) (*Pipeline, diag.List, error) {
 	var diags diag.List
 	pipeline := parse(path, dir, content, opts, &diags)
 	diags.Sort()
+	if pipeline != nil {
+		diags = pipeline.Secrets.HideAll(diags)
+	}
 	return pipeline, diags, nil
 }
 
@@ -57,8 +60,10 @@ func parse(path, dir, content string, opts Options, diags *diag.List) *Pipeline 
 	if opts.Env == nil {
 		opts.Env = os.LookupEnv
 	}
-	b := builder{file: path, dir: dir, opts: opts, diags: diags}
-	return b.pipeline(&spec)
+	b := builder{file: path, dir: dir, opts: opts, diags: diags, hidden: &Secrets{}}
+	pipeline := b.pipeline(&spec)
+	b.hidden.prepare()
+	return pipeline
 }
 
 // readLimited reads one byte more than a file may have, so that the caller can see that it is too large.

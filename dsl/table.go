@@ -117,6 +117,9 @@ func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
 	if rel, err := filepath.Rel(b.dir, path); err == nil {
 		shown = filepath.Join(filepath.Dir(b.file), rel)
 	}
+	if secret.MatchString(written) {
+		shown = written
+	}
 	content, ok := checkText(shown, content, b.diags)
 	if !ok {
 		return nil

@@ -63,6 +63,9 @@ func (b *builder) parameters(s *specPipeline) []Parameter {
 		if override, ok := b.opts.Params[name]; ok {
 			p.Value = b.override(name, override, p.Value)
 		}
+		if p.Secret {
+			b.hidden.add(fmt.Sprint(p.Value))
+		}
 		names = append(names, name)
 		b.params[name] = p.Value
 		out = append(out, p)
@@ -160,6 +163,7 @@ func (b *builder) env(name string, at diag.Range) string {
 	if !ok {
 		b.diags.Errorf("LF0142", at, fmt.Sprintf("set it before lakeflow is started: export %s=…", name), "the environment variable %q is not set", name)
 	}
+	b.hidden.add(value)
 	return value
 }
 
@@ -173,7 +177,9 @@ func (b *builder) secretFile(path string, at diag.Range) string {
 		b.diags.Errorf("LF0143", at, "write a path that exists, relative to the pipeline file", "the file of ${file:%s} cannot be read: %v", path, rootCause(err))
 		return ""
 	}
-	return strings.TrimRight(content, "\r\n")
+	content = strings.TrimRight(content, "\r\n")
+	b.hidden.add(content)
+	return content
 }
 
 // readFile reads a regular file relative to the pipeline's folder. A pipe or device could block for ever.

@@ -46,7 +46,7 @@ func (u *update) away(s *plan.Sink) bool {
 
 // postpone has the sink that failed wait for its next attempt, and reports whether the update can go on without it. It is asked until ctx ends.
 func (u *update) postpone(ctx context.Context, s *plan.Sink, why error) bool {
-	if u.opts.Follow == nil || !transient(why) || ctx.Err() != nil {
+	if u.opts.Follow == nil || !Transient(why) || ctx.Err() != nil {
 		return false
 	}
 	a := &absence{why: duckerr.Text(why), wait: firstWait, back: make(chan struct{})}

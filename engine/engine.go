@@ -232,6 +232,10 @@ func (u *update) batches(ctx context.Context) error {
 
 func newUpdate(env Env, opts Options) (*update, error) {
 	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences()}
+	u.Observe = func(p Progress) {
+		p.Message = u.Plan.Secrets.Hide(p.Message)
+		env.Observe(p)
+	}
 	u.adopt(env.State)
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns

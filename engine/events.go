@@ -30,7 +30,7 @@ func (u *update) newEvent(eventType, dataset, flow, level, message string, detai
 	u.seq++
 	return schemas.Event{ID: uuid.NewString(), Sequence: schemas.Sequence{DataPlane: schemas.DataPlaneID{Instance: u.Update, SeqNo: u.seq}},
 		Origin:    schemas.Origin{PipelineName: u.Plan.Name, UpdateID: u.Update, DatasetName: dataset, FlowName: flow, BatchID: u.commit + 1, Host: host},
-		Timestamp: time.Now().UTC(), Message: message, Level: level, Maturity: "STABLE", Details: string(text), EventType: eventType}
+		Timestamp: time.Now().UTC(), Message: u.Plan.Secrets.Hide(message), Level: level, Maturity: "STABLE", Details: string(text), EventType: eventType}
 }
 
 // flowEvent notes what the batch did. It is written with the batch, or never.
@@ -97,8 +97,8 @@ func (u *update) planned(d *plan.Dataset, technique string) {
 		"technique_information": []map[string]any{{"maintenance_type": "MAINTENANCE_TYPE_" + technique, "is_chosen": true, "is_applicable": true}}})
 }
 
-func fatal(err error) *schemas.EventError {
-	return &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: fmt.Sprintf("%T", err), Message: duckerr.Text(err)}}}
+func (u *update) fatal(err error) *schemas.EventError {
+	return &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: fmt.Sprintf("%T", err), Message: u.Plan.Secrets.Hide(duckerr.Text(err))}}}
 }
 
 // eventsSQL is a query that gives the events as rows of the event log.

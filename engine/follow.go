@@ -39,7 +39,7 @@ func (u *update) follow(ctx context.Context) error {
 		began := time.Now()
 		more, err := u.turn(ctx)
 		for err != nil {
-			if !transient(err) || ctx.Err() != nil {
+			if !Transient(err) || ctx.Err() != nil {
 				return err
 			}
 			u.Observe(Progress{Kind: "waiting", Message: duckerr.Text(err), Elapsed: wait})
@@ -155,8 +155,8 @@ func (u *update) recover(ctx context.Context) error {
 	return nil
 }
 
-// transient reports whether an error may go away by itself.
-func transient(err error) bool {
+// Transient reports whether an error may go away by itself.
+func Transient(err error) bool {
 	var unavailable *sources.UnavailableError
 	return errors.As(err, &unavailable) || errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "No space left on device") ||
 		strings.Contains(err.Error(), "database or disk is full")

@@ -103,7 +103,7 @@ func (u *update) fail(ctx context.Context, cause error) {
 		u.event("update_progress", "", "", "WARN", "Update "+u.Update+" is CANCELED", map[string]any{"state": "CANCELED", "cancellation_cause": "USER_ACTION"})
 	} else {
 		u.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %s", u.Update, duckerr.Text(cause)), map[string]any{"state": "FAILED"})
-		u.events[len(u.events)-1].Error = fatal(cause)
+		u.events[len(u.events)-1].Error = u.fatal(cause)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

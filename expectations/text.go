@@ -12,6 +12,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
 )
 
 // Text writes the report for a terminal or a log, without colours.
@@ -27,7 +29,7 @@ func (r *Report) Text(w io.Writer) error {
 	r.writeRules(&b)
 	r.writeAccounting(&b)
 	r.writeDeadLetters(&b)
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	if _, err := io.WriteString(w, diag.Visible(b.String())); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
@@ -38,7 +40,7 @@ func (r *Report) writeRules(b *strings.Builder) {
 	t.AppendHeader(table.Row{"table", "expectation", "action", "passed", "failed", "failed %", "trend", "expression"})
 	for _, tab := range r.Tables {
 		for _, x := range tab.Rules {
-			t.AppendRow(table.Row{tab.Name, x.Name, x.Action, humanize.Comma(x.Passed), humanize.Comma(x.Failed),
+			t.AppendRow(table.Row{tab.Name, diag.Visible(x.Name), x.Action, humanize.Comma(x.Passed), humanize.Comma(x.Failed),
 				failedPercent(x.FailedPercent), blocks(x.Trend), oneLine(x.Expression)})
 		}
 	}
@@ -158,16 +160,8 @@ func (e Example) place() string {
 	return e.File
 }
 
-// oneLine replaces white space and control characters, which could move a terminal's cursor.
-func oneLine(s string) string {
-	clean := strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
-			return ' '
-		}
-		return c
-	}, s)
-	return strings.Join(strings.Fields(clean), " ")
-}
+// oneLine replaces white space, and shows control characters, which could move a terminal's cursor.
+func oneLine(s string) string { return diag.Visible(strings.Join(strings.Fields(s), " ")) }
 
 func counted(n int64, noun string) string {
 	if n == 1 {

@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/audit"
 	"github.com/lakeflow/lakeflow/sinks"
 )
@@ -31,7 +32,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 			if write == nil {
 				return unknownFormat(format, "text or json")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags.params, lakeOnly)
+			p, err := openProject(cmd.Context(), args[0], flags, lakeOnly)
 			if err != nil {
 				return err
 			}
@@ -112,7 +113,7 @@ func auditText(r *audit.Report, w io.Writer) error {
 		if len(x.Findings) > 0 {
 			result = count(len(x.Findings), "finding")
 		}
-		t.AppendRow(table.Row{x.Name, x.Commits, x.Files, x.Rows, x.DeadLetters, result})
+		t.AppendRow(table.Row{diag.Visible(x.Name), x.Commits, x.Files, x.Rows, x.DeadLetters, result})
 		for _, f := range x.Findings {
 			lines += findingLine(f)
 		}
@@ -130,5 +131,5 @@ func findingLine(f audit.Finding) string {
 	if f.Commit > 0 {
 		place += fmt.Sprintf(", commit %d", f.Commit)
 	}
-	return fmt.Sprintf("%s: %s: %s\n", place, f.Message, f.Remedy)
+	return diag.Visible(fmt.Sprintf("%s: %s: %s\n", place, f.Message, f.Remedy))
 }

@@ -46,7 +46,7 @@ tables:
 `)
 	write("data/a.json", `{"id":1}`)
 	run()
-	p, err := openProject(t.Context(), file, nil, lakeOnly)
+	p, err := openProject(t.Context(), file, &globalFlags{}, lakeOnly)
 	if err != nil {
 		t.Fatal(err)
 	}

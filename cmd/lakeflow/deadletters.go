@@ -109,7 +109,7 @@ func lettersCmd(flags *globalFlags, preset string, query func(ctx context.Contex
 		if rowsWriter(format) == nil {
 			return unknownFormat(format, "table, json or csv")
 		}
-		p, err := openProject(cmd.Context(), file, flags.params, lakeOnly)
+		p, err := openProject(cmd.Context(), file, flags, lakeOnly)
 		if err != nil {
 			return err
 		}

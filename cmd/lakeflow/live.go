@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 )
 
@@ -73,7 +74,9 @@ func (l *live) print(write func(io.Writer)) {
 
 func (l *live) step(p engine.Progress) {
 	if p.Kind == "notice" {
-		l.print(func(w io.Writer) { _, _ = fmt.Fprintln(w, strings.TrimPrefix(p.Table+": "+p.Message, ": ")) })
+		l.print(func(w io.Writer) {
+			_, _ = fmt.Fprintln(w, diag.Visible(strings.TrimPrefix(p.Table+": "+p.Message, ": ")))
+		})
 		return
 	}
 	l.program.Send(p)
@@ -126,16 +129,16 @@ func (l *live) take(p engine.Progress) {
 		}
 	case "away":
 		for _, s := range p.Sinks {
-			l.row(s.Sink).note = "away: " + strings.Join(strings.Fields(p.Message), " ")
+			l.row(s.Sink).note = "away: " + diag.VisibleLine(strings.Join(strings.Fields(p.Message), " "))
 		}
 	case "back":
 		for _, s := range p.Sinks {
 			l.row(s.Sink).note = ""
 		}
 	case "skipped":
-		l.row(p.Table).note = p.Message
+		l.row(p.Table).note = diag.VisibleLine(p.Message)
 	case "waiting":
-		l.head = fmt.Sprintf("a batch failed and is tried again in %s: %s", p.Elapsed, strings.Join(strings.Fields(p.Message), " "))
+		l.head = fmt.Sprintf("a batch failed and is tried again in %s: %s", p.Elapsed, diag.VisibleLine(strings.Join(strings.Fields(p.Message), " ")))
 	}
 }
 

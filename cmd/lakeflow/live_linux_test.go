@@ -223,3 +223,16 @@ func shown(raw string, width int) string {
 	}
 	return b.String()
 }
+
+// The name of a file that a notice is about is shown, and does not steer the terminal.
+func TestNoticeOnATerminal(t *testing.T) {
+	file := signalFixture(t, 2)
+	put(t, filepath.Join(filepath.Dir(file), "data", "x\x1b]0;title\a\u009b\u202e.json.gz"), "no gzip")
+	raw := onTerminal(t, 100, 30, "", "run", file)
+	if !strings.Contains(raw, `x\x1b]0;title`) {
+		t.Errorf("no notice names the file:\n%q", raw)
+	}
+	if strings.Contains(raw, "\x1b]0;title") || strings.ContainsAny(raw, "\a\u009b\u202e") {
+		t.Errorf("the name of a file steers the terminal:\n%q", raw)
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
@@ -49,6 +50,7 @@ func usagef(format string, args ...any) error {
 type globalFlags struct {
 	params  []string // name=value
 	noColor bool
+	secrets *dsl.Secrets // of the pipeline, once it is read
 }
 
 func main() { os.Exit(realMain()) }
@@ -119,7 +121,7 @@ func showError(w io.Writer, err error, color bool) {
 		_ = diag.Render(w, diag.List{{Message: query.Message, Range: query.At, Help: query.Help}}, os.ReadFile, color)
 		return
 	}
-	_, _ = fmt.Fprintln(w, "lakeflow:", duckerr.Text(err))
+	_, _ = fmt.Fprintln(w, "lakeflow:", diag.Visible(duckerr.Text(err)))
 	var coded *exitError
 	if errors.As(err, &coded) && coded.code == exitUsage {
 		_, _ = fmt.Fprintln(w, "Run the command with --help to see how it is used.")
@@ -159,6 +161,7 @@ Exit codes:
 			cmd.ValidArgsFunction = completePipeline
 		}
 	}
+	flags.hideErrors(root)
 	return root
 }
 

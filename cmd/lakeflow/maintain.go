@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/maintain"
 )
 
@@ -39,7 +40,7 @@ time; the next one goes on.`,
 			if olderThan < 0 {
 				return usagef("--older-than %s: write how old files must be, as in 1h", olderThan)
 			}
-			r, err := maintainLake(cmd.Context(), args[0], flags.params, maintain.Input{OlderThan: olderThan, Dry: dry})
+			r, err := maintainLake(cmd.Context(), args[0], flags, maintain.Input{OlderThan: olderThan, Dry: dry})
 			if err != nil {
 				return err
 			}
@@ -53,8 +54,8 @@ time; the next one goes on.`,
 }
 
 // maintainLake opens the lake of a pipeline and tidies it up. The report has no tables when the pipeline has not run yet.
-func maintainLake(ctx context.Context, file string, params []string, in maintain.Input) (r *maintain.Report, err error) {
-	p, err := openProject(ctx, file, params, lakeOnly)
+func maintainLake(ctx context.Context, file string, flags *globalFlags, in maintain.Input) (r *maintain.Report, err error) {
+	p, err := openProject(ctx, file, flags, lakeOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func maintainText(r *maintain.Report, w io.Writer) error {
 	t.Style().Format.Header = text.FormatDefault
 	t.AppendHeader(table.Row{"table", "files", "then", "snapshots expired", "orphans", "freed"})
 	for _, x := range r.Tables {
-		t.AppendRow(table.Row{x.Name, x.FilesBefore, x.FilesAfter, x.Snapshots, x.Orphans, humanize.Bytes(uint64(x.Freed))})
+		t.AppendRow(table.Row{diag.Visible(x.Name), x.FilesBefore, x.FilesAfter, x.Snapshots, x.Orphans, humanize.Bytes(uint64(x.Freed))})
 	}
 	freed := humanize.Bytes(uint64(r.Freed)) + " freed"
 	if r.Dry {

@@ -84,7 +84,7 @@ func TestKilledInMaintain(t *testing.T) {
 // checkNothingElse expects that the data files in the warehouse are those that some version of a table has.
 func checkNothingElse(t *testing.T, file string) {
 	t.Helper()
-	p, err := openProject(t.Context(), file, nil, lakeOnly)
+	p, err := openProject(t.Context(), file, &globalFlags{}, lakeOnly)
 	if err != nil {
 		t.Fatal(err)
 	}

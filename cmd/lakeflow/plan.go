@@ -21,7 +21,7 @@ func newPlanCmd(flags *globalFlags) *cobra.Command {
 			if write == nil {
 				return unknownFormat(format, "text, json, mermaid or dot")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags.params, lookOnly)
+			p, err := openProject(cmd.Context(), args[0], flags, lookOnly)
 			if err != nil {
 				return err
 			}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -41,7 +41,7 @@ type project struct {
 	warnings diag.List
 	loaded   diag.List // the warnings of the file itself
 	scratch  string    // a temp folder outside the warehouse, to be removed
-	occupied *os.File  // the temp folder in the warehouse, locked
+	occupied *os.File  // the temp folder in the warehouse or the declared one, locked
 
 	writer, published, looking bool              // what the options asked for
 	gaps                       []string          // sources that go on behind records that they lost
@@ -77,15 +77,18 @@ func whenPlaced(do func(*dsl.Pipeline) error) openOption {
 }
 
 // openProject reads the pipeline file and opens its lake, sources and DuckDB. Mistakes in the file are a diag.List. The
-// caller closes the project.
-func openProject(ctx context.Context, file string, params []string, opts ...openOption) (_ *project, err error) {
-	values, err := parseParams(params)
+// caller closes the project. The flags learn the secrets of the file.
+func openProject(ctx context.Context, file string, flags *globalFlags, opts ...openOption) (_ *project, err error) {
+	values, err := parseParams(flags.params)
 	if err != nil {
 		return nil, err
 	}
 	pipeline, diags, err := dsl.Load(file, dsl.Options{Params: values})
 	if err != nil {
 		return nil, err
+	}
+	if pipeline != nil {
+		flags.secrets = pipeline.Secrets
 	}
 	if diags.HasErrors() {
 		return nil, diags
@@ -100,16 +103,14 @@ func openProject(ctx context.Context, file string, params []string, opts ...open
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.Close())
+			err = flags.hide(errors.Join(err, p.Close()))
 		}
 	}()
 	if err := p.openLake(ctx); err != nil {
 		return nil, err
 	}
-	if p.placed != nil {
-		if err := p.placed(pipeline); err != nil {
-			return nil, err
-		}
+	if err := p.place(); err != nil {
+		return nil, err
 	}
 	if p.published {
 		return p, p.openDuck(ctx)
@@ -150,11 +151,42 @@ func (p *project) openLake(ctx context.Context) (err error) {
 	if p.Lake, err = iceberg.Open(ctx, target.Warehouse, target.Schema, p.Pipeline.Name, keep); err != nil {
 		return err
 	}
+	p.Lake.TempDirectory = p.Pipeline.DuckDB.TempDirectory
 	if p.writer {
-		return p.takePlace(ctx)
+		return p.patient(ctx, func() error { return p.takePlace(ctx) })
 	}
 	p.State, err = p.Lake.State(ctx)
 	return err
+}
+
+// place calls what is to be done once this process is the pipeline's writer.
+func (p *project) place() error {
+	do := p.placed
+	p.placed = nil
+	if do == nil {
+		return nil
+	}
+	return do(p.Pipeline)
+}
+
+// patient has a continuous update that begins wait for what goes away by itself, as one does that is under way: a full disk, a locked catalog. That
+// it waits can be asked for by then.
+func (p *project) patient(ctx context.Context, do func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
+		err := do()
+		if err == nil || p.tell == nil || p.Pipeline.Mode != dsl.Continuous || !engine.Transient(err) || ctx.Err() != nil {
+			return err
+		}
+		if err := p.place(); err != nil {
+			return err
+		}
+		p.tell(engine.Progress{Kind: "waiting", Message: duckerr.Text(err), Elapsed: wait})
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 }
 
 // takePlace makes this process the pipeline's writer, and reads the state that its predecessor left.
@@ -185,13 +217,17 @@ func (p *project) openSources(ctx context.Context) error {
 		mistakes.Sort()
 		return mistakes
 	}
-	if err := p.openDuck(ctx); err != nil {
+	if err := p.patient(ctx, func() error { return p.openDuck(ctx) }); err != nil {
 		return err
 	}
 	if err := p.makeSinks(); err != nil {
 		return err
 	}
-	columns, err := p.sourceColumns(ctx)
+	var columns map[string]schemas.Table
+	err := p.patient(ctx, func() (err error) {
+		columns, err = p.sourceColumns(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -233,11 +269,17 @@ func (p *project) openDuck(ctx context.Context) error {
 // tempDir is this process's temp folder: below the declared one, else in the warehouse. A command that only looks must not be
 // what creates the warehouse, so before the first update it is in the system's, as it is when the warehouse may only be read.
 func (p *project) tempDir() (string, error) {
-	if dir := p.Pipeline.DuckDB.TempDirectory; dir != "" {
-		return filepath.Join(dir, p.UpdateID), nil
+	if p.occupied != nil {
+		return p.occupied.Name(), nil
 	}
-	if unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil {
-		dir := filepath.Join(p.Pipeline.Target.Warehouse, ".tmp-"+p.UpdateID)
+	declared := p.Pipeline.DuckDB.TempDirectory
+	if declared != "" {
+		if err := os.MkdirAll(declared, 0o755); err != nil {
+			return "", fmt.Errorf("make temp folder: %w", err)
+		}
+	}
+	if declared != "" || unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil {
+		dir := p.Lake.TempFolder(p.UpdateID)
 		return dir, p.occupy(dir)
 	}
 	dir, err := os.MkdirTemp("", "lakeflow-")
@@ -248,18 +290,30 @@ func (p *project) tempDir() (string, error) {
 	return dir, nil
 }
 
-// occupy makes a temp folder and locks it: lakeflow maintain removes the folders whose process has ended, which frees the lock.
-func (p *project) occupy(dir string) (err error) {
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return fmt.Errorf("make temp folder: %w", err)
+// occupy makes a temp folder and locks it: lakeflow maintain removes the folders whose process has ended, which frees the lock. Should it take this one for
+// such a folder, before it is locked, another one is made.
+func (p *project) occupy(dir string) error {
+	for {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return fmt.Errorf("make temp folder: %w", err)
+		}
+		f, err := os.Open(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("lock temp folder: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_SH)
+		if err != nil && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENOLCK) { // without locks nobody can take it for a dead one
+			return errors.Join(fmt.Errorf("lock temp folder: %w", err), f.Close())
+		}
+		if _, err := os.Lstat(dir); err == nil {
+			p.occupied = f
+			return nil
+		}
+		_ = f.Close() // it was only read
 	}
-	if p.occupied, err = os.Open(dir); err == nil {
-		err = unix.Flock(int(p.occupied.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-	}
-	if err != nil {
-		return fmt.Errorf("lock temp folder: %w", err)
-	}
-	return nil
 }
 
 // sourceColumns asks every source for its columns. One that knows none yet is left out. A command that only looks goes on without those that cannot be reached.

@@ -17,6 +17,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 )
@@ -38,7 +39,7 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if rowsWriter(format) == nil {
 				return unknownFormat(format, "table, json or csv")
 			}
-			p, err := openProject(cmd.Context(), file, flags.params, lakeOnly)
+			p, err := openProject(cmd.Context(), file, flags, lakeOnly)
 			if err != nil {
 				return err
 			}
@@ -52,6 +53,9 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			}
 			q := &queryNames{project: p, missing: map[string]string{}}
 			if err := q.make(cmd.Context(), s.travels); err != nil {
+				return err
+			}
+			if err := q.readable(s); err != nil {
 				return err
 			}
 			return q.explain(p.show(cmd, s.Text, format), s, format)
@@ -194,7 +198,7 @@ func (q *queryNames) makeViews(ctx context.Context) error {
 	for progress := true; progress; {
 		progress = false
 		waiting = slices.DeleteFunc(waiting, func(t *dsl.Table) bool {
-			err := q.create(ctx, t.Name, t.Flows[0].SQL.Text)
+			err := q.createView(ctx, t.Name, t.Flows[0].SQL.Text)
 			q.missing[t.Name] = q.whyMissing(err)
 			if err == nil {
 				delete(q.missing, t.Name)
@@ -204,6 +208,41 @@ func (q *queryNames) makeViews(ctx context.Context) error {
 		})
 	}
 	return ctx.Err()
+}
+
+// createView makes a view of the pipeline, unless its query would do more than read.
+func (q *queryNames) createView(ctx context.Context, name, query string) error {
+	in, err := plan.Inspect(ctx, q.DB.Conn(), query)
+	switch {
+	case err != nil:
+		return err
+	case in.Failed != nil || in.Statements != 1:
+		return errors.New("its query is not one SELECT; lakeflow validate says more")
+	case len(in.Refused) > 0:
+		return errors.New(in.Refused[0].Message + "; lakeflow validate says more")
+	}
+	return q.create(ctx, name, query)
+}
+
+// readable refuses relations that are neither tables nor views: files, and DuckDB's own lists, which tell where files are.
+func (q *queryNames) readable(s *statement) error {
+	known := slices.Clone(q.known)
+	for _, t := range s.travels {
+		known = append(known, t.Relation)
+	}
+	ours := []string{"", "main", q.Pipeline.Target.Schema, sqltext.StreamSchema}
+	for _, r := range s.relations {
+		standard := fold([]string{"information_schema"}, r.Schema) && fold([]string{"tables", "columns", "schemata"}, r.Name)
+		if !standard && !(r.Catalog == "" && fold(ours, r.Schema) && fold(known, r.Name)) {
+			return fmt.Errorf("query: %s%s", q.whyUnknown(r.Name), s.caretAt(r.At))
+		}
+	}
+	return nil
+}
+
+// fold reports whether a name is among others, letter case aside.
+func fold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // whyMissing says why a view cannot be made.
@@ -258,7 +297,7 @@ func (q *queryNames) travel(ctx context.Context, t sqltext.Travel) error {
 				return fmt.Errorf("query: %s has no versions yet: nothing was written to it; leave out AS OF", system)
 			}
 		}
-		if slices.ContainsFunc(q.known, func(n string) bool { return strings.EqualFold(n, t.Name) }) {
+		if fold(q.known, t.Name) {
 			return fmt.Errorf("query: %s is a view and has no versions; write AS OF behind the tables that it reads", t.Name)
 		}
 		return fmt.Errorf("query: %s", q.whyUnknown(t.Name))

@@ -28,7 +28,7 @@ func newReportCmd(flags *globalFlags) *cobra.Command {
 			if write == nil {
 				return unknownFormat(format, "text, json, html or junit")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags.params, lakeOnly)
+			p, err := openProject(cmd.Context(), args[0], flags, lakeOnly)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
 )
 
 // rowsWriter writes rows of text columns in a format, or is nil for one that is not known.
@@ -39,7 +41,7 @@ func writeTable(rows *sql.Rows, w io.Writer) error {
 			if !v.Valid {
 				v.String = "NULL"
 			}
-			row = append(row, v.String)
+			row = append(row, diag.Visible(v.String))
 		}
 		t.AppendRow(row)
 		n++
@@ -55,7 +57,7 @@ func writeTable(rows *sql.Rows, w io.Writer) error {
 func tableRow(values []string) table.Row {
 	row := table.Row{}
 	for _, v := range values {
-		row = append(row, v)
+		row = append(row, diag.Visible(v))
 	}
 	return row
 }

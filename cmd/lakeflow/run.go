@@ -42,6 +42,7 @@ func newRunCmd(global *globalFlags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v := newRunView(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.json, flags.noColor)
 			result, err := update(cmd.Context(), args[0], flags, v)
+			err = flags.hide(err)
 			if flags.json {
 				return errors.Join(err, writeResult(cmd.OutOrStdout(), result, err))
 			}
@@ -91,8 +92,12 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	observe := func(p engine.Progress) { s.step(p); v.step(p) }
-	p, err := openProject(ctx, file, flags.params, acquire, acceptGaps(flags.gaps), whenPlaced(serve), waiting(observe))
+	observe := func(p engine.Progress) {
+		p.Message = flags.secrets.Hide(p.Message)
+		s.step(p)
+		v.step(p)
+	}
+	p, err := openProject(ctx, file, flags.globalFlags, acquire, acceptGaps(flags.gaps), whenPlaced(serve), waiting(observe))
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +118,12 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 
 // follow does a continuous update until ctx is done, and tidies up files beside it.
 func (p *project) follow(ctx context.Context, env engine.Env, opts engine.Options) (result *engine.Result, err error) {
-	end, err := p.tidy(ctx, func(err error) {
-		env.Observe(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
+	var end func() error
+	err = p.patient(ctx, func() (err error) {
+		end, err = p.tidy(ctx, func(err error) {
+			env.Observe(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

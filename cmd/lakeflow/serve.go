@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 )
 
@@ -55,7 +56,7 @@ func serveStatus(address string) (*status, error) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if why := s.unready.Load(); why != nil {
-			http.Error(w, *why, http.StatusServiceUnavailable)
+			http.Error(w, diag.Visible(*why), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")

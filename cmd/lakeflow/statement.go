@@ -2,23 +2,25 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/mattn/go-runewidth"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/plan"
 )
 
 // statement is the SQL of lakeflow query.
 type statement struct {
 	*sqltext.Query
-	travels []sqltext.Travel
+	travels   []sqltext.Travel
+	relations []plan.Named // that it reads, once it is checked; none are known of a PIVOT that finds its columns out for itself
 }
 
 // readStatement reads the query as written: AS OF, parameters of the pipeline, STREAM.
@@ -32,7 +34,7 @@ func (p *project) readStatement(query string) (*statement, error) {
 		params[v.Name] = v.Value
 	}
 	var diags diag.List
-	s := &statement{sqltext.New(text, sqltext.WholeFile("query"), params, &diags), travels}
+	s := &statement{Query: sqltext.New(text, sqltext.WholeFile("query"), params, &diags), travels: travels}
 	for _, d := range diags {
 		if d.Severity == diag.Error {
 			return nil, usagef("query: %s; %s%s", d.Message, d.Help, s.caret(d.Range.Start))
@@ -41,34 +43,32 @@ func (p *project) readStatement(query string) (*statement, error) {
 	return s, nil
 }
 
-// check makes sure that DuckDB parses the query as one statement that reads.
+// check makes sure that DuckDB parses the query as one statement that reads, and that no function in it does more.
 func (s *statement) check(ctx context.Context, db *duck.DB) error {
-	var tree struct {
-		Statements []json.RawMessage `json:"statements"`
-		Type       string            `json:"error_type"`
-		Message    string            `json:"error_message"`
-		Position   string            `json:"position"`
-	}
-	var text string
-	if err := db.Conn().QueryRowContext(ctx, "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", s.Text).Scan(&text); err != nil {
+	in, err := plan.Inspect(ctx, db.Conn(), s.Text)
+	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
-	if err := json.Unmarshal([]byte(text), &tree); err != nil {
-		return fmt.Errorf("query: read DuckDB's syntax tree: %w", err)
-	}
 	const form = "write one SELECT, DESCRIBE, SUMMARIZE or SHOW"
+	refused := in.Refused
 	switch {
-	case tree.Type == "parser":
-		return fmt.Errorf("query: %s%s", tree.Message, s.caretAt(characters(s.Text, tree.Position)))
-	case tree.Type != "" && s.pivots():
-		return nil // stands inside a SELECT's brackets, as every query will
-	case tree.Type != "":
+	case in.Failed != nil && in.Failed.Syntax:
+		return fmt.Errorf("query: %s%s", in.Failed.Message, s.caretAt(in.Failed.At))
+	case in.Failed != nil && s.pivots(): // stands inside a SELECT's brackets, as every query will
+		if refused, err = plan.InspectWords(ctx, db.Conn(), s.Text); err != nil {
+			return fmt.Errorf("query: %w", err)
+		}
+	case in.Failed != nil:
 		return fmt.Errorf("query: a query only reads; %s", form)
-	case len(tree.Statements) == 0:
+	case in.Statements == 0:
 		return usagef("query: there is no statement; %s", form)
-	case len(tree.Statements) > 1:
-		return fmt.Errorf("query: %s; %s", count(len(tree.Statements), "statement"), form)
+	case in.Statements > 1:
+		return fmt.Errorf("query: %s; %s", count(in.Statements, "statement"), form)
 	}
+	if len(refused) > 0 {
+		return fmt.Errorf("query: %s; %s%s", refused[0].Message, refused[0].Help, s.caretAt(refused[0].At))
+	}
+	s.relations = in.Relations
 	return nil
 }
 
@@ -77,21 +77,6 @@ func (s *statement) pivots() bool {
 	words := strings.FieldsFunc(s.Text, func(c rune) bool { return !unicode.IsLetter(c) })
 	return len(words) > 0 && (strings.EqualFold(words[0], "PIVOT") || strings.EqualFold(words[0], "FROM") || strings.EqualFold(words[0], "WITH")) &&
 		strings.Contains(strings.ToUpper(s.Text), "PIVOT")
-}
-
-// characters turns DuckDB's position of a parser error, which counts characters, into a byte offset; -1 when there is none.
-func characters(text, position string) int {
-	n, err := strconv.Atoi(position)
-	if err != nil {
-		return -1
-	}
-	for i := range text {
-		if n == 0 {
-			return i
-		}
-		n--
-	}
-	return len(text)
 }
 
 // caretAt shows the place of a byte offset of Text in what the user wrote. It is empty when the place is not known.
@@ -111,12 +96,13 @@ func (s *statement) caret(at diag.Pos) string {
 	line := []rune(strings.TrimRight(lines[at.Line-1], "\r"))
 	var pad strings.Builder
 	for _, c := range line[:min(max(at.Column-1, 0), len(line))] {
-		if c != '\t' {
-			c = ' '
+		if c == '\t' {
+			pad.WriteRune(c)
+			continue
 		}
-		pad.WriteRune(c)
+		pad.WriteString(strings.Repeat(" ", runewidth.StringWidth(diag.Visible(string(c)))))
 	}
-	return fmt.Sprintf("\n  %s\n  %s^", string(line), pad.String())
+	return fmt.Sprintf("\n  %s\n  %s^", diag.Visible(string(line)), pad.String())
 }
 
 // explain says for people what DuckDB answered.

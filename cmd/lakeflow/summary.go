@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 )
 
@@ -103,7 +104,7 @@ func (s summary) brokenRules(b *strings.Builder) {
 			if r.Failed == 0 {
 				continue
 			}
-			fmt.Fprintf(b, "%s  %s.%s (%s): %s of %s\n", head, t.Table, r.Name, r.Action,
+			fmt.Fprintf(b, "%s  %s.%s (%s): %s of %s\n", head, t.Table, diag.Visible(r.Name), r.Action,
 				s.paint(text.FgYellow, humanize.Comma(r.Failed)), countRows(r.Passed+r.Failed))
 			head = ""
 		}
@@ -122,9 +123,9 @@ func (s summary) next(b *strings.Builder) {
 	if s.Commits == 0 {
 		return
 	}
-	fmt.Fprintf(b, "data quality: lakeflow report %s\n", s.pipeline)
+	fmt.Fprintf(b, "data quality: lakeflow report %s\n", diag.Visible(s.pipeline))
 	if s.letters {
-		fmt.Fprintf(b, "rows that were not written: lakeflow dead-letters list -f %s\n", s.pipeline)
+		fmt.Fprintf(b, "rows that were not written: lakeflow dead-letters list -f %s\n", diag.Visible(s.pipeline))
 	}
 }
 

@@ -23,7 +23,7 @@ func newValidateCmd(flags *globalFlags) *cobra.Command {
 			if format != "text" && format != "json" {
 				return unknownFormat(format, "text or json")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags.params, lookOnly)
+			p, err := openProject(cmd.Context(), args[0], flags, lookOnly)
 			if err != nil {
 				return invalid(cmd, err, format)
 			}

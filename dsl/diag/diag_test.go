@@ -36,7 +36,7 @@ func TestRender(t *testing.T) {
 		{"first line, past its end", Diagnostic{Code: "LF0001", Range: at("p.yaml", 1, 40, 50), Message: "bad"},
 			"error[LF0001]: bad\n --> p.yaml:1:40\n  |\n1 | name: x\n  |        ^\n"},
 		{"control codes", Diagnostic{Code: "LF0001", Range: at("p.yaml", 5, 6, 9), Message: "a\x1b\nb"},
-			"error[LF0001]: a  b\n --> p.yaml:5:6\n  |\n5 | \ufffd[31mred\n  |      ^~~\n"},
+			"error[LF0001]: a\\x1b b\n --> p.yaml:5:6\n  |\n5 | \\x1b[31mred\n  |         ^~~\n"},
 		{"no such line", Diagnostic{Code: "LF0001", Range: at("p.yaml", 99, 1, 2), Message: "bad"},
 			"error[LF0001]: bad\n  --> p.yaml:99:1\n"},
 		{"no such file", Diagnostic{Code: "LF0001", Range: at("q.yaml", 1, 1, 2), Message: "bad"},

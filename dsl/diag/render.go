@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -95,14 +94,14 @@ func (r *renderer) diagnostic(d Diagnostic) {
 		word += "[" + d.Code + "]"
 	}
 	r.paint(tint, word)
-	r.paint(bold, ": "+printable(d.Message))
+	r.paint(bold, ": "+VisibleLine(d.Message))
 	r.out.WriteByte('\n')
 
 	gutter := strings.Repeat(" ", len(strconv.Itoa(max(d.Range.Start.Line, 1))))
 	if d.Range.File != "" {
 		r.out.WriteString(gutter)
 		r.paint(blue, "--> ")
-		r.out.WriteString(printable(d.Range.String()) + "\n")
+		r.out.WriteString(VisibleLine(d.Range.String()) + "\n")
 	}
 	if line, ok := r.line(d.Range); ok {
 		r.snippet(d.Range, line, gutter, tint)
@@ -111,7 +110,7 @@ func (r *renderer) diagnostic(d Diagnostic) {
 		r.out.WriteString(gutter)
 		r.paint(blue, " = ")
 		r.paint(bold, "help")
-		r.out.WriteString(": " + printable(d.Help) + "\n")
+		r.out.WriteString(": " + VisibleLine(d.Help) + "\n")
 	}
 }
 
@@ -155,26 +154,13 @@ func window(line []rune, from, to int) ([]rune, int, int) {
 func show(text []rune) string {
 	var b strings.Builder
 	for _, c := range text {
-		switch {
-		case c == '\t':
+		if c == '\t' {
 			b.WriteString("    ")
-		case unicode.IsControl(c):
-			b.WriteRune(unicode.ReplacementChar)
-		default:
-			b.WriteRune(c)
+			continue
 		}
+		b.WriteString(VisibleLine(string(c)))
 	}
 	return b.String()
-}
-
-// printable keeps a message on one line and out of the terminal's control codes.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return ' '
-		}
-		return c
-	}, s)
 }
 
 func (r *renderer) line(at Range) ([]rune, bool) {

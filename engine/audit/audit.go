@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
@@ -217,7 +218,11 @@ func (a *auditor) read(ctx context.Context, name string) *stored {
 	}
 	if t.err != nil {
 		t.broken = true
-		a.find(Finding{Table: name, Check: CheckTable, Message: duckerr.Text(t.err), Remedy: a.restore(name)})
+		message, remedy := duckerr.Text(t.err), a.restore(name)
+		if i := strings.LastIndex(message, "; "); i >= 0 { // the lake knows better what to do
+			message, remedy = message[:i], message[i+len("; "):]
+		}
+		a.find(Finding{Table: name, Check: CheckTable, Message: message, Remedy: remedy})
 		return t
 	}
 	a.count(ctx, t)

@@ -47,7 +47,7 @@ func (c *compiler) bindError(err error, q *sqltext.Query, prefix int, code, data
 		offset = findName(q.Text, m[1])
 	}
 	message, help := e.explain()
-	c.diags.Errorf(code, token(q, offset), c.secrets.hide(help), "%s: %s", dataset, c.secrets.hide(message))
+	c.diags.Errorf(code, token(q, offset), help, "%s: %s", dataset, message)
 	return nil
 }
 

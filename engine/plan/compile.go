@@ -69,7 +69,7 @@ type compiler struct {
 	datasets []*dataset // in the order of the file
 	sinks    []*Sink
 	ordered  []*dataset // upstream first, without those on cycles or behind them
-	secrets  secrets
+	secrets  *dsl.Secrets
 }
 
 // entity is what a query can read: a source or a dataset.
@@ -125,7 +125,7 @@ type reference struct {
 type column struct{ name, duckType string }
 
 func newCompiler(in Input, tx *sql.Tx) *compiler {
-	c := &compiler{in: in, pipeline: in.Pipeline, tx: tx, entities: map[string]*entity{}, secrets: secretsOf(in.Pipeline)}
+	c := &compiler{in: in, pipeline: in.Pipeline, tx: tx, entities: map[string]*entity{}, secrets: in.Pipeline.Secrets}
 	for _, s := range in.Pipeline.Sources {
 		e := &entity{name: s.Name, source: s, columns: in.SourceColumns[s.Name], made: map[bool]relationShape{}}
 		c.sources = append(c.sources, e)
@@ -134,7 +134,7 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 	for _, t := range in.Pipeline.Tables {
 		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[bool]relationShape{}}}
 		d.dataset = d
-		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.hide(t.Description), Parquet: t.Parquet, RefreshEvery: t.RefreshEvery, At: t.Range}
+		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.Hide(t.Description), Parquet: t.Parquet, RefreshEvery: t.RefreshEvery, At: t.Range}
 		d.failed = len(t.Flows) == 0
 		for _, f := range t.Flows {
 			if f.SQL == nil {
@@ -150,19 +150,19 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 	return c
 }
 
-// sortedDiags returns the diagnostics in the order of the files and lines.
+// sortedDiags returns the diagnostics in the order of the files and lines, without secrets.
 func (c *compiler) sortedDiags() diag.List {
-	l := append(diag.List(nil), c.diags...)
+	l := c.secrets.HideAll(c.diags)
 	l.Sort()
 	return l
 }
 
 // plan puts the result together.
 func (c *compiler) plan() *Plan {
-	p := &Plan{Name: c.pipeline.Name, Schema: c.pipeline.Target.Schema, Warehouse: c.pipeline.Target.Warehouse,
-		DeadLetter: c.pipeline.DeadLetter.Table, Mode: c.pipeline.Mode, Trigger: c.pipeline.Trigger, Sinks: c.sinks, Diagnostics: c.sortedDiags()}
+	p := &Plan{Name: c.pipeline.Name, Schema: c.pipeline.Target.Schema, Warehouse: c.secrets.Hide(c.pipeline.Target.Warehouse),
+		DeadLetter: c.pipeline.DeadLetter.Table, Mode: c.pipeline.Mode, Trigger: c.pipeline.Trigger, Sinks: c.sinks, Diagnostics: c.sortedDiags(), Secrets: c.secrets}
 	for _, e := range c.sources {
-		p.Sources = append(p.Sources, &Source{Name: e.name, Format: sourceFormat(e.source), Kind: sourceKind(e.source), Columns: e.columns, Metadata: c.metadata(e.name), At: e.source.Range})
+		p.Sources = append(p.Sources, &Source{Name: e.name, Format: c.secrets.Hide(sourceFormat(e.source)), Kind: sourceKind(e.source), Columns: e.columns, Metadata: c.metadata(e.name), At: e.source.Range})
 	}
 	for _, d := range c.ordered {
 		p.Datasets = append(p.Datasets, d.out)

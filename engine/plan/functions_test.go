@@ -3,6 +3,8 @@ package plan
 import (
 	"context"
 	"database/sql"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,4 +110,42 @@ func TestTableFunctionsExist(t *testing.T) {
 			t.Errorf("%s: %d table functions, %v", name, n, err)
 		}
 	}
+}
+
+// TestFunctionsAreLookedAt fails when DuckDB has a function that nobody has looked at: one that reads files, changes the session or tells
+// settings belongs into barredFunctions, and every one into the list.
+func TestFunctionsAreLookedAt(t *testing.T) {
+	const list = "testdata/functions.txt"
+	known, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := functionNames(t, "'scalar', 'macro', 'aggregate'")
+	if diff := cmp.Diff(strings.Fields(string(known)), names); diff != "" {
+		t.Errorf("%s differs from duckdb_functions() (-known +there are):\n%s", list, diff)
+	}
+	for _, name := range strings.Fields(barredFunctions) {
+		if !slices.Contains(names, name) {
+			t.Errorf("DuckDB has no %s", name)
+		}
+	}
+}
+
+// functionNames are DuckDB's functions of some types, in order.
+func functionNames(t *testing.T, types string) []string {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type IN (" + types + ") ORDER BY 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := scanTexts(rows, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

@@ -16,11 +16,7 @@ func (c *compiler) resolve(context.Context) error {
 			if f.syn == nil {
 				continue
 			}
-			for _, fn := range f.syn.sources {
-				if !c.tableFunction(f, fn) {
-					d.failed = true
-				}
-			}
+			d.failed = c.barred(f) || d.failed
 			for _, t := range f.syn.tables {
 				if !c.resolveTable(f, t) {
 					d.failed = true
@@ -33,20 +29,23 @@ func (c *compiler) resolve(context.Context) error {
 	return nil
 }
 
-// tableFunction refuses functions that read what is not declared.
-func (c *compiler) tableFunction(f *flow, fn call) bool {
-	if strings.Contains(tableFunctions, " "+fn.name+" ") {
-		return true
+// barred refuses functions that read what is not declared, or do more than compute a value.
+func (c *compiler) barred(f *flow) bool {
+	reads, calls := f.syn.barred(tableFunctions)
+	for _, fn := range reads {
+		help := "read a source or a table of this pipeline"
+		if strings.HasPrefix(fn.name, "read_") || strings.HasPrefix(fn.name, "parquet_") || fn.name == "glob" || fn.name == "sniff_csv" {
+			help = "declare it as a source, with files: {path: …, format: …}, and read the source by its name"
+		}
+		if fn.name == "query" || fn.name == "query_table" {
+			help = "name the table itself, so that lakeflow sees what is read"
+		}
+		c.diags.Errorf(codeOutside, token(f.decl.SQL, fn.at), help, "a query cannot read %s()", fn.name)
 	}
-	help := "read a source or a table of this pipeline"
-	if strings.HasPrefix(fn.name, "read_") || strings.HasPrefix(fn.name, "parquet_") || fn.name == "glob" || fn.name == "sniff_csv" {
-		help = "declare it as a source, with files: {path: …, format: …}, and read the source by its name"
+	for _, fn := range calls {
+		c.diags.Errorf(codeOutside, token(f.decl.SQL, fn.at), callHelp(fn.name), "a query cannot call %s()", fn.name)
 	}
-	if fn.name == "query" || fn.name == "query_table" {
-		help = "name the table itself, so that lakeflow sees what is read"
-	}
-	c.diags.Errorf(codeOutside, token(f.decl.SQL, fn.at), help, "a query cannot read %s()", fn.name)
-	return false
+	return len(reads)+len(calls) > 0
 }
 
 // resolveTable resolves one reference and adds it to the flow, or says why it cannot be read.

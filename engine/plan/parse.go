@@ -284,6 +284,8 @@ func ruleRefusal(s *syntax) (what, help string, offset int) {
 			return "calls " + f.name + "(), which gives another value every time", ruleHelp, f.at
 		case f.name == "unnest":
 			return "calls unnest(), which makes rows; a rule gives one value", ruleHelp, f.at
+		case listed(barredFunctions, f.name):
+			return "calls " + f.name + "(), which gives more than a value of the row", callHelp(f.name), f.at
 		}
 	}
 	return "", "", 0

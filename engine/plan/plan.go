@@ -34,6 +34,7 @@ type Plan struct {
 	Datasets    []*Dataset // upstream before downstream; stable order
 	Sinks       []*Sink    // in the order of the file
 	Diagnostics diag.List  // warnings
+	Secrets     *dsl.Secrets
 }
 
 // Source is a declared source as queries see it.
@@ -102,7 +103,7 @@ type Flow struct {
 	query   *sqltext.Query // as the user wrote it
 	sql     string         // query.Text as it stands in SQL
 	casts   map[int]bool   // the offsets of the casts in sql
-	secrets secrets
+	secrets *dsl.Secrets
 }
 
 // Dataset returns the dataset of that name, or nil.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/graph"
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -151,13 +152,13 @@ func (p *Plan) Graph() *graph.Graph {
 
 // Mermaid writes the graph as a Mermaid flowchart.
 func (p *Plan) Mermaid(w io.Writer) error {
-	_, err := io.WriteString(w, p.Graph().Mermaid(p.label, p.edge))
+	_, err := io.WriteString(w, diag.Visible(p.Graph().Mermaid(p.label, p.edge)))
 	return err
 }
 
 // DOT writes the graph in Graphviz's language.
 func (p *Plan) DOT(w io.Writer) error {
-	_, err := io.WriteString(w, p.Graph().DOT(p.Name, p.label, p.edge))
+	_, err := io.WriteString(w, diag.Visible(p.Graph().DOT(p.Name, p.label, p.edge)))
 	return err
 }
 

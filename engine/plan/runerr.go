@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 )
 
@@ -35,13 +33,13 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 	case e == nil:
 		return fmt.Errorf("%s%w", where, err)
 	case readDuckError(err) == nil:
-		return errors.New(where + before + f.secrets.hide(e.Plain()))
+		return errors.New(where + before + f.secrets.Hide(e.Plain()))
 	}
 	message, help := lowerFirst(strings.TrimRight(e.Plain(), "!. ")), "put it into TRY(…), which gives NULL where it fails"
 	if e.Type == "Conversion" {
 		help = "write TRY_CAST(… AS type), which gives NULL where the cast fails"
 	}
-	return &QueryError{where + before + f.secrets.hide(message), help + ", and let an expectation decide about the row; nothing of this batch is published",
+	return &QueryError{where + before + f.secrets.Hide(message), help + ", and let an expectation decide about the row; nothing of this batch is published",
 		f.place(e, statements)}
 }
 
@@ -67,25 +65,4 @@ func castLength(sql string, offset int) int {
 	}
 	from := offset + 2 + len(sql[offset+2:]) - len(strings.TrimLeft(sql[offset+2:], " "))
 	return from - offset + tokenLength(sql, from)
-}
-
-// secrets are the values of parameters that must not be shown.
-type secrets []string
-
-func secretsOf(p *dsl.Pipeline) secrets {
-	var s secrets
-	for _, param := range p.Parameters {
-		if text, ok := param.Value.(string); ok && param.Secret && text != "" {
-			s = append(s, text, strings.Trim(sqltext.Literal(text), "'"))
-		}
-	}
-	return s
-}
-
-// hide replaces the values in a text by ***.
-func (s secrets) hide(text string) string {
-	for _, value := range s {
-		text = strings.ReplaceAll(text, value, "***")
-	}
-	return text
 }

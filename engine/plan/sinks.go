@@ -18,7 +18,7 @@ const guaranteePublished = "exactly once for consumers that read committed recor
 func (c *compiler) checkSinks(context.Context) error {
 	for _, s := range c.pipeline.Sinks {
 		if d := c.published(s); d != nil && s.Kafka != nil {
-			c.sinks = append(c.sinks, &Sink{Name: s.Name, From: d.name, Format: "kafka topic " + c.secrets.hide(s.Kafka.Topic), Guarantee: guaranteePublished, At: s.Range})
+			c.sinks = append(c.sinks, &Sink{Name: s.Name, From: d.name, Format: "kafka topic " + c.secrets.Hide(s.Kafka.Topic), Guarantee: guaranteePublished, At: s.Range})
 			if !d.failed {
 				c.checkSinkColumns(s, d)
 			}

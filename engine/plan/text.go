@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -55,7 +56,9 @@ func count(n int, what string) string {
 type textWriter struct{ *bufio.Writer }
 
 // printf writes to the buffer, which keeps the first error for Flush.
-func (t *textWriter) printf(format string, args ...any) { fmt.Fprintf(t, format, args...) }
+func (t *textWriter) printf(format string, args ...any) {
+	_, _ = t.WriteString(diag.Visible(fmt.Sprintf(format, args...)))
+}
 
 func (t *textWriter) dataset(d *Dataset) {
 	t.printf("\n%s  (%s)\n", d.Name, strings.Join(d.labels(), ", "))

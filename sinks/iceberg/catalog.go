@@ -12,8 +12,7 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
-	"modernc.org/sqlite" // also the driver "sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
@@ -48,13 +47,13 @@ func (l *Lake) catalog(ctx context.Context, create bool) (*sql.DB, error) {
 	if l.db == nil {
 		db, err := l.openCatalog(ctx, create)
 		if db == nil {
-			return nil, err
+			return nil, l.passing(err)
 		}
 		l.db = db
 	}
 	if create {
 		if err := l.createCatalog(ctx); err != nil {
-			return nil, fmt.Errorf("create %s: %w", l.catalogFile(), err)
+			return nil, l.passing(fmt.Errorf("create %s: %w", l.catalogFile(), err))
 		}
 	}
 	return l.db, nil
@@ -103,18 +102,6 @@ func (l *Lake) readOnly() bool {
 	return err != nil || wal.Size() == 0
 }
 
-// passing marks errors that go away by themselves: the catalog is locked by another program, or the disk is full.
-func passing(err error) error {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		switch e.Code() & 0xff { // without SQLite's extension of the code
-		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL:
-			return &sources.UnavailableError{Err: err}
-		}
-	}
-	return err
-}
-
 func countTables(ctx context.Context, db *sql.DB) (n int, err error) {
 	err = db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table'
 		AND name IN ('iceberg_tables', 'iceberg_namespace_properties', 'lakeflow_ledger', 'lakeflow_owner', 'lakeflow_heads')`).Scan(&n)
@@ -154,19 +141,19 @@ const selectPointers = `SELECT t.table_name, coalesce(t.metadata_location, ''), 
 func (l *Lake) pointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
 	rows, err := db.QueryContext(ctx, selectPointers, catalogName, l.namespace)
 	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+		return nil, l.passing(fmt.Errorf("read catalog: %w", err))
 	}
 	defer rows.Close()
 	var out []pointer
 	for rows.Next() {
 		var p pointer
 		if err := rows.Scan(&p.table, &p.location, &p.stored); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
+			return nil, l.passing(fmt.Errorf("read catalog: %w", err))
 		}
 		out = append(out, p)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+		return nil, l.passing(fmt.Errorf("read catalog: %w", err))
 	}
 	return out, nil
 }
@@ -186,7 +173,7 @@ func (l *Lake) pointer(ctx context.Context, table string) (pointer, error) {
 		return pointer{}, fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
 	}
 	if err != nil {
-		return pointer{}, fmt.Errorf("read catalog: %w", err)
+		return pointer{}, l.passing(fmt.Errorf("read catalog: %w", err))
 	}
 	return p, nil
 }
@@ -199,7 +186,7 @@ func (l *Lake) checkFolder(ctx context.Context, db *sql.DB) error {
 		err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ?)
 			OR EXISTS (SELECT 1 FROM lakeflow_owner WHERE pipeline = ?)`, catalogName, l.namespace, l.pipeline).Scan(&known)
 		if err != nil {
-			return fmt.Errorf("read catalog %s: %w", l.catalogFile(), err)
+			return l.passing(fmt.Errorf("read catalog %s: %w", l.catalogFile(), err))
 		}
 		if known {
 			return nil
@@ -241,7 +228,7 @@ type marks struct {
 func (m *marks) All(ctx context.Context) iter.Seq2[sources.Mark, error] {
 	return func(yield func(sources.Mark, error) bool) {
 		if err := m.each(ctx, func(mark sources.Mark) bool { return yield(mark, nil) }); err != nil {
-			yield(sources.Mark{}, fmt.Errorf("read marks of %s: %w", m.input, err))
+			yield(sources.Mark{}, m.lake.passing(fmt.Errorf("read marks of %s: %w", m.input, err)))
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (l *Lake) Commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, erro
 	defer l.commits.Unlock()
 	out, err := l.commit(ctx, c)
 	if err != nil {
-		return sinks.Outcome{}, passing(fmt.Errorf("commit %d: %w", c.Number, err))
+		return sinks.Outcome{}, l.passing(fmt.Errorf("commit %d: %w", c.Number, err))
 	}
 	return out, nil
 }

@@ -179,13 +179,13 @@ func renew(s, next *table.Snapshot) error {
 	if next.Summary != nil && next.Summary.Operation == table.OpAppend && summaryInt(next, keyReplaced) == 0 {
 		return nil // it has everything that s has
 	}
-	kept, err := next.Manifests(disk{})
+	kept, err := manifestsOf(next)
 	if err != nil {
-		return fmt.Errorf("read manifests of snapshot %d: %w", next.SnapshotID, err)
+		return err
 	}
-	had, err := s.Manifests(disk{})
+	had, err := manifestsOf(s)
 	if err != nil {
-		return fmt.Errorf("read manifests of snapshot %d: %w", s.SnapshotID, err)
+		return err
 	}
 	still := map[string]bool{}
 	for _, m := range kept {
@@ -193,9 +193,9 @@ func renew(s, next *table.Snapshot) error {
 		if m.SnapshotID() != next.SnapshotID || m.DeletedDataFiles() == 0 {
 			continue
 		}
-		for e, err := range m.Entries(disk{}, false) {
+		for e, err := range entriesOf(m, false) {
 			if err != nil {
-				return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+				return err
 			}
 			if e.Status() == iceberg.EntryStatusDELETED {
 				touch(e.DataFile().FilePath())

@@ -70,9 +70,9 @@ func (p *producer) carry(parent *table.Snapshot, drop func(iceberg.DataFile) (bo
 	if parent == nil {
 		return nil
 	}
-	manifests, err := parent.Manifests(disk{})
+	manifests, err := manifestsOf(parent)
 	if err != nil {
-		return fmt.Errorf("read manifests: %w", err)
+		return err
 	}
 	deleted := map[int32][]iceberg.ManifestEntry{}
 	for _, m := range manifests {
@@ -101,9 +101,9 @@ func (p *producer) carry(parent *table.Snapshot, drop func(iceberg.DataFile) (bo
 // filter keeps what is left of a manifest and returns the entries that were dropped, marked as deleted by this snapshot.
 func (p *producer) filter(m iceberg.ManifestFile, drop func(iceberg.DataFile) (bool, error)) ([]iceberg.ManifestEntry, error) {
 	var gone, left []iceberg.ManifestEntry
-	for e, err := range m.Entries(disk{}, true) {
+	for e, err := range entriesOf(m, true) {
 		if err != nil {
-			return nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+			return nil, err
 		}
 		yes, err := drop(e.DataFile())
 		if err != nil {
@@ -174,9 +174,9 @@ func (p *producer) merge() error {
 func (p *producer) mergeAll(spec int32, manifests []iceberg.ManifestFile) error {
 	var entries []iceberg.ManifestEntry
 	for _, m := range manifests {
-		for e, err := range m.Entries(disk{}, true) {
+		for e, err := range entriesOf(m, true) {
 			if err != nil {
-				return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+				return err
 			}
 			entries = append(entries, e)
 		}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,6 +24,17 @@ import (
 // tempPrefix begins the names of the folders that processes keep temporary files in, below the warehouse. A process holds a lock on its
 // folder for as long as it lives.
 const tempPrefix = ".tmp-"
+
+// tempName is the whole name of such a folder in a TempDirectory, where there may be others: lakeflow's mark and the update's id.
+var tempName = regexp.MustCompile(`^lakeflow-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// TempFolder is where the process of an update keeps its temporary files. The caller makes it, and holds a shared lock on it.
+func (l *Lake) TempFolder(update string) string {
+	if l.TempDirectory != "" {
+		return filepath.Join(l.TempDirectory, "lakeflow-"+update)
+	}
+	return filepath.Join(l.warehouse, tempPrefix+update)
+}
 
 // Orphans lists files that no snapshot needs, and temp folders of processes that have ended.
 func (l *Lake) Orphans(ctx context.Context, olderThan time.Duration) ([]sinks.Orphan, error) {
@@ -77,7 +89,11 @@ func (s *sweep) run(ctx context.Context) error {
 			return fmt.Errorf("look for orphan files of table %s: %w", name, err)
 		}
 	}
-	if err := s.tempFolders(); err != nil {
+	err = s.tempFolders(s.lake.warehouse, func(name string) bool { return strings.HasPrefix(name, tempPrefix) })
+	if err == nil && s.lake.TempDirectory != "" {
+		err = s.tempFolders(s.lake.TempDirectory, tempName.MatchString)
+	}
+	if err != nil {
 		return fmt.Errorf("look for temp folders: %w", err)
 	}
 	return nil
@@ -122,9 +138,9 @@ func needed(ctx context.Context, meta table.Metadata) (map[string]bool, error) {
 			return nil, err
 		}
 		used[local(snapshot.ManifestList)] = true
-		manifests, err := snapshot.Manifests(disk{})
+		manifests, err := manifestsOf(&snapshot)
 		if err != nil {
-			return nil, fmt.Errorf("read manifests of snapshot %d: %w; restore the warehouse from a backup", snapshot.SnapshotID, err)
+			return nil, err
 		}
 		for _, m := range manifests {
 			path := local(m.FilePath())
@@ -141,9 +157,9 @@ func needed(ctx context.Context, meta table.Metadata) (map[string]bool, error) {
 }
 
 func use(used map[string]bool, m iceberg.ManifestFile) error {
-	for e, err := range m.Entries(disk{}, true) {
+	for e, err := range entriesOf(m, true) {
 		if err != nil {
-			return fmt.Errorf("read manifest %s: %w; restore the warehouse from a backup", local(m.FilePath()), err)
+			return err
 		}
 		used[local(e.DataFile().FilePath())] = true
 	}
@@ -221,14 +237,14 @@ func ignoreGone(err error) error {
 }
 
 // tempFolders removes the temp folders of processes that have ended.
-func (s *sweep) tempFolders() error {
-	entries, err := os.ReadDir(s.lake.warehouse)
+func (s *sweep) tempFolders(dir string, ours func(name string) bool) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return ignoreGone(err)
 	}
 	for _, e := range entries {
-		path := filepath.Join(s.lake.warehouse, e.Name())
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), tempPrefix) {
+		path := filepath.Join(dir, e.Name())
+		if !e.IsDir() || !ours(e.Name()) {
 			continue
 		}
 		if err := s.tempFolder(path); err != nil {

@@ -131,18 +131,18 @@ func addedFiles(s *table.Snapshot) ([]sinks.DataFile, error) {
 }
 
 func readFiles(s *table.Snapshot, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]sinks.DataFile, error) {
-	manifests, err := s.Manifests(disk{})
+	manifests, err := manifestsOf(s)
 	if err != nil {
-		return nil, fmt.Errorf("read manifests of snapshot %d: %w; restore the warehouse from a backup", s.SnapshotID, err)
+		return nil, err
 	}
 	var out []sinks.DataFile
 	for _, m := range manifests {
 		if m.ManifestContent() != iceberg.ManifestContentData || !manifest(m) {
 			continue
 		}
-		for e, err := range m.Entries(disk{}, true) {
+		for e, err := range entriesOf(m, true) {
 			if err != nil {
-				return nil, fmt.Errorf("read manifest %s: %w; restore the warehouse from a backup", local(m.FilePath()), err)
+				return nil, err
 			}
 			if entry(e) {
 				f := e.DataFile()

@@ -86,14 +86,19 @@ func readMetadata(name, location string) (table.Metadata, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, lostMetadata(name, location)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("table %s: read metadata: %w", name, err)
+	var meta table.Metadata
+	if err == nil {
+		meta, err = parseMetadata(content)
 	}
-	meta, err := table.ParseMetadataBytes(content)
 	if err != nil {
-		return nil, fmt.Errorf("table %s: metadata file %s: %w; restore it from a backup of the warehouse", name, local(location), err)
+		return nil, fmt.Errorf("table %s: %w", name, damaged("metadata file", location, err))
 	}
 	return meta, nil
+}
+
+func parseMetadata(content []byte) (meta table.Metadata, err error) {
+	defer caught(&err)
+	return table.ParseMetadataBytes(content)
 }
 
 // lostError says that the metadata file that a pointer names is not there. Commits remove the metadata files of long ago, so a pointer that was read before
@@ -101,7 +106,7 @@ func readMetadata(name, location string) (table.Metadata, error) {
 type lostError struct{ table, location string }
 
 func (e *lostError) Error() string {
-	return fmt.Sprintf("table %s: its metadata file %s is missing; restore it from a backup of the warehouse", e.table, local(e.location))
+	return fmt.Sprintf("table %s: %v", e.table, damaged("metadata file", e.location, fs.ErrNotExist))
 }
 
 func lostMetadata(name, location string) error { return &lostError{name, location} }
@@ -119,7 +124,7 @@ func (l *Lake) moved(ctx context.Context, err error) bool {
 // State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
 func (l *Lake) State(ctx context.Context) (*sinks.State, error) {
 	state, err := l.state(ctx)
-	return state, passing(err)
+	return state, l.passing(err)
 }
 
 func (l *Lake) state(ctx context.Context) (*sinks.State, error) {

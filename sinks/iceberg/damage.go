@@ -1,0 +1,96 @@
+package iceberg
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+)
+
+// damaged says which file of a table's metadata cannot be read, and what to do about it.
+func damaged(what, location string, err error) error {
+	const remedy = "restore this file from a backup of the warehouse, however old: it never changes"
+	var file *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s %s is missing; %s", what, local(location), remedy)
+	case errors.As(err, &file):
+		return fmt.Errorf("read %s: %w", what, err) // the disk or its permissions
+	}
+	return fmt.Errorf("%s %s is damaged: %w; %s", what, local(location), err, remedy)
+}
+
+// manifestsOf reads the manifest list of a snapshot. One that was cut off may still decode: what is left of it is then not what the snapshot counts.
+func manifestsOf(s *table.Snapshot) (manifests []iceberg.ManifestFile, err error) {
+	defer func() {
+		if err != nil {
+			err = damaged("manifest list", s.ManifestList, err)
+		}
+	}()
+	defer caught(&err)
+	if manifests, err = s.Manifests(disk{}); err != nil {
+		return nil, err
+	}
+	var files int64
+	for _, m := range manifests {
+		if m.ManifestContent() == iceberg.ManifestContentData {
+			files += int64(m.AddedDataFiles()) + int64(m.ExistingDataFiles())
+		}
+	}
+	if want := summaryInt(s, "total-data-files"); summary(s, keyCommit) != "" && files != want {
+		return nil, fmt.Errorf("it has %d data files instead of %d", files, want)
+	}
+	return manifests, nil
+}
+
+// entriesOf reads the entries of a manifest, without those of deleted files when live is true. Their number must be what the manifest list says.
+func entriesOf(m iceberg.ManifestFile, live bool) iter.Seq2[iceberg.ManifestEntry, error] {
+	return func(yield func(iceberg.ManifestEntry, error) bool) {
+		entries, err := readEntries(m, live)
+		if err != nil {
+			yield(nil, damaged("manifest", m.FilePath(), err))
+			return
+		}
+		for _, e := range entries {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func readEntries(m iceberg.ManifestFile, live bool) (entries []iceberg.ManifestEntry, err error) {
+	defer caught(&err)
+	info, err := os.Stat(local(m.FilePath()))
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() != m.Length() {
+		return nil, fmt.Errorf("it has %d bytes instead of %d", info.Size(), m.Length())
+	}
+	for e, err := range m.Entries(disk{}, live) {
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	want := m.AddedDataFiles() + m.ExistingDataFiles()
+	if !live {
+		want += m.DeletedDataFiles()
+	}
+	if len(entries) != int(want) {
+		return nil, fmt.Errorf("it has %d files instead of %d", len(entries), want)
+	}
+	return entries, nil
+}
+
+// caught makes an error of a panic: a decoder may stumble over what is no longer what was written.
+func caught(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("it cannot be decoded: %v", r)
+	}
+}
