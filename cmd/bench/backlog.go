@@ -18,15 +18,7 @@ const backlogMemory = 600_000_000
 
 // backlogFeed is a folder of the records as lines of JSON, in chunks of about the size of a batch.
 func (b *bench) backlogFeed(ctx context.Context) (string, error) {
-	return b.generated("backlog", func(dir string) error {
-		var sql strings.Builder
-		for i := range backlogFiles {
-			n := backlogRows / backlogFiles
-			fmt.Fprintf(&sql, orderSQL, i*n, (i+1)*n, quote(filepath.Join(dir, fmt.Sprintf("orders-%02d.json", i))))
-		}
-		_, err := b.floor(sql.String()).output(ctx)
-		return err
-	})
+	return b.generated("backlog", func(dir string) error { return b.writeOrders(ctx, dir, "json", backlogRows, backlogFiles) })
 }
 
 // backlogTopic is a topic with these records. It is filled once for all workloads.

@@ -34,17 +34,33 @@ func (b *bench) generated(name string, fill func(dir string) error) (string, err
 	return dir, os.Rename(unfinished, dir)
 }
 
-// orderFeed is the folder of the orders: 2,000,000 JSON lines of about 208 bytes, 2 % of which violate a rule.
-func (b *bench) orderFeed(ctx context.Context) (string, error) {
-	return b.generated("orders", func(dir string) error {
-		var sql strings.Builder
-		for i := range orderFiles {
-			n := orderRows / orderFiles
-			fmt.Fprintf(&sql, orderSQL, i*n, (i+1)*n, quote(filepath.Join(dir, fmt.Sprintf("orders-%02d.json", i))))
-		}
-		_, err := b.floor(sql.String()).output(ctx)
-		return err
-	})
+// feed is a folder of records in one format, which is also what its files' names end with.
+type feed struct{ dir, format string }
+
+// reader is plain DuckDB reading the feed. Options follow the files.
+func (f feed) reader(options string) string {
+	return fmt.Sprintf("read_%s(%s%s)", f.format, quote(f.dir+"/*."+f.format), options)
+}
+
+// orderFeed is the folder of the orders: 2,000,000 records, 2 % of which violate a rule, as JSON lines of about 208 bytes or as CSV with a header.
+func (b *bench) orderFeed(ctx context.Context, format string) (feed, error) {
+	name := "orders"
+	if format != "json" {
+		name += "-" + format
+	}
+	dir, err := b.generated(name, func(dir string) error { return b.writeOrders(ctx, dir, format, orderRows, orderFiles) })
+	return feed{dir, format}, err
+}
+
+// writeOrders fills a folder with files of orders.
+func (b *bench) writeOrders(ctx context.Context, dir, format string, rows, files int) error {
+	var sql strings.Builder
+	for i := range files {
+		n := rows / files
+		fmt.Fprintf(&sql, orderSQL, i*n, (i+1)*n, quote(filepath.Join(dir, fmt.Sprintf("orders-%02d.%s", i, format))), format)
+	}
+	_, err := b.floor(sql.String()).output(ctx)
+	return err
 }
 
 const orderSQL = `COPY (
@@ -54,25 +70,26 @@ const orderSQL = `COPY (
     'SKU-' || lpad((i * 31 %% 5000)::VARCHAR, 5, '0') AS sku, CASE WHEN i %% 100 = 3 THEN -1 ELSE 1 + i %% 9 END AS quantity,
     round(5 + (i * 17 %% 9973) / 10.0, 2) AS unit_price, ['DE', 'FR', 'US', 'GB', 'NL', 'PL'][1 + i %% 6] AS country,
     CASE WHEN i %% 100 = 7 THEN NULL ELSE 'user' || (i %% 100000) || '@example.com' END AS email
-  FROM range(%d, %d) r(i)) TO %s (FORMAT json);
+  FROM range(%d, %d) r(i)) TO %s (FORMAT %s);
 `
 
 // linkedFeed is a folder with the files of another one, so many times over under other names.
-func (b *bench) linkedFeed(name, from string, times int) (string, error) {
-	return b.generated(name, func(dir string) error {
-		entries, err := os.ReadDir(from)
+func (b *bench) linkedFeed(name string, from feed, times int) (feed, error) {
+	dir, err := b.generated(name, func(dir string) error {
+		entries, err := os.ReadDir(from.dir)
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
 			for i := range times {
-				if err := os.Link(filepath.Join(from, e.Name()), filepath.Join(dir, fmt.Sprintf("%d-%s", i, e.Name()))); err != nil {
+				if err := os.Link(filepath.Join(from.dir, e.Name()), filepath.Join(dir, fmt.Sprintf("%d-%s", i, e.Name()))); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	})
+	return feed{dir, from.format}, err
 }
 
 // space makes an empty folder for one pipeline and writes its file.

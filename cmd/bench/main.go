@@ -23,6 +23,7 @@ var workloads = []struct {
 	run  func(context.Context, *bench) error
 }{
 	{"orders", orders},
+	{"orders-csv", ordersCSV},
 	{"rules", rules},
 	{"noop", noop},
 	{"validate", validate},
