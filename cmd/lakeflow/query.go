@@ -232,8 +232,14 @@ func (q *queryNames) readable(s *statement) error {
 	}
 	ours := []string{"", "main", q.Pipeline.Target.Schema, sqltext.StreamSchema}
 	for _, r := range s.relations {
-		standard := fold([]string{"information_schema"}, r.Schema) && fold([]string{"tables", "columns", "schemata"}, r.Name)
-		if !standard && !(r.Catalog == "" && fold(ours, r.Schema) && fold(known, r.Name)) {
+		standard := strings.EqualFold(r.Schema, "information_schema") && fold([]string{"tables", "columns", "schemata"}, r.Name)
+		recurring := r.Catalog == "" && strings.EqualFold(r.Schema, "recurring") // DuckDB's name for all rows of a recursive query
+		here := fold([]string{"", "memory"}, r.Catalog) && fold(ours, r.Schema)
+		switch {
+		case standard, recurring, here && fold(known, r.Name):
+		case !here && fold(known, r.Name):
+			return fmt.Errorf("query: %s is not in schema %s; write %[1]s alone%s", r.Name, r.Schema, s.caretAt(r.At))
+		default:
 			return fmt.Errorf("query: %s%s", q.whyUnknown(r.Name), s.caretAt(r.At))
 		}
 	}
