@@ -23,7 +23,9 @@ import (
 func (p *project) newSource(s *dsl.Source) (_ sources.Source, metadata string, err error) {
 	switch {
 	case s.Files != nil:
-		source, err := files.New(filesConfig(s))
+		c := filesConfig(s)
+		c.Outside = []string{p.Pipeline.Target.Warehouse, p.Pipeline.DuckDB.TempDirectory}
+		source, err := files.New(c)
 		return source, plan.MetadataStruct, err
 	case s.Kafka != nil:
 		c := kafkaConfig(p.Pipeline, s)

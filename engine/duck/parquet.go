@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -114,6 +115,9 @@ func copyStatement(query, dir string, l Layout) string {
 	}
 	opts := []string{"FORMAT parquet", "COMPRESSION " + compression, "DICTIONARY_SIZE_LIMIT " + strconv.Itoa(maxDictionary), "RETURN_STATS", "FILENAME_PATTERN 'part-{uuid}'",
 		"FIELD_IDS " + schemas.FieldIDsSQL(l.Schema)}
+	if slices.ContainsFunc(l.Schema, func(c schemas.Column) bool { return c.Type.Kind == schemas.Blob }) {
+		opts = append(opts, "WRITE_BLOOM_FILTER false") // with one, DuckDB does not find a BLOB again that has other bytes than letters
+	}
 	if l.RowGroupSize > 0 {
 		opts = append(opts, "ROW_GROUP_SIZE "+strconv.Itoa(l.RowGroupSize))
 	}

@@ -311,7 +311,8 @@ func (l load) rows(batch *sources.Batch, got []became) error {
 	}
 	rescued := "NULL"
 	if batch.Columns.Column("_rescued_data") != nil {
-		rescued = "CAST(_rescued_data AS JSON) ->> 'v'"
+		// A number is taken from the text: JSON functions would write it anew.
+		rescued = `coalesce(nullif(regexp_extract(_rescued_data, '"v":(-?[0-9][0-9.eE+-]*)[,}]', 1), ''), CAST(_rescued_data AS JSON) ->> 'v')`
 	}
 	return l.each("SELECT id, CAST(v AS VARCHAR), "+rescued+" FROM "+batch.Relation, func(rows *sql.Rows) error {
 		var id int

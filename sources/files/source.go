@@ -19,9 +19,11 @@ import (
 
 // Config declares a file source.
 type Config struct {
-	Root      string // absolute: the folder that a relative Path starts in, by its letters
-	Path      string // a file, a folder, or a glob where ** matches any number of folders
-	Format    string // json, csv, parquet
+	Root   string // absolute: the folder that a relative Path starts in, by its letters
+	Path   string // a file, a folder, or a glob where ** matches any number of folders
+	Format string // json, csv, parquet
+	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes itself.
+	Outside   []string
 	Hints     []Hint
 	Evolution Evolution // empty means add_new_columns
 	MaxFiles  int       // per batch; 0 means 1000
