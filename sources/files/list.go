@@ -212,7 +212,7 @@ func (w *walker) walk(dir, rel string) {
 		}
 	}
 	for _, name := range folders {
-		if w.err == nil && !w.any && w.src.descends(rel+name) {
+		if w.err == nil && !w.any && w.src.descends(rel+name) && !slices.Contains(w.src.cfg.Outside, filepath.Join(dir, name)) {
 			w.walk(filepath.Join(dir, name), rel+name+"/")
 		}
 	}
