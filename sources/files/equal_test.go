@@ -37,7 +37,8 @@ func TestStrictAndTolerantAgree(t *testing.T) {
 	}
 	line := rapid.Custom(func(t *rapid.T) string {
 		if rapid.IntRange(0, 19).Draw(t, "odd") == 0 {
-			return rapid.SampledFrom([]string{"5", "null", "[1]", "{", "{} x", `{"a":1`, "\xff", "{\"b\":\"\xff\"}", "{'a':1}", `{"a":1,}`, `{"a":1}{"a":2}`}).Draw(t, "junk")
+			// Objects that are not closed may go on in the next line: how such files are divided is tested by itself.
+			return rapid.SampledFrom([]string{"5", "null", "[1]", "{} x", "\xff", "{\"b\":\"\xff\"}", "{'a':1}", `{"a":1,}`, `{"a":1}{"a":2}`}).Draw(t, "junk")
 		}
 		keys := rapid.SliceOfN(rapid.SampledFrom(names), 0, 4).Draw(t, "columns")
 		for i, k := range keys {

@@ -183,6 +183,9 @@ func (s *splitter) value() {
 		case breaks:
 			s.broken(n)
 			return
+		case nests:
+			s.pass(n, tooDeep)
+			return
 		}
 	}
 	s.resume(n, endsInside)
@@ -218,6 +221,11 @@ func (s *splitter) resume(n int, reason string) {
 		s.hand(at, notClosed)
 		return
 	}
+	s.pass(n, reason)
+}
+
+// pass hands out what is broken up to the next line behind buf[n] that may begin a record.
+func (s *splitter) pass(n int, reason string) {
 	for s.has(n) && n <= maxRecord { // on to the end of the line, line by line
 		for s.has(n) && s.buf[n] != '\n' && n <= maxRecord {
 			n++
@@ -277,7 +285,7 @@ func (s *splitter) long(w *walk, n int) {
 			s.drop(at + 1)
 			s.stopped = !s.yield(r)
 			return
-		case breaks:
+		case breaks, nests:
 			s.drop(at)
 			s.stopped = !s.yield(r)
 			s.passLines()
@@ -309,6 +317,7 @@ const (
 	goesOn effect = iota
 	ends          // it is the last one
 	breaks        // it can't be there
+	nests         // it opens too many levels
 )
 
 // walk follows the brackets and strings of one value. It knows of the grammar just what tells soon that a bracket is missing: texts end on
@@ -342,6 +351,9 @@ func (w *walk) step(c byte) effect {
 	case '{', '[':
 		if !w.mayOpen() {
 			return breaks
+		}
+		if len(w.open) == jsonrecords.MaxNested {
+			return nests
 		}
 		w.open = append(w.open, c)
 	case '}', ']':
