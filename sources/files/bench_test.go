@@ -71,7 +71,7 @@ func BenchmarkNothingNew(b *testing.B) {
 	}
 }
 
-// BenchmarkKeys looks for unknown keys in records like those of an order feed.
+// BenchmarkKeys looks for unknown keys in records like those of an order feed, and infers their columns.
 func BenchmarkKeys(b *testing.B) {
 	var content strings.Builder
 	for i := range 100_000 {
@@ -85,6 +85,15 @@ func BenchmarkKeys(b *testing.B) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			b.Fatal(err)
 		}
+		b.Run(map[jsonKind]string{jsonLines: "lines inferred", jsonArray: "array inferred"}[kind], func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				var s jsonrecords.Shape
+				if err := readRecords(path, "", kind, func(r record) bool { return s.Add(r.raw).Whole }); err != nil || s.Empty() {
+					b.Fatal(err)
+				}
+			}
+		})
 		b.Run(map[jsonKind]string{jsonLines: "lines", jsonArray: "array"}[kind], func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
