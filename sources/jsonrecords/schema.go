@@ -86,3 +86,8 @@ func extendType(known, inferred schemas.Type, name string) (schemas.Type, []stri
 	}
 	return known, nil
 }
+
+// structOf is the table as a struct type.
+func structOf(t schemas.Table) schemas.Type {
+	return schemas.Type{Kind: schemas.Struct, Fields: t}
+}
