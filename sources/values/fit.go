@@ -17,7 +17,7 @@ func Fits(b []byte, t schemas.Type) bool {
 		return isWhole(b, 9)
 	case schemas.Decimal:
 		n := readNumber(b)
-		return n.ok && n.exponent == 0 && n.places <= t.Scale && n.digits-n.places <= t.Precision-t.Scale && bytes.IndexAny(b, "eE") < 0
+		return n.ok && n.exponent == 0 && n.places <= t.Scale && n.digits-n.places <= t.Precision-t.Scale && !bytes.ContainsAny(b, "eE")
 	case schemas.Double:
 		n := readNumber(b)
 		return n.ok && n.digits <= exactDigits && n.exponent > -mostExponent && n.exponent < mostExponent
