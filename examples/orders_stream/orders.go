@@ -48,7 +48,7 @@ const (
 func newOrder(id int64, now time.Time) (record *kgo.Record, fault string) {
 	r := rand.New(rand.NewPCG(uint64(id), 1))
 	customer := fmt.Sprintf("c%04d", r.IntN(5000))
-	o := order{ID: id, OrderedAt: now.UTC(), Customer: &customer, Country: countries[r.IntN(len(countries))]}
+	o := order{ID: id, OrderedAt: now.UTC().Truncate(time.Microsecond), Customer: &customer, Country: countries[r.IntN(len(countries))]}
 	cents := 0
 	for range 1 + r.IntN(3) {
 		p, n := prices[r.IntN(len(prices))], 1+r.IntN(3)
