@@ -33,15 +33,17 @@ var layers = []struct {
 	{"sources/jsonrecords", []string{"schemas", "sources/values"}},
 	{"sources/kafka/broker", []string{"sources"}},
 	{"sources/*", []string{"dsl/diag", "schemas", "sources", "sources/values", "sources/jsonrecords", "sources/kafka/broker", "engine/failpoint", "engine/duckerr"}},
-	{"sinks", []string{"dsl/diag", "schemas", "sources"}},
-	{"sinks/sinktest", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint"}},
+	{"engine/position", []string{"sources"}},
+	{"sinks", []string{"dsl/diag", "schemas", "sources", "engine/position"}},
+	{"sinks/sinktest", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint", "engine/position"}},
 	{"sinks/kafka", []string{"schemas", "sources", "sources/kafka/broker", "sinks", "engine/failpoint"}},
-	{"sinks/*", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint"}},
+	{"sinks/*", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint", "engine/position"}},
 	{"engine/plan", []string{"dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks"}},
 	{"engine/duck", []string{"schemas", "sources", "sinks", "engine/failpoint"}},
-	{"engine/audit", []string{"schemas", "expectations", "sinks", "engine/duck", "engine/duckerr"}},
+	{"engine/ledger", []string{"schemas", "sources", "sinks", "engine/duck", "engine/position"}},
+	{"engine/audit", []string{"schemas", "expectations", "sources", "sinks", "engine/duck", "engine/duckerr", "engine/ledger", "engine/position"}},
 	{"engine/maintain", []string{"sinks", "engine/failpoint", "engine/duck"}},
-	{"engine", []string{"dsl/diag", "schemas", "expectations", "sources", "sinks", "engine/failpoint", "engine/graph", "engine/plan", "engine/duck", "engine/duckerr", "engine/maintain"}},
+	{"engine", []string{"dsl/diag", "schemas", "expectations", "sources", "sinks", "engine/failpoint", "engine/graph", "engine/plan", "engine/duck", "engine/duckerr", "engine/maintain", "engine/position", "engine/ledger"}},
 }
 
 // duckdb is the driver. In lakeflow engine/duck alone imports it; cmd/bench runs plain DuckDB beside lakeflow.

@@ -12,7 +12,9 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -28,12 +30,13 @@ type batch struct {
 	number    int64
 	began     time.Time
 	sources   map[string]*sources.Batch // new records by source
-	readers   map[string]bool           // position keys that take part in those
+	readers   map[position.Key]bool     // positions that take part in those
 	snapshots map[string]*sources.Batch
 	staged    map[string]*staged
 	letters   sinks.TableChange // of the dead-letter table
-	positions map[string]sources.Position
-	marks     []sinks.MarkChange
+	positions position.Set
+	marks     []ledger.Change
+	ledger    sinks.TableChange // of the table of marks
 	results   map[string]*TableResult
 	events    []schemas.Event // of its flows
 	work      bool            // something is to be committed
@@ -49,8 +52,8 @@ type staged struct {
 }
 
 func (u *update) newBatch() *batch {
-	return &batch{u: u, number: u.commit + 1, began: time.Now(), sources: map[string]*sources.Batch{}, readers: map[string]bool{},
-		snapshots: map[string]*sources.Batch{}, staged: map[string]*staged{}, positions: map[string]sources.Position{}, results: map[string]*TableResult{}}
+	return &batch{u: u, number: u.commit + 1, began: time.Now(), sources: map[string]*sources.Batch{}, readers: map[position.Key]bool{},
+		snapshots: map[string]*sources.Batch{}, staged: map[string]*staged{}, positions: position.Set{}, results: map[string]*TableResult{}}
 }
 
 // step does one batch over the streaming tables. It returns whether there may be more to do: in a triggered update until nothing is new, in a
@@ -81,6 +84,7 @@ func (b *batch) discard() {
 	for _, st := range b.staged {
 		duck.Remove(st.change.Add)
 	}
+	duck.Remove(b.ledger.Add)
 	if b.u.failed != b {
 		duck.Remove(b.letters.Add)
 	}
@@ -121,11 +125,11 @@ func (b *batch) intake(ctx context.Context) error {
 
 // take reads one input of one flow and reports whether the source's columns changed.
 func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in string) (bool, error) {
-	k := key(d, f, in)
-	pos := b.u.positions[k]
+	k := b.u.key(d, f, in)
+	pos := b.u.positions.At(k)
 	if got := b.sources[in]; got != nil {
 		for other := range b.readers {
-			if inputOf(other) == in && string(b.u.positions[other]) == string(pos) {
+			if other.Input == in && string(b.u.positions.At(other)) == string(pos) {
 				b.readers[k] = true
 				return false, nil
 			}
@@ -134,7 +138,7 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	}
 	var marks sources.Marks = noMarks{}
 	if pos != nil {
-		marks = b.u.Lake.Marks(k)
+		marks = ledger.Marks(b.u.DB, b.u.Lake, k)
 	} else if other := b.u.remembered(in); other != nil {
 		var err error
 		if pos, err = b.u.Sources[in].Rewind(other); err != nil {
@@ -142,6 +146,10 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 		}
 	}
 	got, err := b.u.Sources[in].Next(ctx, b.u.session(in), pos, marks)
+	var disagree *sources.MarksError
+	if errors.As(err, &disagree) {
+		return false, fmt.Errorf("table %s reads source %s: %w; restore the warehouse from a backup, or recompute the table: %s", d.Name, in, err, b.u.command(b.u.withReaders(d.Name), nil))
+	}
 	if err != nil {
 		return false, fmt.Errorf("read source %s: %w", in, err)
 	}
@@ -158,16 +166,6 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	changed := !columns.Equal(b.u.known[in])
 	b.u.known[in] = columns
 	return changed, nil
-}
-
-// inputOf is the input that a position's key is about.
-func inputOf(key string) string {
-	for i := len(key) - 1; i >= 0; i-- {
-		if key[i] == '/' {
-			return key[i+1:]
-		}
-	}
-	return key
 }
 
 // noMarks is an input that was never read.
@@ -203,9 +201,10 @@ type input struct {
 	streams   map[string]string // relation of the new rows by input
 	reads     []read            // of sources
 	isolated  []read            // rows on which the query fails, once they are found
-	positions map[string]sources.Position
+	positions position.Set
 	files     int64 // of upstream tables
 	bytes     int64
+	rows      int64
 }
 
 // read is what a flow reads of a source: a batch of new records, or everything.
@@ -230,16 +229,16 @@ func (b *batch) relationOf(r read) string {
 // gather finds the new rows of each input: of a source, its batch; of a table that the flow is level with, what this
 // batch staged; of a table that it lags behind, stored files.
 func (b *batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*input, error) {
-	in := &input{streams: map[string]string{}, positions: map[string]sources.Position{}}
+	in := &input{streams: map[string]string{}, positions: position.Set{}}
 	for _, name := range b.u.inputs(f) {
-		k := key(d, f, name)
+		k := b.u.key(d, f, name)
 		if b.u.Sources[name] != nil {
 			b.gatherSource(in, k, name)
 			continue
 		}
 		up := b.u.Plan.Dataset(name)
 		at := b.u.tables[name].Commit
-		if !b.u.reset[name] && seen(b.u.positions[k]) < at {
+		if !b.u.reset[name] && b.u.positions.Commit(k) < at {
 			if err := b.catchUp(ctx, in, k, name); err != nil {
 				return nil, err
 			}
@@ -250,13 +249,13 @@ func (b *batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*inp
 			in.any = in.any || len(st.change.Add) > 0
 			in.streams[name] = duck.ReadFiles(st.change.Schema, st.change.Add)
 			in.count(st.change.Add)
-			in.positions[k] = seenAt(b.number)
+			in.positions[k] = position.AtCommit(b.number)
 		}
 	}
 	return in, nil
 }
 
-func (b *batch) gatherSource(in *input, k, name string) {
+func (b *batch) gatherSource(in *input, k position.Key, name string) {
 	in.streams[name] = b.u.emptySource(name)
 	got := b.sources[name]
 	if got == nil || !b.readers[k] {
@@ -269,13 +268,13 @@ func (b *batch) gatherSource(in *input, k, name string) {
 // maxCatchUp bounds the stored bytes that one batch of a lagging flow reads.
 const maxCatchUp = 1 << 30
 
-func (b *batch) catchUp(ctx context.Context, in *input, k, name string) error {
-	c, err := b.u.Lake.Appended(ctx, name, seen(b.u.positions[k]), maxCatchUp)
+func (b *batch) catchUp(ctx context.Context, in *input, k position.Key, name string) error {
+	c, err := b.u.Lake.Appended(ctx, name, b.u.positions.Commit(k), maxCatchUp)
 	if errors.Is(err, sinks.ErrRewritten) {
-		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it: %s --full-refresh %s", tableOf(k), name, b.u.opts.Again, tableOf(k))
+		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it: %s --full-refresh %s", k.Table, name, b.u.opts.Again, k.Table)
 	}
 	if errors.Is(err, sinks.ErrExpired) {
-		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; keep more with retention.snapshots, and recompute it: %s --full-refresh %s", tableOf(k), name, b.u.opts.Again, tableOf(k))
+		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; keep more with retention.snapshots, and recompute it: %s --full-refresh %s", k.Table, name, b.u.opts.Again, k.Table)
 	}
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
@@ -283,7 +282,7 @@ func (b *batch) catchUp(ctx context.Context, in *input, k, name string) error {
 	in.any, b.more = true, true
 	in.streams[name] = b.u.stored(name, c.Schema, c.Files)
 	in.count(c.Files)
-	in.positions[k] = seenAt(c.Commit)
+	in.positions[k] = position.AtCommit(c.Commit)
 	return nil
 }
 
@@ -291,17 +290,18 @@ func (in *input) count(files []sinks.DataFile) {
 	for _, f := range files {
 		in.files++
 		in.bytes += f.Bytes
+		in.rows += f.Rows
 	}
 }
 
 // mark takes over positions and marks of the source batches that the flow has read.
 func (b *batch) mark(d *plan.Dataset, f *plan.Flow) {
 	for _, name := range b.u.inputs(f) {
-		k := key(d, f, name)
+		k := b.u.key(d, f, name)
 		if b.u.Sources[name] == nil {
 			continue
 		}
-		change := sinks.MarkChange{Input: k, Clear: b.u.reset[d.Name]}
+		change := ledger.Change{Key: k, Clear: b.u.reset[d.Name]}
 		if got := b.sources[name]; got != nil && b.readers[k] {
 			b.positions[k] = got.Position
 			change.Set = got.Marks
@@ -375,12 +375,64 @@ func (b *batch) commit(ctx context.Context) error {
 		b.letters.Summary = b.summary()
 		changes = append(changes, b.systemTable(b.u.Plan.DeadLetter, schemas.DeadLetter(), schemas.DeadLetterPartition(), b.letters))
 	}
+	b.noteUnread()
+	if len(b.marks) > 0 {
+		if err := b.writeMarks(ctx); err != nil {
+			return err
+		}
+		changes = append(changes, b.ledger)
+	}
 	if err := b.publish(ctx, changes); err != nil {
 		return err
 	}
 	b.stages.Commit = time.Since(evaluated)
 	b.committed()
 	return b.acknowledge(ctx)
+}
+
+// writeMarks stages the change of the ledger.
+func (b *batch) writeMarks(ctx context.Context) error {
+	failpoint.Hit("ledger.before-write")
+	query, mode, err := ledger.Query(ctx, b.u.DB, b.u.Lake, b.number, b.marks)
+	if err != nil {
+		return err
+	}
+	b.ledger = b.systemTable(ledger.Table, ledger.Schema(), nil, sinks.TableChange{Mode: mode, Summary: b.summary()})
+	b.ledger.Add, _, err = b.u.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.u.Lake.DataDir(ledger.Table), Schema: b.ledger.Schema})
+	if err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	failpoint.Hit("ledger.after-write")
+	return nil
+}
+
+// noteUnread gives every input of the tables that the batch writes a position, so that one which is missing later is known to be lost, and removes
+// those of flows that a table no longer has when it is computed from the beginning.
+func (b *batch) noteUnread() {
+	for _, d := range b.u.Plan.Datasets {
+		if b.staged[d.Name] == nil || d.Kind != plan.StreamingTable {
+			continue
+		}
+		if b.u.reset[d.Name] {
+			for k := range b.u.storedPositions {
+				if k.Table == d.Name && k.Kind != position.Sink && b.positions[k] == nil {
+					b.positions[k] = nil
+				}
+			}
+		}
+		for _, f := range d.Flows {
+			for _, name := range b.u.inputs(f) {
+				k := b.u.key(d, f, name)
+				if b.positions[k] != nil || b.u.positions[k] != nil {
+					continue
+				}
+				b.positions[k] = position.Unread
+				if k.Kind == position.Upstream {
+					b.positions[k] = position.AtCommit(0)
+				}
+			}
+		}
+	}
 }
 
 // acknowledge tells the sources that want to know it how far they are read.
@@ -453,7 +505,7 @@ func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error 
 	log.Add = files
 	b.noteSinks()
 	u.uncertain = b
-	out, err := u.Lake.Commit(ctx, &sinks.Commit{Number: b.number, Epoch: u.Epoch, Tables: append(changes, log), Positions: b.positions, Marks: b.marks})
+	out, err := u.Lake.Commit(ctx, &sinks.Commit{Number: b.number, Epoch: u.Epoch, Tables: append(changes, log), Positions: b.positions, Forget: u.given})
 	if err != nil {
 		return fmt.Errorf("commit batch %d: %w", b.number, err)
 	}

@@ -147,7 +147,7 @@ func (u *update) exchanged(d *plan.Dataset, f *plan.Flow, old, now map[string]st
 	}
 	var begun []string
 	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if was, known := old[name]; gone && (known && was != now[name] || u.positions[key(d, f, name)] == nil) {
+		if was, known := old[name]; gone && (known && was != now[name] || u.positions.At(u.key(d, f, name)) == nil) {
 			begun = append(begun, name)
 		}
 	}
@@ -218,6 +218,13 @@ func (u *update) command(full, accept map[string]bool) string {
 		}
 	}
 	return text
+}
+
+// withReaders is a table and those that stream from it.
+func (u *update) withReaders(table string) map[string]bool {
+	all := map[string]bool{table: true}
+	u.addReaders(all)
+	return all
 }
 
 // addReaders adds the stored tables that stream from one of tables, directly or not: they cannot keep rows made from rows that are replaced.

@@ -14,6 +14,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
@@ -152,27 +153,29 @@ var ErrConflict = errors.New("the tables changed under this update, or another u
 // update is the state of one run.
 type update struct {
 	Env
-	opts      Options
-	started   time.Time
-	positions map[string]sources.Position
-	tables    map[string]sinks.TableState
-	commit    int64
-	reset     map[string]bool // tables whose full refresh is still to be committed
-	selected  map[string]bool
-	results   map[string]*TableResult
-	events    []schemas.Event // waiting for the next commit
-	seq       int64
-	defined   *plan.Plan      // the plan that the events tell of
-	skipped   map[string]bool // materialized views that were left as they are
-	commits   int
-	known     map[string]schemas.Table // columns of the sources
-	failed    *batch                   // whose sample of violating rows is still to be committed
-	uncertain *batch                   // of whose commit it is not known whether it took place
-	refreshed map[string]time.Time     // when views were last looked at
-	published map[string]int64         // the commits up to which sinks have published for sure; what is not known is missing
-	begun     map[string]bool          // sinks that can go on publishing
-	absent    *absences
-	sinks     []SinkResult
+	opts            Options
+	started         time.Time
+	storedPositions position.Set // as the last commit has them
+	positions       position.Set // without those of tables in reset
+	tables          map[string]sinks.TableState
+	commit          int64
+	reset           map[string]bool // tables whose full refresh is still to be committed
+	selected        map[string]bool
+	results         map[string]*TableResult
+	events          []schemas.Event // waiting for the next commit
+	seq             int64
+	defined         *plan.Plan      // the plan that the events tell of
+	skipped         map[string]bool // materialized views that were left as they are
+	commits         int
+	known           map[string]schemas.Table // columns of the sources
+	failed          *batch                   // whose sample of violating rows is still to be committed
+	uncertain       *batch                   // of whose commit it is not known whether it took place
+	refreshed       map[string]time.Time     // when views were last looked at
+	published       map[string]int64         // the commits up to which sinks have published for sure; what is not known is missing
+	begun           map[string]bool          // sinks that can go on publishing
+	absent          *absences
+	sinks           []SinkResult
+	given           []string // tables whose lost rows somebody has given up
 }
 
 // Run does one update: everything that is available in bounded batches, then the materialized views; a continuous one goes on until it is stopped. It returns a
@@ -243,8 +246,14 @@ func newUpdate(env Env, opts Options) (*update, error) {
 	if err := u.choose(); err != nil {
 		return nil, err
 	}
+	if err := u.checkState(env.State); err != nil {
+		return nil, err
+	}
 	if err := u.checkDefinitions(); err != nil {
 		return nil, err
+	}
+	for _, text := range env.State.Repaired {
+		u.notice("", text)
 	}
 	u.levelSinks()
 	return u, nil
@@ -264,7 +273,7 @@ func (u *update) choose() error {
 	}
 	for _, list := range [][]string{u.opts.Refresh, u.opts.FullRefresh, u.opts.Accept} {
 		for _, name := range list {
-			if _, ok := u.selected[name]; !ok {
+			if _, ok := u.selected[name]; !ok && name != u.Plan.DeadLetter {
 				return &UnknownTableError{Name: name, Tables: slices.Sorted(maps.Keys(u.selected))}
 			}
 		}
@@ -297,17 +306,14 @@ func (u *update) checkRepublish() error {
 
 // adopt takes over what the last commit left.
 func (u *update) adopt(state *sinks.State) {
-	u.commit, u.positions, u.tables = state.Commit, maps.Clone(state.Positions), maps.Clone(state.Tables)
-	if u.positions == nil {
-		u.positions = map[string]sources.Position{}
-	}
+	u.commit, u.storedPositions, u.positions, u.tables = state.Commit, state.Positions, state.Positions.Merged(nil), maps.Clone(state.Tables)
 	u.forgetPositions()
 }
 
 // forgetPositions puts tables that are to be recomputed back to the beginning.
 func (u *update) forgetPositions() {
 	for key := range u.positions {
-		if u.reset[tableOf(key)] {
+		if u.reset[key.Table] && key.Kind != position.Sink {
 			delete(u.positions, key)
 		}
 	}

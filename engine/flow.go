@@ -200,7 +200,7 @@ func (b *batch) writeLetters(ctx context.Context, d *plan.Dataset, query string)
 
 // account stages the files and the unreadable records, and refuses the batch unless every row went somewhere.
 func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, files []sinks.DataFile, v expectations.Verdict, began time.Time) error {
-	a := schemas.Accounting{Commit: b.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, QueryRows: v.Rows,
+	a := schemas.Accounting{Commit: b.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, InputRows: in.rows, QueryRows: v.Rows,
 		RuleSet: d.Rules.Hash(), Files: int64(len(files)), DeadLettered: b.lettersWritten}
 	b.lettersWritten = 0
 	if d.Kind == plan.MaterializedView || b.u.reset[d.Name] {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 )
@@ -18,10 +18,10 @@ import (
 // The lake commits first, and the sinks follow it. How far a sink is, is known to its other side; the lake remembers what it was told of that, so that the
 // history which is still to be published is kept, and a sink that is level need not be asked.
 
-const sinkPrefix = "sink:"
-
-// sinkKey names a sink in the stored positions. No table can have such a name.
-func sinkKey(s *plan.Sink) string { return sinkPrefix + s.Name + "/" + s.From }
+// sinkKey names a sink in the stored positions.
+func sinkKey(s *plan.Sink) position.Key {
+	return position.Key{Kind: position.Sink, Table: s.From, Input: s.Name}
+}
 
 // maxPublication bounds the stored bytes that are published as one; a single commit is never divided.
 const maxPublication = 64 << 20
@@ -57,7 +57,7 @@ func (u *update) levelSinks() {
 
 // level reports whether the lake itself knows that nothing is to be published.
 func (u *update) level(s *plan.Sink) bool {
-	return !u.begun[s.Name] && !slices.Contains(u.opts.Republish, s.Name) && seen(u.positions[sinkKey(s)]) == u.tables[s.From].Commit
+	return !u.begun[s.Name] && !slices.Contains(u.opts.Republish, s.Name) && u.positions.Commit(sinkKey(s)) == u.tables[s.From].Commit
 }
 
 func (u *update) feed(ctx context.Context, s *plan.Sink) error {
@@ -82,7 +82,7 @@ func (u *update) feed(ctx context.Context, s *plan.Sink) error {
 
 // settle finds out up to where the sink is published. What a crash left open between the lake's commit and the sink's is decided here.
 func (u *update) settle(ctx context.Context, s *plan.Sink, table sinks.TableState) (int64, error) {
-	remembered := seen(u.positions[sinkKey(s)])
+	remembered := u.positions.Commit(sinkKey(s))
 	known, err := u.Sinks[s.Name].Begin(ctx)
 	if err != nil {
 		return 0, err
@@ -151,17 +151,17 @@ func (u *update) didPublish(s *plan.Sink, p sinks.Publication, took time.Duratio
 
 // noteSinks has the commit remember how far the sinks are, and forget those that the pipeline no longer has.
 func (b *batch) noteSinks() {
-	want := map[string]bool{}
+	want := map[position.Key]bool{}
 	for _, s := range b.u.Plan.Sinks {
 		k := sinkKey(s)
 		want[k] = true
 		at, known := b.u.published[s.Name]
-		if old := b.u.positions[k]; old == nil || known && seen(old) != at {
-			b.positions[k] = seenAt(at)
+		if b.u.positions[k] == nil || known && b.u.positions.Commit(k) != at {
+			b.positions[k] = position.AtCommit(at)
 		}
 	}
 	for k := range b.u.positions {
-		if strings.HasPrefix(k, sinkPrefix) && !want[k] {
+		if k.Kind == position.Sink && !want[k] {
 			b.positions[k] = nil
 		}
 	}

@@ -2,32 +2,30 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// key names an input of a flow in the stored positions.
-func key(d *plan.Dataset, f *plan.Flow, input string) string {
-	return d.Name + "." + f.Name + "/" + input
+// key names an input that a flow streams from.
+func (u *update) key(d *plan.Dataset, f *plan.Flow, input string) position.Key {
+	k := position.Key{Kind: position.Upstream, Table: d.Name, Flow: f.Name, Input: input}
+	if u.Sources[input] != nil {
+		k.Kind = position.Source
+	}
+	return k
 }
 
-// wholeKey names an input that a flow reads in full: what it held when the flow last ran.
-func wholeKey(d *plan.Dataset, f *plan.Flow, input string) string {
-	return key(d, f, input) + "*"
-}
-
-// tableOf is the table that a position's key belongs to.
-func tableOf(key string) string {
-	name, _, _ := strings.Cut(key, ".")
-	return name
+// wholeKey names an input that a flow reads in full.
+func wholeKey(d *plan.Dataset, f *plan.Flow, input string) position.Key {
+	return position.Key{Kind: position.Whole, Table: d.Name, Flow: f.Name, Input: input}
 }
 
 // inputs are the sources and tables that a flow reads through STREAM, views resolved.
@@ -59,21 +57,6 @@ func (u *update) leaves(f *plan.Flow, stream bool, found []string) []string {
 	visit(f.Streams, stream)
 	visit(f.Reads, !stream)
 	return found
-}
-
-// seen is the commit up to which a position has seen an upstream table.
-func seen(p sources.Position) int64 {
-	var at struct {
-		Commit int64 `json:"commit"`
-	}
-	if p == nil || json.Unmarshal(p, &at) != nil {
-		return 0
-	}
-	return at.Commit
-}
-
-func seenAt(commit int64) sources.Position {
-	return sources.Position(fmt.Sprintf(`{"commit":%d}`, commit))
 }
 
 // relations makes every relation that the flow's query names, upstream views first.
@@ -201,7 +184,7 @@ func (b *batch) snapshot(ctx context.Context, name string, src sources.Source) (
 func (u *update) remembered(source string) sources.Position {
 	for _, d := range u.Plan.Datasets {
 		for _, f := range d.Flows {
-			if p := u.positions[key(d, f, source)]; p != nil {
+			if p := u.positions.At(u.key(d, f, source)); p != nil {
 				return p
 			}
 		}

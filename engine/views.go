@@ -8,6 +8,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
@@ -67,12 +68,12 @@ func (b *batch) settleDefinitions() {
 func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) {
 	stored, exists := b.u.tables[d.Name]
 	changed := !exists || b.u.reset[d.Name] || !d.Steady || stored.Properties[definitionKey] != b.u.definition(d).String()
-	note := func(k string, p sources.Position) {
+	note := func(k position.Key, p sources.Position) {
 		changed = changed || string(b.u.positions[k]) != string(p)
 		b.positions[k] = p
 	}
 	for _, f := range d.Flows {
-		note(wholeKey(d, f, "rules"), sources.Position(`"`+d.Rules.Hash()+`"`))
+		note(position.Key{Kind: position.Rules, Table: d.Name, Flow: f.Name}, sources.Position(`"`+d.Rules.Hash()+`"`))
 		for _, name := range b.u.whole(f) {
 			src, isSource := b.u.Sources[name]
 			if !isSource {
@@ -80,7 +81,7 @@ func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) 
 				if b.staged[name] != nil {
 					at = b.number
 				}
-				note(wholeKey(d, f, name), seenAt(at))
+				note(wholeKey(d, f, name), position.AtCommit(at))
 				continue
 			}
 			snap, err := b.snapshot(ctx, name, src)

@@ -119,6 +119,7 @@ type Accounting struct {
 	Mode         string `json:"mode"`                  // append, replace
 	InputFiles   int64  `json:"input_files"`           // files, or snapshots of an upstream table
 	InputBytes   int64  `json:"input_bytes"`           // of those files
+	InputRows    int64  `json:"input_rows"`            // of upstream tables
 	Unreadable   int64  `json:"unreadable_records"`    // dead-lettered because they could not be parsed or cast
 	QueryRows    int64  `json:"query_rows"`            // rows that the flow's query gave
 	Written      int64  `json:"written_records"`       // rows in the table's new files

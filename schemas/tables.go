@@ -1,5 +1,7 @@
 package schemas
 
+import "strings"
+
 // EventLog returns the columns of the event_log table, without field ids. Event is one row.
 func EventLog() Table {
 	return Table{
@@ -45,6 +47,9 @@ func DeadLetter() Table {
 		documented("status", Varchar, "open; failed_update: one of the rows that stopped an update"),
 	}
 }
+
+// Hidden reports whether a table is lakeflow's own and is shown to nobody who does not name it. Names of users do not begin with two underscores.
+func Hidden(table string) bool { return strings.HasPrefix(table, "__") }
 
 // DeadLetterPartition returns the partition spec of the dead-letter table: one partition per table.
 func DeadLetterPartition() []PartitionField {

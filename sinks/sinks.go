@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // Lake is a set of versioned tables with one commit for all. Implementations are safe for
@@ -39,8 +39,8 @@ type Reader interface {
 	Appended(ctx context.Context, table string, after int64, maxBytes int64) (*Contents, error)
 	// History lists the snapshots of a table, oldest first.
 	History(ctx context.Context, table string) ([]Snapshot, error)
-	// Marks returns the marks of an input ("flow/source").
-	Marks(input string) sources.Marks
+	// Check compares what is kept of a table outside of its metadata with that. It says what differs, in one sentence with a remedy.
+	Check(ctx context.Context, table string) error
 	// DataDir is the folder into which data files of the table are to be written.
 	DataDir(table string) string
 }
@@ -130,11 +130,15 @@ var (
 // State is what the last commit left.
 type State struct {
 	// Commit is the number of the last commit; 0 before the first.
-	Commit int64
-	// Positions per input: "flow/source" for sources and "flow/table" for upstream tables (there: {"commit": number}).
-	Positions map[string]sources.Position
+	Commit    int64
+	Positions position.Set
 	// Tables that exist, by name.
 	Tables map[string]TableState
+	// Recorded is, by table, the commit that wrote to it last, as the last commit knew it. A table that is not there any more, or is at an earlier commit, was dropped
+	// or rolled back by another program.
+	Recorded map[string]int64
+	// Repaired says what was damaged and could be read from elsewhere, in sentences.
+	Repaired []string
 }
 
 // TableState is the head of a table.
@@ -222,21 +226,15 @@ type TableChange struct {
 	Summary map[string]string
 }
 
-// MarkChange sets marks of an input, or removes all of them first.
-type MarkChange struct {
-	Input string
-	Clear bool
-	Set   []sources.Mark
-}
-
 // Commit is everything that one batch publishes.
 type Commit struct {
 	Number int64 // State.Commit + 1
 	Epoch  int64
 	Tables []TableChange
 	// Positions to merge into the state; a nil value removes the key.
-	Positions map[string]sources.Position
-	Marks     []MarkChange
+	Positions position.Set
+	// Forget are tables whose Recorded commit no longer counts: somebody has decided to do without what was lost.
+	Forget []string
 }
 
 // Outcome of a commit.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"time"
 
@@ -29,6 +30,13 @@ type Mark struct {
 type Marks interface {
 	// All yields every mark of the input. It may be called from any goroutine and is read once.
 	All(ctx context.Context) iter.Seq2[Mark, error]
+}
+
+// MarksError says that the marks of an input are not those that its position was made with: some were lost, added or changed.
+type MarksError struct{ Want, Have string }
+
+func (e *MarksError) Error() string {
+	return fmt.Sprintf("the ledger does not agree with the position: a hash over what was read is %s, and %s over what the ledger says was read", e.Want, e.Have)
 }
 
 // Session is what a source works with while it makes a batch.

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // committer commits to a lake of its own, as a batch does: the cost of the lake alone. The files are made up; the lake does not look into them.
@@ -19,7 +19,7 @@ type committer struct {
 	lake      sinks.Lake
 	space     *space
 	tables    map[string]schemas.Table
-	positions map[string]sources.Position
+	positions position.Set
 	number    int64
 	epoch     int64
 	heads     map[string]int64

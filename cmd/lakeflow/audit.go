@@ -14,15 +14,19 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/audit"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources/files"
 )
 
 func newAuditCmd(flags *globalFlags) *cobra.Command {
 	var format string
+	var deep bool
 	cmd := &cobra.Command{
 		Use:   "audit pipeline.yaml",
 		Short: "Recount the stored tables and compare them with every commit",
 		Long: `Recount what is stored and compare it with what every commit said that it wrote: the rows in the data files, the
-dead letters, Iceberg's own counts, and the balance of the rows. It reads every file's row count, changes nothing, and may run beside an update.
+dead letters, Iceberg's own counts, the balance of the rows, what each table has read of the tables and files before it, and the checksums of all
+metadata. With --deep it reads every byte of the data files and compares their checksums, otherwise their footers. It changes nothing, and may run
+beside an update.
 
 The exit code is 0 when everything agrees, and 1 when something does not.`,
 		Example: "  lakeflow audit pipeline.yaml\n  lakeflow audit pipeline.yaml --format json",
@@ -38,7 +42,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 			}
 			defer func() { err = errors.Join(err, p.Close()) }()
 			in := audit.Input{Pipeline: p.Pipeline.Name, State: p.State, Lake: p.Lake, DB: p.DB, DeadLetter: p.Pipeline.DeadLetter.Table,
-				Again: "lakeflow run " + quoted(args[0]) + repeated(flags.params, p.Pipeline.Parameters)}
+				Verify: files.Verify, Deep: deep, Again: "lakeflow run " + quoted(args[0]) + repeated(flags.params, p.Pipeline.Parameters)}
 			for _, t := range p.Pipeline.Tables {
 				in.Tables = append(in.Tables, t.Name)
 			}
@@ -56,6 +60,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 		},
 	}
 	formatFlag(cmd, &format, "text", "text", "json")
+	cmd.Flags().BoolVar(&deep, "deep", false, "read every byte of the data files")
 	return cmd
 }
 

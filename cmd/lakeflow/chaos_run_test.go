@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -134,18 +134,6 @@ func (c *chaos) offsets(position []byte) (at [chaosPartitions]int64) {
 	return at
 }
 
-// commitOf is how far a position of a table is.
-func (c *chaos) commitOf(position []byte) int64 {
-	c.t.Helper()
-	var p struct{ Commit int64 }
-	if position != nil {
-		if err := json.Unmarshal(position, &p); err != nil {
-			c.t.Fatalf("position %s: %v", position, err)
-		}
-	}
-	return p.Commit
-}
-
 // look reads what the lake says of itself: positions only grow, and the tables have exactly as many rows as the records make that were read.
 func (c *chaos) look() *sinks.State {
 	c.t.Helper()
@@ -157,12 +145,12 @@ func (c *chaos) look() *sinks.State {
 		c.t.Fatalf("commit %d came after %d", state.Commit, c.last.Commit)
 	}
 	for key, old := range c.last.Positions {
-		whole := strings.HasSuffix(key, "*") // what a view has seen, which has no order
-		if !whole && !strings.HasSuffix(key, "/feed") && c.commitOf(state.Positions[key]) < c.commitOf(old) {
+		ordered := key.Kind == position.Upstream || key.Kind == position.Sink
+		if ordered && state.Positions.Commit(key) < c.last.Positions.Commit(key) {
 			c.t.Fatalf("the position %s went back from %s to %s", key, old, state.Positions[key])
 		}
 	}
-	for partition, to := range c.offsets(state.Positions["bronze.bronze/feed"]) {
+	for partition, to := range c.offsets(state.Positions[position.Key{Kind: position.Source, Table: "bronze", Flow: "bronze", Input: "feed"}]) {
 		from := c.counted[partition]
 		if to < from {
 			c.t.Fatalf("the position went back from offset %d of partition %d to %d", from, partition, to)

@@ -21,6 +21,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
@@ -407,13 +408,12 @@ func (p *project) columns(ctx context.Context, s *dsl.Source, session sources.Se
 // lookTime is how long a command that only looks waits for brokers.
 const lookTime = 4 * time.Second
 
-// readers is how far each of the source's readers has got, or the beginning when it was never read. Readers
-// are named "<table>.<flow>/<source>"; one that is further on may know more columns.
+// readers is how far each of the source's readers has got, or the beginning when it was never read. One that is further on may know more columns.
 func (p *project) readers(source string) []sources.Position {
 	var positions []sources.Position
-	for _, key := range slices.Sorted(maps.Keys(p.State.Positions)) {
-		if strings.HasSuffix(key, "/"+source) {
-			positions = append(positions, p.State.Positions[key])
+	for _, key := range p.State.Positions.Keys() {
+		if at := p.State.Positions.At(key); key.Kind == position.Source && key.Input == source && at != nil {
+			positions = append(positions, at)
 		}
 	}
 	if positions == nil {

@@ -156,7 +156,7 @@ func (p *project) relations(ctx context.Context, names ...string) (map[string]st
 func (p *project) relationsNow(ctx context.Context, names []string) (map[string]string, error) {
 	out := map[string]string{}
 	for name, t := range p.State.Tables {
-		if len(names) > 0 && !slices.Contains(names, name) {
+		if len(names) > 0 && !slices.Contains(names, name) || len(names) == 0 && schemas.Hidden(name) {
 			continue
 		}
 		if t.Snapshot == 0 {

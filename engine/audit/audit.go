@@ -12,7 +12,9 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // eventLog is the table that holds the accounting.
@@ -29,7 +31,11 @@ type Input struct {
 	DeadLetter string
 	// Tables are the declared tables, in the order in which to report them.
 	Tables []string
-	Again  string // the command line that starts an update of the pipeline: remedies begin with it
+	// Verify tells whether the marks of a source belong to a position; *sources.MarksError when they do not.
+	Verify func(ctx context.Context, at sources.Position, marks sources.Marks) error
+	// Deep reads every byte of the data files, where otherwise their footers are read.
+	Deep  bool
+	Again string // the command line that starts an update of the pipeline: remedies begin with it
 }
 
 // Report is the outcome of an audit. Its JSON field names are stable.
@@ -73,7 +79,10 @@ const (
 	CheckRule        = "rule"         // passed + failed = query rows
 	CheckForeign     = "foreign"      // another program wrote to the table
 	CheckBooks       = "accounting"   // a commit without accounting, or accounting that cannot be read
-	CheckTable       = "table"        // the table is gone or cannot be read
+	CheckTable       = "table"        // the table is gone, was rolled back or cannot be read
+	CheckInput       = "input"        // what a flow read of the tables that it streams from
+	CheckLedger      = "ledger"       // which files were read
+	CheckCatalog     = "catalog"      // what the catalog keeps of a table
 )
 
 // Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the audit itself could
@@ -102,7 +111,11 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 		if books != nil {
 			a.checkBooks(t, books[name])
 			a.checkLetters(name, books[name], letters)
+			a.checkInputs(name, books)
 		}
+	}
+	if err := a.checkLedger(ctx); err != nil {
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil { // what it interrupted looks like damage
 		return nil, err
@@ -127,7 +140,7 @@ func (a *auditor) names(books map[string]tableBooks) []string {
 	}
 	others := slices.Collect(maps.Keys(books))
 	for name, t := range a.State.Tables {
-		if t.Commit > 0 && name != eventLog && !slices.Contains(a.keepers, name) {
+		if t.Commit > 0 && name != eventLog && !schemas.Hidden(name) && !slices.Contains(a.keepers, name) {
 			others = append(others, name)
 		}
 	}
@@ -142,7 +155,8 @@ func (a *auditor) names(books map[string]tableBooks) []string {
 
 func (a *auditor) report(books map[string]tableBooks) *Report {
 	r := &Report{Pipeline: a.Pipeline, Commit: a.State.Commit, OK: true}
-	for _, name := range append(append(a.names(books), a.keepers...), eventLog) {
+	for _, name := range slices.Concat(a.names(books), a.keepers, a.hidden(), []string{eventLog}) {
+		a.checkRecorded(name)
 		t := *a.table(name)
 		slices.SortStableFunc(t.Findings, func(x, y Finding) int { return int(x.Commit - y.Commit) })
 		r.OK = r.OK && len(t.Findings) == 0
@@ -212,6 +226,9 @@ func (a *auditor) loadAll(ctx context.Context) error {
 // read gives a table's history and its last version, and counts the rows of all files. Trouble becomes findings.
 func (a *auditor) read(ctx context.Context, name string) *stored {
 	t := a.loaded[name]
+	if t != nil && t.err == nil {
+		a.checkCatalog(ctx, name)
+	}
 	if t == nil {
 		a.find(Finding{Table: name, Check: CheckTable, Message: "the table is gone from the catalog", Remedy: "restore the warehouse from a backup"})
 		return &stored{name: name, broken: true, head: &sinks.Contents{}}

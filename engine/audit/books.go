@@ -16,6 +16,8 @@ import (
 // entry is what the event log says that one commit did to one table, over all flows.
 type entry struct {
 	written int64
+	// inputs are, by flow, the rows that it read of upstream tables.
+	inputs  map[string]int64
 	letters int64 // that are kept in letterTable
 	// letterTable is empty when the table kept no dead letters.
 	letterTable string
@@ -88,10 +90,11 @@ func (a *auditor) enter(books map[string]tableBooks, table, flow string, p *sche
 	}
 	e := books[table][acc.Commit]
 	if e == nil {
-		e = &entry{}
+		e = &entry{inputs: map[string]int64{}}
 		books[table][acc.Commit] = e
 	}
 	e.written += acc.Written
+	e.inputs[flow] += acc.InputRows
 	e.replace = e.replace || acc.Mode == "replace"
 	if acc.Table != "" {
 		e.letterTable = acc.Table

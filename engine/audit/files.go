@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -30,6 +31,11 @@ func (a *auditor) count(ctx context.Context, t *stored) {
 			t.trouble[path] = fmt.Sprintf("has %d bytes instead of %d", info.Size(), size)
 		}
 		there = append(there, path)
+		if a.Deep && t.trouble[path] == "" && ctx.Err() == nil {
+			if err := duck.CheckFile(path); err != nil {
+				t.trouble[path] = "does not agree with the checksum in its name"
+			}
+		}
 	}
 	a.countFiles(ctx, t, there)
 	for _, path := range t.files() {

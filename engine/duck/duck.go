@@ -7,7 +7,9 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -127,6 +129,29 @@ func (d *DB) TempDir() string { return d.tempDir }
 func (d *DB) Exec(ctx context.Context, query string, args ...any) error {
 	_, err := d.conn.ExecContext(ctx, query, args...)
 	return err
+}
+
+// Append adds rows to a temp table, with a value for each of its columns.
+func (d *DB) Append(table string, rows iter.Seq[[]driver.Value]) error {
+	return d.conn.Raw(func(raw any) error {
+		conn, ok := raw.(driver.Conn)
+		if !ok {
+			return fmt.Errorf("append to %s: %T is no connection", table, raw)
+		}
+		a, err := duckdb.NewAppender(conn, "temp", "main", table)
+		if err != nil {
+			return fmt.Errorf("append to %s: %w", table, err)
+		}
+		for row := range rows {
+			if err = a.AppendRow(row...); err != nil {
+				break
+			}
+		}
+		if err = errors.Join(err, a.Close()); err != nil {
+			return fmt.Errorf("append to %s: %w", table, err)
+		}
+		return nil
+	})
 }
 
 // Close ends DuckDB and removes the temp folder.

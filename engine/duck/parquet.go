@@ -154,11 +154,9 @@ func settle(files []sinks.DataFile) ([]sinks.DataFile, error) {
 			_ = os.Remove(filepath.Dir(f.Path)) // fails, rightly, when other files are in it
 			continue
 		}
-		n, err := syncAndCount(f.Path, f.Bytes)
-		if err != nil {
+		if err := seal(&f); err != nil {
 			return nil, err
 		}
-		f.Rows = n
 		kept = append(kept, f)
 		for dir := filepath.Dir(f.Path); !folders[dir]; dir = filepath.Dir(dir) {
 			folders[dir] = true
@@ -175,21 +173,31 @@ func settle(files []sinks.DataFile) ([]sinks.DataFile, error) {
 	return kept, nil
 }
 
-// syncAndCount makes the file durable and returns the number of rows in its footer.
-func syncAndCount(path string, size int64) (int64, error) {
-	f, err := os.Open(path)
+// seal makes a file durable, takes the number of its rows from its footer, and puts its checksum into its name.
+func seal(file *sinks.DataFile) error {
+	f, err := os.Open(file.Path)
 	if err != nil {
-		return 0, fmt.Errorf("read back %s: %w", path, err)
+		return fmt.Errorf("read back %s: %w", file.Path, err)
 	}
 	defer f.Close()
 	if err := f.Sync(); err != nil {
-		return 0, fmt.Errorf("sync %s: %w", path, err)
+		return fmt.Errorf("sync %s: %w", file.Path, err)
 	}
-	p, err := parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	p, err := parquet.OpenFile(f, file.Bytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return 0, fmt.Errorf("read back %s: %w", path, err)
+		return fmt.Errorf("read back %s: %w", file.Path, err)
 	}
-	return p.NumRows(), nil
+	file.Rows = p.NumRows()
+	sum, err := checksum(f)
+	if err != nil {
+		return fmt.Errorf("read back %s: %w", file.Path, err)
+	}
+	sealed := sealedName(file.Path, sum)
+	if err := os.Rename(file.Path, sealed); err != nil {
+		return fmt.Errorf("name %s: %w", file.Path, err)
+	}
+	file.Path = sealed
+	return nil
 }
 
 func syncFolder(dir string) error {

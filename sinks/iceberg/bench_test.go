@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/sinktest"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -40,7 +42,7 @@ func (w *writer) commit(b *testing.B, tables int) {
 	b.Helper()
 	w.number++
 	schema, _ := schemas.AssignIDs(schemas.EventLog(), 0)
-	c := &sinks.Commit{Number: w.number, Epoch: w.epoch, Positions: map[string]sources.Position{"f/s": sources.Position(fmt.Sprintf(`{"n":%d,"columns":[["a","BIGINT"],["b","VARCHAR"]]}`, w.number))}}
+	c := &sinks.Commit{Number: w.number, Epoch: w.epoch, Positions: position.Set{sinktest.At("f"): sources.Position(fmt.Sprintf(`{"n":%d,"columns":[["a","BIGINT"],["b","VARCHAR"]]}`, w.number))}}
 	for i := range tables {
 		name := fmt.Sprint("table_", i)
 		if i == 0 {
@@ -127,34 +129,5 @@ func BenchmarkOpen(b *testing.B) {
 				_ = lake.Close()
 			}
 		})
-	}
-}
-
-// BenchmarkMarks reads a ledger of a million files.
-func BenchmarkMarks(b *testing.B) {
-	w := newWriter(b, b.TempDir())
-	w.commit(b, 1)
-	schema, _ := schemas.AssignIDs(schemas.EventLog(), 0)
-	marks := make([]sources.Mark, 1_000_000)
-	for i := range marks {
-		marks[i] = sources.Mark{Key: fmt.Sprintf("2024/01/file-%07d.json.gz", i), Value: "12345 1700000000000000000"}
-	}
-	out, err := w.lake.Commit(context.Background(), &sinks.Commit{Number: 2, Epoch: w.epoch,
-		Tables: []sinks.TableChange{{Table: iceberg.EventLog, Schema: schema, Base: w.bases[iceberg.EventLog], Add: []sinks.DataFile{{Path: "/x.parquet", Rows: 1}}}},
-		Marks:  []sinks.MarkChange{{Input: "f/s", Set: marks}}})
-	if err != nil || out.Status != sinks.Committed {
-		b.Fatal(out, err)
-	}
-	for b.Loop() {
-		n := 0
-		for _, err := range w.lake.Marks("f/s").All(context.Background()) {
-			if err != nil {
-				b.Fatal(err)
-			}
-			n++
-		}
-		if n != len(marks) {
-			b.Fatal(n)
-		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
 	"github.com/lakeflow/lakeflow/sinks/sinktest"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // written is a lake with a commit of a table and marks, closed.
@@ -21,8 +21,7 @@ func written(t *testing.T) *sinktest.Fixture {
 	t.Helper()
 	f := sinktest.NewFixture(t, open)
 	c := f.Commit(f.Change("t", []string{"id INTEGER"}, "SELECT 1 id"))
-	c.Marks = []sinks.MarkChange{{Input: "f/s", Set: []sources.Mark{{Key: "a.json", Value: "1"}}}}
-	c.Positions = map[string]sources.Position{"f/s": json.RawMessage("1")}
+	c.Positions = position.Set{sinktest.At("f"): json.RawMessage("1")}
 	f.Do(c, sinks.Committed)
 	if err := f.Lake.Close(); err != nil {
 		t.Fatal(err)
@@ -74,7 +73,7 @@ func TestWrongStateStops(t *testing.T) {
 	t.Run("all tables dropped", func(t *testing.T) {
 		f := written(t)
 		catalogExec(t, f, "DELETE FROM iceberg_tables")
-		refused(t, f.Reopen(), "event_log", "the ledger has files of f/s", "restore")
+		refused(t, f.Reopen(), "event_log", "the catalog remembers tables", "restore")
 	})
 	t.Run("catalog deleted", func(t *testing.T) {
 		f := written(t)
@@ -85,7 +84,7 @@ func TestWrongStateStops(t *testing.T) {
 	})
 	t.Run("catalog emptied", func(t *testing.T) {
 		f := written(t)
-		catalogExec(t, f, "DELETE FROM iceberg_tables; DELETE FROM lakeflow_ledger; DELETE FROM lakeflow_owner")
+		catalogExec(t, f, "DELETE FROM iceberg_tables; DELETE FROM lakeflow_heads; DELETE FROM lakeflow_owner")
 		refused(t, f.Reopen(), "deleted or replaced")
 	})
 	t.Run("catalog is no database", func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/lakeflow/lakeflow/sinks"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // catalogName is the name under which other engines find the tables in the catalog.
@@ -30,13 +28,10 @@ CREATE TABLE IF NOT EXISTS iceberg_tables (
 CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
 	catalog_name VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, property_key VARCHAR(255) NOT NULL, property_value VARCHAR(1000) NOT NULL,
 	PRIMARY KEY (catalog_name, namespace, property_key));
-CREATE TABLE IF NOT EXISTS lakeflow_ledger (
-	pipeline TEXT NOT NULL, input TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL,
-	PRIMARY KEY (pipeline, input, path)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lakeflow_owner (pipeline TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lakeflow_heads (metadata_location TEXT NOT NULL PRIMARY KEY, head TEXT NOT NULL) WITHOUT ROWID;`
 
-const catalogTableCount = 5
+const catalogTableCount = 4
 
 func (l *Lake) catalogFile() string { return filepath.Join(l.warehouse, "catalog.db") }
 
@@ -104,7 +99,7 @@ func (l *Lake) readOnly() bool {
 
 func countTables(ctx context.Context, db *sql.DB) (n int, err error) {
 	err = db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table'
-		AND name IN ('iceberg_tables', 'iceberg_namespace_properties', 'lakeflow_ledger', 'lakeflow_owner', 'lakeflow_heads')`).Scan(&n)
+		AND name IN ('iceberg_tables', 'iceberg_namespace_properties', 'lakeflow_owner', 'lakeflow_heads')`).Scan(&n)
 	return n, err
 }
 
@@ -214,43 +209,4 @@ func globEscape(path string) string {
 		out = append(out, path[i])
 	}
 	return string(out)
-}
-
-// Marks returns the marks of an input.
-func (l *Lake) Marks(input string) sources.Marks { return &marks{l, input} }
-
-type marks struct {
-	lake  *Lake
-	input string
-}
-
-// All yields every mark of the input, in the order of the keys' bytes.
-func (m *marks) All(ctx context.Context) iter.Seq2[sources.Mark, error] {
-	return func(yield func(sources.Mark, error) bool) {
-		if err := m.each(ctx, func(mark sources.Mark) bool { return yield(mark, nil) }); err != nil {
-			yield(sources.Mark{}, m.lake.passing(fmt.Errorf("read marks of %s: %w", m.input, err)))
-		}
-	}
-}
-
-func (m *marks) each(ctx context.Context, yield func(sources.Mark) bool) error {
-	db, err := m.lake.catalog(ctx, false)
-	if db == nil {
-		return err
-	}
-	rows, err := db.QueryContext(ctx, "SELECT path, value FROM lakeflow_ledger WHERE pipeline = ? AND input = ? ORDER BY path", m.lake.pipeline, m.input)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var mark sources.Mark
-	for rows.Next() {
-		if err := rows.Scan(&mark.Key, &mark.Value); err != nil {
-			return err
-		}
-		if !yield(mark) {
-			return nil
-		}
-	}
-	return rows.Err()
 }

@@ -14,8 +14,8 @@ import (
 	"sync"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // Commit publishes everything in c or nothing. An error means that nothing is visible, unless it says otherwise.
@@ -89,7 +89,7 @@ func (l *Lake) commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, erro
 		files.remove()
 		return sinks.Outcome{}, err
 	}
-	status, err := l.publish(ctx, db, c.Epoch, c.Marks, changes, files)
+	status, err := l.publish(ctx, db, c.Epoch, changes, files)
 	if err != nil || status != sinks.Committed {
 		return sinks.Outcome{Status: status}, err
 	}
@@ -150,22 +150,31 @@ func (h *head) hasRowsOf(snapshot int64) (bool, error) {
 func (l *Lake) stageAll(c *sinks.Commit, rec *record, heads map[string]*head, out *output) ([]*staged, error) {
 	failpoint.Hit("commit.before-manifests")
 	changes := make([]*staged, len(c.Tables))
-	positions := merged(rec.positions, c.Positions)
-	read := passed(positions)
-	err := eachTable(c, func(i int, t *sinks.TableChange) (err error) {
-		props := summaryProps(c, t)
-		if t.Table == EventLog {
-			if err := l.addRecord(props, c, positions); err != nil {
-				return err
-			}
-		}
+	positions := rec.positions.Merged(c.Positions)
+	read := positions.Passed()
+	stage := func(i int, t *sinks.TableChange, props map[string]string) (err error) {
 		if changes[i], err = l.stage(t, heads[t.Table], props, out); err != nil || changes[i].snapshot == nil {
 			return err
 		}
 		return changes[i].expire(l.retention.snapshots(), read)
+	}
+	log := -1
+	err := eachTable(c, func(i int, t *sinks.TableChange) error {
+		if t.Table == EventLog {
+			log = i
+			return nil
+		}
+		return stage(i, t, summaryProps(c, t))
 	})
 	if err != nil {
 		return nil, err
+	}
+	props, err := l.commitRecord(c, rec, positions, changes) // it says which tables the commit has written to
+	if err == nil {
+		err = stage(log, &c.Tables[log], props)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", EventLog, err)
 	}
 	failpoint.Hit("commit.after-manifests")
 	failpoint.Hit("commit.before-metadata")
@@ -206,36 +215,38 @@ func summaryProps(c *sinks.Commit, t *sinks.TableChange) map[string]string {
 	return props
 }
 
-// merged is the positions after a commit.
-func merged(before, changes map[string]sources.Position) map[string]sources.Position {
-	after := maps.Clone(before)
-	for input, p := range changes {
-		if p == nil {
-			delete(after, input)
-		} else {
-			after[input] = p
+// commitRecord is the summary of event_log's snapshot.
+func (l *Lake) commitRecord(c *sinks.Commit, rec *record, positions position.Set, changes []*staged) (map[string]string, error) {
+	at := maps.Clone(rec.tables)
+	for _, name := range c.Forget {
+		delete(at, name)
+	}
+	for _, st := range changes {
+		if st != nil && st.snapshot != nil {
+			at[st.change.Table] = c.Number
 		}
 	}
-	return after
-}
-
-// addRecord writes the commit record into the summary of event_log's snapshot.
-func (l *Lake) addRecord(props map[string]string, c *sinks.Commit, positions map[string]sources.Position) error {
-	text, err := json.Marshal(positions)
+	tables, err := json.Marshal(at)
 	if err != nil {
-		return fmt.Errorf("write positions: %w", err)
+		return nil, fmt.Errorf("write the commit record: %w", err)
 	}
-	props[keyPipeline], props[keyPositions], props[keyOwner] = l.pipeline, string(text), strconv.FormatInt(c.Epoch, 10)
-	return nil
+	text, err := positions.Encode()
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(c.Tables, func(t sinks.TableChange) bool { return t.Table == EventLog })
+	props := summaryProps(c, &c.Tables[i])
+	props[keyPipeline], props[keyPositions], props[keyTables], props[keyOwner] = l.pipeline, text, string(tables), strconv.FormatInt(c.Epoch, 10)
+	return props, nil
 }
 
 // errConflict says, inside the transaction, that somebody else was there.
 var errConflict = errors.New("conflict")
 
 // publish makes the staged changes visible with one transaction: all or none. Their files are removed when they do not become visible.
-func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, marks []sinks.MarkChange, changes []*staged, files *output) (sinks.Status, error) {
+func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, changes []*staged, files *output) (sinks.Status, error) {
 	failpoint.Hit("catalog.before-tx")
-	err := l.transact(ctx, db, epoch, marks, changes)
+	err := l.transact(ctx, db, epoch, changes)
 	if err == nil {
 		failpoint.Hit("catalog.after-commit")
 	}
@@ -275,9 +286,9 @@ func (l *Lake) visible(ctx context.Context, changes []*staged) (bool, error) {
 	return err == nil && changes[i].next.location == p.location, err
 }
 
-// transact moves all tables' metadata pointers and writes the marks. It returns errConflict when the owner or a table is not the
+// transact moves all tables' metadata pointers. It returns errConflict when the owner or a table is not the
 // one that the commit was made for.
-func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, marks []sinks.MarkChange, changes []*staged) error {
+func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, changes []*staged) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -297,11 +308,6 @@ func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, marks []si
 		}
 	}
 	failpoint.Hit("catalog.after-pointers")
-	failpoint.Hit("ledger.before-write")
-	if err := l.writeMarks(ctx, tx, marks); err != nil {
-		return fmt.Errorf("write marks: %w", err)
-	}
-	failpoint.Hit("ledger.after-write")
 	failpoint.Hit("catalog.before-commit")
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -353,41 +359,6 @@ func storeHead(ctx context.Context, tx *sql.Tx, st *staged) error {
 		return fmt.Errorf("store head: %w", err)
 	}
 	return nil
-}
-
-func (l *Lake) writeMarks(ctx context.Context, tx *sql.Tx, changes []sinks.MarkChange) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	put, err := tx.PrepareContext(ctx, "INSERT INTO lakeflow_ledger (pipeline, input, path, value) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
-	if err != nil {
-		return err
-	}
-	defer put.Close()
-	for _, m := range changes {
-		if m.Clear {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM lakeflow_ledger WHERE pipeline = ? AND input = ?", l.pipeline, m.Input); err != nil {
-				return err
-			}
-		}
-		// In the order of the primary key, which is how the ledger is stored.
-		for _, mark := range slices.SortedFunc(slices.Values(m.Set), compareMarks) {
-			if _, err := put.ExecContext(ctx, l.pipeline, m.Input, mark.Key, mark.Value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func compareMarks(a, b sources.Mark) int {
-	switch {
-	case a.Key < b.Key:
-		return -1
-	case a.Key > b.Key:
-		return 1
-	}
-	return 0
 }
 
 // removeOldMetadata deletes the metadata files that the new one's log has dropped. The one before stays readable for whoever has just

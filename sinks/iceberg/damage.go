@@ -1,6 +1,7 @@
 package iceberg
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,6 +23,31 @@ func damaged(what, location string, err error) error {
 		return fmt.Errorf("read %s: %w", what, err) // the disk or its permissions
 	}
 	return fmt.Errorf("%s %s is damaged: %w; %s", what, local(location), err, remedy)
+}
+
+// Check compares the head that the catalog keeps of a table with its metadata file.
+func (l *Lake) Check(ctx context.Context, name string) error {
+	p, err := l.pointer(ctx, name)
+	if err != nil {
+		return err
+	}
+	kept, broken := restore(name, p.location, p.stored)
+	meta, err := readMetadata(name, p.location)
+	if err != nil {
+		return err
+	}
+	h, err := newHead(name, p.location, meta)
+	if err != nil {
+		return err
+	}
+	want, err := h.store()
+	if err != nil {
+		return err
+	}
+	if broken || kept != nil && p.stored != want {
+		return fmt.Errorf("what %s keeps of table %s is not what its metadata file %s says; nothing is lost: the table's next commit writes it anew", l.catalogFile(), name, local(p.location))
+	}
+	return nil
 }
 
 // manifestsOf reads the manifest list of a snapshot. One that was cut off may still decode: what is left of it is then not what the snapshot counts.

@@ -36,7 +36,7 @@ func TestDamagedMetadataIsNamed(t *testing.T) {
 		}
 		return latest
 	}
-	for what, path := range map[string]string{"metadata file": newest("*.metadata.json"), "manifest list": newest("snap-*.avro"), "manifest": newest("*-m0.avro")} {
+	for what, path := range map[string]string{"metadata file": newest("*.metadata.json"), "manifest list": newest("snap-*.avro"), "manifest": newest("*-m0-*.avro")} {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -1,15 +1,20 @@
 package iceberg
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	iceio "github.com/apache/iceberg-go/io"
+	"github.com/google/uuid"
 )
 
 // uri is the location of a local file as it is written into metadata. Nothing is escaped: PyIceberg and Hadoop
@@ -24,11 +29,55 @@ func local(location string) string {
 	return strings.TrimPrefix(location, "file:")
 }
 
-// disk gives iceberg-go the local files behind locations.
+// disk gives iceberg-go the local files behind locations, when they are what was written.
 type disk struct{}
 
-func (disk) Open(name string) (iceio.File, error) { return os.Open(local(name)) }
-func (disk) Remove(name string) error             { return os.Remove(local(name)) }
+func (disk) Open(name string) (iceio.File, error) {
+	content, err := readChecked(local(name))
+	if err != nil {
+		return nil, err
+	}
+	return openContent{bytes.NewReader(content), local(name)}, nil
+}
+
+func (disk) Remove(name string) error { return os.Remove(local(name)) }
+
+// openContent is a file that was read.
+type openContent struct {
+	*bytes.Reader
+	path string
+}
+
+func (f openContent) Stat() (fs.FileInfo, error) { return os.Stat(f.path) }
+func (f openContent) Close() error               { return nil }
+
+// contentID is a hash over a file's content in the shape of a UUID of version 8, which RFC 9562 leaves to whoever makes it: other programs name their files with random
+// ones, of version 4 or 7. Metadata files carry it in their names, so that whoever names a file also says what is in it.
+func contentID(content []byte) string {
+	sum := sha256.Sum256(content)
+	id := uuid.UUID(sum[:16])
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
+
+// contentIDs finds the hash in a file's name.
+var contentIDs = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?:\.metadata\.json|\.avro)$`)
+
+// errContent says that a file is not what was written.
+var errContent = errors.New("its content does not agree with the checksum in its name")
+
+// readChecked reads a metadata file, manifest list or manifest. A file that another program wrote has no hash to compare with.
+func readChecked(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if id := contentIDs.FindString(path); id != "" && id[:36] != contentID(content) {
+		return nil, errContent
+	}
+	return content, nil
+}
 
 // output collects the files that a commit writes, so that they can be made durable together, or be removed.
 type output struct {

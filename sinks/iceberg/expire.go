@@ -1,7 +1,6 @@
 package iceberg
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
-
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // Retention says how much of the past the tables of a lake keep.
@@ -36,25 +33,6 @@ func (r Retention) snapshots() int {
 // keyExpired is the table property that says which snapshot was expired last, and the commit up to which a reader must have read the table
 // to miss nothing.
 const keyExpired = "lakeflow.expired"
-
-// passed tells, for each table that others stream from, the commit that all of them have read. The positions of streams are named
-// "table.flow/upstream".
-func passed(positions map[string]sources.Position) map[string]int64 {
-	out := map[string]int64{}
-	for key, p := range positions {
-		name := key[strings.LastIndexByte(key, '/')+1:]
-		var at struct {
-			Commit *int64 `json:"commit"`
-		}
-		if strings.HasSuffix(name, "*") || json.Unmarshal(p, &at) != nil || at.Commit == nil {
-			continue // read whole, or a source
-		}
-		if least, ok := out[name]; !ok || *at.Commit < least {
-			out[name] = *at.Commit
-		}
-	}
-	return out
-}
 
 // expire drops the snapshots that are beyond the retention and that no stream needs, and what of the metadata only they used.
 func (st *staged) expire(keep int, passed map[string]int64) error {

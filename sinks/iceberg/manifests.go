@@ -208,7 +208,7 @@ func (p *producer) write(specID int32, entries []iceberg.ManifestEntry, put func
 	if err := w.Close(); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	path := filepath.Join(p.dir, p.prefix+"-m"+strconv.Itoa(p.count)+".avro")
+	path := filepath.Join(p.dir, p.prefix+"-m"+strconv.Itoa(p.count)+"-"+contentID(buf.Bytes())+".avro")
 	p.count++
 	m, err := w.ToManifestFile(uri(path), int64(buf.Len()))
 	if err != nil {
@@ -244,8 +244,7 @@ func withEmptyBounds(m iceberg.ManifestFile) iceberg.ManifestFile {
 // finish writes the manifest list and returns the snapshot.
 func (p *producer) finish(parent *table.Snapshot, operation table.Operation, props map[string]string) (*table.Snapshot, error) {
 	schemaID := p.meta.CurrentSchema().ID
-	path := filepath.Join(p.dir, fmt.Sprintf("snap-%d-%s.avro", p.id, p.prefix))
-	s := &table.Snapshot{SnapshotID: p.id, SequenceNumber: p.seq, ManifestList: uri(path), SchemaID: &schemaID,
+	s := &table.Snapshot{SnapshotID: p.id, SequenceNumber: p.seq, SchemaID: &schemaID,
 		Summary: &table.Summary{Operation: operation, Properties: p.summary(parent, props)}}
 	if parent != nil {
 		s.ParentSnapshotID = &parent.SnapshotID
@@ -255,9 +254,11 @@ func (p *producer) finish(parent *table.Snapshot, operation table.Operation, pro
 	if err != nil {
 		return nil, fmt.Errorf("write manifest list: %w", err)
 	}
+	path := filepath.Join(p.dir, fmt.Sprintf("snap-%d-%s.avro", p.id, contentID(buf.Bytes())))
 	if err := p.out.write(path, buf.Bytes()); err != nil {
 		return nil, fmt.Errorf("write manifest list: %w", err)
 	}
+	s.ManifestList = uri(path)
 	return s, nil
 }
 

@@ -93,7 +93,7 @@ func (l *Lake) rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, err
 	files := &output{}
 	st, err := l.stageRewrite(r, base, files)
 	if err == nil {
-		err = st.expire(l.retention.snapshots(), passed(rec.positions))
+		err = st.expire(l.retention.snapshots(), rec.positions.Passed())
 	}
 	if err == nil {
 		err = l.settle(files, st)
@@ -106,7 +106,7 @@ func (l *Lake) rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, err
 		return 0, err
 	}
 	failpoint.Hit("maintain.before-rewrite")
-	status, err := l.publish(ctx, db, r.Epoch, nil, []*staged{st}, files)
+	status, err := l.publish(ctx, db, r.Epoch, []*staged{st}, files)
 	failpoint.Hit("maintain.after-rewrite")
 	return status, err
 }
@@ -216,7 +216,7 @@ func (l *Lake) Expire(ctx context.Context, epoch int64) (map[string]int, error) 
 			return err
 		}
 		failpoint.Hit("maintain.before-expire")
-		status, err := l.publish(ctx, db, epoch, nil, changes, files)
+		status, err := l.publish(ctx, db, epoch, changes, files)
 		failpoint.Hit("maintain.after-expire")
 		if err == nil && status != sinks.Committed {
 			err = errors.New("the tables changed meanwhile, or another writer took over; run again")
@@ -250,7 +250,7 @@ func (l *Lake) expireAll(ctx context.Context, publish func(context.Context, []*s
 		return nil, err
 	}
 	var changes []*staged
-	read := passed(rec.positions)
+	read := rec.positions.Passed()
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		if heads[name].state.Commit == 0 {
 			continue // lakeflow did not write it

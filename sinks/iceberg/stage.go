@@ -269,7 +269,7 @@ func (st *staged) writeMetadata(dir string, out *output) error {
 	if err != nil {
 		return fmt.Errorf("build metadata: %w", err)
 	}
-	path := filepath.Join(dir, fmt.Sprintf("%05d-%s.metadata.json", st.version(), uuid.NewString()))
+	path := filepath.Join(dir, fmt.Sprintf("%05d-%s.metadata.json", st.version(), contentID(content)))
 	if err := out.write(path, content); err != nil {
 		return fmt.Errorf("write metadata: %w", err)
 	}

@@ -2,28 +2,33 @@ package iceberg
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // The keys of snapshot summaries.
 const (
 	keyCommit    = "lakeflow.commit"    // of every snapshot: the number of the commit
 	keyPipeline  = "lakeflow.pipeline"  // of event_log's snapshots, as the others below
-	keyPositions = "lakeflow.positions" // a JSON object: input to position
+	keyPositions = "lakeflow.positions" // what position.Set.Encode gives
+	keyTables    = "lakeflow.tables"    // a JSON object: table to the commit that wrote to it last
 	keyOwner     = "lakeflow.owner"     // the epoch of the writer
 )
 
@@ -34,6 +39,7 @@ type head struct {
 	location string
 	state    sinks.TableState
 	summary  map[string]string // lakeflow's entries of the head snapshot
+	repaired string            // what was damaged and read from elsewhere; empty when nothing was
 
 	mu   sync.Mutex
 	meta table.Metadata // nil until load
@@ -47,23 +53,37 @@ type storedHead struct {
 	Summary map[string]string
 }
 
-const storedHeadVersion = 2
+const storedHeadVersion = 3
 
+// store makes a row of lakeflow_heads: a checksum over the location and the head, and the head.
 func (h *head) store() (string, error) {
 	text, err := json.Marshal(storedHead{storedHeadVersion, h.state, h.summary})
 	if err != nil {
 		return "", fmt.Errorf("store head of %s: %w", h.name, err)
 	}
-	return string(text), nil
+	return headSum(h.location, string(text)) + " " + string(text), nil
 }
 
-// restore makes a head of what store gave, or returns nil.
-func restore(name, location, text string) *head {
-	var s storedHead
-	if text == "" || json.Unmarshal([]byte(text), &s) != nil || s.Version != storedHeadVersion || s.State.Name != name {
-		return nil
+func headSum(location, text string) string {
+	sum := sha256.Sum256([]byte(location + "\x00" + text))
+	return hex.EncodeToString(sum[:])
+}
+
+// restore makes a head of what store gave. It returns nil when the metadata file is to be read, because nothing is stored, or another version of lakeflow wrote it;
+// damaged says that it is not what was written.
+func restore(name, location, stored string) (h *head, damaged bool) {
+	if stored == "" {
+		return nil, false
 	}
-	return &head{name: name, location: location, state: s.State, summary: s.Summary}
+	sum, text, _ := strings.Cut(stored, " ")
+	if sum != headSum(location, text) {
+		return nil, true
+	}
+	var s storedHead
+	if json.Unmarshal([]byte(text), &s) != nil || s.Version != storedHeadVersion || s.State.Name != name {
+		return nil, false
+	}
+	return &head{name: name, location: location, state: s.State, summary: s.Summary}, false
 }
 
 // load reads the table's metadata, once.
@@ -82,7 +102,7 @@ func (h *head) load() (table.Metadata, error) {
 }
 
 func readMetadata(name, location string) (table.Metadata, error) {
-	content, err := os.ReadFile(local(location))
+	content, err := readChecked(local(location))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, lostMetadata(name, location)
 	}
@@ -136,7 +156,7 @@ func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
 		if err := l.checkFolder(ctx, nil); err != nil {
 			return nil, err
 		}
-		return &sinks.State{Positions: map[string]sources.Position{}, Tables: map[string]sinks.TableState{}}, nil
+		return &sinks.State{Positions: position.Set{}, Tables: map[string]sinks.TableState{}}, nil
 	}
 	heads, err := l.readHeads(ctx, db)
 	if err != nil {
@@ -146,9 +166,14 @@ func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state := &sinks.State{Commit: rec.commit, Positions: rec.positions, Tables: make(map[string]sinks.TableState, len(heads))}
-	for name, h := range heads {
+	state := &sinks.State{Commit: rec.commit, Positions: rec.positions, Recorded: rec.tables, Tables: make(map[string]sinks.TableState, len(heads))}
+	for _, name := range slices.Sorted(maps.Keys(heads)) {
+		h := heads[name]
 		state.Tables[name] = h.state
+		if h.repaired != "" {
+			state.Repaired = append(state.Repaired, h.repaired)
+			h.repaired = ""
+		}
 	}
 	return state, nil
 }
@@ -179,7 +204,8 @@ func (l *Lake) readHead(p pointer) (*head, error) {
 	if h != nil && h.location == p.location {
 		return h, nil
 	}
-	if h = restore(p.table, p.location, p.stored); h != nil {
+	h, broken := restore(p.table, p.location, p.stored)
+	if h != nil {
 		if _, err := os.Stat(local(p.location)); errors.Is(err, fs.ErrNotExist) {
 			return nil, lostMetadata(p.table, p.location)
 		}
@@ -192,6 +218,9 @@ func (l *Lake) readHead(p pointer) (*head, error) {
 	}
 	if h, err = newHead(p.table, p.location, meta); err != nil {
 		return nil, err
+	}
+	if broken {
+		h.repaired = fmt.Sprintf("what %s keeps of table %s is damaged; it was read from %s, which has the same", l.catalogFile(), p.table, local(p.location))
 	}
 	l.keep(h)
 	return h, nil
@@ -215,7 +244,7 @@ func newHead(name, location string, meta table.Metadata) (*head, error) {
 	state := sinks.TableState{Name: name, UUID: meta.TableUUID().String(), Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID()}
 	entries := map[string]string{}
 	if s := meta.CurrentSnapshot(); s != nil {
-		for _, key := range []string{keyCommit, keyPipeline, keyPositions, keyOwner} {
+		for _, key := range []string{keyCommit, keyPipeline, keyPositions, keyTables, keyOwner} {
 			if v := summary(s, key); v != "" {
 				entries[key] = v
 			}
@@ -248,14 +277,15 @@ func number(text string) int64 {
 // record is what event_log's head says of the last commit.
 type record struct {
 	commit, owner int64
-	positions     map[string]sources.Position
+	positions     position.Set
+	tables        map[string]int64 // the commits that wrote to them last
 }
 
 // record reads the commit record, and refuses states that no sequence of commits and crashes can leave.
 func (l *Lake) record(ctx context.Context, db *sql.DB, heads map[string]*head) (*record, error) {
 	log := heads[EventLog]
 	if log == nil {
-		return &record{positions: map[string]sources.Position{}}, l.checkUnborn(ctx, db, heads)
+		return &record{positions: position.Set{}, tables: map[string]int64{}}, l.checkUnborn(ctx, db, heads)
 	}
 	rec := &record{commit: number(log.summary[keyCommit]), owner: number(log.summary[keyOwner])}
 	if rec.commit <= 0 || log.summary[keyPositions] == "" {
@@ -265,13 +295,25 @@ func (l *Lake) record(ctx context.Context, db *sql.DB, heads map[string]*head) (
 	if p := log.summary[keyPipeline]; p != l.pipeline {
 		return nil, fmt.Errorf("schema %s belongs to pipeline %s, not to %s; give each pipeline a target schema of its own", l.namespace, p, l.pipeline)
 	}
-	if err := json.Unmarshal([]byte(log.summary[keyPositions]), &rec.positions); err != nil || rec.positions == nil {
-		return nil, fmt.Errorf("the positions of commit %d cannot be read (%w); restore the warehouse from a backup", rec.commit, err)
+	if strings.HasPrefix(log.summary[keyPositions], "{") {
+		return nil, fmt.Errorf("the warehouse %s was written by an earlier version of lakeflow, whose positions this one does not read; go on with that version, or begin anew in another warehouse", l.warehouse)
+	}
+	var err error
+	if rec.positions, err = position.Decode(log.summary[keyPositions]); err == nil {
+		err = json.Unmarshal([]byte(log.summary[keyTables]), &rec.tables)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the positions of commit %d in %s cannot be read (%w); restore the warehouse from a backup", rec.commit, local(log.location), err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		if c := heads[name].state.Commit; c > rec.commit {
 			return nil, fmt.Errorf("table %s is at commit %d, but %s at commit %d: the catalog mixes two states; restore the warehouse from a backup",
 				name, c, EventLog, rec.commit)
+		}
+	}
+	for k, p := range rec.positions {
+		if at, err := position.Commit(p); err == nil && (k.Kind == position.Upstream || k.Kind == position.Sink) && at > rec.commit {
+			return nil, fmt.Errorf("the position of %s is at commit %d, but the last commit is %d; restore the warehouse from a backup", k, at, rec.commit)
 		}
 	}
 	return rec, nil
@@ -284,13 +326,14 @@ func (l *Lake) checkUnborn(ctx context.Context, db *sql.DB, heads map[string]*he
 			return l.lostLog(fmt.Sprintf("table %s has commit %d", name, heads[name].state.Commit))
 		}
 	}
-	var input string
-	err := db.QueryRowContext(ctx, "SELECT input FROM lakeflow_ledger WHERE pipeline = ? LIMIT 1", l.pipeline).Scan(&input)
+	var location string
+	within := uri(filepath.Join(l.warehouse, l.namespace)) + "/"
+	err := db.QueryRowContext(ctx, "SELECT metadata_location FROM lakeflow_heads WHERE substr(metadata_location, 1, length(?1)) = ?1 LIMIT 1", within).Scan(&location)
 	switch {
 	case err == nil:
-		return l.lostLog("the ledger has files of " + input)
+		return l.lostLog("the catalog remembers tables that were there, for example " + local(location))
 	case !errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("read ledger: %w", err)
+		return fmt.Errorf("read catalog: %w", err)
 	}
 	return l.checkFolder(ctx, db)
 }

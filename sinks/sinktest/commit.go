@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // ab is the schema of most tables here.
@@ -22,15 +22,11 @@ func testAllOrNothing(f *Fixture) {
 	// Three tables and marks; the last change does not fit, so none may be there.
 	bad := f.Change("one", []string{"a VARCHAR"}, "SELECT 'x' a")
 	c := f.Commit(f.Change("new", ab, "SELECT 2 a"), bad)
-	c.Positions = map[string]sources.Position{"f/s": json.RawMessage("1")}
-	c.Marks = []sinks.MarkChange{{Input: "f/s", Set: []sources.Mark{{Key: "k", Value: "v"}}}}
+	c.Positions = position.Set{At("f"): json.RawMessage("1")}
 	if _, err := f.Lake.Commit(context.Background(), c); err == nil {
 		f.T.Fatal("a change that does not fit was accepted")
 	}
 	f.unchanged(before)
-	if got := f.marks("f/s"); got != "" {
-		f.T.Errorf("marks %s", got)
-	}
 }
 
 // unchanged checks that the lake is where it was.
@@ -126,8 +122,13 @@ func testNeedsCommitRecord(f *Fixture) {
 	f.unchanged(before)
 }
 
+// At is the key of a table's position in a source.
+func At(table string) position.Key {
+	return position.Key{Kind: position.Source, Table: table, Flow: table, Input: "s"}
+}
+
 func testPositions(f *Fixture) {
-	set := func(positions map[string]sources.Position, want map[string]string) {
+	set := func(positions position.Set, want map[string]string) {
 		f.T.Helper()
 		c := f.Commit()
 		c.Positions = positions
@@ -138,67 +139,41 @@ func testPositions(f *Fixture) {
 		}
 		got := map[string]string{}
 		for k, v := range s.Positions {
-			got[k] = string(v)
+			got[k.Table] = string(v)
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			f.T.Errorf("positions %v, want %v", got, want)
 		}
 	}
-	set(map[string]sources.Position{"a/s": json.RawMessage(`{"n":1}`), "b/s": json.RawMessage(`"x"`)}, map[string]string{"a/s": `{"n":1}`, "b/s": `"x"`})
-	set(nil, map[string]string{"a/s": `{"n":1}`, "b/s": `"x"`})
-	set(map[string]sources.Position{"a/s": json.RawMessage(`{"n":2}`), "c/é\"": json.RawMessage(`[1,"é"]`)}, map[string]string{"a/s": `{"n":2}`, "b/s": `"x"`, "c/é\"": `[1,"é"]`})
-	set(map[string]sources.Position{"a/s": nil, "none": nil}, map[string]string{"b/s": `"x"`, "c/é\"": `[1,"é"]`})
-	set(map[string]sources.Position{"b/s": nil, "c/é\"": nil}, map[string]string{})
+	odd := "c/é\"."
+	set(position.Set{At("a"): json.RawMessage(`{"n":1}`), At("b"): json.RawMessage(`"x"`)}, map[string]string{"a": `{"n":1}`, "b": `"x"`})
+	set(nil, map[string]string{"a": `{"n":1}`, "b": `"x"`})
+	set(position.Set{At("a"): json.RawMessage(`{"n":2}`), At(odd): json.RawMessage(`[1,"é"]`)}, map[string]string{"a": `{"n":2}`, "b": `"x"`, odd: `[1,"é"]`})
+	set(position.Set{At("a"): nil, At("none"): nil}, map[string]string{"b": `"x"`, odd: `[1,"é"]`})
+	set(position.Set{At("b"): nil, At(odd): nil}, map[string]string{})
 }
 
-// marks reads an input's marks through another process.
-func (f *Fixture) marks(input string) string {
-	f.T.Helper()
-	var out []string
-	for m, err := range f.Reopen().Marks(input).All(context.Background()) {
-		if err != nil {
-			f.T.Fatal(err)
-		}
-		out = append(out, m.Key+"="+m.Value)
-	}
-	return strings.Join(out, " ")
-}
-
-func testMarks(f *Fixture) {
-	set := func(changes ...sinks.MarkChange) {
+// testRecorded looks at what the last commit says of the tables.
+func testRecorded(f *Fixture) {
+	expect := func(want map[string]int64) {
 		f.T.Helper()
-		c := f.Commit()
-		c.Marks = changes
-		f.Do(c, sinks.Committed)
-	}
-	expect := func(input, want string) {
-		f.T.Helper()
-		if got := f.marks(input); got != want {
-			f.T.Errorf("marks of %s: %q, want %q", input, got, want)
+		if got := f.State().Recorded; fmt.Sprint(got) != fmt.Sprint(want) {
+			f.T.Errorf("recorded %v, want %v", got, want)
 		}
 	}
-	set(sinks.MarkChange{Input: "a/s", Set: []sources.Mark{{Key: "z", Value: "1"}, {Key: "B", Value: "2"}, {Key: "é x", Value: "3"}}},
-		sinks.MarkChange{Input: "b/s", Set: []sources.Mark{{Key: "z", Value: "9"}}})
-	expect("a/s", "B=2 z=1 é x=3")
-	set(sinks.MarkChange{Input: "a/s", Set: []sources.Mark{{Key: "z", Value: "new"}, {Key: "c", Value: ""}}})
-	expect("a/s", "B=2 c= z=new é x=3")
-	set(sinks.MarkChange{Input: "a/s", Clear: true, Set: []sources.Mark{{Key: "k", Value: "1"}}})
-	expect("a/s", "k=1")
-	expect("b/s", "z=9")
-	set(sinks.MarkChange{Input: "b/s", Clear: true})
-	expect("b/s", "")
-	for m := range f.Lake.Marks("a/s").All(context.Background()) {
-		if m.Key != "k" {
-			f.T.Errorf("mark %v", m)
-		}
-		break // a reader may stop early
-	}
-	// Marks of a commit that did not take place are not there.
+	f.Append("t", ab, "SELECT 1 a")
+	f.Append("u", ab, "SELECT 2 a")
+	expect(map[string]int64{"t": 1, "u": 2})
+	idle := f.Change("t", ab, "SELECT 3 a")
+	idle.Add = nil
+	f.Do(f.Commit(idle), sinks.Committed)
+	expect(map[string]int64{"t": 1, "u": 2})
 	c := f.Commit()
-	c.Marks = []sinks.MarkChange{{Input: "a/s", Clear: true, Set: []sources.Mark{{Key: "lost", Value: "1"}}}}
-	c.Epoch++
-	f.Do(c, sinks.Conflict)
-	expect("a/s", "k=1")
+	c.Forget = []string{"u"}
+	f.Do(c, sinks.Committed)
+	expect(map[string]int64{"t": 1})
+	f.Append("u", ab, "SELECT 4 a")
+	expect(map[string]int64{"t": 1, "u": 5})
 }
 
 func testTimeTravel(f *Fixture) {

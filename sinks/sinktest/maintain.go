@@ -11,16 +11,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // Retention is how many snapshots the suite's lakes keep.
 const Retention = 100
 
 // grow makes n commits that add one made-up file to table t each, with the positions that at gives for the number of the commit.
-func (f *Fixture) grow(n int, at func(number int64) map[string]sources.Position) {
+func (f *Fixture) grow(n int, at func(number int64) position.Set) {
 	f.T.Helper()
 	if f.Epoch == 0 {
 		f.Acquire()
@@ -49,7 +49,7 @@ func (f *Fixture) history(table string) []sinks.Snapshot {
 	return h
 }
 
-func nowhere(int64) map[string]sources.Position { return nil }
+func nowhere(int64) position.Set { return nil }
 
 // testExpire: the history stays bounded, and readers that have seen what is gone go on from there.
 func testExpire(f *Fixture) {
@@ -87,11 +87,14 @@ func testExpire(f *Fixture) {
 
 // testExpireBehindStreams: what a stream has not read yet stays, up to a limit.
 func testExpireBehindStreams(f *Fixture) {
-	stands := func(commit int64) map[string]sources.Position {
-		return map[string]sources.Position{"fast.f/t": json.RawMessage(`{"commit":1000000}`), "slow.f/t": fmt.Appendf(nil, `{"commit":%d}`, commit),
-			"view.f/t*": json.RawMessage(`{"commit":1}`), "x.f/source": json.RawMessage(`{"commit":1}`)}
+	reader := func(flow string, kind position.Kind) position.Key {
+		return position.Key{Kind: kind, Table: flow, Flow: flow, Input: "t"}
 	}
-	f.grow(Retention+20, func(int64) map[string]sources.Position { return stands(7) })
+	stands := func(number, commit int64) position.Set {
+		return position.Set{reader("fast", position.Upstream): position.AtCommit(number), reader("slow", position.Upstream): position.AtCommit(min(number, commit)),
+			reader("view", position.Whole): position.AtCommit(3)}
+	}
+	f.grow(Retention+20, func(number int64) position.Set { return stands(number, 7) })
 	if h := f.history("t"); len(h) != Retention+20-7 || h[0].Commit != 8 {
 		f.T.Errorf("%d snapshots, the oldest of commit %d", len(h), h[0].Commit)
 	}
@@ -101,7 +104,7 @@ func testExpireBehindStreams(f *Fixture) {
 	if got, err := f.Lake.Appended(context.Background(), "t", 7, 0); err != nil || len(got.Files) != Retention+20-7 {
 		f.T.Errorf("the slow stream gets %v, %v", got, err)
 	}
-	f.grow(1, func(int64) map[string]sources.Position { return stands(100) })
+	f.grow(1, func(number int64) position.Set { return stands(number, 100) })
 	if h := f.history("t"); len(h) != Retention {
 		f.T.Errorf("%d snapshots after the stream went on", len(h))
 	}
@@ -176,13 +179,13 @@ func testRewrite(f *Fixture) {
 // testRewriteCommitRecord: the event log carries the commit record, which must outlive a rewrite of it.
 func testRewriteCommitRecord(f *Fixture) {
 	c := f.Commit(f.Change("t", ab, "SELECT 1 a"))
-	c.Positions = map[string]sources.Position{"f/s": json.RawMessage(`{"n":1}`)}
+	c.Positions = position.Set{At("f"): json.RawMessage(`{"n":1}`)}
 	f.Do(c, sinks.Committed)
 	again := f.Commit(f.Change("t", ab, "SELECT 2 a"))
 	f.Do(again, sinks.Committed)
 	f.rewrite(f.rewriteAll("event_log"), sinks.Committed)
 	s, err := f.Reopen().State(context.Background())
-	if err != nil || s.Commit != 2 || string(s.Positions["f/s"]) != `{"n":1}` || s.Tables["event_log"].Commit != 2 {
+	if err != nil || s.Commit != 2 || string(s.Positions[At("f")]) != `{"n":1}` || s.Tables["event_log"].Commit != 2 {
 		f.T.Fatalf("state %+v, %v", s, err)
 	}
 	f.Do(again, sinks.AlreadyCommitted)

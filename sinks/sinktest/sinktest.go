@@ -51,7 +51,7 @@ func Run(t *testing.T, open Open) {
 		{"AlreadyCommitted", testAlreadyCommitted},
 		{"NeedsCommitRecord", testNeedsCommitRecord},
 		{"Positions", testPositions},
-		{"Marks", testMarks},
+		{"Recorded", testRecorded},
 		{"Properties", testProperties},
 		{"TimeTravel", testTimeTravel},
 		{"Appended", testAppended},

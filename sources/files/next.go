@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,7 +36,10 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	}
 	known, err := readMarks(ctx, marks)
 	if err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", err)
+		return nil, err
+	}
+	if err := known.check(st.Read); err != nil {
+		return nil, err
 	}
 	changes := s.compare(l, known)
 	l.sortByAge()
@@ -58,6 +62,31 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		}
 		// Every file of the cut was passed over: go on with the next ones.
 	}
+}
+
+// Verify compares marks with the hash over them that a position of a source of files has. It returns a *sources.MarksError when they differ.
+func Verify(ctx context.Context, at sources.Position, marks sources.Marks) error {
+	var pos position
+	if err := json.Unmarshal(at, &pos); err != nil {
+		return fmt.Errorf("the stored position is damaged: %w", err)
+	}
+	known, err := readMarks(ctx, marks)
+	if err != nil {
+		return err
+	}
+	return known.check(pos.Read)
+}
+
+// check compares marks with the hash that a position has over them.
+func (k known) check(want readHash) error {
+	var have readHash
+	for rel, m := range k {
+		have.toggle(rel, m)
+	}
+	if have != want {
+		return &sources.MarksError{Want: hex.EncodeToString(want[:]), Have: hex.EncodeToString(have[:])}
+	}
+	return nil
 }
 
 // vanished is a batch that only tells that the folder, which was there, is not there any more.

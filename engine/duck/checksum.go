@@ -1,0 +1,62 @@
+package duck
+
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// DuckDB writes no checksums of Parquet pages, so the name of a data file carries one of all its bytes: a CRC-32C, which the processor computes faster than memory is
+// read. The name itself is in a manifest whose own name carries the hash of that.
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var sealedNames = regexp.MustCompile(`-crc32c-([0-9a-f]{8})\.parquet$`)
+
+func sealedName(path string, sum uint32) string {
+	return fmt.Sprintf("%s-crc32c-%08x.parquet", strings.TrimSuffix(path, ".parquet"), sum)
+}
+
+func checksum(f io.ReadSeeker) (uint32, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	sum := crc32.New(castagnoli)
+	_, err := io.CopyBuffer(onlyWriter{sum}, f, make([]byte, 1<<20))
+	return sum.Sum32(), err
+}
+
+// onlyWriter keeps io.Copy to its buffer.
+type onlyWriter struct{ io.Writer }
+
+// DamagedError says that a data file is not what was written.
+type DamagedError struct{ Path string }
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("data file %s is damaged: its content does not agree with the checksum in its name; restore this file from a backup of the warehouse, however old: it never changes", e.Path)
+}
+
+// CheckFile reads all of a data file and compares it with the checksum in its name. It returns a *DamagedError when they differ, and nothing when the file has none, because
+// another program wrote it.
+func CheckFile(path string) error {
+	name := sealedNames.FindStringSubmatch(path)
+	if name == nil {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("check data file: %w", err)
+	}
+	defer f.Close()
+	sum, err := checksum(f)
+	if err != nil {
+		return fmt.Errorf("check data file %s: %w", path, err)
+	}
+	if fmt.Sprintf("%08x", sum) != name[1] {
+		return &DamagedError{Path: path}
+	}
+	return nil
+}
