@@ -31,7 +31,7 @@ func (c csvFormat) open(_ context.Context, w *work) error {
 	for _, f := range slices.Clone(w.files) {
 		names, err := w.readHeader(f)
 		if err == nil && d.Header && len(names) > 0 {
-			if err = strangeHeader(names, known); err == nil && w.state.Schema == nil {
+			if err = strangeHeader(names, known, d.Skip); err == nil && w.state.Schema == nil {
 				known = append(known, names...)
 			}
 		}
@@ -41,6 +41,7 @@ func (c csvFormat) open(_ context.Context, w *work) error {
 		}
 		f.header = names
 	}
+	w.reportTitles()
 	return nil
 }
 
@@ -71,13 +72,15 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 		return nil, err
 	}
 	defer func() { err = t.finish(err) }()
-	d := *w.state.CSV
 	if head, _ := t.Peek(foreignHead); encodings[w.src.cfg.CSV.Encoding] == nil {
 		if err := unread(head); err != nil {
 			return nil, err
 		}
 	}
-	r := w.csvReader(t, d)
+	if f.above, err = w.above(f); err != nil {
+		return nil, err
+	}
+	d, r := *w.state.CSV, w.csvReader(t, f)
 	rec, err := r.next()
 	if rec == nil || err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func likely(r *csvReader, columns int) []*schemas.Type {
 }
 
 // strangeHeader says why a header is none when it names no column that is known: then the file has no header, or another delimiter.
-func strangeHeader(names, known []string) error {
+func strangeHeader(names, known []string, skip int) error {
 	if len(known) == 0 {
 		return nil
 	}
@@ -127,7 +130,11 @@ func strangeHeader(names, known []string) error {
 			return nil
 		}
 	}
-	return &unsupportedError{"its first line names none of the source's columns: " + shortened(strings.Join(names, ", ")),
+	line := "its first line"
+	if skip > 0 {
+		line = fmt.Sprintf("its first line behind %s, which csv: {skip: %d} passes over,", counted(skip, "line"), skip)
+	}
+	return &unsupportedError{line + " names none of the source's columns: " + shortened(strings.Join(names, ", ")),
 		"give it the header of the other files, or their delimiter, or read it as a source of its own"}
 }
 

@@ -30,12 +30,12 @@ func (w *work) openCSV(f *file) (*textFile, error) {
 }
 
 // csvReader begins behind the lines that are passed over.
-func (w *work) csvReader(t *textFile, d dialect) *csvReader {
-	r := newCSVReader(t.Reader, d)
+func (w *work) csvReader(t *textFile, f *file) *csvReader {
+	r := newCSVReader(t.Reader, *w.state.CSV)
 	if w.src.cfg.CSV.Encoding == "utf-16" {
 		r.strange = []byte("\uFFFD")
 	}
-	for range d.Skip {
+	for range f.above {
 		length, size := r.lineEnd(0)
 		if size == 0 {
 			break
@@ -53,10 +53,9 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 		return err
 	}
 	defer func() { err = t.finish(err) }()
-	d := *w.state.CSV
-	r := w.csvReader(t, d)
+	r := w.csvReader(t, f)
 	defer func() { f.odd = f.odd || r.oddText }()
-	for header := d.Header; ; header = false {
+	for header := w.state.CSV.Header; ; header = false {
 		rec, err := r.next()
 		if rec == nil || err != nil {
 			return err

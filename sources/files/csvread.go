@@ -17,8 +17,8 @@ type dialect struct {
 	Delimiter string `json:"delimiter"`
 	Quote     string `json:"quote"`
 	Escape    string `json:"escape"`
-	// Skip is how many lines stand before the header, blank ones aside.
-	Skip int `json:"skip,omitempty"`
+	// Skip is how many lines stand before the header, blank ones aside, of all files when that is declared. It is not remembered.
+	Skip int `json:"-"`
 	// The following are never detected.
 	Comment     string `json:"-"`
 	NullPadding bool   `json:"-"`
