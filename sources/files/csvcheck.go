@@ -214,7 +214,10 @@ func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error 
 			if t[i].Type.Kind == kind || t[i].Type.Kind == schemas.TimestampTZ && kind == schemas.Timestamp {
 				t[i].Type.Kind = schemas.Varchar
 			}
-			fits, err := w.allAre(ctx, t[i].Name, func(v string) string { return fmt.Sprintf("try_strptime(%s, %s) IS NOT NULL", v, literal(format)) })
+			fits, err := w.allAre(ctx, t[i].Name, func(v string) string {
+				_, misfit := formatted(v, format, typ)
+				return "NOT " + misfit
+			})
 			if err != nil {
 				return err
 			}

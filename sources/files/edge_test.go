@@ -309,6 +309,38 @@ func TestLinkOutOfTheFolder(t *testing.T) {
 	}
 }
 
+// TestDateFormats has what strptime makes another date of, or none.
+func TestDateFormats(t *testing.T) {
+	b := newBed(t)
+	no := false
+	for i, c := range []struct{ typ, format, text, want string }{
+		{"DATE", "%d.%m.%Y", "01.02.2024", "2024-02-01"}, {"DATE", "%d.%m.%Y", "1.2.2024", "2024-02-01"}, {"DATE", "%d.%m.%Y", "01.02.24", ""}, {"DATE", "%d.%m.%Y", "01.02.0024", "0024-02-01"},
+		{"DATE", "%d%m%Y", "010224", ""}, {"DATE", "%d.%m.%y", "01.02.24", "2024-02-01"}, {"DATE", "%d.%m.%y", "01.02.2024", ""}, {"DATE", "%d.%m.%Y", "epoch", ""},
+		{"DATE", "%d.%m.%Y", "-infinity", ""}, {"DATE", "%d.%m.%Y %H:%M", "01.02.2024 00:00", "2024-02-01"}, {"DATE", "%d.%m.%Y %H:%M", "01.02.2024 10:00", ""},
+		{"TIMESTAMP", "%d.%m.%Y %H:%M", "01.02.2024 10:00", "2024-02-01 10:00:00"}, {"TIMESTAMP", "%d.%m.%Y %H:%M", "01.02.24 10:00", ""}, {"TIMESTAMP", "%d.%m.%Y", "Epoch", ""},
+		{"TIMESTAMP", "%d.%m.%Y %H:%M:%S.%n", "01.02.2024 10:00:00.123456789", ""}, {"TIMESTAMP", "%d.%m.%Y %H:%M:%S.%n", "01.02.2024 10:00:00.123456000", "2024-02-01 10:00:00.123456"},
+		{"TIMESTAMP WITH TIME ZONE", "%d.%m.%Y %H:%M %z", "01.02.2024 10:00 +0200", "2024-02-01 08:00:00+00"}, {"TIMESTAMP WITH TIME ZONE", "%d.%m.%Y %H:%M %z", "01.02.24 10:00 +0200", ""},
+		{"TIME", "%H.%M", "10:00", "10:00:00"}, {"TIME", "%H.%M", "10.00", ""},
+	} {
+		dir := fmt.Sprint(i)
+		b.marks, b.pos = map[string]string{}, nil
+		b.put(dir+"/a.csv", c.text+"\n")
+		s := b.source("csv", func(cfg *Config) {
+			cfg.Path, cfg.Hints = filepath.Join(b.dir, dir), []Hint{{"d", c.typ}}
+			cfg.CSV = CSV{Header: &no, Delimiter: ";", DateFormat: c.format, TimestampFormat: c.format}
+		})
+		batch := b.next(s)
+		b.rows(batch)
+		if got := strings.TrimSpace(b.must("SELECT CAST(d AS VARCHAR) FROM " + batch.Relation)); got != c.want || (got == "") != (batch.RejectCount == 1) {
+			t.Errorf("%s %s %q: %q and %d rejects, want %q", c.typ, c.format, c.text, got, batch.RejectCount, c.want)
+		}
+	}
+	b.marks, b.pos = map[string]string{}, nil
+	b.put("inferred/a.csv", "a;b;c\n01.02.2024;01.02.24;epoch\n")
+	batch := b.next(b.source("csv", func(cfg *Config) { cfg.Path, cfg.CSV.DateFormat = filepath.Join(b.dir, "inferred"), "%d.%m.%Y" }))
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"a" DATE, "b" VARCHAR, "c" VARCHAR`)
+}
+
 func TestCSVModesAndOptions(t *testing.T) {
 	b := newBed(t)
 	b.put("1.csv", "id;day\n1;01/31/2024\n2;02/01/2024\n")
