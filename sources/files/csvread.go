@@ -125,13 +125,13 @@ func (r *csvReader) fill() bool {
 		copy(grown, r.window)
 		r.window = grown
 	}
-	n, err := io.ReadFull(r.in, r.window[len(r.window):len(r.window)+windowStep])
-	r.window = r.window[:len(r.window)+n]
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
+	// Not by io.ReadFull: it has io.ErrUnexpectedEOF for the end of the text, which is what a decompressor says of one that is cut off.
+	before := len(r.window)
+	for end := before + windowStep; r.ended == nil && len(r.window) < end; {
+		n, err := r.in.Read(r.window[len(r.window):end])
+		r.window, r.ended = r.window[:len(r.window)+n], err
 	}
-	r.ended = err
-	return n > 0
+	return len(r.window) > before
 }
 
 // lineEnd returns how long the line at pos+from is, with and without its end. Of lines longer than maxRecord not all is there.
