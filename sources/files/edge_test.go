@@ -339,6 +339,13 @@ func TestDateFormats(t *testing.T) {
 	b.put("inferred/a.csv", "a;b;c\n01.02.2024;01.02.24;epoch\n")
 	batch := b.next(b.source("csv", func(cfg *Config) { cfg.Path, cfg.CSV.DateFormat = filepath.Join(b.dir, "inferred"), "%d.%m.%Y" }))
 	wantText(t, "columns", batch.Columns.SQLColumns(), `"a" DATE, "b" VARCHAR, "c" VARCHAR`)
+	b.marks, b.pos = map[string]string{}, nil
+	b.put("zoned/a.csv", "a\n01.02.2024 10:00 +0200\n")
+	batch = b.next(b.source("csv", func(cfg *Config) {
+		cfg.Path, cfg.CSV.TimestampFormat = filepath.Join(b.dir, "zoned"), "%d.%m.%Y %H:%M %z"
+	}))
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"a" TIMESTAMP WITH TIME ZONE`)
+	wantText(t, "rows", b.rows(batch), "2024-02-01 08:00:00+00\n")
 }
 
 // TestOwnNames has columns that are called like lakeflow's own: they are not read, with a notice, or rescued.
