@@ -127,8 +127,6 @@ func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 			return nil, notDecodable(name)
 		case strings.ContainsRune(name, 0):
 			return nil, &unsupportedError{fmt.Sprintf("the name %q in its header has a NUL byte", shortened(name)), "remove it"}
-		case jsonrecords.Reserved(name):
-			return nil, &unsupportedError{"its header has the name " + name + ", which lakeflow uses itself", "rename that column"}
 		}
 		unique := name
 		for n := 1; taken[strings.ToLower(unique)]; n++ {
@@ -164,7 +162,7 @@ func (c csvFormat) infer(ctx context.Context, w *work) error {
 	t := c.unified(w, nil)
 	for i := range t {
 		if h := w.src.hints.Column(t[i].Name); h != nil {
-			t[i].Type = h.Type
+			t[i].Name, t[i].Type = h.Name, h.Type
 		}
 	}
 	if err := c.formatted(ctx, w, t); err != nil {
@@ -196,9 +194,17 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 		}
 	}
 	c.balance(ctx, w)
+	left := map[string]bool{}
 	for _, f := range w.files {
-		if f.csv != nil && (f.csv.odd || mode == Rescue && len(lacks(w.state.Schema, f.header)) > 0) {
+		own := slices.DeleteFunc(slices.Clone(f.header), func(name string) bool { return !jsonrecords.Reserved(name) })
+		if f.csv != nil && (f.csv.odd || mode == Rescue && len(lacks(w.state.Schema, f.header))+len(own) > 0) {
 			w.slow = append(w.slow, f)
+		}
+		for _, name := range own {
+			if mode != Rescue && !left[name] {
+				left[name] = true
+				w.ignored(name)
+			}
 		}
 	}
 	return ctx.Err()

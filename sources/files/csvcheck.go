@@ -155,7 +155,7 @@ func (c csvFormat) balance(ctx context.Context, w *work) {
 	}
 }
 
-// formatted gives DATE and TIMESTAMP to columns whose values are all written in the declared formats, and takes them from those that are written in others.
+// formatted gives DATE and TIMESTAMP, with a zone where the format has one, to columns whose values are all written in the declared formats, and takes them from those that are written in others.
 func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error {
 	o := w.src.cfg.CSV
 	if o.DateFormat == "" && o.TimestampFormat == "" || w.src.cfg.Texts {
@@ -173,6 +173,9 @@ func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error 
 			format := o.format(typ)
 			if format == "" {
 				continue
+			}
+			if kind == schemas.Timestamp && (strings.Contains(format, "%z") || strings.Contains(format, "%Z")) {
+				typ.Kind = schemas.TimestampTZ
 			}
 			if t[i].Type.Kind == kind || t[i].Type.Kind == schemas.TimestampTZ && kind == schemas.Timestamp {
 				t[i].Type.Kind = schemas.Varchar

@@ -215,7 +215,7 @@ func (r *csvReader) judge() {
 	switch {
 	case rec.reason != "":
 	case !utf8.Valid(rec.raw):
-		rec.reason = notUTF8
+		rec.reason = badUTF8(rec.raw, rec.offset, "csv")
 	case len(r.strange) > 0 && bytes.Contains(rec.raw, r.strange):
 		rec.reason = notDecoded
 	case bytes.IndexByte(rec.raw, 0) >= 0:
