@@ -65,8 +65,8 @@ type csvReader struct {
 	padding       bool
 	// want is how many fields a record must have; 0 while that is not known.
 	want int
-	// strange is U+FFFD where it stands for what could not be decoded, or empty.
-	strange []byte
+	// decoded says that the file has another encoding: what is no UTF-8 could not be decoded.
+	decoded bool
 
 	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
 	oddText bool
@@ -214,10 +214,10 @@ func (r *csvReader) judge() {
 	rec := &r.rec
 	switch {
 	case rec.reason != "":
+	case !utf8.Valid(rec.raw) && r.decoded:
+		rec.reason = notDecoded
 	case !utf8.Valid(rec.raw):
 		rec.reason = badUTF8(rec.raw, rec.offset, "csv")
-	case len(r.strange) > 0 && bytes.Contains(rec.raw, r.strange):
-		rec.reason = notDecoded
 	case bytes.IndexByte(rec.raw, 0) >= 0:
 		rec.odd = true
 	}
