@@ -189,6 +189,7 @@ func (r *csvReader) lineEnd(from int) (length, size int) {
 // next reads a record, or returns nil at the end of the text and with an error. Blank lines and comments are passed over.
 func (r *csvReader) next() (*csvRecord, error) {
 	for {
+		r.skipEmpty()
 		length, size := r.lineEnd(0)
 		if size == 0 {
 			if errors.Is(r.ended, io.EOF) {
@@ -218,6 +219,25 @@ func (r *csvReader) next() (*csvRecord, error) {
 		r.judge()
 		return &r.rec, nil
 	}
+}
+
+// skipEmpty passes over the empty lines that are in the window, of which there may be very many. Those that it leaves are found by next.
+func (r *csvReader) skipEmpty() {
+	text := r.window[r.pos:]
+	n, lines := 0, 0
+	for ; n < len(text) && r.eol == '\n'; lines++ {
+		if text[n] == '\n' {
+			n++
+			r.ends |= newline
+		} else if text[n] == '\r' && n+1 < len(text) && text[n+1] == '\n' {
+			n += 2
+			r.ends |= crlf
+		} else {
+			break
+		}
+	}
+	r.oddText = r.oddText || lines > 0 && r.want == 1 // DuckDB takes them for NULL
+	r.step(n, lines)
 }
 
 // passedOver says whether a line is no record: a blank one, or a comment.
