@@ -56,16 +56,16 @@ func (u *update) newBatch() *batch {
 		snapshots: map[string]*sources.Batch{}, staged: map[string]*staged{}, positions: position.Set{}, results: map[string]*TableResult{}}
 }
 
-// step does one batch over the streaming tables. It returns whether there may be more to do: in a triggered update until nothing is new, in a
+// step does one batch over the streaming tables of a wave. It returns whether there may be more to do: in a triggered update until nothing is new, in a
 // continuous one while more is known to wait.
-func (u *update) step(ctx context.Context) (bool, error) {
+func (u *update) step(ctx context.Context, wave int) (bool, error) {
 	b := u.newBatch()
-	if err := b.intake(ctx); err != nil {
+	if err := b.intake(ctx, wave); err != nil {
 		return false, err
 	}
 	b.stages.Read = time.Since(b.began)
 	for _, d := range u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || !u.selected[d.Name] {
+		if d.Kind != plan.StreamingTable || d.Wave != wave || !u.selected[d.Name] {
 			continue
 		}
 		if err := b.table(ctx, d); err != nil {
@@ -92,14 +92,14 @@ func (b *batch) discard() {
 
 // intake asks every source for its next batch, from the position of the first flow that has something new; flows at the same
 // position share it, others wait for a later batch. Changed columns make the plan anew.
-func (b *batch) intake(ctx context.Context) error {
+func (b *batch) intake(ctx context.Context, wave int) error {
 	changed := false
 	for _, d := range b.u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || !b.u.selected[d.Name] {
+		if d.Kind != plan.StreamingTable || d.Wave != wave || !b.u.selected[d.Name] {
 			continue
 		}
 		for _, f := range d.Flows {
-			for _, in := range b.u.inputs(f) {
+			for _, in := range b.u.Plan.Inputs(f) {
 				if b.u.Sources[in] == nil {
 					continue
 				}
@@ -138,7 +138,7 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	}
 	var marks sources.Marks = noMarks{}
 	if pos != nil {
-		marks = ledger.Marks(b.u.DB, b.u.Lake, k)
+		marks = ledger.Marks(b.u.DB, b.u.Lake, sinks.Version{}, k)
 	} else if other := b.u.remembered(in); other != nil {
 		var err error
 		if pos, err = b.u.Sources[in].Rewind(other); err != nil {
@@ -230,7 +230,7 @@ func (b *batch) relationOf(r read) string {
 // batch staged; of a table that it lags behind, stored files.
 func (b *batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*input, error) {
 	in := &input{streams: map[string]string{}, positions: position.Set{}}
-	for _, name := range b.u.inputs(f) {
+	for _, name := range b.u.Plan.Inputs(f) {
 		k := b.u.key(d, f, name)
 		if b.u.Sources[name] != nil {
 			b.gatherSource(in, k, name)
@@ -279,6 +279,9 @@ func (b *batch) catchUp(ctx context.Context, in *input, k position.Key, name str
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
 	}
+	if err := b.u.check(c.Files); err != nil {
+		return fmt.Errorf("read the new rows of %s: %w", name, err)
+	}
 	in.any, b.more = true, true
 	in.streams[name] = b.u.stored(name, c.Schema, c.Files)
 	in.count(c.Files)
@@ -296,7 +299,7 @@ func (in *input) count(files []sinks.DataFile) {
 
 // mark takes over positions and marks of the source batches that the flow has read.
 func (b *batch) mark(d *plan.Dataset, f *plan.Flow) {
-	for _, name := range b.u.inputs(f) {
+	for _, name := range b.u.Plan.Inputs(f) {
 		k := b.u.key(d, f, name)
 		if b.u.Sources[name] == nil {
 			continue
@@ -327,6 +330,8 @@ func (b *batch) stage(d *plan.Dataset, replace bool) *staged {
 	c.Schema = fit(stored, exists, d.Columns, reset)
 	if (replace || reset) && exists {
 		c.Mode = sinks.Replace
+	}
+	if reset || c.Mode == sinks.Replace { // those of a table that another program dropped, too
 		b.dropLetters(d)
 	}
 	st := &staged{change: c}
@@ -421,7 +426,7 @@ func (b *batch) noteUnread() {
 			}
 		}
 		for _, f := range d.Flows {
-			for _, name := range b.u.inputs(f) {
+			for _, name := range b.u.Plan.Inputs(f) {
 				k := b.u.key(d, f, name)
 				if b.positions[k] != nil || b.u.positions[k] != nil {
 					continue

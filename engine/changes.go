@@ -31,7 +31,7 @@ func (u *update) definition(d *plan.Dataset) definition {
 		def.Flows[f.Name] = f.Fingerprint
 		if d.Kind == plan.StreamingTable {
 			def.Inputs[f.Name] = map[string]string{}
-			for _, name := range u.inputs(f) {
+			for _, name := range u.Plan.Inputs(f) {
 				def.Inputs[f.Name][name] = u.kindOf(name)
 			}
 		}
@@ -234,7 +234,7 @@ func (u *update) addReaders(tables map[string]bool) {
 			continue
 		}
 		for _, f := range d.Flows {
-			if slices.ContainsFunc(u.inputs(f), func(in string) bool { return tables[in] }) {
+			if slices.ContainsFunc(u.Plan.Inputs(f), func(in string) bool { return tables[in] }) {
 				tables[d.Name] = true
 			}
 		}

@@ -175,7 +175,9 @@ type update struct {
 	begun           map[string]bool          // sinks that can go on publishing
 	absent          *absences
 	sinks           []SinkResult
-	given           []string // tables whose lost rows somebody has given up
+	given           []string        // tables whose lost rows somebody has given up
+	sound           map[string]bool // data files whose checksum is right
+	caughtUp        bool            // a continuous update has read all waves to their ends once
 }
 
 // Run does one update: everything that is available in bounded batches, then the materialized views; a continuous one goes on until it is stopped. It returns a
@@ -199,31 +201,32 @@ func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 	return u.result("completed"), nil
 }
 
+// run goes through the waves of the plan. A continuous update does so in each of its turns, and once more for the views when it is stopped.
 func (u *update) run(ctx context.Context) error {
-	if err := u.batches(ctx); err != nil {
-		return err
+	if u.opts.Follow != nil {
+		if err := u.follow(ctx); err != nil {
+			return err
+		}
 	}
-	failpoint.Hit("view.before-refresh")
-	b, err := u.refreshViews(ctx, nil)
-	if err != nil {
-		return err
-	}
-	failpoint.Hit("view.after-refresh")
-	u.ended()
-	if err := b.commit(ctx); err != nil {
-		return err
+	for wave := range u.Plan.Waves {
+		if u.opts.Follow == nil {
+			if err := u.drain(ctx, wave); err != nil {
+				return err
+			}
+		}
+		if err := u.lastViews(ctx, wave); err != nil {
+			return err
+		}
 	}
 	failpoint.Hit("update.before-done")
 	return nil
 }
 
-func (u *update) batches(ctx context.Context) error {
-	if u.opts.Follow != nil {
-		return u.follow(ctx)
-	}
+// drain does batches of a wave until nothing is new.
+func (u *update) drain(ctx context.Context, wave int) error {
 	for more := true; more; {
 		var err error
-		if more, err = u.step(ctx); err != nil {
+		if more, err = u.step(ctx, wave); err != nil {
 			return err
 		}
 		if err = u.publishSinks(ctx); err != nil {
@@ -233,8 +236,24 @@ func (u *update) batches(ctx context.Context) error {
 	return nil
 }
 
+// lastViews brings the materialized views of a wave up to date for the last time. The commit of the last wave also ends the update.
+func (u *update) lastViews(ctx context.Context, wave int) error {
+	failpoint.Hit("view.before-refresh")
+	b, err := u.refreshViews(ctx, wave, nil)
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("view.after-refresh")
+	if wave == u.Plan.Waves-1 {
+		u.ended()
+	} else if !b.work {
+		return nil
+	}
+	return b.commit(ctx)
+}
+
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences()}
+	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences(), sound: map[string]bool{}}
 	u.Observe = func(p Progress) {
 		p.Message = u.Plan.Secrets.Hide(p.Message)
 		env.Observe(p)

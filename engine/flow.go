@@ -60,7 +60,7 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 
 // readWhole adds the sources that the flow reads in full.
 func (b *batch) readWhole(ctx context.Context, f *plan.Flow, in *input) error {
-	for _, name := range b.u.whole(f) {
+	for _, name := range b.u.Plan.Whole(f) {
 		src, ok := b.u.Sources[name]
 		if !ok {
 			continue
@@ -146,8 +146,12 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 // writeRows writes the rows of a query to the table's folder.
 func (b *batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, int64, error) {
 	schema := b.stage(d, d.Kind == plan.MaterializedView).change.Schema
-	return b.u.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
+	files, n, err := b.u.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
 		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize})
+	for _, f := range files {
+		b.u.isSound(f)
+	}
+	return files, n, err
 }
 
 // judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample staged.

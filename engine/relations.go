@@ -28,37 +28,6 @@ func wholeKey(d *plan.Dataset, f *plan.Flow, input string) position.Key {
 	return position.Key{Kind: position.Whole, Table: d.Name, Flow: f.Name, Input: input}
 }
 
-// inputs are the sources and tables that a flow reads through STREAM, views resolved.
-func (u *update) inputs(f *plan.Flow) []string { return u.leaves(f, true, nil) }
-
-// whole are the sources and tables that a flow reads in full, views resolved.
-func (u *update) whole(f *plan.Flow) []string { return u.leaves(f, false, nil) }
-
-func (u *update) leaves(f *plan.Flow, stream bool, found []string) []string {
-	add := func(name string) {
-		for _, n := range found {
-			if n == name {
-				return
-			}
-		}
-		found = append(found, name)
-	}
-	visit := func(names []string, leaf bool) {
-		for _, name := range names {
-			if d := u.Plan.Dataset(name); d != nil && d.Kind == plan.View {
-				for _, vf := range d.Flows {
-					found = u.leaves(vf, stream, found)
-				}
-			} else if leaf {
-				add(name)
-			}
-		}
-	}
-	visit(f.Streams, stream)
-	visit(f.Reads, !stream)
-	return found
-}
-
 // relations makes every relation that the flow's query names, upstream views first.
 func (b *batch) relations(ctx context.Context, f *plan.Flow, streams map[string]string) error {
 	if err := b.u.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+streamSchema); err != nil {
@@ -133,6 +102,9 @@ func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) 
 	if errors.Is(err, sinks.ErrNoTable) {
 		contents, err = &sinks.Contents{Schema: b.u.Plan.Dataset(name).Columns}, nil
 	}
+	if err == nil {
+		err = b.u.check(contents.Files)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read table %s: %w", name, err)
 	}
@@ -140,6 +112,30 @@ func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) 
 		return duck.ReadFiles(st.change.Schema, append(contents.Files, st.change.Add...)), nil
 	}
 	return b.u.stored(name, contents.Schema, contents.Files), nil
+}
+
+// check compares files with their checksums before rows are made of them, once in an update, and not those that it wrote itself.
+func (u *update) check(files []sinks.DataFile) error {
+	for _, f := range files {
+		if u.sound[f.Path] {
+			continue
+		}
+		if err := duck.CheckFile(f.Path); err != nil {
+			return err
+		}
+		u.isSound(f)
+	}
+	return nil
+}
+
+// maxSound bounds the memory of an update that goes on for months: what was forgotten is checked once more.
+const maxSound = 50_000
+
+func (u *update) isSound(f sinks.DataFile) {
+	if len(u.sound) >= maxSound {
+		clear(u.sound)
+	}
+	u.sound[f.Path] = true
 }
 
 // stored reads a table's files with the columns that the plan gives it: those that its next commit will add are NULL.

@@ -64,7 +64,7 @@ func (u *update) lostPosition(d *plan.Dataset, stored sinks.TableState) string {
 		return ""
 	}
 	for _, f := range d.Flows {
-		for _, name := range u.inputs(f) {
+		for _, name := range u.Plan.Inputs(f) {
 			if old.Inputs[f.Name][name] == u.kindOf(name) && u.positions[u.key(d, f, name)] == nil {
 				return fmt.Sprintf("table %s has rows, but the position of its flow %s in %s is missing", d.Name, f.Name, name)
 			}
@@ -86,7 +86,7 @@ func (u *update) lostLedger(state *sinks.State) []change {
 	var changes []change
 	for _, d := range u.Plan.Datasets {
 		reads := slices.ContainsFunc(d.Flows, func(f *plan.Flow) bool {
-			return slices.ContainsFunc(u.inputs(f), func(name string) bool {
+			return slices.ContainsFunc(u.Plan.Inputs(f), func(name string) bool {
 				return u.kindOf(name) == "files" && u.positions.At(position.Key{Kind: position.Source, Table: d.Name, Flow: f.Name, Input: name}) != nil
 			})
 		})

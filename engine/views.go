@@ -13,12 +13,12 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// refreshViews recomputes the materialized views that are due and whose inputs or query changed. A nil due means all, for the last
+// refreshViews recomputes the materialized views of a wave that are due and whose inputs or query changed. A nil due means all, for the last
 // time in this update: those that are left as they are say so. The caller commits the batch.
-func (u *update) refreshViews(ctx context.Context, due func(*plan.Dataset) bool) (*batch, error) {
+func (u *update) refreshViews(ctx context.Context, wave int, due func(*plan.Dataset) bool) (*batch, error) {
 	b := u.newBatch()
 	for _, d := range u.Plan.Datasets {
-		if d.Kind != plan.MaterializedView || !u.selected[d.Name] || due != nil && !due(d) {
+		if d.Kind != plan.MaterializedView || d.Wave != wave || !u.selected[d.Name] || due != nil && !due(d) {
 			continue
 		}
 		changed, err := b.viewChanged(ctx, d)
@@ -44,15 +44,15 @@ func (u *update) refreshViews(ctx context.Context, due func(*plan.Dataset) bool)
 			}
 		}
 	}
-	b.settleDefinitions()
+	b.settleDefinitions(wave)
 	return b, nil
 }
 
 // settleDefinitions brings streaming tables to which no rows came to their definition: those that are new are made, empty, and changes
 // that were accepted are remembered.
-func (b *batch) settleDefinitions() {
+func (b *batch) settleDefinitions(wave int) {
 	for _, d := range b.u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || !b.u.selected[d.Name] || len(d.Columns) == 0 {
+		if d.Kind != plan.StreamingTable || d.Wave != wave || !b.u.selected[d.Name] || len(d.Columns) == 0 {
 			continue
 		}
 		stored, exists := b.u.tables[d.Name]
@@ -74,7 +74,7 @@ func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) 
 	}
 	for _, f := range d.Flows {
 		note(position.Key{Kind: position.Rules, Table: d.Name, Flow: f.Name}, sources.Position(`"`+d.Rules.Hash()+`"`))
-		for _, name := range b.u.whole(f) {
+		for _, name := range b.u.Plan.Whole(f) {
 			src, isSource := b.u.Sources[name]
 			if !isSource {
 				at := b.u.tables[name].Commit

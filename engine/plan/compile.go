@@ -167,6 +167,7 @@ func (c *compiler) plan() *Plan {
 	for _, d := range c.ordered {
 		p.Datasets = append(p.Datasets, d.out)
 	}
+	p.schedule()
 	return p
 }
 

@@ -32,6 +32,7 @@ type Plan struct {
 	Trigger     dsl.Trigger
 	Sources     []*Source
 	Datasets    []*Dataset // upstream before downstream; stable order
+	Waves       int        // in which an update goes through the datasets
 	Sinks       []*Sink    // in the order of the file
 	Diagnostics diag.List  // warnings
 	Secrets     *dsl.Secrets
@@ -69,6 +70,8 @@ type Dataset struct {
 	Parquet     dsl.Parquet
 	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with every batch.
 	RefreshEvery time.Duration
+	// Wave is the part of an update in which the table is brought up to date, from 0: first its streaming tables, until nothing is new, then its materialized views.
+	Wave int
 	// Streaming is true for a streaming table, and for a view whose query reads a stream.
 	Streaming bool
 	// Steady is true when the queries give the same rows as long as what they read stays the same; now(), random() or
