@@ -107,6 +107,11 @@ func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error 
 			w.added(schema, added)
 		}
 	}
+	for _, f := range w.files {
+		if f.strays {
+			w.slow = append(w.slow, f)
+		}
+	}
 	for _, group := range byShape(w.files) {
 		s := w.shapes[group[0].shape]
 		_, added := jsonrecords.Extend(w.state.Schema, s.table())
@@ -219,20 +224,20 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 
 // tolerant separates rows with values that do not fit. Files that can't be read to their end are dropped.
 func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+	var goods, bads []string
+	var whole []*file
 	for _, f := range files {
-		columns := "*"
-		if s := w.shapes[f.shape]; len(s.columns) > 0 {
-			columns = "struct_pack(" + packed(s) + ")"
+		g, b, err := p.splitBare(ctx, w, f)
+		if err != nil {
+			return "", "", err
 		}
-		if err := w.reads(ctx, "(SELECT "+columns+" FROM "+parquetReader([]*file{f}, "")+")"); err != nil {
-			if err := w.blame(ctx, f, err); err != nil {
-				return "", "", err
-			}
+		if g != "" {
+			goods, bads = append(goods, g), append(bads, b)
+		} else if slices.Contains(w.files, f) {
+			whole = append(whole, f)
 		}
 	}
-	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
-	var goods, bads []string
-	for _, group := range byShape(files) {
+	for _, group := range byShape(whole) {
 		g, b, err := p.split(ctx, w, group)
 		if err != nil {
 			return "", "", err
@@ -246,35 +251,78 @@ func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (go
 func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
 	s := w.shapes[files[0].shape]
 	index, option := fileIndex(w.state.Schema, s.known().Names(), files)
-	line := "file_row_number + 1"
-	if s.column("file_row_number") == nil {
-		option += ", file_row_number=true"
-	} else {
+	if s.column(rowNumber) == nil {
+		option += ", " + rowNumber + "=true"
+	}
+	return p.splitRows(ctx, w, files, rowSet{parquetReader(files, option), index, packed(s), ""})
+}
+
+// splitBare is tolerant for a file that can't be read as it is, because of values that stand for nothing. What it returns is empty when that is not so, or when
+// the file is dropped.
+func (p parquetFormat) splitBare(ctx context.Context, w *work, f *file) (good, rejects string, err error) {
+	var cause error
+	if !f.strays {
+		columns := "*"
+		if s := w.shapes[f.shape]; len(s.columns) > 0 {
+			columns = "struct_pack(" + packed(s) + ")"
+		}
+		cause = w.reads(ctx, "(SELECT "+columns+" FROM "+parquetReader([]*file{f}, "")+")")
+		switch {
+		case cause == nil:
+			return "", "", nil
+		case ctx.Err() != nil || duckerr.Broken(cause) || duckerr.World(cause) || readable(f.path) != nil:
+			return "", "", w.blame(ctx, f, cause)
+		}
+	}
+	relation, packed, err := w.bare(ctx, f)
+	if err != nil {
+		if cause != nil && !duckerr.Broken(err) && !duckerr.World(err) {
+			err = cause
+		}
+		return "", "", w.blame(ctx, f, err)
+	}
+	return p.splitRows(ctx, w, []*file{f}, rowSet{relation, "0", packed, strayReason})
+}
+
+// rowSet is the rows of files of one shape.
+type rowSet struct {
+	reader, index string // the relation, and the expression for the number of the file
+	packed        string // the columns, as arguments of struct_pack
+	stray         string // a column that says why a row is refused anyway; empty: there is none
+}
+
+// splitRows separates the rows.
+func (p parquetFormat) splitRows(ctx context.Context, w *work, files []*file, r rowSet) (good, rejects string, err error) {
+	s := w.shapes[files[0].shape]
+	line, index := rowNumber+" + 1", r.index
+	if s.column(rowNumber) != nil {
 		line = "0::BIGINT" // DuckDB can't tell the number then
 	}
-	reader := parquetReader(files, option)
 	c := w.convert(s)
 	if w.rescues() {
 		c.columns = append(c.columns, rescueOf(p.rescued(w, s, c), pathAt(files, index)))
 		c.lossy = nil
 	}
-	if len(c.lossy) == 0 {
-		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(c.columns, ", "), w.metadata(files, index), reader), noRejects, nil
+	if len(c.lossy) == 0 && r.stray == "" {
+		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(c.columns, ", "), w.metadata(files, index), r.reader), noRejects, nil
 	}
 	reasons := make([]string, len(c.lossy))
 	for i, l := range c.lossy {
 		reasons[i] = fmt.Sprintf("CASE WHEN %s THEN %s || left(CAST(%s AS VARCHAR), 200) || %s END",
 			l.wrong, literal("column "+l.column+": "), l.value, literal(" is not "+l.typ.String()))
 	}
+	if r.stray != "" {
+		reasons = append(reasons, "nullif("+r.stray+", '')")
+	}
 	reason := "concat_ws('; ', " + strings.Join(reasons, ", ") + ")"
 	bad := w.temp("bad.parquet")
 	_, err = w.session.Conn.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s AS file, %s AS line, -1::BIGINT AS "offset",
 		encode(left(CAST(to_json(struct_pack(%s)) AS VARCHAR), 262144)) AS raw, %s AS reason, false AS whole FROM %s WHERE %s <> '') TO %s (FORMAT parquet)`,
-		pathAt(files, index), line, packed(s), reason, reader, reason, literal(bad)))
+		pathAt(files, index), line, r.packed, reason, r.reader, reason, literal(bad)))
 	if err != nil {
 		return "", "", fmt.Errorf("check rows of %s: %w", files[0].path, err)
 	}
-	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), w.metadata(files, index), reader, reason),
+	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), w.metadata(files, index), r.reader, reason),
 		fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, located(bad)), nil
 }
 

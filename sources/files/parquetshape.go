@@ -188,18 +188,13 @@ func fieldsOf(t schemas.Type) int {
 
 // shapeOf asks DuckDB for the columns of a file with this footer.
 func shapeOf(ctx context.Context, w *work, f *file, foot *footer) (*shape, error) {
-	rows, err := w.session.Conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+parquetReader([]*file{f}, "")+")")
+	columns, err := describe(ctx, w, parquetReader([]*file{f}, ""))
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	s := &shape{}
 	tops := foot.tops()
-	for i := 0; rows.Next(); i++ {
-		var c parquetColumn
-		if err := rows.Scan(&c.ref, &c.duck); err != nil {
-			return nil, err
-		}
+	for i, c := range columns {
 		if c.full, err = schemas.OfFile(c.duck); err != nil {
 			c.full = schemas.Type{Kind: schemas.Varchar} // everything has a text
 		}
@@ -213,7 +208,25 @@ func shapeOf(ctx context.Context, w *work, f *file, foot *footer) (*shape, error
 		}
 		s.columns = append(s.columns, c)
 	}
-	return s, rows.Err()
+	return s, nil
+}
+
+// describe asks DuckDB for the names and types of a relation's columns.
+func describe(ctx context.Context, w *work, relation string) ([]parquetColumn, error) {
+	rows, err := w.session.Conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+relation+")")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []parquetColumn
+	for rows.Next() {
+		var c parquetColumn
+		if err := rows.Scan(&c.ref, &c.duck); err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
 }
 
 // tops splits the nodes behind the root into those of each column.
@@ -334,6 +347,9 @@ func (w *work) reportCuts(ctx context.Context) error {
 			continue
 		}
 		for _, f := range group {
+			if f.strays {
+				continue // it is not read as it is
+			}
 			if err := w.reportCutsOf(ctx, f, names, counts); err != nil {
 				return err
 			}
