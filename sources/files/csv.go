@@ -207,8 +207,9 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 		if err := c.formatted(ctx, w, more); err != nil {
 			return err
 		}
-		schema, added := jsonrecords.Extend(w.state.Schema, more)
+		schema, added, clashes := jsonrecords.Extend(w.state.Schema, more)
 		w.added(schema, added)
+		w.ignored(clashes...)
 	case mode == Fail:
 		for _, f := range w.files {
 			if unknown := lacks(w.state.Schema, f.header); len(unknown) > 0 {

@@ -70,7 +70,7 @@ func parquetReader(files []*file, options string) string {
 // infer unites the columns of all files.
 func (p parquetFormat) infer(_ context.Context, w *work) error {
 	p.bound(w, nil)
-	w.state.Schema, _ = jsonrecords.Extend(nil, p.together(w))
+	w.state.Schema, _, _ = jsonrecords.Extend(nil, p.together(w))
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (parquetFormat) together(w *work) schemas.Table {
 // bound drops files that would give the source too many columns.
 func (parquetFormat) bound(w *work, known schemas.Table) {
 	for _, group := range byShape(w.files) {
-		more, _ := jsonrecords.Extend(known, w.shapes[group[0].shape].table())
+		more, _, _ := jsonrecords.Extend(known, w.shapes[group[0].shape].table())
 		n := fields(more)
 		if n <= mostFields {
 			known = more
@@ -102,7 +102,7 @@ func (parquetFormat) bound(w *work, known schemas.Table) {
 func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error {
 	if mode == AddNewColumns {
 		p.bound(w, w.state.Schema)
-		schema, added := jsonrecords.Extend(w.state.Schema, p.together(w))
+		schema, added, _ := jsonrecords.Extend(w.state.Schema, p.together(w))
 		if len(added) > 0 {
 			w.added(schema, added)
 		}
@@ -114,9 +114,9 @@ func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error 
 	}
 	for _, group := range byShape(w.files) {
 		s := w.shapes[group[0].shape]
-		_, added := jsonrecords.Extend(w.state.Schema, s.table())
+		_, added, clashes := jsonrecords.Extend(w.state.Schema, s.table())
 		switch {
-		case mode == Rescue && len(added)+len(s.left) > 0:
+		case mode == Rescue && len(added)+len(clashes)+len(s.left) > 0:
 			w.slow = append(w.slow, group...)
 		case mode == Fail && len(added) > 0:
 			return newColumn(group[0].path, added[0])
@@ -130,14 +130,13 @@ func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error 
 
 // reportLeft says which columns are not read.
 func (parquetFormat) reportLeft(w *work) {
-	reported := map[string]bool{}
 	for _, group := range byShape(w.files) {
-		for _, c := range w.shapes[group[0].shape].left {
-			if !reported[c.name] {
-				reported[c.name] = true
-				w.ignored(c.name)
-			}
+		s := w.shapes[group[0].shape]
+		for _, c := range s.left {
+			w.ignored(c.name)
 		}
+		_, _, clashes := jsonrecords.Extend(w.state.Schema, s.table())
+		w.ignored(clashes...)
 	}
 }
 
@@ -339,7 +338,8 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 		col := w.state.Schema.Column(from.name)
 		more := []string{from.name}
 		if col != nil {
-			_, more = jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}))
+			_, added, clashes := jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}))
+			more = append(added, clashes...)
 		}
 		if len(more) > 0 {
 			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.value())))

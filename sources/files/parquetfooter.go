@@ -155,12 +155,20 @@ func (c *footerCheck) node(depth int) (n schemaNode, err error) {
 		if err != nil {
 			return n, err
 		}
+		if child.Name == "" && !root && !n.wraps() {
+			return n, &unsupportedError{fmt.Sprintf("column %s has a field without a name", shown(n.Name)), "name it"}
+		}
 		n.children = append(n.children, child)
 	}
 	if _, ok := n.LogicalType.Value.(*parquetmeta.VariantType); ok && !n.variant("metadata", "value") {
 		return n, n.wrong("is a VARIANT without its parts")
 	}
 	return n, nil
+}
+
+// wraps says whether the node is part of what lists and maps are made of, whose names do not matter.
+func (n schemaNode) wraps() bool {
+	return n.ConvertedType.Valid || n.LogicalType.Value != nil || n.RepetitionType.V == parquetmeta.Repeated
 }
 
 func (n schemaNode) wrong(what string) error {

@@ -139,6 +139,11 @@ func (w *work) learn(ctx context.Context) error {
 	}
 	w.blank = len(w.state.Schema) == 0
 	w.state.Schema = jsonrecords.WithHints(w.state.Schema, w.src.hints)
+	if w.src.cfg.Format == "csv" { // the others have looked for themselves
+		var clashes []string
+		w.state.Schema, _, clashes = jsonrecords.Extend(nil, w.state.Schema)
+		w.ignored(clashes...)
+	}
 	if w.blank {
 		return nil
 	}
@@ -528,9 +533,14 @@ func metadata(files []*file, index string) string {
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }
 
-// ignored reports a column that is not read.
-func (w *work) ignored(name string) {
-	w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
+// ignored reports columns that are not read, each once.
+func (w *work) ignored(columns ...string) {
+	for _, name := range columns {
+		if !slices.ContainsFunc(w.out.Notices, func(n sources.Notice) bool { return n.Kind == "column_ignored" && n.Subject == name }) {
+			w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: its name is that of another column but for the letter case, that of something inside another"+
+				" (a.b is the field b of a, l.element what is in the list l), or one that lakeflow uses itself")
+		}
+	}
 }
 
 // added reports new columns, once the schema has them.

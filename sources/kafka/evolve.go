@@ -230,7 +230,7 @@ func (w *work) evolveTyped(mode Evolution) error {
 
 // extend is jsonrecords.Extend for columns whose types are known: types of known columns are widened where all their values stay the same.
 func extend(known, columns schemas.Table) (schemas.Table, []string) {
-	out, added := jsonrecords.Extend(known, columns)
+	out, added, _ := jsonrecords.Extend(known, columns)
 	for _, c := range columns {
 		k := out.Column(c.Name)
 		if k == nil || k.Name != c.Name || k.Type.Equal(c.Type) {
