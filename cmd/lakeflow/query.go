@@ -167,9 +167,18 @@ func (p *project) relationsNow(ctx context.Context, names []string) (map[string]
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
-		out[name] = duck.ReadFiles(contents.Schema, contents.Files)
+		out[name] = p.shown(name, duck.ReadFiles(contents.Schema, contents.Files))
 	}
 	return out, nil
+}
+
+// shown is a table as it may be shown: paths of files, and messages about them, may have secrets in them, where the pipeline file has one in the path of a source.
+func (p *project) shown(name, relation string) string {
+	file, message := p.Pipeline.Secrets.HideSQL(`"file"`), p.Pipeline.Secrets.HideSQL(`"error"`)
+	if name != p.Pipeline.DeadLetter.Table || file == `"file"` {
+		return relation
+	}
+	return fmt.Sprintf(`(SELECT * REPLACE (%s AS "file", %s AS "error") FROM %s)`, file, message, relation)
 }
 
 // create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own queries, and
@@ -316,7 +325,7 @@ func (q *queryNames) travel(ctx context.Context, t sqltext.Travel) error {
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
-	return q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW main.%s AS SELECT * FROM %s", duck.Ident(t.Relation), duck.ReadFiles(contents.Schema, contents.Files)))
+	return q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW main.%s AS SELECT * FROM %s", duck.Ident(t.Relation), q.shown(name, duck.ReadFiles(contents.Schema, contents.Files))))
 }
 
 // version reads what stands after AS OF: a time, a snapshot id, or a commit number.
