@@ -59,6 +59,9 @@ func writeBare(path, copied string) (columns [][]*meaning, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if !leavesMean(path, meta, func(m *meaning) bool { return m.variant }) {
+		return nil, errMeaning // a VARIANT is not made of plain values
+	}
 	columns = bareSchema(meta)
 	footer, err := thrift.Marshal(new(thrift.CompactProtocol), bareFooter(meta))
 	if err != nil {
@@ -82,17 +85,16 @@ func writeBare(path, copied string) (columns [][]*meaning, err error) {
 	return columns, err
 }
 
-// bareSchema takes the meanings out of a schema.
+// bareSchema takes the meanings out of a schema, but for VARIANT.
 func bareSchema(meta *parquetmeta.FileMetaData) [][]*meaning {
 	var columns [][]*meaning
 	leaf := 0
 	for i := 1; i < len(meta.Schema); {
-		end, variant := i, false
-		for left := 1; left > 0 && end < len(meta.Schema); end++ {
-			left += int(meta.Schema[end].NumChildren.V) - 1
-			_, is := meta.Schema[end].LogicalType.Value.(*parquetmeta.VariantType)
-			variant = variant || is
-		}
+		end := subtreeEnd(meta.Schema, i)
+		variant := slices.ContainsFunc(meta.Schema[i:end], func(e parquetmeta.SchemaElement) bool {
+			_, is := e.LogicalType.Value.(*parquetmeta.VariantType)
+			return is
+		})
 		var column []*meaning
 		for ; i < end; i++ {
 			e := &meta.Schema[i]

@@ -21,6 +21,7 @@ type meaning struct {
 	low, high int64
 	unit      int64 // of times: how many a second has
 	decimal   decimalShape
+	variant   bool // it is part of a VARIANT
 }
 
 type decimalShape struct {
@@ -31,14 +32,15 @@ type decimalShape struct {
 type meaningKind int
 
 const (
-	meansText meaningKind = iota
-	meansWhole
+	meansWhole meaningKind = iota
+	meansText
 	meansDate
 	meansTime
 	meansTimestamp
 	meansInt96
 	meansInterval
 	meansDecimal
+	meansVariant // days and times are in it
 )
 
 // What DuckDB has. Days are counted from 1970-01-01; the first of the microseconds is the first midnight.
@@ -169,6 +171,8 @@ func (m *meaning) allows(plain []byte) bool {
 		return len(plain) == int96Bytes && int96Micros(plain) != nil
 	case m.kind == meansDecimal:
 		return m.decimal.allows(plain)
+	case m.kind == meansVariant:
+		return variantMeans(plain)
 	case m.kind == meansText:
 		return true // DuckDB says so when it is none
 	case len(plain) == 4:

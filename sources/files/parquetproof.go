@@ -11,30 +11,26 @@ import (
 	parquetmeta "github.com/parquet-go/parquet-go/format"
 )
 
-// allMean says whether all values of a Parquet file are known to stand for something. The statistics in its footer tell for most; the others are read.
+// allMean says whether all values of a Parquet file are known to stand for something.
 func allMean(path string, meta *parquetmeta.FileMetaData) bool {
+	return leavesMean(path, meta, func(*meaning) bool { return true })
+}
+
+// leavesMean is allMean for some of the leaves. The statistics in the footer tell for most; the others are read.
+func leavesMean(path string, meta *parquetmeta.FileMetaData, wanted func(*meaning) bool) bool {
 	var unproven []int
 	leaves := leavesOf(meta)
 	for i, m := range leaves {
-		if m != nil && m.kind != meansText && !slices.ContainsFunc(meta.RowGroups, func(g parquetmeta.RowGroup) bool { return !m.proven(g.Columns[i].MetaData) }) {
-			continue
-		}
-		if m != nil && m.kind != meansText {
+		if m != nil && m.kind != meansText && wanted(m) && !m.provenIn(meta.RowGroups, i) {
 			unproven = append(unproven, i)
 		}
 	}
 	return len(unproven) == 0 || readAllMean(path, leaves, unproven)
 }
 
-// leavesOf are the leaves' meanings.
-func leavesOf(meta *parquetmeta.FileMetaData) []*meaning {
-	var out []*meaning
-	for i, e := range meta.Schema {
-		if e.NumChildren.V == 0 && i > 0 {
-			out = append(out, meaningOf(e))
-		}
-	}
-	return out
+// provenIn is proven for all row groups.
+func (m *meaning) provenIn(groups []parquetmeta.RowGroup, leaf int) bool {
+	return !slices.ContainsFunc(groups, func(g parquetmeta.RowGroup) bool { return !m.proven(g.Columns[leaf].MetaData) })
 }
 
 // proven says whether the statistics of a column in a row group tell that it has no other values than those that stand for something.

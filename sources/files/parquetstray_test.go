@@ -261,3 +261,29 @@ func TestParquetStraysNested(t *testing.T) {
 		}, "\n")+"\n")
 	}
 }
+
+// TestParquetVariantStrays sets files aside with values inside a VARIANT that stand for nothing.
+func TestParquetVariantStrays(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		kind  byte
+		value uint64
+	}{{"time", 17, 1 << 62}, {"time below", 17, 1<<64 - 1<<62}, {"timestamp", 12, 1 << 63}, {"local timestamp", 13, 1 << 63}, {"nanos", 18, 1 << 63}, {"date", 11, 1 << 31}} {
+		b := newBed(t)
+		value := binary.LittleEndian.AppendUint64([]byte{c.kind << 2}, c.value)
+		var out bytes.Buffer
+		w := parquet.NewWriter(&out, parquet.NewSchema("root", parquet.Group{"v": parquet.Group{"metadata": parquet.Leaf(parquet.ByteArrayType), "value": parquet.Leaf(parquet.ByteArrayType)}}))
+		if _, err := w.WriteRows([]parquet.Row{{parquet.ByteArrayValue([]byte{1, 0, 0}).Level(0, 0, 0), parquet.ByteArrayValue(value).Level(0, 0, 1)}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b.put("a.parquet", refooted(t, out.String(), func(meta *parquetmeta.FileMetaData) {
+			meta.Schema[1].LogicalType.Value = &parquetmeta.VariantType{SpecificationVersion: 1}
+		}))
+		b.write("b.parquet", "SELECT 1 AS i")
+		batch := b.next(b.source("parquet", nil))
+		wantText(t, c.name, b.rows(batch)+notices(batch), "NULL|1\nfile_corrupt a.parquet")
+	}
+}
