@@ -168,7 +168,7 @@ type update struct {
 	skipped         map[string]bool // materialized views that were left as they are
 	commits         int
 	known           map[string]schemas.Table // columns of the sources
-	failed          *batch                   // whose sample of violating rows is still to be committed
+	sample          []sinks.DataFile         // dead letters of the rows that violate a fail rule, still to be committed
 	uncertain       *batch                   // of whose commit it is not known whether it took place
 	refreshed       map[string]time.Time     // when views were last looked at
 	published       map[string]int64         // the commits up to which sinks have published for sure; what is not known is missing

@@ -78,17 +78,17 @@ func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) 
 			src, isSource := b.u.Sources[name]
 			if !isSource {
 				at := b.u.tables[name].Commit
-				if b.staged[name] != nil {
+				if b.changes[name] != nil {
 					at = b.number
 				}
 				note(wholeKey(d, f, name), position.AtCommit(at))
 				continue
 			}
-			snap, err := b.snapshot(ctx, name, src)
+			held, err := b.holds(ctx, name, src)
 			if err != nil {
 				return false, err
 			}
-			note(wholeKey(d, f, name), snap.Position)
+			note(wholeKey(d, f, name), held)
 		}
 	}
 	return changed, nil
@@ -109,8 +109,8 @@ func (u *update) fail(ctx context.Context, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	b := u.newBatch()
-	if u.failed != nil {
-		b.letters = u.failed.letters
+	if len(u.sample) > 0 {
+		b.letters().Add = u.sample
 	}
 	if err := b.commit(ctx); err != nil {
 		u.Observe(Progress{Kind: "notice", Message: "the failure could not be noted in the event log: " + duckerr.Text(err)})

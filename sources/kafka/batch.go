@@ -130,7 +130,7 @@ func (w *work) finish() (err error) {
 	remembered := w.state
 	remembered.topics = w.seg.next
 	if w.snapshot {
-		remembered.topics, remembered.snapshot = nil, w.seg.next
+		remembered.topics = nil
 	}
 	if w.src.plain() != nil || len(remembered.schema) == 0 {
 		remembered.schema = nil
