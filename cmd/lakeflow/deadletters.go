@@ -104,12 +104,12 @@ func newLettersShowCmd(flags *globalFlags) *cobra.Command {
 
 // lettersCmd is a command that shows a query over the dead-letter table.
 func lettersCmd(flags *globalFlags, preset string, query func(ctx context.Context, p *project, letters string, args []string) (string, error)) *cobra.Command {
-	var file, format string
+	var format string
 	cmd := &cobra.Command{RunE: func(cmd *cobra.Command, args []string) (err error) {
 		if rowsWriter(format) == nil {
 			return unknownFormat(format, "table, json or csv")
 		}
-		p, err := openProject(cmd.Context(), file, flags, lakeOnly)
+		p, err := openProject(cmd.Context(), flags.pipeline, flags, lakeOnly)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,6 @@ func lettersCmd(flags *globalFlags, preset string, query func(ctx context.Contex
 		}
 		return nil
 	}}
-	pipelineFlag(cmd, &file)
 	formatFlag(cmd, &format, preset, "table", "json", "csv")
 	return cmd
 }

@@ -23,7 +23,7 @@ import (
 )
 
 func newQueryCmd(flags *globalFlags) *cobra.Command {
-	var file, format string
+	var format string
 	cmd := &cobra.Command{
 		Use:   `query "SQL"`,
 		Short: "Query the published tables, event_log and dead letters included",
@@ -39,7 +39,7 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if rowsWriter(format) == nil {
 				return unknownFormat(format, "table, json or csv")
 			}
-			p, err := openProject(cmd.Context(), file, flags, lakeOnly)
+			p, err := openProject(cmd.Context(), flags.pipeline, flags, lakeOnly)
 			if err != nil {
 				return err
 			}
@@ -61,14 +61,8 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			return q.explain(p.show(cmd, s.Text, format), s, format)
 		},
 	}
-	pipelineFlag(cmd, &file)
 	formatFlag(cmd, &format, "table", "table", "json", "csv")
 	return cmd
-}
-
-func pipelineFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "pipeline", "f", "pipeline.yaml", "the pipeline file")
-	cobra.CheckErr(cmd.MarkFlagFilename("pipeline", "yaml", "yml"))
 }
 
 // formatFlag adds --format. The command checks the value.

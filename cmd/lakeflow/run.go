@@ -38,7 +38,6 @@ func newRunCmd(global *globalFlags) *cobra.Command {
   lakeflow run pipeline.yaml --param max_delay=600
   lakeflow run pipeline.yaml --full-refresh silver_flights
   lakeflow run pipeline.yaml --json 2> run.log | jq .status`,
-		Args: checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v := newRunView(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.json, flags.noColor)
 			result, err := update(cmd.Context(), args[0], flags, v)

@@ -18,7 +18,6 @@ func newValidateCmd(flags *globalFlags) *cobra.Command {
 		Use:     "validate pipeline.yaml",
 		Short:   "Check a pipeline without running it",
 		Example: "  lakeflow validate pipeline.yaml\n  lakeflow validate pipeline.yaml --format json",
-		Args:    checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if format != "text" && format != "json" {
 				return unknownFormat(format, "text or json")
