@@ -155,7 +155,7 @@ Exit codes:
 	run := newRunCmd(flags)
 	run.Args = checkArgs(run.Args)
 	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), run, newReportCmd(flags),
-		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newMaintainCmd(flags), newSchemaCmd(), newVersionCmd())
+		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newMaintainCmd(flags), newRelocateCmd(flags), newSchemaCmd(), newVersionCmd())
 	for _, cmd := range root.Commands() {
 		if strings.HasSuffix(cmd.Use, " pipeline.yaml") {
 			cmd.ValidArgsFunction = completePipeline
