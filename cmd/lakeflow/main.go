@@ -156,7 +156,7 @@ Exit codes:
 	root.PersistentFlags().StringArrayVar(&flags.params, "param", nil, "set a parameter of the pipeline, as in --param name=value (repeatable)")
 	root.PersistentFlags().BoolVar(&flags.noColor, "no-color", os.Getenv("NO_COLOR") != "", "write messages without colours")
 	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), newRunCmd(flags), newReportCmd(flags),
-		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newMaintainCmd(flags), newSchemaCmd(), newVersionCmd())
+		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newMaintainCmd(flags), newRelocateCmd(flags), newSchemaCmd(), newVersionCmd())
 	for _, cmd := range root.Commands() {
 		if strings.HasSuffix(cmd.Use, " pipeline.yaml") {
 			takePipeline(cmd, flags)

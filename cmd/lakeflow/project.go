@@ -45,6 +45,9 @@ type project struct {
 	occupied *os.File  // the temp folder in the warehouse or the declared one, locked
 
 	writer, published, looking bool              // what the options asked for
+	relocating                 bool              // too
+	moved                      *sinks.MovedError // with relocating: what there is to do
+	relocated                  *sinks.Relocation // what was done, if the warehouse was moved
 	gaps                       []string          // sources that go on behind records that they lost
 	metadata                   map[string]string // types of the sources' _metadata
 	unreached                  map[string]string // why sources could not be asked
@@ -61,6 +64,10 @@ func acquire(p *project) { p.writer = true }
 
 // lakeOnly looks neither at sources nor at queries, for commands that read what was published.
 func lakeOnly(p *project) { p.published = true }
+
+// relocate is for a warehouse that may have been moved or copied: that is no error. Its tables cannot be read before
+// takePlace then.
+func relocate(p *project) { p.published, p.relocating = true, true }
 
 // lookOnly goes on without brokers that cannot be reached, with a warning. The plan is nil then if it needs columns of their sources that are not declared.
 func lookOnly(p *project) { p.looking = true }
@@ -108,7 +115,10 @@ func openProject(ctx context.Context, file string, flags *globalFlags, opts ...o
 		}
 	}()
 	if err := p.openLake(ctx); err != nil {
-		return nil, err
+		return nil, withCommand(err, "lakeflow relocate "+quoted(file)+repeated(flags.params, pipeline.Parameters))
+	}
+	if p.relocating {
+		return p, nil
 	}
 	if err := p.place(); err != nil {
 		return nil, err
@@ -157,6 +167,18 @@ func (p *project) openLake(ctx context.Context) (err error) {
 		return p.patient(ctx, func() error { return p.takePlace(ctx) })
 	}
 	p.State, err = p.Lake.State(ctx)
+	if p.relocating && errors.As(err, &p.moved) {
+		return nil
+	}
+	return err
+}
+
+// withCommand adds to the error of a warehouse that was moved what to call.
+func withCommand(err error, command string) error {
+	var moved *sinks.MovedError
+	if errors.As(err, &moved) {
+		return fmt.Errorf("%w:\n  %s", err, command)
+	}
 	return err
 }
 
@@ -190,17 +212,34 @@ func (p *project) patient(ctx context.Context, do func() error) error {
 	}
 }
 
-// takePlace makes this process the pipeline's writer, and reads the state that its predecessor left.
+// takePlace makes this process the pipeline's writer, and reads the state that its predecessor left. A warehouse that was
+// moved is relocated. Of a copy that is to be asked for, and nothing is written to it before that.
 func (p *project) takePlace(ctx context.Context) error {
+	var moved *sinks.MovedError
+	if err := p.Lake.Placed(ctx); err != nil && (!errors.As(err, &moved) || moved.Copied && !p.relocating) {
+		return err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("look up the host's name: %w", err)
 	}
 	p.Epoch, err = p.Lake.Acquire(ctx, sinks.Holder{Update: p.UpdateID, PID: os.Getpid(), Host: host, Started: time.Now().UTC()})
+	if err == nil && moved != nil {
+		err = p.relocate(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	p.State, err = p.Lake.State(ctx)
+	return err
+}
+
+func (p *project) relocate(ctx context.Context) (err error) {
+	p.relocated, err = p.Lake.Relocate(ctx, p.Epoch)
+	if err == nil && p.tell != nil && len(p.relocated.Tables) > 0 {
+		p.tell(engine.Progress{Kind: "notice", Message: fmt.Sprintf("the warehouse was moved from %s to %s: its tables name "+
+			"their files here now", p.relocated.From, p.relocated.To)})
+	}
 	return err
 }
 

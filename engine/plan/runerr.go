@@ -32,7 +32,7 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 	switch {
 	case e == nil:
 		return fmt.Errorf("%s%w", where, err)
-	case readDuckError(err) == nil:
+	case readDuckError(err) == nil, duckerr.World(err):
 		return errors.New(where + before + f.secrets.Hide(e.Plain()))
 	}
 	message, help := lowerFirst(strings.TrimRight(e.Plain(), "!. ")), "put it into TRY(…), which gives NULL where it fails"
