@@ -178,10 +178,13 @@ func takePipeline(cmd *cobra.Command, flags *globalFlags) {
 	})
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			args = []string{flags.pipeline}
+		if len(args) > 0 {
+			return run(cmd, args)
 		}
-		return run(cmd, args)
+		if _, err := os.Stat(flags.pipeline); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("pipeline") {
+			return usagef("there is no pipeline.yaml in this folder; name the pipeline file, or make one with lakeflow init")
+		}
+		return run(cmd, []string{flags.pipeline})
 	}
 }
 
