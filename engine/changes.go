@@ -20,17 +20,19 @@ const definitionKey = "lakeflow.definition"
 type definition struct {
 	Kind  string            `json:"kind"`
 	Flows map[string]string `json:"flows"` // fingerprints
+	// Shapes tell what of the queries of a streaming table may change, by flow.
+	Shapes map[string]plan.Shape `json:"shapes,omitempty"`
 	// Inputs are what flows of streaming tables stream from: by flow and name, the connector of a source, or table.
 	Inputs    map[string]map[string]string `json:"inputs,omitempty"`
 	Partition []schemas.PartitionField     `json:"partition,omitempty"`
 }
 
 func (u *update) definition(d *plan.Dataset) definition {
-	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
+	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Shapes: map[string]plan.Shape{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
 	for _, f := range d.Flows {
 		def.Flows[f.Name] = f.Fingerprint
 		if d.Kind == plan.StreamingTable {
-			def.Inputs[f.Name] = map[string]string{}
+			def.Shapes[f.Name], def.Inputs[f.Name] = f.Shape, map[string]string{}
 			for _, name := range u.inputs(f) {
 				def.Inputs[f.Name][name] = u.kindOf(name)
 			}
@@ -109,8 +111,12 @@ func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definitio
 	return changes
 }
 
-// compareFlows looks for queries that changed, unless that is how the table got new columns, and for flows that are gone.
+// compareFlows looks for queries that changed in more than columns that were added, and for flows that are gone.
 func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []change {
+	how := " changed since its rows were written"
+	if grown {
+		how = " changed, in more than new columns, since its rows were written"
+	}
 	var changes []change
 	now := u.definition(d)
 	for _, f := range d.Flows {
@@ -119,7 +125,7 @@ func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 			continue
 		}
 		begun := u.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name])
-		if len(begun) == 0 && (was == f.Fingerprint || grown) {
+		if len(begun) == 0 && (was == f.Fingerprint || f.Shape.Extends(old.Shapes[f.Name])) {
 			continue
 		}
 		text := "the query of " + f.Name
@@ -128,7 +134,7 @@ func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 		} else if u.seesViews(f) {
 			text += ", or of a view that it reads,"
 		}
-		changes = append(changes, change{code: "LF0304", text: text + " changed since its rows were written", at: f.At, table: d, keep: true, begun: begun})
+		changes = append(changes, change{code: "LF0304", text: text + how, at: f.At, table: d, keep: true, begun: begun})
 	}
 	for _, name := range slices.Sorted(maps.Keys(old.Flows)) {
 		if _, ok := now.Flows[name]; !ok {

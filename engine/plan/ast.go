@@ -32,6 +32,7 @@ type syntax struct {
 	// samples is true when a SAMPLE takes some rows by chance.
 	samples     bool
 	fingerprint string
+	shape       Shape
 }
 
 type tableRef struct {
@@ -102,6 +103,7 @@ func readSyntax(text, tree string) (syn *syntax, failed *parseError, statements 
 		w.syn.plain, w.syn.bare = w.plain(node), bareSelect(node)
 	}
 	w.sort()
+	w.syn.shape = shapeOf(root, node, w.syn)
 	return w.syn, nil, 1, nil
 }
 

@@ -112,7 +112,7 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) e
 		c.diags.Errorf(codePlaceholder, placeholder(q), "write ${name} and declare it under parameters:", "a query has no ? or $1 placeholders")
 	default:
 		f.syn = syn
-		f.out.Fingerprint = syn.fingerprint
+		f.out.Fingerprint, f.out.Shape = syn.fingerprint, syn.shape
 		for _, offset := range syn.casts {
 			f.out.casts[offset] = true
 		}

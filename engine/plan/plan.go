@@ -98,7 +98,9 @@ type Flow struct {
 	Rescan bool
 	// Fingerprint identifies the query, and those of the views that it reads, regardless of white space and comments.
 	Fingerprint string
-	At          diag.Range
+	// Shape tells a query that only got more columns from one that changed.
+	Shape Shape
+	At    diag.Range
 
 	query   *sqltext.Query // as the user wrote it
 	sql     string         // query.Text as it stands in SQL
