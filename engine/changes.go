@@ -69,9 +69,23 @@ type change struct {
 	begun []string
 }
 
+// CheckDefinitions compares a plan with what is stored, as an update does that begins, and starts none. What Run would refuse with is its error, a diag.List where
+// a definition changed.
+func CheckDefinitions(p *plan.Plan, state *sinks.State, opts Options) error {
+	return prepare(Env{Plan: p, State: state}, opts).check()
+}
+
 // checkDefinitions compares every table with what is stored. Added columns and safe widenings pass; everything else
 // stops with what changed and the command that accepts all of it.
 func (u *update) checkDefinitions() error {
+	changes, err := u.redefined()
+	if err != nil {
+		return err
+	}
+	return u.report(changes)
+}
+
+func (u *update) redefined() ([]change, error) {
 	var changes []change
 	for _, d := range u.Plan.Datasets {
 		stored, ok := u.tables[d.Name]
@@ -80,11 +94,11 @@ func (u *update) checkDefinitions() error {
 		}
 		var old definition
 		if err := json.Unmarshal([]byte(stored.Properties[definitionKey]), &old); err != nil {
-			return fmt.Errorf("table %s exists but was not made by this pipeline (no readable %s): choose another table name or target.schema", d.Name, definitionKey)
+			return nil, fmt.Errorf("table %s exists but was not made by this pipeline (no readable %s): choose another table name or target.schema", d.Name, definitionKey)
 		}
 		changes = append(changes, u.compare(d, stored, old)...)
 	}
-	return u.report(changes)
+	return changes, nil
 }
 
 func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definition) []change {
@@ -197,6 +211,7 @@ func (u *update) report(changes []change) error {
 			list.Errorf(c.code, c.at, "accept it, which recomputes from the beginning: "+full, "%s", c.text)
 		}
 	}
+	list.Sort()
 	return list.Err()
 }
 

@@ -17,7 +17,7 @@ import (
 // key names an input that a flow streams from.
 func (u *update) key(d *plan.Dataset, f *plan.Flow, input string) position.Key {
 	k := position.Key{Kind: position.Upstream, Table: d.Name, Flow: f.Name, Input: input}
-	if u.Sources[input] != nil {
+	if u.kindOf(input) != "table" {
 		k.Kind = position.Source
 	}
 	return k
