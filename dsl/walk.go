@@ -24,6 +24,9 @@ type custom interface {
 // value decodes n into v and reports whether n has the right type. at is the place to show when n itself has none worth
 // showing; path names the value in messages. A pointer stays nil when the type is wrong.
 func (w *walker) value(v reflect.Value, n *node, at diag.Range, path string) bool {
+	if n.broken {
+		return false
+	}
 	if c, ok := v.Addr().Interface().(custom); ok {
 		return c.decode(w, n, at, path)
 	}
@@ -131,9 +134,6 @@ func (w *walker) mapping(v reflect.Value, n *node, at diag.Range, path string) {
 		i := slices.Index(keys, e.key)
 		if i < 0 {
 			help := diag.DidYouMean(e.key, keys, "see the reference of the pipeline file")
-			if e.value.kind == null && strings.ContainsAny(e.key, " (") {
-				help = "a comma ends a value inside { }: put quotes around the text, or write it on lines of its own"
-			}
 			w.diags.Errorf("LF0101", e.at, help, "unknown key %q%s", e.key, inside(path))
 			continue
 		}
@@ -143,7 +143,7 @@ func (w *walker) mapping(v reflect.Value, n *node, at diag.Range, path string) {
 		}
 		self.Fields[e.key] = where
 		w.value(v.Field(known[i].index), e.value, where, dot(path, e.key))
-		if e.value.kind == text {
+		if e.value.kind == text && !e.value.broken {
 			w.enum(v.Field(known[i].index), known[i], where, dot(path, e.key))
 		}
 	}
