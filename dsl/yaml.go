@@ -60,6 +60,11 @@ type node struct {
 	broken  bool           // it is not what was meant, which is reported
 }
 
+// has reports whether a mapping has a key.
+func (n *node) has(key string) bool {
+	return slices.ContainsFunc(n.entries, func(e entry) bool { return e.key == key })
+}
+
 type entry struct {
 	key   string
 	at    diag.Range

@@ -99,6 +99,7 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) e
 	}
 	q := f.decl.SQL
 	switch {
+	case f.decl.Flawed && (failed != nil || syn == nil || syn.show || syn.parameters):
 	case failed != nil:
 		c.refused(q, 0, failed)
 	case statements == 0:
@@ -235,7 +236,9 @@ func (c *compiler) parsedRule(d *dataset, i int, text, tree string) error {
 	e := d.decl.Expectations[i]
 	q := e.Expect
 	if failed != nil {
-		c.refused(q, len(rulePrefix), failed)
+		if !e.Flawed {
+			c.refused(q, len(rulePrefix), failed)
+		}
 		return nil
 	}
 	const form = "write one boolean expression over the row's columns, as behind WHERE"

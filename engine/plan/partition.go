@@ -62,6 +62,9 @@ func (c *compiler) partitionField(d *dataset, p dsl.PartitionBy) (schemas.Partit
 		c.diags.Errorf(codePartColumn, p.Range, diag.DidYouMean(p.Column, d.columns.Names(), "name a column of the query's output"), "%s has no column %q to partition by", d.name, p.Column)
 		return schemas.PartitionField{}, false
 	}
+	if d.doubtful {
+		return schemas.PartitionField{}, false
+	}
 	if fits, want := transformFits(p.Transform, col.Type.Kind); !fits {
 		c.diags.Errorf(codePartType, p.Range, "it takes "+want, "the transform %s does not fit column %s, which is %s", p.Transform, col.Name, typeWithArticle(col.Type.String()))
 		return schemas.PartitionField{}, false

@@ -121,6 +121,8 @@ func (p *Plan) Dataset(name string) *Dataset {
 // Input is what Compile needs beside the file.
 type Input struct {
 	Pipeline *dsl.Pipeline
+	// Flawed is true when dsl.Load has reported mistakes: there will be no plan, but there may be more mistakes to find.
+	Flawed bool
 	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and drops relations in the schemas
 	// main and __stream of its TEMP or in-memory database.
 	Conn *sql.Conn
