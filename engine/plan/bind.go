@@ -142,6 +142,11 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 	if !known.ok {
 		return nil
 	}
+	if !known.doubtful {
+		if err := c.checkCasts(ctx, f); err != nil {
+			return err
+		}
+	}
 	if at, found := f.rowid(); found {
 		c.diags.Errorf(codeBind, token(f.decl.SQL, at), "number rows yourself, as in row_number() OVER (ORDER BY …)", "%s: there is no column \"rowid\"", f.ds.name)
 		f.ds.failed = true

@@ -114,8 +114,8 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) e
 	default:
 		f.syn = syn
 		f.out.Fingerprint, f.out.Shape = syn.fingerprint, syn.shape
-		for _, offset := range syn.casts {
-			f.out.casts[offset] = true
+		for _, x := range syn.casts {
+			f.out.casts[x.at] = true
 		}
 		if strings.Contains(f.sql, ";") {
 			return c.blankSemicolons(ctx, f)
