@@ -28,7 +28,7 @@ func (b *builder) table(name string, s *specTable) *Table {
 	t.PartitionBy = b.partitions(s)
 	for _, rule := range inOrder(s.Expectations, func(x specExpectation) Node { return x.Node }) {
 		x := s.Expectations[rule]
-		b.name("expectation", rule, x.Range)
+		b.ruleName(rule, x.Range)
 		if q, flawed := b.query(x.Expect, "expectation "+rule); q != nil {
 			x.Flawed = flawed
 			t.Expectations = append(t.Expectations, Expectation{Node: x.Node, Name: rule, Expect: q, Violation: Action(cmp.Or(x.Violation, string(Warn)))})

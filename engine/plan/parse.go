@@ -243,11 +243,11 @@ func (c *compiler) parsedRule(d *dataset, i int, text, tree string) error {
 	}
 	const form = "write one boolean expression over the row's columns, as behind WHERE"
 	if statements != 1 || !oneExpression(syn) {
-		c.diags.Errorf(codeRuleForm, at(q, -1, 0), form, "expectation %s is not one expression", e.Name)
+		c.diags.Errorf(codeRuleForm, at(q, -1, 0), form, "%s is not one expression", ruleTitle(e.Name))
 		return nil
 	}
 	if what, help, offset := ruleRefusal(syn); what != "" {
-		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)), help, "expectation %s %s", e.Name, what)
+		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)), help, "%s %s", ruleTitle(e.Name), what)
 		return nil
 	}
 	d.rules[i] = syn

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -78,7 +79,7 @@ func (c *compiler) bindRulesSingly(ctx context.Context, d *dataset, all []int) e
 		e := d.decl.Expectations[i]
 		statement := ruleQuery(d, []int{i})
 		known, err := c.bindText(ctx, binding{query: e.Expect, sql: e.Expect.Text, before: describePrefix + ruleQueryPrefix,
-			after: statement[len(ruleQueryPrefix)+len(e.Expect.Text):], code: codeRuleBind, what: "expectation " + e.Name, doubtful: d.doubtful || e.Flawed})
+			after: statement[len(ruleQueryPrefix)+len(e.Expect.Text):], code: codeRuleBind, what: ruleTitle(e.Name), doubtful: d.doubtful || e.Flawed})
 		if err != nil {
 			return err
 		}
@@ -93,9 +94,17 @@ func (c *compiler) checkRuleTypes(d *dataset, rules []int, columns []column) {
 	for k, i := range rules {
 		if e := d.decl.Expectations[i]; columns[k].duckType != "BOOLEAN" {
 			c.diags.Errorf(codeRuleType, at(e.Expect, -1, 0), "compare it with something, as in delay > 0 or origin IS NOT NULL",
-				"expectation %s is %s, not a boolean", e.Name, typeWithArticle(columns[k].duckType))
+				"%s is %s, not a boolean", ruleTitle(e.Name), typeWithArticle(columns[k].duckType))
 		}
 	}
+}
+
+// ruleTitle names an expectation in a message.
+func ruleTitle(name string) string {
+	if tokenLength(name, 0) < len(name) || strings.ContainsAny(name, `."'`) {
+		name = strconv.Quote(name)
+	}
+	return "expectation " + name
 }
 
 func typeWithArticle(duckType string) string {
