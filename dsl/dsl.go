@@ -229,7 +229,8 @@ type Table struct {
 	Guessed     bool
 	Layer       string // bronze, silver, gold or empty: a label
 	Description string
-	Flows       []*Flow // one for sql/sql_file, named like the table; or several from flows:
+	Columns     []ColumnText // those that are described
+	Flows       []*Flow      // one for sql/sql_file, named like the table; or several from flows:
 	PartitionBy []PartitionBy
 	// Expectations in the order of the file.
 	Expectations []Expectation
@@ -239,6 +240,12 @@ type Table struct {
 	// that changes one of its inputs.
 	RefreshEvery time.Duration
 	Parquet      Parquet
+}
+
+// ColumnText says what a column holds.
+type ColumnText struct {
+	Node
+	Name, Description string
 }
 
 // Flow is one query that feeds a table. It is flawed when its text has a mistake already, with a parameter for example.

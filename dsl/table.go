@@ -17,6 +17,11 @@ func (b *builder) table(name string, s *specTable) *Table {
 	b.name("table", name, s.Range)
 	t := &Table{Node: s.Node, Name: name, Kind: Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
 	t.Description = b.shown(s.Description, s.At("description"))
+	for _, column := range inOrder(s.Columns, func(x specDescribed) Node { return x.Node }) {
+		if x := s.Columns[column]; x.Description != nil {
+			t.Columns = append(t.Columns, ColumnText{x.Node, column, b.shown(*x.Description, x.At("description"))})
+		}
+	}
 	t.Flows = b.flows(name, s)
 	t.Flawed = len(t.Flows) < max(len(s.Flows), 1)
 	if t.Kind == "" { // a mistake that is reported; later passes still want to check the query

@@ -323,7 +323,7 @@ func (b *batch) stage(d *plan.Dataset, replace bool) *staged {
 	stored, exists := b.u.tables[d.Name]
 	reset := b.u.reset[d.Name]
 	c := sinks.TableChange{Table: d.Name, Partition: d.Partition, Base: stored.Snapshot, Recreate: reset,
-		Properties: map[string]string{definitionKey: b.u.definition(d).String()}, Summary: b.summary()}
+		Properties: b.u.properties(d, stored), Summary: b.summary()}
 	c.Schema = fit(stored, exists, d.Columns, reset)
 	if (replace || reset) && exists {
 		c.Mode = sinks.Replace

@@ -16,6 +16,28 @@ import (
 // definitionKey is the table property that remembers how a table was defined when it was last written.
 const definitionKey = "lakeflow.definition"
 
+// commentKey is the table property that holds the table's description, as Spark and Trino have it.
+const commentKey = "comment"
+
+// properties are what is remembered of a table beside its rows.
+func (u *update) properties(d *plan.Dataset, stored sinks.TableState) map[string]string {
+	props := map[string]string{definitionKey: u.definition(d).String()}
+	if _, described := stored.Properties[commentKey]; described || d.Description != "" {
+		props[commentKey] = d.Description
+	}
+	return props
+}
+
+// described reports whether a stored table has the descriptions of the plan.
+func described(d *plan.Dataset, stored sinks.TableState) bool {
+	for _, c := range d.Columns {
+		if have := stored.Schema.Column(c.Name); have != nil && have.Doc != c.Doc {
+			return false
+		}
+	}
+	return stored.Properties[commentKey] == d.Description
+}
+
 // definition is what must not change behind a table's back.
 type definition struct {
 	Kind  string            `json:"kind"`

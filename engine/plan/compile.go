@@ -30,6 +30,7 @@ var passes = []pass{
 	{"tell of sources that look where nothing is", (*compiler).nothingThere},
 	{"bind the queries", (*compiler).bind},
 	{"bind the expectations", (*compiler).bindRules},
+	{"describe the columns", (*compiler).describeColumns},
 	{"check the partition fields", (*compiler).checkPartitions},
 	{"check the sinks", (*compiler).checkSinks},
 	{"settle how datasets are refreshed", (*compiler).settle},
