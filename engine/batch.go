@@ -267,7 +267,7 @@ func (b *batch) catchUp(ctx context.Context, in *input, k position.Key, name str
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
 	}
-	if err := b.u.check(c.Files); err != nil {
+	if err := b.u.checkFiles(c.Files); err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
 	}
 	in.any, b.more = true, true
@@ -314,7 +314,7 @@ func (b *batch) stage(d *plan.Dataset, replace bool) *sinks.TableChange {
 	stored, exists := b.u.tables[d.Name]
 	reset := b.u.reset[d.Name]
 	c := &sinks.TableChange{Table: d.Name, Partition: d.Partition, Base: stored.Snapshot, Recreate: reset,
-		Properties: map[string]string{definitionKey: b.u.definition(d).String()}, Summary: b.summary()}
+		Properties: b.u.properties(d, stored), Summary: b.summary()}
 	c.Schema = fit(stored, exists, d.Columns, reset)
 	if (replace || reset) && exists {
 		c.Mode = sinks.Replace

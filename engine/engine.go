@@ -253,29 +253,37 @@ func (u *update) lastViews(ctx context.Context, wave int) error {
 }
 
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences(), sound: map[string]bool{}}
+	u := prepare(env, opts)
 	u.Observe = func(p Progress) {
 		p.Message = u.Plan.Secrets.Hide(p.Message)
 		env.Observe(p)
 	}
-	u.adopt(env.State)
+	if err := u.check(); err != nil {
+		return nil, err
+	}
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns
-	}
-	if err := u.choose(); err != nil {
-		return nil, err
-	}
-	if err := u.checkState(env.State); err != nil {
-		return nil, err
-	}
-	if err := u.checkDefinitions(); err != nil {
-		return nil, err
 	}
 	for _, text := range env.State.Repaired {
 		u.notice("", text)
 	}
 	u.levelSinks()
 	return u, nil
+}
+
+// prepare makes an update that has not looked at anything yet.
+func prepare(env Env, opts Options) *update {
+	return &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{},
+		skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences(), sound: map[string]bool{}}
+}
+
+// check compares the plan and the options with what the last commit left.
+func (u *update) check() error {
+	u.adopt(u.State)
+	if err := u.choose(); err != nil {
+		return err
+	}
+	return u.checkStored()
 }
 
 // choose reads the selections of tables.

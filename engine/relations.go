@@ -18,7 +18,7 @@ import (
 // key names an input that a flow streams from.
 func (u *update) key(d *plan.Dataset, f *plan.Flow, input string) position.Key {
 	k := position.Key{Kind: position.Upstream, Table: d.Name, Flow: f.Name, Input: input}
-	if u.Sources[input] != nil {
+	if u.kindOf(input) != "table" {
 		k.Kind = position.Source
 	}
 	return k
@@ -104,7 +104,7 @@ func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) 
 		contents, err = &sinks.Contents{Schema: b.u.Plan.Dataset(name).Columns}, nil
 	}
 	if err == nil {
-		err = b.u.check(contents.Files)
+		err = b.u.checkFiles(contents.Files)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read table %s: %w", name, err)
@@ -115,8 +115,8 @@ func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) 
 	return b.u.stored(name, contents.Schema, contents.Files), nil
 }
 
-// check compares files with their checksums before rows are made of them, once in an update, and not those that it wrote itself.
-func (u *update) check(files []sinks.DataFile) error {
+// checkFiles compares files with their checksums before rows are made of them, once in an update, and not those that it wrote itself.
+func (u *update) checkFiles(files []sinks.DataFile) error {
 	for _, f := range files {
 		if u.sound[f.Path] {
 			continue

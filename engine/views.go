@@ -52,12 +52,19 @@ func (u *update) refreshViews(ctx context.Context, wave int, due func(*plan.Data
 // that were accepted are remembered.
 func (b *batch) settleDefinitions(wave int) {
 	for _, d := range b.u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || d.Wave != wave || !b.u.selected[d.Name] || len(d.Columns) == 0 {
+		if d.Kind == plan.View || d.Wave != wave || !b.u.selected[d.Name] || len(d.Columns) == 0 {
 			continue
 		}
 		stored, exists := b.u.tables[d.Name]
+		if d.Kind == plan.MaterializedView { // whose definition is that of its last computation
+			if exists && b.staged[d.Name] == nil && !described(d, stored) && stored.Properties[definitionKey] == b.u.definition(d).String() {
+				b.stage(d, false)
+				b.work = true
+			}
+			continue
+		}
 		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
-		if !exists || len(changes) > 0 || stored.Properties[definitionKey] != b.u.definition(d).String() {
+		if !exists || len(changes) > 0 || !described(d, stored) || stored.Properties[definitionKey] != b.u.definition(d).String() {
 			b.stage(d, false)
 			b.work = true
 		}

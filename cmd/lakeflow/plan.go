@@ -25,6 +25,9 @@ func newPlanCmd(flags *globalFlags) *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, p.Close()) }()
+			if err := p.checkStored(args[0], flags); err != nil {
+				return err
+			}
 			if err := showWarnings(cmd, p.warnings); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,12 +59,18 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if err := q.readable(s); err != nil {
 				return err
 			}
+			if allTables.MatchString(s.Text) {
+				return p.show(cmd, "SELECT schema, name, column_names, column_types FROM (SHOW ALL TABLES) WHERE schema = "+sqltext.Literal(p.Pipeline.Target.Schema), format)
+			}
 			return q.explain(p.show(cmd, s.Text, format), s, format)
 		},
 	}
 	formatFlag(cmd, &format, "table", "table", "json", "csv")
 	return cmd
 }
+
+// allTables is a query for the tables of all schemas. Those of which every table is a view here are left out, beside the pipeline's own.
+var allTables = regexp.MustCompile(`^(?i:\s*SHOW\s+ALL\s+TABLES[\s;]*)$`)
 
 // formatFlag adds --format. The command checks the value.
 func formatFlag(cmd *cobra.Command, format *string, preset string, known ...string) {

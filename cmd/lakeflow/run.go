@@ -102,7 +102,7 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	v.warn(p.warnings)
-	v.pipeline = quoted(file) + repeated(flags.params, p.Pipeline.Parameters)
+	v.pipeline = p.arguments(file, flags.params)
 	flags.Again = "lakeflow run " + v.pipeline
 	for _, d := range p.Plan.Datasets {
 		v.discards[d.Name] = !d.Rules.DeadLetter
