@@ -227,6 +227,8 @@ func (b *builder) csv(s *specCSV) CSV {
 			*o.to = *o.from
 		}
 	}
+	b.strptime("date_format", c.DateFormat, s.At("date_format"))
+	b.strptime("timestamp_format", c.TimestampFormat, s.At("timestamp_format"))
 	if s.Skip != nil {
 		skip := int(*s.Skip)
 		c.Skip = &skip
@@ -238,6 +240,28 @@ func (b *builder) csv(s *specCSV) CSV {
 		b.diags.Errorf("LF0112", s.At("thousands"), "write the character that stands between groups of three digits, and decimal_separator", "thousands and decimal_separator are both %q", c.Thousands)
 	}
 	return c
+}
+
+// strptime checks the format of dates: DuckDB's letters, some of which may have a dash before them.
+func (b *builder) strptime(key, format string, at diag.Range) {
+	for rest := format; ; {
+		_, after, more := strings.Cut(rest, "%")
+		if !more {
+			return
+		}
+		letters := "aAbBcdfgGhHIjmMnpSTuUVwWxXyYzZ%"
+		size := 1
+		if strings.HasPrefix(after, "-") {
+			letters, size = "dHIjmMSy", 2
+		}
+		if len(after) < size || strings.IndexByte(letters, after[size-1]) < 0 {
+			part := []rune(after)
+			b.diags.Errorf("LF0112", at, "use the letters of strptime, such as %Y-%m-%d %H:%M:%S; a percent sign is %%", "%s has %q, which stands for no part of a date",
+				key, "%"+string(part[:min(len(part), size)]))
+			return
+		}
+		rest = after[size:]
+	}
 }
 
 // positive checks the number of an optional key.

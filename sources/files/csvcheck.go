@@ -30,12 +30,12 @@ func (w *work) openCSV(f *file) (*textFile, error) {
 }
 
 // csvReader begins behind the lines that are passed over.
-func (w *work) csvReader(t *textFile, d dialect) *csvReader {
-	r := newCSVReader(t.Reader, d)
+func (w *work) csvReader(t *textFile, f *file) *csvReader {
+	r := newCSVReader(t.Reader, *w.state.CSV)
 	if w.src.cfg.CSV.Encoding == "utf-16" {
 		r.strange = []byte("\uFFFD")
 	}
-	for range d.Skip {
+	for range f.above {
 		length, size := r.lineEnd(0)
 		if size == 0 {
 			break
@@ -53,10 +53,9 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 		return err
 	}
 	defer func() { err = t.finish(err) }()
-	d := *w.state.CSV
-	r := w.csvReader(t, d)
+	r := w.csvReader(t, f)
 	defer func() { f.odd = f.odd || r.oddText }()
-	for header := d.Header; ; header = false {
+	for header := w.state.CSV.Header; ; header = false {
 		rec, err := r.next()
 		if rec == nil || err != nil {
 			return err
@@ -193,7 +192,7 @@ func (c csvFormat) balance(ctx context.Context, w *work) {
 	}
 }
 
-// formatted gives DATE and TIMESTAMP to columns whose values are all written in the declared formats, and takes them from those that are written in others.
+// formatted gives DATE and TIMESTAMP, with a zone where the format has one, to columns whose values are all written in the declared formats, and takes them from those that are written in others.
 func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error {
 	o := w.src.cfg.CSV
 	if o.DateFormat == "" && o.TimestampFormat == "" || w.src.cfg.Texts {
@@ -212,10 +211,16 @@ func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error 
 			if format == "" {
 				continue
 			}
+			if kind == schemas.Timestamp && (strings.Contains(format, "%z") || strings.Contains(format, "%Z")) {
+				typ.Kind = schemas.TimestampTZ
+			}
 			if t[i].Type.Kind == kind || t[i].Type.Kind == schemas.TimestampTZ && kind == schemas.Timestamp {
 				t[i].Type.Kind = schemas.Varchar
 			}
-			fits, err := w.allAre(ctx, t[i].Name, func(v string) string { return fmt.Sprintf("try_strptime(%s, %s) IS NOT NULL", v, literal(format)) })
+			fits, err := w.allAre(ctx, t[i].Name, func(v string) string {
+				_, misfit := formatted(v, format, typ)
+				return "NOT " + misfit
+			})
 			if err != nil {
 				return err
 			}

@@ -17,8 +17,8 @@ type dialect struct {
 	Delimiter string `json:"delimiter"`
 	Quote     string `json:"quote"`
 	Escape    string `json:"escape"`
-	// Skip is how many lines stand before the header, blank ones aside.
-	Skip int `json:"skip,omitempty"`
+	// Skip is how many lines stand before the header, blank ones aside, of all files when that is declared. It is not remembered.
+	Skip int `json:"-"`
 	// The following are never detected.
 	Comment     string `json:"-"`
 	NullPadding bool   `json:"-"`
@@ -45,6 +45,8 @@ type csvRecord struct {
 	reason       string // why it is no good; it has no fields then
 	// odd says that another reader may take the record for something else.
 	odd bool
+	// inner says that there is a quote inside of a field that does not begin with one.
+	inner bool
 }
 
 // csvReader splits a CSV file into records by RFC 4180, in the file's dialect: a quote is one at the beginning of a field only, and what follows the closing
@@ -211,7 +213,7 @@ func (r *csvReader) judge() {
 	switch {
 	case rec.reason != "":
 	case !utf8.Valid(rec.raw):
-		rec.reason = notUTF8
+		rec.reason = badUTF8(rec.raw, rec.offset, "csv")
 	case len(r.strange) > 0 && bytes.Contains(rec.raw, r.strange):
 		rec.reason = notDecoded
 	case bytes.IndexByte(rec.raw, 0) >= 0:
@@ -299,7 +301,7 @@ func (r *csvReader) quoted(length, size int) {
 		reason, closed = openQuote, false
 	case reason != "" && lines > 1 && closed:
 		closed = !slices.ContainsFunc(bytes.Split(all, []byte{r.eol})[1:], r.standsAlone)
-	case reason == "" && rec.odd && rec.offset < r.doubtful:
+	case reason == "" && rec.inner && rec.offset < r.doubtful:
 		reason = openQuote
 	}
 	if rec.reason = reason; closed {
@@ -378,9 +380,8 @@ func (r *csvReader) bareField(at int) (span, int) {
 	if i := bytes.Index(field, r.delim); i >= 0 {
 		field = field[:i]
 	}
-	if bytes.IndexByte(field, r.quote) >= 0 || bytes.IndexByte(field, '\r') >= 0 {
-		r.rec.odd = true
-	}
+	r.rec.inner = r.rec.inner || bytes.IndexByte(field, r.quote) >= 0
+	r.rec.odd = r.rec.odd || r.rec.inner || bytes.IndexByte(field, '\r') >= 0
 	return span{from: at, to: at + len(field)}, at + len(field)
 }
 

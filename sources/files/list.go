@@ -34,6 +34,8 @@ type file struct {
 	kind   jsonKind        // json
 	raw    string          // csv: the Parquet file with its records, once it was scanned
 	header []string        // csv: the names of its columns
+	above  int             // csv: lines before the header
+	title  string          // csv: the first of them, when they were detected
 	skip   int             // csv: lines before the first record
 	likely []*schemas.Type // csv: what the first records hold
 	odd    bool            // csv: DuckDB may read it otherwise

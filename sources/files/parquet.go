@@ -71,6 +71,13 @@ func parquetReader(files []*file, options string) string {
 func (p parquetFormat) infer(_ context.Context, w *work) error {
 	p.bound(w, nil)
 	w.state.Schema, _ = jsonrecords.Extend(nil, p.together(w))
+	for i := range w.state.Schema {
+		if c := &w.state.Schema[i]; !nested(c.Type) {
+			if h := w.src.hints.Column(c.Name); h != nil {
+				c.Name = h.Name
+			}
+		}
+	}
 	return nil
 }
 

@@ -48,6 +48,9 @@ func openPacked(path string) (*textFile, error) {
 		t.Reader = raw // nothing in it: also fine for .gz, a file that was just made
 		return t, nil
 	}
+	if err := misnamed(raw, path); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	switch {
 	case strings.HasSuffix(path, ".gz"):
 		z, err := gzip.NewReader(raw)
@@ -79,6 +82,9 @@ func openEncoded(path, name string) (*textFile, error) {
 	t, err := openPacked(path)
 	if err != nil {
 		return nil, err
+	}
+	if head, _ := t.Peek(utf16Head); name == "utf-16" && !mayBeUTF16(head) {
+		return nil, errors.Join(&unsupportedError{"it is not written in UTF-16, as encoding: utf-16 says", "save it as UTF-16, or read it as a source of its own without that encoding"}, t.Close())
 	}
 	t.Reader = t.buffered(e.NewDecoder().Reader(t.Reader))
 	return t, nil
