@@ -57,7 +57,7 @@ func (b *batch) settleDefinitions(wave int) {
 		}
 		stored, exists := b.u.tables[d.Name]
 		if d.Kind == plan.MaterializedView { // whose definition is that of its last computation
-			if exists && b.staged[d.Name] == nil && !described(d, stored) && stored.Properties[definitionKey] == b.u.definition(d).String() {
+			if exists && b.changes[d.Name] == nil && !described(d, stored) && stored.Properties[definitionKey] == b.u.definition(d).String() {
 				b.stage(d, false)
 				b.work = true
 			}
