@@ -10,7 +10,6 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
-	"github.com/lakeflow/lakeflow/sources/values"
 )
 
 // csvFormat reads CSV files. Columns are matched by the names in each file's header, in any order and letter case. All records are looked at by
@@ -90,34 +89,7 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 		f.skip += rec.lines
 		f.odd = f.odd || rec.odd || rec.reason != "" || rec.lines > 1
 	}
-	names, err = w.columnNames(r.lenientFields(rec), d)
-	f.likely = likely(r, len(names))
-	return names, err
-}
-
-// likely are the types that the next records have, to tell records from what a stray quote swallows.
-func likely(r *csvReader, columns int) []*schemas.Type {
-	const records = 20
-	guesses := make([]values.Guess, columns)
-	r.want = columns
-	for range records {
-		rec, err := r.next()
-		if rec == nil || err != nil {
-			break
-		}
-		if rec.reason == "" && rec.lines == 1 {
-			for i := range min(len(rec.fields), columns) {
-				guesses[i].Text(rec.fields[i])
-			}
-		}
-	}
-	types := make([]*schemas.Type, columns)
-	for i := range guesses {
-		if t := guesses[i].Type(); guesses[i].Seen() {
-			types[i] = &t
-		}
-	}
-	return types
+	return w.columnNames(r.lenientFields(rec), d)
 }
 
 // strangeHeader says why a header is none when it names no column that is known: then the file has no header, or another delimiter.

@@ -61,11 +61,11 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 			return err
 		}
 		if header {
-			r.want, r.swallows = len(f.header), w.swallows(f)
+			r.want = len(f.header)
 			continue
 		}
 		if r.want == 0 { // there is no header, and this is the first record
-			r.want, r.swallows = len(f.header), w.swallows(f)
+			r.want = len(f.header)
 			rec.reason = r.reasonOf(len(rec.fields))
 		}
 		if !yield(rec) {
@@ -73,43 +73,6 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 		}
 	}
 }
-
-// swallows says of the lines of a record whether each of them looks like one: it has as many fields as the header has names, whatever its quotes,
-// and its values fit the types of the columns that are no texts. Without such columns nothing is known.
-func (w *work) swallows(f *file) func([][]byte) bool {
-	types := w.fieldTypes(f.header)
-	if !slices.ContainsFunc(types, typed) {
-		types = f.likely
-	}
-	if !slices.ContainsFunc(types, typed) {
-		return nil
-	}
-	delim := w.state.CSV.Delimiter
-	return func(lines [][]byte) bool {
-		for _, line := range lines {
-			fields := strings.Split(strings.TrimRight(string(line), "\r"), delim)
-			if len(fields) != len(types) {
-				return false
-			}
-			filled := false
-			for i, t := range types {
-				if typed(t) && fields[i] != "" {
-					filled = true
-					if !values.Fits([]byte(fields[i]), *t) {
-						return false
-					}
-				}
-			}
-			if !filled {
-				return false
-			}
-		}
-		return true
-	}
-}
-
-// typed says whether a type is known, and no text.
-func typed(t *schemas.Type) bool { return t != nil && t.Kind != schemas.Varchar && !nested(*t) }
 
 // fieldTypes are the types of the columns of a header, nil where none is known.
 func (w *work) fieldTypes(header []string) []*schemas.Type {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -52,6 +51,11 @@ type csvRecord struct {
 // csvReader splits a CSV file into records by RFC 4180, in the file's dialect: a quote is one at the beginning of a field only, and what follows the closing
 // one is a delimiter or the line's end. What breaks these rules costs one line: reading goes on with the next. Line ends are \n or \r\n; or \r, in
 // files that have no other. It is used by one goroutine.
+//
+// A quote that was opened by mistake is told by the next one, which is that of a later field: text follows it. Only where the next one was closed by
+// mistake too, or begins a field like ",", do the two look like a field of several lines. Where that makes a record of the right number of fields it is
+// one, whatever its lines look like: so says RFC 4180, and a text may well hold the lines of a table. Where it does not, the lines are records when each of them has
+// the right number of fields.
 type csvReader struct {
 	in            *bufio.Reader
 	delim         []byte
@@ -61,8 +65,6 @@ type csvReader struct {
 	padding       bool
 	// want is how many fields a record must have; 0 while that is not known.
 	want int
-	// swallows says of the lines of a record, when it is not nil, that each looks like a record of its own: then a stray quote has swallowed them.
-	swallows func(lines [][]byte) bool
 	// strange is U+FFFD where it stands for what could not be decoded, or empty.
 	strange []byte
 
@@ -125,13 +127,13 @@ func (r *csvReader) fill() bool {
 		copy(grown, r.window)
 		r.window = grown
 	}
-	n, err := io.ReadFull(r.in, r.window[len(r.window):len(r.window)+windowStep])
-	r.window = r.window[:len(r.window)+n]
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
+	// Not by io.ReadFull: it has io.ErrUnexpectedEOF for the end of the text, which is what a decompressor says of one that is cut off.
+	before := len(r.window)
+	for end := before + windowStep; r.ended == nil && len(r.window) < end; {
+		n, err := r.in.Read(r.window[len(r.window):end])
+		r.window, r.ended = r.window[:len(r.window)+n], err
 	}
-	r.ended = err
-	return n > 0
+	return len(r.window) > before
 }
 
 // lineEnd returns how long the line at pos+from is, with and without its end. Of lines longer than maxRecord not all is there.
@@ -287,7 +289,8 @@ func (r *csvReader) split(line []byte, into [][]byte) [][]byte {
 	}
 }
 
-// quoted reads a record whose first line has quotes. When it breaks the rules, or has swallowed other records, it ends with that line.
+// quoted reads a record whose first line has quotes. When it breaks the rules it ends with that line, and also when it is no good and longer than what is kept
+// of those.
 func (r *csvReader) quoted(length, size int) {
 	rec := &r.rec
 	end, lines, reason := r.parse()
@@ -297,10 +300,8 @@ func (r *csvReader) quoted(length, size int) {
 		reason = r.reasonOf(len(rec.fields))
 	}
 	switch {
-	case reason == "" && lines > 1 && r.swallows != nil && r.swallows(bytes.Split(all, []byte{r.eol})):
-		reason, closed = openQuote, false
 	case reason != "" && lines > 1 && closed:
-		closed = !slices.ContainsFunc(bytes.Split(all, []byte{r.eol})[1:], r.standsAlone)
+		closed = len(all) <= maxRaw && !r.areRecords(bytes.Split(all, []byte{r.eol}))
 	case reason == "" && rec.inner && rec.offset < r.doubtful:
 		reason = openQuote
 	}
@@ -315,9 +316,16 @@ func (r *csvReader) quoted(length, size int) {
 	r.step(size, 1)
 }
 
-// standsAlone says whether a line has as many fields as a record, and no quotes.
-func (r *csvReader) standsAlone(line []byte) bool {
-	return bytes.IndexByte(line, r.quote) < 0 && r.reasonOf(bytes.Count(line, r.delim)+1) == ""
+// areRecords says whether each of the lines may be a record by its number of fields, whatever quotes are in it, and one behind the first has none.
+func (r *csvReader) areRecords(lines [][]byte) bool {
+	plain := false
+	for i, line := range lines {
+		if r.reasonOf(bytes.Count(line, r.delim)+1) != "" {
+			return false
+		}
+		plain = plain || i > 0 && bytes.IndexByte(line, r.quote) < 0
+	}
+	return plain
 }
 
 // span is where a field is, from pos on; escaped fields are in scratch.

@@ -158,16 +158,23 @@ func drain(path string) error {
 	return t.finish(err)
 }
 
+// damagedError says that a compressed file is not whole.
+type damagedError struct{ why string }
+
+func (e *damagedError) Error() string { return e.why }
+
 // decompression says in words what ended the reading of a compressed file.
 func decompression(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*damagedError)), errors.As(err, new(*unsupportedError)):
+		return err
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return errors.New("it ends too early")
+		return &damagedError{"it ends too early"}
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
-		return errors.New("its checksum is wrong")
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.As(err, new(*unsupportedError)):
+		return &damagedError{"its checksum is wrong"}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return err
 	}
 	return fmt.Errorf("decompress: %w", err)
