@@ -497,10 +497,11 @@ func (j *judge) askFor(ctx context.Context, name string, p *pending) (err error)
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var i int64
-		a := answer{ok: true}
+		var a answer
 		if err := rows.Scan(&i, &a.text); err != nil {
 			return err
 		}
+		a.ok = values.Same(p.texts[i-1], a.text, p.typ)
 		j.answers[doubt{name, p.texts[i-1]}] = a
 	}
 	return rows.Err()

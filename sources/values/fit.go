@@ -20,10 +20,10 @@ func Fits(b []byte, t schemas.Type) bool {
 		return n.ok && n.exponent == 0 && n.places <= t.Scale && n.digits-n.places <= t.Precision-t.Scale && !bytes.ContainsAny(b, "eE")
 	case schemas.Double:
 		n := readNumber(b)
-		return n.ok && n.digits <= exactDigits && n.exponent > -mostExponent && n.exponent < mostExponent
+		return n.ok && n.inDouble()
 	case schemas.Float:
 		n := readNumber(b)
-		return n.ok && n.digits <= 6 && n.exponent > -30 && n.exponent < 30
+		return n.ok && n.inFloat()
 	case schemas.Boolean:
 		return string(b) == "true" || string(b) == "false"
 	case schemas.Date:
@@ -87,23 +87,14 @@ func Lossy(v string, t schemas.Type) string {
 
 func lossy(v string, t schemas.Type) string {
 	misfit := fmt.Sprintf("TRY_CAST(%s AS %s) IS NULL", v, t)
-	const form = "-?(0|[1-9][0-9]*)"
 	trimmed := "trim(" + v + ")"
-	double := func(x string) string { return fmt.Sprintf("TRY_CAST(%s AS DOUBLE)", x) }
-	exponent := fmt.Sprintf("(NOT regexp_full_match(%s, '%s(\\.[0-9]*)?[eE][+-]?[0-9]+') OR %s <> CAST(TRY_CAST(%s AS %s) AS DOUBLE))", trimmed, form, double(v), v, t)
 	switch t.Kind {
 	case schemas.Varchar:
 		return misfit
 	case schemas.Struct, schemas.List, schemas.Map:
 		return fmt.Sprintf("(%s OR %s <> %s)", misfit, bare(fmt.Sprintf("CAST(TRY_CAST(%s AS %s) AS VARCHAR)", v, t)), bare(v))
-	case schemas.BigInt, schemas.Integer:
-		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s(\\.0*)?') AND %s)", misfit, trimmed, form, exponent)
-	case schemas.Decimal:
-		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s(\\.[0-9]{0,%d}0*)?|-?\\.[0-9]{1,%d}0*') AND %s)", misfit, trimmed, form, t.Scale, max(t.Scale, 1), exponent)
-	case schemas.Double:
-		return "(" + misfit + " OR " + inexact(trimmed, "DOUBLE", doubleDigits) + ")"
-	case schemas.Float:
-		return "(" + misfit + " OR " + inexact(trimmed, "FLOAT", 9) + ")"
+	case schemas.BigInt, schemas.Integer, schemas.Decimal, schemas.Double, schemas.Float:
+		return fmt.Sprintf("(%s OR %s)", misfit, changed(trimmed, t))
 	case schemas.Boolean:
 		return fmt.Sprintf("(%s OR NOT regexp_full_match(lower(%s), 'true|false|t|f|yes|no|y|n|1|0'))", misfit, trimmed)
 	case schemas.Date:
@@ -134,16 +125,4 @@ func bare(v string) string {
 // nanoseconds is true for a text with more than six digits behind the point that are not zeros.
 func nanoseconds(v string) string {
 	return fmt.Sprintf("regexp_matches(%s, '\\.[0-9]{6}[0-9]*[1-9]')", v)
-}
-
-// inexact is true for a text that is no number, one that the type does not hold exactly where it is whole, or one of more digits where it is a fraction.
-func inexact(v, typ string, digits int) string {
-	const zeros = `'^-?[0.]*|[eE].*$|\.'`
-	significant := fmt.Sprintf("length(rtrim(regexp_replace(%s, %s, '', 'g'), '0'))", v, zeros)
-	cast := fmt.Sprintf("TRY_CAST(%s AS %s)", v, typ)
-	return fmt.Sprintf(`CASE WHEN regexp_full_match(%[1]s, '-?(0|[1-9][0-9]*)(\.0*)?')
-		THEN coalesce(TRY_CAST(%[2]s AS DECIMAL(38,0)) <> TRY_CAST(%[1]s AS DECIMAL(38,0)), %[3]s > %[4]d)
-		WHEN regexp_full_match(%[1]s, '-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?')
-		THEN %[3]s > %[4]d OR isinf(%[2]s) OR %[2]s = 0 AND %[3]s > 0
-		ELSE NOT regexp_full_match(lower(%[1]s), '[-+]?(nan|inf|infinity)') END`, v, cast, significant, digits)
 }
