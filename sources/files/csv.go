@@ -231,7 +231,7 @@ func (c csvFormat) reader(w *work, files []*file, typed bool, more string) strin
 	var columns schemas.Table
 	for _, name := range files[0].header {
 		col := schemas.Column{Name: name, Type: schemas.Type{Kind: schemas.Varchar}}
-		if known := w.state.Schema.Column(name); known != nil && typed && !nested(known.Type) {
+		if known := w.state.Schema.Column(name); known != nil && typed && readTyped(known.Type) {
 			col.Type = known.Type
 		}
 		columns = append(columns, col)
@@ -248,6 +248,11 @@ func texts(items []string) string {
 		out[i] = literal(s)
 	}
 	return "[" + strings.Join(out, ", ") + "]"
+}
+
+// readTyped says whether read_csv makes the values. Of a TIMESTAMPTZ that does not fit it makes NULL, without a word, and of a BLOB's text it reads escapes.
+func readTyped(t schemas.Type) bool {
+	return !nested(t) && t.Kind != schemas.TimestampTZ && t.Kind != schemas.Blob
 }
 
 // nested types are read as text and cast.
@@ -304,7 +309,9 @@ func (c csvFormat) columns(w *work, header []string) []string {
 		switch {
 		case i < 0:
 			out = append(out, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
-		case nested(col.Type):
+		case col.Type.Kind == schemas.Blob:
+			out = append(out, fmt.Sprintf("encode(%s) AS %s", quoted(header[i]), quoted(col.Name)))
+		case !readTyped(col.Type):
 			out = append(out, fmt.Sprintf("CAST(%s AS %s) AS %s", quoted(header[i]), col.Type, quoted(col.Name)))
 		default:
 			out = append(out, fmt.Sprintf("%s AS %s", quoted(header[i]), quoted(col.Name)))

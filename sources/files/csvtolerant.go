@@ -196,7 +196,7 @@ func (o CSV) convert(text string, t schemas.Type) (value, misfit string) {
 	case numeric(t):
 		text = o.numbers().plain(text)
 	}
-	return fmt.Sprintf("TRY_CAST(%s AS %s)", text, t), values.Lossy(text, t)
+	return values.Cast(text, t), values.Lossy(text, t)
 }
 
 // pathAt is the expression of the path of the row's file.

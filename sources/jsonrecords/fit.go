@@ -488,8 +488,8 @@ func (j *judge) askFor(ctx context.Context, name string, p *pending) (err error)
 	for _, text := range p.texts {
 		j.answers[doubt{name, text}] = answer{}
 	}
-	query := fmt.Sprintf(`SELECT i, CAST(CAST(v AS %s) AS VARCHAR) FROM (SELECT unnest(l) AS v, generate_subscripts(l, 1) AS i FROM (SELECT from_json(?, '["VARCHAR"]') AS l))`+
-		` WHERE NOT coalesce(%s, true)`, p.typ, values.Lossy("v", p.typ))
+	query := fmt.Sprintf(`SELECT i, CAST(%s AS VARCHAR) FROM (SELECT unnest(l) AS v, generate_subscripts(l, 1) AS i FROM (SELECT from_json(?, '["VARCHAR"]') AS l))`+
+		` WHERE NOT coalesce(%s, true)`, values.Cast("v", p.typ), values.Lossy("v", p.typ))
 	rows, err := j.conn.QueryContext(ctx, query, string(texts))
 	if err != nil {
 		return err

@@ -154,6 +154,9 @@ func momentOf(b []byte) kind {
 	return text
 }
 
+// withoutSeconds says whether a moment with an offset has hours and minutes only.
+func withoutSeconds(b []byte) bool { return len(b) < 17 || b[16] != ':' }
+
 func isDate(b []byte) bool {
 	if b[4] != '-' || b[7] != '-' {
 		return false

@@ -46,11 +46,11 @@ func (n number) survives(bits int) bool {
 		return false
 	}
 	var a, b [64]byte
-	return string(significant(a[:0], n.text)) == string(significant(b[:0], strconv.AppendFloat(nil, f, 'e', n.digits-1, bits)))
+	return string(significantDigits(a[:0], n.text)) == string(significantDigits(b[:0], strconv.AppendFloat(nil, f, 'e', n.digits-1, bits)))
 }
 
-// significant appends the digits of a number without zeros in front and at the end.
-func significant(out, text []byte) []byte {
+// significantDigits appends the digits of a number without zeros in front and at the end.
+func significantDigits(out, text []byte) []byte {
 	for _, c := range text {
 		if c == 'e' || c == 'E' {
 			break
