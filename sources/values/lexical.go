@@ -128,7 +128,7 @@ func fitsBigint(b []byte) bool {
 }
 
 // momentOf is date, timestamp or zoned for a text in the form of ISO 8601 with all its dashes and colons, else text. Years have four digits, seconds
-// at most six behind the point.
+// at most six behind the point. DuckDB reads an offset only behind seconds: 10:00Z is a text.
 func momentOf(b []byte) kind {
 	if len(b) < 10 || !isDate(b[:10]) {
 		return text
@@ -145,7 +145,7 @@ func momentOf(b []byte) kind {
 		return text
 	case len(rest) == 0:
 		return timestamp
-	case isOffset(rest):
+	case isOffset(rest) && len(b)-len(rest) > len("T10:00"):
 		return zoned
 	}
 	return text
