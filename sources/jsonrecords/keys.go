@@ -180,8 +180,9 @@ func fitsBare(token []byte, t schemas.Type) bool {
 		return word
 	case schemas.Struct, schemas.List, schemas.Map, schemas.Blob:
 		return false
-	case schemas.Decimal: // fractions become a DOUBLE on the way
-		return !word && values.Fits(token, t) && (len(token) <= 15 || bytes.IndexByte(token, '.') < 0)
+	case schemas.Decimal: // fractions become a DOUBLE on the way, which has 15 digits to give
+		point := bytes.IndexByte(token, '.')
+		return !word && values.Fits(token, t) && (point < 0 || len(token) <= 15 && point+t.Scale <= 15)
 	}
 	return !word && values.Fits(token, t)
 }

@@ -90,7 +90,9 @@ func lossy(v string, t schemas.Type) string {
 	const form = "-?(0|[1-9][0-9]*)"
 	trimmed := "trim(" + v + ")"
 	double := func(x string) string { return fmt.Sprintf("TRY_CAST(%s AS DOUBLE)", x) }
-	exponent := fmt.Sprintf("(NOT regexp_full_match(%s, '%s(\\.[0-9]*)?[eE][+-]?[0-9]+') OR %s <> CAST(TRY_CAST(%s AS %s) AS DOUBLE))", trimmed, form, double(v), v, t)
+	// Numbers of so few digits are equal when they are as DOUBLE, but for those that are so small that DOUBLE makes 0 of them.
+	exponent := fmt.Sprintf("(NOT regexp_full_match(%[1]s, '%[2]s(\\.[0-9]*)?[eE][+-]?[0-9]+') OR %[3]s > %[4]d OR %[3]s > 0 AND %[5]s = 0 OR %[5]s <> CAST(TRY_CAST(%[6]s AS %[7]s) AS DOUBLE))",
+		trimmed, form, significant(trimmed), exactDigits, double(v), v, t)
 	switch t.Kind {
 	case schemas.Varchar:
 		return misfit
@@ -99,7 +101,11 @@ func lossy(v string, t schemas.Type) string {
 	case schemas.BigInt, schemas.Integer:
 		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s(\\.0*)?') AND %s)", misfit, trimmed, form, exponent)
 	case schemas.Decimal:
-		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s(\\.[0-9]{0,%d}0*)?|-?\\.[0-9]{1,%d}0*') AND %s)", misfit, trimmed, form, t.Scale, max(t.Scale, 1), exponent)
+		below := "0+" // the digits of .5
+		if t.Scale > 0 {
+			below = fmt.Sprintf("[0-9]{1,%d}0*", t.Scale)
+		}
+		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s(\\.[0-9]{0,%d}0*)?|-?\\.%s') AND %s)", misfit, trimmed, form, t.Scale, below, exponent)
 	case schemas.Double:
 		return "(" + misfit + " OR " + inexact(trimmed, "DOUBLE", doubleDigits) + ")"
 	case schemas.Float:
@@ -107,9 +113,9 @@ func lossy(v string, t schemas.Type) string {
 	case schemas.Boolean:
 		return fmt.Sprintf("(%s OR NOT regexp_full_match(lower(%s), 'true|false|t|f|yes|no|y|n|1|0'))", misfit, trimmed)
 	case schemas.Date:
-		return fmt.Sprintf("(%s OR %s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> CAST(TRY_CAST(%s AS DATE) AS TIMESTAMPTZ), false))", misfit, undated(trimmed), v, v)
+		return fmt.Sprintf("(%s OR %s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> TRY(CAST(TRY_CAST(%s AS DATE) AS TIMESTAMPTZ)), false))", misfit, undated(trimmed), v, v)
 	case schemas.Timestamp:
-		return fmt.Sprintf("(%s OR %s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> CAST(TRY_CAST(%s AS TIMESTAMP) AS TIMESTAMPTZ), false) OR %s)",
+		return fmt.Sprintf("(%s OR %s OR coalesce(TRY_CAST(%s AS TIMESTAMPTZ) <> TRY(CAST(TRY_CAST(%s AS TIMESTAMP) AS TIMESTAMPTZ)), false) OR %s)",
 			misfit, undated(trimmed), v, v, nanoseconds(v))
 	case schemas.TimestampTZ:
 		return "(" + misfit + " OR " + undated(trimmed) + " OR " + nanoseconds(v) + ")"
@@ -138,12 +144,16 @@ func nanoseconds(v string) string {
 
 // inexact is true for a text that is no number, one that the type does not hold exactly where it is whole, or one of more digits where it is a fraction.
 func inexact(v, typ string, digits int) string {
-	const zeros = `'^-?[0.]*|[eE].*$|\.'`
-	significant := fmt.Sprintf("length(rtrim(regexp_replace(%s, %s, '', 'g'), '0'))", v, zeros)
 	cast := fmt.Sprintf("TRY_CAST(%s AS %s)", v, typ)
 	return fmt.Sprintf(`CASE WHEN regexp_full_match(%[1]s, '-?(0|[1-9][0-9]*)(\.0*)?')
 		THEN coalesce(TRY_CAST(%[2]s AS DECIMAL(38,0)) <> TRY_CAST(%[1]s AS DECIMAL(38,0)), %[3]s > %[4]d)
 		WHEN regexp_full_match(%[1]s, '-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?')
 		THEN %[3]s > %[4]d OR isinf(%[2]s) OR %[2]s = 0 AND %[3]s > 0
-		ELSE NOT regexp_full_match(lower(%[1]s), '[-+]?(nan|inf|infinity)') END`, v, cast, significant, digits)
+		ELSE NOT regexp_full_match(lower(%[1]s), '[-+]?(nan|inf|infinity)') END`, v, cast, significant(v), digits)
+}
+
+// significant is how many digits the text of a number has, without zeros in front and at the end.
+func significant(v string) string {
+	const zeros = `'^-?[0.]*|[eE].*$|\.'`
+	return fmt.Sprintf("length(rtrim(regexp_replace(%s, %s, '', 'g'), '0'))", v, zeros)
 }
