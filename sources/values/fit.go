@@ -85,6 +85,8 @@ func Cast(v string, t schemas.Type) string {
 		return fmt.Sprintf("encode(%s)", v)
 	case schemas.Timestamp, schemas.TimestampTZ:
 		return fmt.Sprintf("TRY_CAST(%s AS %s)", momentText(v), t)
+	case schemas.Struct, schemas.List, schemas.Map:
+		return fmt.Sprintf("TRY(TRY_CAST(%s AS %s))", v, t) // of a key that a MAP has twice it is an error
 	}
 	return fmt.Sprintf("TRY_CAST(%s AS %s)", v, t)
 }
@@ -112,16 +114,16 @@ func lossy(v string, t schemas.Type) string {
 	case schemas.Varchar, schemas.Blob:
 		return misfit
 	case schemas.Struct, schemas.List, schemas.Map:
-		return fmt.Sprintf("(%s OR %s <> %s)", misfit, bare(fmt.Sprintf("CAST(TRY_CAST(%s AS %s) AS VARCHAR)", v, t)), bare(v))
+		return fmt.Sprintf("(%s OR %s <> %s)", misfit, bare(fmt.Sprintf("CAST(%s AS VARCHAR)", value)), bare(v))
 	case schemas.BigInt, schemas.Integer, schemas.Decimal, schemas.Double, schemas.Float:
 		return fmt.Sprintf("(%s OR %s)", misfit, changed(trimmed, t))
 	case schemas.Boolean:
 		return fmt.Sprintf("(%s OR NOT regexp_full_match(lower(%s), 'true|false|t|f|yes|no|y|n|1|0'))", misfit, trimmed)
 	case schemas.Date: // of a time DuckDB reads nothing, whatever it is
-		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s') AND coalesce(%s <> %s OR %s, true))", misfit, trimmed, dateForm,
+		return fmt.Sprintf("(%s OR NOT regexp_full_match(%s, '%s') AND coalesce(%s <> TRY(CAST(%s AS TIMESTAMP)) OR %s, true))", misfit, trimmed, dateForm,
 			Cast(v, schemas.Type{Kind: schemas.Timestamp}), value, lossy(v, schemas.Type{Kind: schemas.Timestamp}))
 	case schemas.Timestamp:
-		return fmt.Sprintf("(%s OR coalesce(%s <> CAST(%s AS TIMESTAMPTZ), true) OR %s)",
+		return fmt.Sprintf("(%s OR coalesce(%s <> TRY(CAST(%s AS TIMESTAMPTZ)), true) OR %s)",
 			misfit, Cast(v, schemas.Type{Kind: schemas.TimestampTZ}), value, nanoseconds(v))
 	case schemas.TimestampTZ:
 		return "(" + misfit + " OR " + nanoseconds(v) + ")"
