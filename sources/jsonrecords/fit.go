@@ -309,39 +309,6 @@ func (r *fitting) items(k *Tree, at place) (whole bool) {
 	return whole
 }
 
-// entries writes the entries of a map, and says whether all of them fit.
-func (r *fitting) entries(k *Tree, at place) (whole bool) {
-	whole = true
-	members := r.read()
-	after := r.pos
-	keys := make(map[string]bool, len(members))
-	r.out = append(r.out, '{')
-	first := true
-	for _, m := range members {
-		key, ok := r.fits(*k.typ.Key, m.key)
-		if repeated := keys[string(key)]; repeated || !ok {
-			whole = false
-			if !r.options.Rescues && repeated {
-				r.wrong("column %s has the key %s twice", at.label, shortQuote(string(m.key)))
-			} else if !r.options.Rescues {
-				r.wrong("column %s: the key %s is not %s", at.label, shortQuote(string(m.key)), k.typ.Key)
-			}
-			continue
-		}
-		keys[string(key)] = true
-		if !first {
-			r.out = append(r.out, ',')
-		}
-		first = false
-		r.out = append(AppendText(r.out, key), ':')
-		r.pos = m.from
-		whole = r.value(k.elem, at.within("value")) == "" && whole
-	}
-	r.out = append(r.out, '}')
-	r.pos = after
-	return whole
-}
-
 // nested writes an object or array where a single value belongs: its text.
 func (r *fitting) nested(k *Tree, at place) (lost string) {
 	start := r.pos
@@ -365,11 +332,15 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 	if r.text[start] == '"' {
 		inside, _ := r.str()
 		content := unescape(inside)
-		fit, ok := r.fits(k.typ, content)
+		var fit []byte
+		ok := false
+		if !nested {
+			fit, ok = r.fits(k.typ, content)
+		}
 		switch {
 		case kind != schemas.Varchar && slices.Contains(r.options.Nulls, string(content)):
 			r.out = append(r.out, "null"...)
-		case nested || !ok:
+		case !ok:
 			return r.misfit(k, at, r.text[start:r.pos])
 		case string(fit) == string(content):
 			r.out = append(r.out, r.text[start:r.pos]...)
@@ -415,6 +386,11 @@ func (r *fitting) fits(t schemas.Type, text []byte) (fit []byte, ok bool) {
 	if len(text) > longestAsked {
 		return nil, false
 	}
+	return r.asked(t, text)
+}
+
+// asked is what DuckDB makes of the text.
+func (r *fitting) asked(t schemas.Type, text []byte) (fit []byte, ok bool) {
 	a, known := r.judge.of(doubt{t.String(), string(text)}, t)
 	r.asks = r.asks || !known
 	return []byte(a.text), a.ok

@@ -252,7 +252,7 @@ func (s *Scanner) entries(k *Tree) bool {
 			return false
 		}
 		key := string(unescape(name))
-		if keys[key] || !fitsText(name, *k.typ.Key) {
+		if keys[key] || len(keys) == 1 && spelledInWays(*k.typ.Key) || !fitsText(name, *k.typ.Key) {
 			s.odd = true
 		}
 		keys[key] = true
