@@ -85,6 +85,7 @@ type fitting struct {
 	*Fitter
 	lexer
 	out     []byte
+	nans    []int // where the words begin that quoteNaN made texts of
 	reasons []string
 	asks    bool // DuckDB has to be asked first
 }
@@ -94,8 +95,9 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	if err := Valid(text); err != nil {
 		return Fitted{Reason: err.Error()}, false
 	}
+	var nans []int
 	if !json.Valid(text) {
-		text = quoteNaN(text)
+		text, nans = quoteNaN(text)
 	}
 	if string(text) == "null" {
 		return Fitted{Text: null}, false
@@ -103,7 +105,7 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	if text[0] != '{' {
 		return Fitted{Reason: "the record is not a JSON object but " + kindOf(text[0])}, false
 	}
-	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16)}
+	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16), nans: nans}
 	lost := r.object(f.tree, place{})
 	if len(r.reasons) > 0 {
 		return Fitted{Reason: strings.Join(r.reasons, "; ")}, r.asks
@@ -317,6 +319,8 @@ func (r *fitting) nested(k *Tree, at place) (lost string) {
 	switch text := r.text[start:r.pos]; {
 	case k.typ.Kind != schemas.Varchar:
 		return r.misfit(k, at, text)
+	case r.hasNaN(start, r.pos):
+		r.out = AppendText(r.out, r.unquoteNaN(start, r.pos))
 	case r.rough:
 		r.out = AppendText(r.out, []byte(compact(text)))
 	default:
