@@ -32,9 +32,7 @@ func (w *work) openCSV(f *file) (*textFile, error) {
 // csvReader begins behind the lines that are passed over.
 func (w *work) csvReader(t *textFile, d dialect) *csvReader {
 	r := newCSVReader(t.Reader, d)
-	if w.src.cfg.CSV.Encoding == "utf-16" {
-		r.strange = []byte("\uFFFD")
-	}
+	r.decoded = encodings[w.src.cfg.CSV.Encoding] != nil
 	for range d.Skip {
 		length, size := r.lineEnd(0)
 		if size == 0 {

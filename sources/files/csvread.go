@@ -61,8 +61,7 @@ type csvReader struct {
 	want int
 	// swallows says of the lines of a record, when it is not nil, that each looks like a record of its own: then a stray quote has swallowed them.
 	swallows func(lines [][]byte) bool
-	// strange is U+FFFD where it stands for what could not be decoded, or empty.
-	strange []byte
+	decoded  bool // from another encoding
 
 	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
 	oddText bool
@@ -211,9 +210,9 @@ func (r *csvReader) judge() {
 	switch {
 	case rec.reason != "":
 	case !utf8.Valid(rec.raw):
-		rec.reason = notUTF8
-	case len(r.strange) > 0 && bytes.Contains(rec.raw, r.strange):
-		rec.reason = notDecoded
+		if rec.reason = notUTF8; r.decoded {
+			rec.reason = notDecoded
+		}
 	case bytes.IndexByte(rec.raw, 0) >= 0:
 		rec.odd = true
 	}
