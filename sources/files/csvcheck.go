@@ -32,9 +32,7 @@ func (w *work) openCSV(f *file) (*textFile, error) {
 // csvReader begins behind the lines that are passed over.
 func (w *work) csvReader(t *textFile, f *file) *csvReader {
 	r := newCSVReader(t.Reader, *w.state.CSV)
-	if w.src.cfg.CSV.Encoding == "utf-16" {
-		r.strange = []byte("\uFFFD")
-	}
+	r.decoded = encodings[w.src.cfg.CSV.Encoding] != nil
 	for range f.above {
 		length, size := r.lineEnd(0)
 		if size == 0 {

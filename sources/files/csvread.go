@@ -65,8 +65,7 @@ type csvReader struct {
 	padding       bool
 	// want is how many fields a record must have; 0 while that is not known.
 	want int
-	// strange is U+FFFD where it stands for what could not be decoded, or empty.
-	strange []byte
+	decoded bool // from another encoding
 
 	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
 	oddText bool
@@ -215,9 +214,9 @@ func (r *csvReader) judge() {
 	switch {
 	case rec.reason != "":
 	case !utf8.Valid(rec.raw):
-		rec.reason = badUTF8(rec.raw, rec.offset, "csv")
-	case len(r.strange) > 0 && bytes.Contains(rec.raw, r.strange):
-		rec.reason = notDecoded
+		if rec.reason = notDecoded; !r.decoded {
+			rec.reason = badUTF8(rec.raw, rec.offset, "csv")
+		}
 	case bytes.IndexByte(rec.raw, 0) >= 0:
 		rec.odd = true
 	}

@@ -63,7 +63,9 @@ func readRecords(path, encoding string, kind jsonKind, yield func(record) bool) 
 	}
 	checked := func(r record) bool {
 		if r.reason == "" && !utf8.Valid(r.raw) {
-			r.reason = badUTF8(r.raw, r.offset, "json")
+			if r.reason = notDecoded; encodings[encoding] == nil {
+				r.reason = badUTF8(r.raw, r.offset, "json")
+			}
 		}
 		if r.reason == "" && jsonrecords.NestsDeeper(r.raw, jsonrecords.MaxNested) {
 			r.reason = tooDeep

@@ -85,6 +85,7 @@ type fitting struct {
 	*Fitter
 	lexer
 	out     []byte
+	nans    []int // where the words begin that quoteNaN made texts of
 	reasons []string
 	asks    bool // DuckDB has to be asked first
 }
@@ -94,8 +95,9 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	if err := Valid(text); err != nil {
 		return Fitted{Reason: err.Error()}, false
 	}
+	var nans []int
 	if !json.Valid(text) {
-		text = quoteNaN(text)
+		text, nans = quoteNaN(text)
 	}
 	if string(text) == "null" {
 		return Fitted{Text: null}, false
@@ -103,7 +105,7 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	if text[0] != '{' {
 		return Fitted{Reason: "the record is not a JSON object but " + kindOf(text[0])}, false
 	}
-	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16)}
+	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16), nans: nans}
 	lost := r.object(f.tree, place{})
 	if len(r.reasons) > 0 {
 		return Fitted{Reason: strings.Join(r.reasons, "; ")}, r.asks
@@ -309,39 +311,6 @@ func (r *fitting) items(k *Tree, at place) (whole bool) {
 	return whole
 }
 
-// entries writes the entries of a map, and says whether all of them fit.
-func (r *fitting) entries(k *Tree, at place) (whole bool) {
-	whole = true
-	members := r.read()
-	after := r.pos
-	keys := make(map[string]bool, len(members))
-	r.out = append(r.out, '{')
-	first := true
-	for _, m := range members {
-		key, ok := r.fits(*k.typ.Key, m.key)
-		if repeated := keys[string(key)]; repeated || !ok {
-			whole = false
-			if !r.options.Rescues && repeated {
-				r.wrong("column %s has the key %s twice", at.label, shortQuote(string(m.key)))
-			} else if !r.options.Rescues {
-				r.wrong("column %s: the key %s is not %s", at.label, shortQuote(string(m.key)), k.typ.Key)
-			}
-			continue
-		}
-		keys[string(key)] = true
-		if !first {
-			r.out = append(r.out, ',')
-		}
-		first = false
-		r.out = append(AppendText(r.out, key), ':')
-		r.pos = m.from
-		whole = r.value(k.elem, at.within("value")) == "" && whole
-	}
-	r.out = append(r.out, '}')
-	r.pos = after
-	return whole
-}
-
 // nested writes an object or array where a single value belongs: its text.
 func (r *fitting) nested(k *Tree, at place) (lost string) {
 	start := r.pos
@@ -350,6 +319,8 @@ func (r *fitting) nested(k *Tree, at place) (lost string) {
 	switch text := r.text[start:r.pos]; {
 	case k.typ.Kind != schemas.Varchar:
 		return r.misfit(k, at, text)
+	case r.hasNaN(start, r.pos):
+		r.out = AppendText(r.out, r.unquoteNaN(start, r.pos))
 	case r.rough:
 		r.out = AppendText(r.out, []byte(compact(text)))
 	default:
@@ -365,11 +336,15 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 	if r.text[start] == '"' {
 		inside, _ := r.str()
 		content := unescape(inside)
-		fit, ok := r.fits(k.typ, content)
+		var fit []byte
+		ok := false
+		if !nested {
+			fit, ok = r.fits(k.typ, content)
+		}
 		switch {
 		case kind != schemas.Varchar && slices.Contains(r.options.Nulls, string(content)):
 			r.out = append(r.out, "null"...)
-		case nested || !ok:
+		case !ok:
 			return r.misfit(k, at, r.text[start:r.pos])
 		case string(fit) == string(content):
 			r.out = append(r.out, r.text[start:r.pos]...)
@@ -415,6 +390,11 @@ func (r *fitting) fits(t schemas.Type, text []byte) (fit []byte, ok bool) {
 	if len(text) > longestAsked {
 		return nil, false
 	}
+	return r.asked(t, text)
+}
+
+// asked is what DuckDB makes of the text.
+func (r *fitting) asked(t schemas.Type, text []byte) (fit []byte, ok bool) {
 	a, known := r.judge.of(doubt{t.String(), string(text)}, t)
 	r.asks = r.asks || !known
 	return []byte(a.text), a.ok
@@ -497,10 +477,11 @@ func (j *judge) askFor(ctx context.Context, name string, p *pending) (err error)
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var i int64
-		a := answer{ok: true}
+		var a answer
 		if err := rows.Scan(&i, &a.text); err != nil {
 			return err
 		}
+		a.ok = values.Same(p.texts[i-1], a.text, p.typ)
 		j.answers[doubt{name, p.texts[i-1]}] = a
 	}
 	return rows.Err()

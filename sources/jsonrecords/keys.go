@@ -180,8 +180,9 @@ func fitsBare(token []byte, t schemas.Type) bool {
 		return word
 	case schemas.Struct, schemas.List, schemas.Map, schemas.Blob:
 		return false
-	case schemas.Decimal: // fractions become a DOUBLE on the way
-		return !word && values.Fits(token, t) && (len(token) <= 15 || bytes.IndexByte(token, '.') < 0)
+	case schemas.Decimal: // fractions become a DOUBLE on the way, of which 15 digits are sure
+		point := bytes.IndexByte(token, '.')
+		return !word && values.Fits(token, t) && (point < 0 || point+t.Scale <= 15)
 	}
 	return !word && values.Fits(token, t)
 }
@@ -251,7 +252,7 @@ func (s *Scanner) entries(k *Tree) bool {
 			return false
 		}
 		key := string(unescape(name))
-		if keys[key] || !fitsText(name, *k.typ.Key) {
+		if keys[key] || len(keys) == 1 && spelledInWays(*k.typ.Key) || !fitsText(name, *k.typ.Key) {
 			s.odd = true
 		}
 		keys[key] = true
