@@ -397,10 +397,15 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 func (r *fitting) misfit(k *Tree, at place, text []byte) (lost string) {
 	r.out = append(r.out, "null"...)
 	if !r.options.Rescues {
-		shown := []rune(string(text[:min(len(text), 4*200)]))
-		r.wrong("column %s: %s is not %s", at.label, string(shown[:min(len(shown), 200)]), k.typ)
+		r.wrong("%s", misfitOf(at.label, text, k.typ))
 	}
 	return compact(text)
+}
+
+// misfitOf is why a record is not taken that has this value in the column.
+func misfitOf(column string, value []byte, t schemas.Type) string {
+	shown := []rune(string(value[:min(len(value), 4*200)]))
+	return fmt.Sprintf("column %s: %s is not %s", column, string(shown[:min(len(shown), 200)]), t)
 }
 
 // longestAsked is how long the text of a value may be that is no text and no bytes.

@@ -41,6 +41,9 @@ func (w *work) readSlow(ctx context.Context) error {
 	sorters := make([]*sorter, len(inputs))
 	for i := range inputs {
 		s := &sorter{ctx: ctx, fitter: fitter.Clone(), fits: fits, topics: w.seg.topics, goodPath: w.temp("good.json"), badPath: w.temp("bad.parquet")}
+		if w.proves && fits {
+			s.proof = w.temp("proof.json")
+		}
 		goods, bads, sorters[i] = append(goods, s.goodPath), append(bads, s.badPath), s
 	}
 	if err := each(sorters, func(i int, s *sorter) error { return s.run(inputs[i]) }); err != nil {
@@ -74,6 +77,7 @@ type sorter struct {
 	fits              bool // the values are objects, to be fitted to columns
 	topics            []string
 	goodPath, badPath string
+	proof             string // a file for values that DuckDB is to read before they are taken; empty: it need not
 
 	good    *bufio.Writer
 	bad     *rawWriter
@@ -122,6 +126,9 @@ func (s *sorter) flush() error {
 		}
 	}
 	fitted, err := s.fitter.Fit(s.ctx, texts)
+	if err == nil && s.proof != "" {
+		err = s.fitter.Prove(s.ctx, fitted, s.proof)
+	}
 	for _, r := range s.block {
 		if err != nil {
 			break
