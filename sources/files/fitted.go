@@ -217,8 +217,8 @@ func (f *fitting) write(fit jsonrecords.Fitted) {
 		b = append(b, `,"`+rescuedMember+`":`...)
 		b = jsonrecords.AppendText(b, []byte("{"+fit.Rescued+f.place))
 	}
-	if members := fit.Text[1:]; fit.Text[0] != '{' || members[0] == '}' {
-		b = append(b, '}') // null, or an object without members
+	if members := fit.Text[1:]; members[0] == '}' {
+		b = append(b, '}') // an object without members
 	} else {
 		b = append(append(b, ','), members...)
 	}

@@ -111,3 +111,28 @@ func TestJSONFidelity(t *testing.T) {
 		"9007199254740993\n1234567890123456.1234567890\n1.10\n{\"x\":1.10}\ntrue\n100\n{a=1, b=2}\n")
 	wantText(t, "rejects", b.must("SELECT string_agg(line, ' ' ORDER BY line) FROM "+batch.Rejects), "8 9 10 11 12 13 14 15 16 17 18 19\n")
 }
+
+// TestJSONNull expects a null that stands in the place of a record to be a dead letter, however the records stand and whether the columns are known.
+func TestJSONNull(t *testing.T) {
+	const reason = "|null|the record is not a JSON object but null|false\n"
+	for content, where := range map[string]string{
+		`{"id":1}` + "\nnull\n" + `{"id":2}`: "2|9", "null\n" + `{"id":1} {"id":2}`: "1|0", `[{"id":1},null,{"id":2}]`: "1|10", "[{\"id\":1},\n null, {\"id\":2}]": "2|12", "null": "1|0",
+	} {
+		for _, known := range []bool{false, true} {
+			b := newBed(t)
+			s := b.source("json", nil)
+			if known {
+				b.put("0.json", `{"id":0}`)
+				b.commit(b.next(s))
+			}
+			b.put("a.json", content)
+			batch := b.next(s)
+			want := "1\n2\n"
+			if content == "null" {
+				want = ""
+			}
+			wantText(t, content, b.rows(batch), want)
+			wantText(t, content, b.rejects(batch), "a.json|"+where+reason)
+		}
+	}
+}

@@ -20,8 +20,6 @@ var (
 	errSurrogate = errors.New("the record is not valid JSON: half of a pair of surrogates stands alone in it")
 )
 
-var null = []byte("null")
-
 const keyTwice = "a key occurs twice in the record"
 
 // Fitter takes records one by one and makes of each what DuckDB reads without a loss, or a reason why it can't be taken. It is used by one goroutine
@@ -52,7 +50,7 @@ func (f *Fitter) Clone() *Fitter {
 
 // Fitted is what became of a record.
 type Fitted struct {
-	Text    []byte // the record as DuckDB is to read it: an object or null, on one line
+	Text    []byte // the record as DuckDB is to read it: an object, on one line
 	Rescued string // members of a JSON object, "key":value,"key":value, that the columns do not hold
 	Reason  string // why the record can't be taken: a sentence
 }
@@ -97,9 +95,6 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	if !json.Valid(text) {
 		text = quoteNaN(text)
 	}
-	if string(text) == "null" {
-		return Fitted{Text: null}, false
-	}
 	if text[0] != '{' {
 		return Fitted{Reason: "the record is not a JSON object but " + kindOf(text[0])}, false
 	}
@@ -115,6 +110,8 @@ func kindOf(first byte) string {
 	switch first {
 	case '[':
 		return "an array"
+	case 'n':
+		return "null"
 	case '"':
 		return "a text"
 	case 't', 'f':

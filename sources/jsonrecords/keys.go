@@ -107,7 +107,7 @@ type Found struct {
 func (s *Scanner) Scan(text []byte, root *Tree) Found {
 	s.lexer, s.unknown = lexer{text: text}, s.unknown[:0]
 	if s.peek() != '{' {
-		return Found{}
+		return Found{Odd: true}
 	}
 	whole := s.value(root)
 	s.space()

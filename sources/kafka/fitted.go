@@ -121,7 +121,7 @@ func (s *sorter) run(records input) error {
 func (s *sorter) flush() error {
 	var texts [][]byte
 	for _, r := range s.block {
-		if s.fits && r.Reason == "" {
+		if s.toFit(r) {
 			texts = append(texts, []byte(r.Raw))
 		}
 	}
@@ -134,7 +134,7 @@ func (s *sorter) flush() error {
 			break
 		}
 		rescued := ""
-		if s.fits && r.Reason == "" {
+		if s.toFit(r) {
 			fit := fitted[0]
 			fitted = fitted[1:]
 			if r.Reason = fit.Reason; r.Reason == "" {
@@ -155,6 +155,9 @@ func (s *sorter) flush() error {
 	s.block, s.bytes = s.block[:0], 0
 	return err
 }
+
+// toFit says whether the record is to be fitted to columns. The value of a tombstone is null, which becomes a row of NULLs.
+func (s *sorter) toFit(r rawRecord) bool { return s.fits && r.Reason == "" && r.Raw != string(null) }
 
 // rescued adds where the record is from.
 func (s *sorter) rescued(r rawRecord, members string) string {
