@@ -210,9 +210,10 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 			}
 			where = fmt.Sprintf(" WHERE CASE WHEN %s THEN error('a value does not fit its column') ELSE true END", or(wrong))
 		}
-		index, option := fileIndex(w.state.Schema, s.known().Names(), group)
-		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
-			strings.Join(c.columns, ", "), w.metadata(group, index), parquetReader(group, option), where))
+		for _, n := range numberings(w.state.Schema, s.names(), group) {
+			relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
+				strings.Join(c.columns, ", "), w.metadata(n.files, n.index), parquetReader(n.files, n.option), where))
+		}
 	}
 	return union(relations)
 }
@@ -233,19 +234,21 @@ func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (go
 	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
 	var goods, bads []string
 	for _, group := range byShape(files) {
-		g, b, err := p.split(ctx, w, group)
-		if err != nil {
-			return "", "", err
+		for _, n := range numberings(w.state.Schema, w.shapes[group[0].shape].names(), group) {
+			g, b, err := p.split(ctx, w, n)
+			if err != nil {
+				return "", "", err
+			}
+			goods, bads = append(goods, g), append(bads, b)
 		}
-		goods, bads = append(goods, g), append(bads, b)
 	}
 	return union(goods), union(bads), nil
 }
 
 // split is tolerant for files of one shape.
-func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+func (p parquetFormat) split(ctx context.Context, w *work, n numbered) (good, rejects string, err error) {
+	files, index, option := n.files, n.index, n.option
 	s := w.shapes[files[0].shape]
-	index, option := fileIndex(w.state.Schema, s.known().Names(), files)
 	line := "file_row_number + 1"
 	if s.column("file_row_number") == nil {
 		option += ", file_row_number=true"

@@ -62,6 +62,15 @@ func (s *shape) known() schemas.Table {
 	return out
 }
 
+// names are those of all columns in DuckDB, also of those that are not read.
+func (s *shape) names() []string {
+	var out []string
+	for _, c := range append(s.columns[:len(s.columns):len(s.columns)], s.left...) {
+		out = append(out, c.ref)
+	}
+	return out
+}
+
 // column finds a column by its name, without regard to letter case.
 func (s *shape) column(name string) *parquetColumn {
 	for i := range s.columns {
