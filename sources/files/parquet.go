@@ -174,13 +174,9 @@ func (w *work) convert(s *shape) conversion {
 			c.columns = append(c.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
 			continue
 		}
-		value, expression := from.value(), ""
-		if col.Type.Kind == schemas.Varchar && !nested(from.full) && from.nanoseconds() {
-			expression = fmt.Sprintf("CAST(%s AS VARCHAR)", quoted(from.ref)) // with all its digits
-		} else {
-			expression = f.to(value, from.known, col.Type)
-		}
-		wrong := f.lost(value, from.known, col.Type)
+		value, known := from.valueFor(col.Type)
+		expression := f.to(value, known, col.Type)
+		wrong := f.lost(value, known, col.Type)
 		if wrong != "" {
 			c.lossy = append(c.lossy, loss{col.Name, value, wrong, col.Type})
 			if w.rescues() {
@@ -297,12 +293,12 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 			_, more = jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}))
 		}
 		if len(more) > 0 {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.value())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.whole())))
 		}
 	}
 	for _, c := range s.left {
 		if !strings.Contains(c.ref+c.name, "\x00") {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.value())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.whole())))
 		}
 	}
 	return out
@@ -312,7 +308,7 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 func packed(s *shape) string {
 	items := make([]string, len(s.columns))
 	for i, c := range s.columns {
-		items[i] = quoted(c.name) + " := " + c.value()
+		items[i] = quoted(c.name) + " := " + c.whole()
 	}
 	return strings.Join(items, ", ")
 }
