@@ -136,3 +136,31 @@ func TestJSONNull(t *testing.T) {
 		}
 	}
 }
+
+// TestJSONRefusedTeachNothing expects columns and types from records that are taken only.
+func TestJSONRefusedTeachNothing(t *testing.T) {
+	for _, declared := range []bool{false, true} {
+		b := newBed(t)
+		s := b.source("json", func(c *Config) {
+			if c.MaxFiles = 1; declared {
+				c.Hints = []Hint{{"id", "BIGINT"}}
+			}
+		})
+		b.put("a.json", `{"id":1}`)
+		if declared { // also in the first batch
+			b.put("a.json", `{"id":1}`+"\n"+`{"id":"y","m":1}`)
+		}
+		b.commit(b.next(s))
+		b.put("b.json", `{"id":"x","n":1}`)
+		batch := b.next(s)
+		wantText(t, "columns", batch.Columns.SQLColumns(), `"id" BIGINT`)
+		wantText(t, "notices", notices(batch), "")
+		wantText(t, "rejects", b.rejects(batch), `b.json|1|0|{"id":"x","n":1}|column id: "x" is not BIGINT|false`+"\n")
+		b.commit(batch)
+		b.put("c.json", `{"id":"3","n":"y"}`+"\n"+`{"id":"x","n":1,"o":1}`)
+		batch = b.next(s)
+		wantText(t, "rows", b.rows(batch), "3|y\n")
+		wantText(t, "columns", batch.Columns.SQLColumns(), `"id" BIGINT, "n" VARCHAR`)
+		wantText(t, "notices", notices(batch), "column_added n")
+	}
+}

@@ -2,6 +2,7 @@ package jsonrecords
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -85,6 +86,9 @@ type fitting struct {
 	out     []byte
 	reasons []string
 	asks    bool // DuckDB has to be asked first
+	// stranger is the reason to refuse the record for a key that could be a column. It is none because no record is taken that has it, if there is another
+	// reason.
+	stranger string
 }
 
 func (f *Fitter) one(text []byte) (Fitted, bool) {
@@ -100,6 +104,9 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	}
 	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16)}
 	lost := r.object(f.tree, place{})
+	if len(r.reasons) == 0 && r.stranger != "" {
+		r.reasons = []string{r.stranger}
+	}
 	if len(r.reasons) > 0 {
 		return Fitted{Reason: strings.Join(r.reasons, "; ")}, r.asks
 	}
@@ -239,7 +246,11 @@ func (r *fitting) unknown(lost []string, m *member, at place) []string {
 		return append(lost, r.whole(m))
 	case !r.options.Ignores:
 		label, path := at.prefix()
-		r.wrong("%s", r.columns.stranger(label, path, string(m.key)))
+		if why := r.columns.stranger(label, path, string(m.key)); r.columns.refusal(path, string(m.key)) != "" {
+			r.wrong("%s", why)
+		} else {
+			r.stranger = cmp.Or(r.stranger, why)
+		}
 	}
 	return lost
 }
