@@ -562,7 +562,16 @@ func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }
 
 // ignored reports a column that is not read.
 func (w *work) ignored(name string) {
-	w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
+	why := "its name is that of another column but for the letter case"
+	switch {
+	case name == "":
+		why = "its name is empty"
+	case strings.Contains(name, "\x00"):
+		why = "its name has a NUL character"
+	case jsonrecords.Reserved(name):
+		why = "lakeflow uses this name itself"
+	}
+	w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: "+why)
 }
 
 // added reports new columns, once the schema has them.
