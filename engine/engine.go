@@ -122,9 +122,20 @@ type ViolationError struct {
 func (e *ViolationError) Error() string {
 	text := fmt.Sprintf("table %s: the update is stopped and nothing of the batch is published:", e.Table)
 	for _, r := range e.Rules {
-		text += fmt.Sprintf("\n  %d rows violate %s: %s", r.Failed, r.Name, r.Expression)
+		verb := "violate"
+		if r.Failed == 1 {
+			verb = "violates"
+		}
+		text += fmt.Sprintf("\n  %s %s %s: %s", countRows(r.Failed), verb, r.Name, r.Expression)
 	}
 	return text + "\n  a sample of the rows is in the dead-letter table; see lakeflow dead-letters list"
+}
+
+func countRows(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }
 
 // UnknownTableError says that the options name a table that the pipeline does not have.

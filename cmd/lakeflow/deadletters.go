@@ -31,7 +31,7 @@ func newDeadLettersCmd(flags *globalFlags) *cobra.Command {
 func newLettersListCmd(flags *globalFlags) *cobra.Command {
 	var table, rule, update, status string
 	var limit int
-	cmd := lettersCmd(flags, "table", func(_ context.Context, p *project, letters string, _ []string) (string, error) {
+	cmd := lettersCmd(flags, "table", func(ctx context.Context, p *project, letters string, _ []string) (string, error) {
 		if limit < 0 {
 			return "", usagef("--limit %d: write 0 for all, or how many", limit)
 		}
@@ -54,7 +54,7 @@ FROM %s WHERE %s ORDER BY first_seen DESC, id`, letters, strings.Join(where, " A
 		if limit > 0 {
 			query += fmt.Sprintf(" LIMIT %d", limit)
 		}
-		return query, p.checkLetterFilters(table, status)
+		return query, errors.Join(p.checkLetterFilters(table, status), p.checkRule(ctx, letters, rule))
 	})
 	cmd.Use, cmd.Short, cmd.Args = "list", "List the dead letters, newest first", checkArgs(cobra.NoArgs)
 	cmd.Example = `  lakeflow dead-letters list -f pipeline.yaml
@@ -82,6 +82,28 @@ func (p *project) checkLetterFilters(table, status string) error {
 		return usagef("--table %s: the pipeline has no such table; %s", table, diag.DidYouMean(table, names, "lakeflow plan lists them"))
 	}
 	return nil
+}
+
+// checkRule refuses a rule that neither the pipeline has nor a dead letter.
+func (p *project) checkRule(ctx context.Context, letters, rule string) error {
+	var names []string
+	for _, t := range p.Pipeline.Tables {
+		for _, e := range t.Expectations {
+			names = append(names, e.Name)
+		}
+	}
+	if rule == "" || slices.Contains(names, rule) {
+		return nil
+	}
+	var known bool
+	query := fmt.Sprintf("SELECT coalesce(bool_or(list_contains(list_transform(violated, lambda v: v.name), %s)), false) FROM %s", sqltext.Literal(rule), letters)
+	if err := p.DB.Conn().QueryRowContext(ctx, query).Scan(&known); err != nil {
+		return fmt.Errorf("read the dead letters: %w", err)
+	}
+	if known {
+		return nil
+	}
+	return usagef("--rule %s: the pipeline has no such expectation; %s", rule, diag.DidYouMean(rule, names, "lakeflow plan lists them"))
 }
 
 func newLettersShowCmd(flags *globalFlags) *cobra.Command {

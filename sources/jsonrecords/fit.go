@@ -2,6 +2,7 @@ package jsonrecords
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -19,8 +20,6 @@ var (
 	errInvalid   = errors.New("the record is not valid JSON")
 	errSurrogate = errors.New("the record is not valid JSON: half of a pair of surrogates stands alone in it")
 )
-
-var null = []byte("null")
 
 const keyTwice = "a key occurs twice in the record"
 
@@ -52,7 +51,7 @@ func (f *Fitter) Clone() *Fitter {
 
 // Fitted is what became of a record.
 type Fitted struct {
-	Text    []byte // the record as DuckDB is to read it: an object or null, on one line
+	Text    []byte // the record as DuckDB is to read it: an object, on one line
 	Rescued string // members of a JSON object, "key":value,"key":value, that the columns do not hold
 	Reason  string // why the record can't be taken: a sentence
 }
@@ -88,6 +87,9 @@ type fitting struct {
 	nans    []int // where the words begin that quoteNaN made texts of
 	reasons []string
 	asks    bool // DuckDB has to be asked first
+	// stranger is the reason to refuse the record for a key that could be a column. It is none because no record is taken that has it, if there is another
+	// reason.
+	stranger string
 }
 
 func (f *Fitter) one(text []byte) (Fitted, bool) {
@@ -99,14 +101,14 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	if !json.Valid(text) {
 		text, nans = quoteNaN(text)
 	}
-	if string(text) == "null" {
-		return Fitted{Text: null}, false
-	}
 	if text[0] != '{' {
 		return Fitted{Reason: "the record is not a JSON object but " + kindOf(text[0])}, false
 	}
 	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16), nans: nans}
 	lost := r.object(f.tree, place{})
+	if len(r.reasons) == 0 && r.stranger != "" {
+		r.reasons = []string{r.stranger}
+	}
 	if len(r.reasons) > 0 {
 		return Fitted{Reason: strings.Join(r.reasons, "; ")}, r.asks
 	}
@@ -117,6 +119,8 @@ func kindOf(first byte) string {
 	switch first {
 	case '[':
 		return "an array"
+	case 'n':
+		return "null"
 	case '"':
 		return "a text"
 	case 't', 'f':
@@ -244,7 +248,11 @@ func (r *fitting) unknown(lost []string, m *member, at place) []string {
 		return append(lost, r.whole(m))
 	case !r.options.Ignores:
 		label, path := at.prefix()
-		r.wrong("%s", r.columns.stranger(label, path, string(m.key)))
+		if why := r.columns.stranger(label, path, string(m.key)); r.columns.refusal(path, string(m.key)) != "" {
+			r.wrong("%s", why)
+		} else {
+			r.stranger = cmp.Or(r.stranger, why)
+		}
 	}
 	return lost
 }
@@ -372,10 +380,15 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 func (r *fitting) misfit(k *Tree, at place, text []byte) (lost string) {
 	r.out = append(r.out, "null"...)
 	if !r.options.Rescues {
-		shown := []rune(string(text[:min(len(text), 4*200)]))
-		r.wrong("column %s: %s is not %s", at.label, string(shown[:min(len(shown), 200)]), k.typ)
+		r.wrong("%s", misfitOf(at.label, text, k.typ))
 	}
 	return compact(text)
+}
+
+// misfitOf is why a record is not taken that has this value in the column.
+func misfitOf(column string, value []byte, t schemas.Type) string {
+	shown := []rune(string(value[:min(len(value), 4*200)]))
+	return fmt.Sprintf("column %s: %s is not %s", column, string(shown[:min(len(shown), 200)]), t)
 }
 
 // longestAsked is how long the text of a value may be that is no text and no bytes.

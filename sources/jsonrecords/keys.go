@@ -26,6 +26,9 @@ type Tree struct {
 // NewTree makes the tree of a record with these columns.
 func NewTree(t schemas.Table) *Tree { return newTree(structOf(t), "") }
 
+// Columns are the columns that the tree was made of.
+func (k *Tree) Columns() schemas.Table { return k.typ.Fields }
+
 // Empty says that no column is known.
 func (k *Tree) Empty() bool { return len(k.names) == 0 }
 
@@ -107,7 +110,7 @@ type Found struct {
 func (s *Scanner) Scan(text []byte, root *Tree) Found {
 	s.lexer, s.unknown = lexer{text: text}, s.unknown[:0]
 	if s.peek() != '{' {
-		return Found{}
+		return Found{Odd: true}
 	}
 	whole := s.value(root)
 	s.space()

@@ -64,7 +64,7 @@ func (s *Shape) Empty() bool { return len(s.root.names) == 0 }
 func (s *Shape) Add(text []byte) Found {
 	w := shaper{lexer: lexer{text: text}, shape: s}
 	if w.peek() != '{' {
-		return Found{}
+		return Found{Odd: true}
 	}
 	if w.known(&s.root, 0) && !w.news {
 		w.space()
