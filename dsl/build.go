@@ -36,16 +36,20 @@ func (b *builder) pipeline(s *specPipeline) *Pipeline {
 	p.DeadLetter = DeadLetter{Node: s.DeadLetter.Node}
 	p.DeadLetter.Table = b.optionalName("table", s.DeadLetter.Table, s.DeadLetter.At("table"), "dead_letter")
 	for _, name := range inOrder(s.Sources, func(x specSource) Node { return x.Node }) {
-		x := s.Sources[name]
-		p.Sources = append(p.Sources, b.source(name, &x))
+		x, before := s.Sources[name], len(*b.diags)
+		source := b.source(name, &x)
+		source.Flawed = source.Flawed || flawed((*b.diags)[before:])
+		p.Sources = append(p.Sources, source)
 	}
 	for _, name := range inOrder(s.Tables, func(x specTable) Node { return x.Node }) {
 		x := s.Tables[name]
 		p.Tables = append(p.Tables, b.table(name, &x))
 	}
 	for _, name := range inOrder(s.Sinks, func(x specSink) Node { return x.Node }) {
-		x := s.Sinks[name]
-		p.Sinks = append(p.Sinks, b.sink(name, &x))
+		x, before := s.Sinks[name], len(*b.diags)
+		sink := b.sink(name, &x)
+		sink.Flawed = sink.Flawed || flawed((*b.diags)[before:])
+		p.Sinks = append(p.Sinks, sink)
 	}
 	if _, ok := s.Fields["tables"]; ok && len(p.Tables) == 0 && s.Tables != nil {
 		b.diags.Errorf("LF0114", s.At("tables"), "declare a table: name: {kind: materialized_view, sql: SELECT 1 AS one}", "the pipeline has no tables")
@@ -223,6 +227,8 @@ func (b *builder) csv(s *specCSV) CSV {
 			*o.to = *o.from
 		}
 	}
+	b.strptime("date_format", c.DateFormat, s.At("date_format"))
+	b.strptime("timestamp_format", c.TimestampFormat, s.At("timestamp_format"))
 	if s.Skip != nil {
 		skip := int(*s.Skip)
 		c.Skip = &skip
@@ -234,6 +240,28 @@ func (b *builder) csv(s *specCSV) CSV {
 		b.diags.Errorf("LF0112", s.At("thousands"), "write the character that stands between groups of three digits, and decimal_separator", "thousands and decimal_separator are both %q", c.Thousands)
 	}
 	return c
+}
+
+// strptime checks the format of dates: DuckDB's letters, some of which may have a dash before them.
+func (b *builder) strptime(key, format string, at diag.Range) {
+	for rest := format; ; {
+		_, after, more := strings.Cut(rest, "%")
+		if !more {
+			return
+		}
+		letters := "aAbBcdfgGhHIjmMnpSTuUVwWxXyYzZ%"
+		size := 1
+		if strings.HasPrefix(after, "-") {
+			letters, size = "dHIjmMSy", 2
+		}
+		if len(after) < size || strings.IndexByte(letters, after[size-1]) < 0 {
+			part := []rune(after)
+			b.diags.Errorf("LF0112", at, "use the letters of strptime, such as %Y-%m-%d %H:%M:%S; a percent sign is %%", "%s has %q, which stands for no part of a date",
+				key, "%"+string(part[:min(len(part), size)]))
+			return
+		}
+		rest = after[size:]
+	}
 }
 
 // positive checks the number of an optional key.

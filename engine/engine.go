@@ -122,9 +122,20 @@ type ViolationError struct {
 func (e *ViolationError) Error() string {
 	text := fmt.Sprintf("table %s: the update is stopped and nothing of the batch is published:", e.Table)
 	for _, r := range e.Rules {
-		text += fmt.Sprintf("\n  %d rows violate %s: %s", r.Failed, r.Name, r.Expression)
+		verb := "violate"
+		if r.Failed == 1 {
+			verb = "violates"
+		}
+		text += fmt.Sprintf("\n  %s %s %s: %s", countRows(r.Failed), verb, r.Name, r.Expression)
 	}
 	return text + "\n  a sample of the rows is in the dead-letter table; see lakeflow dead-letters list"
+}
+
+func countRows(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }
 
 // UnknownTableError says that the options name a table that the pipeline does not have.
@@ -168,7 +179,7 @@ type update struct {
 	skipped         map[string]bool // materialized views that were left as they are
 	commits         int
 	known           map[string]schemas.Table // columns of the sources
-	failed          *batch                   // whose sample of violating rows is still to be committed
+	sample          []sinks.DataFile         // dead letters of the rows that violate a fail rule, still to be committed
 	uncertain       *batch                   // of whose commit it is not known whether it took place
 	refreshed       map[string]time.Time     // when views were last looked at
 	published       map[string]int64         // the commits up to which sinks have published for sure; what is not known is missing
@@ -253,29 +264,37 @@ func (u *update) lastViews(ctx context.Context, wave int) error {
 }
 
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences(), sound: map[string]bool{}}
+	u := prepare(env, opts)
 	u.Observe = func(p Progress) {
 		p.Message = u.Plan.Secrets.Hide(p.Message)
 		env.Observe(p)
 	}
-	u.adopt(env.State)
+	if err := u.check(); err != nil {
+		return nil, err
+	}
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns
-	}
-	if err := u.choose(); err != nil {
-		return nil, err
-	}
-	if err := u.checkState(env.State); err != nil {
-		return nil, err
-	}
-	if err := u.checkDefinitions(); err != nil {
-		return nil, err
 	}
 	for _, text := range env.State.Repaired {
 		u.notice("", text)
 	}
 	u.levelSinks()
 	return u, nil
+}
+
+// prepare makes an update that has not looked at anything yet.
+func prepare(env Env, opts Options) *update {
+	return &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{},
+		skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences(), sound: map[string]bool{}}
+}
+
+// check compares the plan and the options with what the last commit left.
+func (u *update) check() error {
+	u.adopt(u.State)
+	if err := u.choose(); err != nil {
+		return err
+	}
+	return u.checkStored()
 }
 
 // choose reads the selections of tables.

@@ -52,12 +52,19 @@ func (u *update) refreshViews(ctx context.Context, wave int, due func(*plan.Data
 // that were accepted are remembered.
 func (b *batch) settleDefinitions(wave int) {
 	for _, d := range b.u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || d.Wave != wave || !b.u.selected[d.Name] || len(d.Columns) == 0 {
+		if d.Kind == plan.View || d.Wave != wave || !b.u.selected[d.Name] || len(d.Columns) == 0 {
 			continue
 		}
 		stored, exists := b.u.tables[d.Name]
+		if d.Kind == plan.MaterializedView { // whose definition is that of its last computation
+			if exists && b.changes[d.Name] == nil && !described(d, stored) && stored.Properties[definitionKey] == b.u.definition(d).String() {
+				b.stage(d, false)
+				b.work = true
+			}
+			continue
+		}
 		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
-		if !exists || len(changes) > 0 || stored.Properties[definitionKey] != b.u.definition(d).String() {
+		if !exists || len(changes) > 0 || !described(d, stored) || stored.Properties[definitionKey] != b.u.definition(d).String() {
 			b.stage(d, false)
 			b.work = true
 		}
@@ -78,17 +85,17 @@ func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) 
 			src, isSource := b.u.Sources[name]
 			if !isSource {
 				at := b.u.tables[name].Commit
-				if b.staged[name] != nil {
+				if b.changes[name] != nil {
 					at = b.number
 				}
 				note(wholeKey(d, f, name), position.AtCommit(at))
 				continue
 			}
-			snap, err := b.snapshot(ctx, name, src)
+			held, err := b.holds(ctx, name, src)
 			if err != nil {
 				return false, err
 			}
-			note(wholeKey(d, f, name), snap.Position)
+			note(wholeKey(d, f, name), held)
 		}
 	}
 	return changed, nil
@@ -109,8 +116,8 @@ func (u *update) fail(ctx context.Context, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	b := u.newBatch()
-	if u.failed != nil {
-		b.letters = u.failed.letters
+	if len(u.sample) > 0 {
+		b.letters().Add = u.sample
 	}
 	if err := b.commit(ctx); err != nil {
 		u.Observe(Progress{Kind: "notice", Message: "the failure could not be noted in the event log: " + duckerr.Text(err)})

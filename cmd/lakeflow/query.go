@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ import (
 )
 
 func newQueryCmd(flags *globalFlags) *cobra.Command {
-	var file, format string
+	var format string
 	cmd := &cobra.Command{
 		Use:   `query "SQL"`,
 		Short: "Query the published tables, event_log and dead letters included",
@@ -39,7 +40,7 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if rowsWriter(format) == nil {
 				return unknownFormat(format, "table, json or csv")
 			}
-			p, err := openProject(cmd.Context(), file, flags, lakeOnly)
+			p, err := openProject(cmd.Context(), flags.pipeline, flags, lakeOnly)
 			if err != nil {
 				return err
 			}
@@ -58,18 +59,18 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if err := q.readable(s); err != nil {
 				return err
 			}
+			if allTables.MatchString(s.Text) {
+				return p.show(cmd, "SELECT schema, name, column_names, column_types FROM (SHOW ALL TABLES) WHERE schema = "+sqltext.Literal(p.Pipeline.Target.Schema), format)
+			}
 			return q.explain(p.show(cmd, s.Text, format), s, format)
 		},
 	}
-	pipelineFlag(cmd, &file)
 	formatFlag(cmd, &format, "table", "table", "json", "csv")
 	return cmd
 }
 
-func pipelineFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "pipeline", "f", "pipeline.yaml", "the pipeline file")
-	cobra.CheckErr(cmd.MarkFlagFilename("pipeline", "yaml", "yml"))
-}
+// allTables is a query for the tables of all schemas. Those of which every table is a view here are left out, beside the pipeline's own.
+var allTables = regexp.MustCompile(`^(?i:\s*SHOW\s+ALL\s+TABLES[\s;]*)$`)
 
 // formatFlag adds --format. The command checks the value.
 func formatFlag(cmd *cobra.Command, format *string, preset string, known ...string) {

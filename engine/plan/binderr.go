@@ -30,27 +30,6 @@ func readDuckError(err error) *duckError {
 
 var quotedName = regexp.MustCompile(`"([^"]+)"`)
 
-// bindError turns DuckDB's refusal of a query into a diagnostic; prefix is the length of what was put in front of the query. An error
-// that is not about the query is returned.
-func (c *compiler) bindError(err error, q *sqltext.Query, prefix int, code, dataset string) error {
-	e := readDuckError(err)
-	if e == nil {
-		return err
-	}
-	offset := -1
-	if n := e.Offset(); n >= prefix {
-		offset = n - prefix
-		if e.Type == "Parser" || e.Type == "Syntax" {
-			offset = byteOffset(q.Text, offset)
-		}
-	} else if m := quotedName.FindStringSubmatch(e.Message); m != nil {
-		offset = findName(q.Text, m[1])
-	}
-	message, help := e.explain()
-	c.diags.Errorf(code, token(q, offset), help, "%s: %s", dataset, message)
-	return nil
-}
-
 const sqlReference = "see https://duckdb.org/docs/stable/sql/introduction"
 
 // explain puts DuckDB's message into one sentence and a help.

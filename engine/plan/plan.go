@@ -101,7 +101,9 @@ type Flow struct {
 	Rescan bool
 	// Fingerprint identifies the query, and those of the views that it reads, regardless of white space and comments.
 	Fingerprint string
-	At          diag.Range
+	// Shape tells a query that only got more columns from one that changed.
+	Shape Shape
+	At    diag.Range
 
 	query   *sqltext.Query // as the user wrote it
 	sql     string         // query.Text as it stands in SQL
@@ -122,6 +124,8 @@ func (p *Plan) Dataset(name string) *Dataset {
 // Input is what Compile needs beside the file.
 type Input struct {
 	Pipeline *dsl.Pipeline
+	// Flawed is true when dsl.Load has reported mistakes: there will be no plan, but there may be more mistakes to find.
+	Flawed bool
 	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and drops relations in the schemas
 	// main and __stream of its TEMP or in-memory database.
 	Conn *sql.Conn

@@ -10,7 +10,6 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
-	"github.com/lakeflow/lakeflow/sources/values"
 )
 
 // csvFormat reads CSV files. Columns are matched by the names in each file's header, in any order and letter case. All records are looked at by
@@ -31,7 +30,7 @@ func (c csvFormat) open(_ context.Context, w *work) error {
 	for _, f := range slices.Clone(w.files) {
 		names, err := w.readHeader(f)
 		if err == nil && d.Header && len(names) > 0 {
-			if err = strangeHeader(names, known); err == nil && w.state.Schema == nil {
+			if err = strangeHeader(names, known, d.Skip); err == nil && w.state.Schema == nil {
 				known = append(known, names...)
 			}
 		}
@@ -41,6 +40,7 @@ func (c csvFormat) open(_ context.Context, w *work) error {
 		}
 		f.header = names
 	}
+	w.reportTitles()
 	return nil
 }
 
@@ -71,13 +71,15 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 		return nil, err
 	}
 	defer func() { err = t.finish(err) }()
-	d := *w.state.CSV
 	if head, _ := t.Peek(foreignHead); encodings[w.src.cfg.CSV.Encoding] == nil {
 		if err := unread(head); err != nil {
 			return nil, err
 		}
 	}
-	r := w.csvReader(t, d)
+	if f.above, err = w.above(f); err != nil {
+		return nil, err
+	}
+	d, r := *w.state.CSV, w.csvReader(t, f)
 	rec, err := r.next()
 	if rec == nil || err != nil {
 		return nil, err
@@ -87,38 +89,11 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 		f.skip += rec.lines
 		f.odd = f.odd || rec.odd || rec.reason != "" || rec.lines > 1
 	}
-	names, err = w.columnNames(r.lenientFields(rec), d)
-	f.likely = likely(r, len(names))
-	return names, err
-}
-
-// likely are the types that the next records have, to tell records from what a stray quote swallows.
-func likely(r *csvReader, columns int) []*schemas.Type {
-	const records = 20
-	guesses := make([]values.Guess, columns)
-	r.want = columns
-	for range records {
-		rec, err := r.next()
-		if rec == nil || err != nil {
-			break
-		}
-		if rec.reason == "" && rec.lines == 1 {
-			for i := range min(len(rec.fields), columns) {
-				guesses[i].Text(rec.fields[i])
-			}
-		}
-	}
-	types := make([]*schemas.Type, columns)
-	for i := range guesses {
-		if t := guesses[i].Type(); guesses[i].Seen() {
-			types[i] = &t
-		}
-	}
-	return types
+	return w.columnNames(r.lenientFields(rec), d)
 }
 
 // strangeHeader says why a header is none when it names no column that is known: then the file has no header, or another delimiter.
-func strangeHeader(names, known []string) error {
+func strangeHeader(names, known []string, skip int) error {
 	if len(known) == 0 {
 		return nil
 	}
@@ -127,7 +102,11 @@ func strangeHeader(names, known []string) error {
 			return nil
 		}
 	}
-	return &unsupportedError{"its first line names none of the source's columns: " + shortened(strings.Join(names, ", ")),
+	line := "its first line"
+	if skip > 0 {
+		line = fmt.Sprintf("its first line behind %s, which csv: {skip: %d} passes over,", counted(skip, "line"), skip)
+	}
+	return &unsupportedError{line + " names none of the source's columns: " + shortened(strings.Join(names, ", ")),
 		"give it the header of the other files, or their delimiter, or read it as a source of its own"}
 }
 
@@ -148,8 +127,6 @@ func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 			return nil, notDecodable(name)
 		case strings.ContainsRune(name, 0):
 			return nil, &unsupportedError{fmt.Sprintf("the name %q in its header has a NUL byte", shortened(name)), "remove it"}
-		case jsonrecords.Reserved(name):
-			return nil, &unsupportedError{"its header has the name " + name + ", which lakeflow uses itself", "rename that column"}
 		}
 		unique := name
 		for n := 1; taken[strings.ToLower(unique)]; n++ {
@@ -185,7 +162,7 @@ func (c csvFormat) infer(ctx context.Context, w *work) error {
 	t := c.unified(w, nil)
 	for i := range t {
 		if h := w.src.hints.Column(t[i].Name); h != nil {
-			t[i].Type = h.Type
+			t[i].Name, t[i].Type = h.Name, h.Type
 		}
 	}
 	if err := c.formatted(ctx, w, t); err != nil {
@@ -218,9 +195,17 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 		}
 	}
 	c.balance(ctx, w)
+	left := map[string]bool{}
 	for _, f := range w.files {
-		if f.csv != nil && (f.csv.odd || mode == Rescue && len(lacks(w.state.Schema, f.header)) > 0) {
+		own := slices.DeleteFunc(slices.Clone(f.header), func(name string) bool { return !jsonrecords.Reserved(name) })
+		if f.csv != nil && (f.csv.odd || mode == Rescue && len(lacks(w.state.Schema, f.header))+len(own) > 0) {
 			w.slow = append(w.slow, f)
+		}
+		for _, name := range own {
+			if mode != Rescue && !left[name] {
+				left[name] = true
+				w.ignored(name)
+			}
 		}
 	}
 	return ctx.Err()
@@ -232,7 +217,7 @@ func (c csvFormat) reader(w *work, files []*file, typed bool, more string) strin
 	var columns schemas.Table
 	for _, name := range files[0].header {
 		col := schemas.Column{Name: name, Type: schemas.Type{Kind: schemas.Varchar}}
-		if known := w.state.Schema.Column(name); known != nil && typed && !nested(known.Type) {
+		if known := w.state.Schema.Column(name); known != nil && typed && readTyped(known.Type) {
 			col.Type = known.Type
 		}
 		columns = append(columns, col)
@@ -249,6 +234,11 @@ func texts(items []string) string {
 		out[i] = literal(s)
 	}
 	return "[" + strings.Join(out, ", ") + "]"
+}
+
+// readTyped says whether read_csv makes the values. Of a TIMESTAMPTZ that does not fit it makes NULL, without a word, and of a BLOB's text it reads escapes.
+func readTyped(t schemas.Type) bool {
+	return !nested(t) && t.Kind != schemas.TimestampTZ && t.Kind != schemas.Blob
 }
 
 // nested types are read as text and cast.
@@ -276,23 +266,39 @@ func byHeader(files []*file) [][]*file {
 	return groups
 }
 
-// fileIndex is the expression of a row's file number, and the option it needs: DuckDB's own unless a column is called like that.
-func fileIndex(t schemas.Table, header []string, files []*file) (index, option string) {
-	const own = "file_index"
-	same := func(s string) bool { return strings.EqualFold(s, own) }
-	if t.Column(own) == nil && !slices.ContainsFunc(header, same) {
-		return own, ""
+// numbered are files that one reader reads, the expression of a row's file number, and the option that this needs.
+type numbered struct {
+	files         []*file
+	index, option string
+}
+
+// numberings finds how the rows of files tell their file: by DuckDB's own column, or by the file's name where a column of the source or of the files is called
+// like that. Once the name has a column, DuckDB takes a filter by a column filename for one by the name: then each file has a reader.
+func numberings(t schemas.Table, header []string, files []*file) []numbered {
+	taken := func(name string) bool {
+		return t.Column(name) != nil || slices.ContainsFunc(header, func(s string) bool { return strings.EqualFold(s, name) })
 	}
-	return "(list_position(" + pathTexts(files) + ", __lakeflow_file) - 1)", ", filename='__lakeflow_file'"
+	if !taken("file_index") {
+		return []numbered{{files, "file_index", ""}}
+	}
+	if !taken("filename") {
+		return []numbered{{files, "(list_position(" + pathTexts(files) + ", __lakeflow_file) - 1)", ", filename='__lakeflow_file'"}}
+	}
+	var out []numbered
+	for _, f := range files {
+		out = append(out, numbered{[]*file{f}, "0", ""})
+	}
+	return out
 }
 
 // strict is like jsonFormat.strict.
 func (c csvFormat) strict(w *work, files []*file) string {
 	var relations []string
 	for _, group := range byHeader(files) {
-		index, option := fileIndex(w.state.Schema, group[0].header, group)
-		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
-			strings.Join(c.columns(w, group[0].header), ", "), w.metadata(group, index), c.reader(w, group, true, option)))
+		for _, n := range numberings(w.state.Schema, group[0].header, group) {
+			relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
+				strings.Join(c.columns(w, group[0].header), ", "), w.metadata(n.files, n.index), c.reader(w, n.files, true, n.option)))
+		}
 	}
 	return union(relations)
 }
@@ -305,7 +311,9 @@ func (c csvFormat) columns(w *work, header []string) []string {
 		switch {
 		case i < 0:
 			out = append(out, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
-		case nested(col.Type):
+		case col.Type.Kind == schemas.Blob:
+			out = append(out, fmt.Sprintf("encode(%s) AS %s", quoted(header[i]), quoted(col.Name)))
+		case !readTyped(col.Type):
 			out = append(out, fmt.Sprintf("CAST(%s AS %s) AS %s", quoted(header[i]), col.Type, quoted(col.Name)))
 		default:
 			out = append(out, fmt.Sprintf("%s AS %s", quoted(header[i]), quoted(col.Name)))

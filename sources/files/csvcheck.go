@@ -30,12 +30,10 @@ func (w *work) openCSV(f *file) (*textFile, error) {
 }
 
 // csvReader begins behind the lines that are passed over.
-func (w *work) csvReader(t *textFile, d dialect) *csvReader {
-	r := newCSVReader(t.Reader, d)
-	if w.src.cfg.CSV.Encoding == "utf-16" {
-		r.strange = []byte("\uFFFD")
-	}
-	for range d.Skip {
+func (w *work) csvReader(t *textFile, f *file) *csvReader {
+	r := newCSVReader(t.Reader, *w.state.CSV)
+	r.decoded = encodings[w.src.cfg.CSV.Encoding] != nil
+	for range f.above {
 		length, size := r.lineEnd(0)
 		if size == 0 {
 			break
@@ -53,20 +51,19 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 		return err
 	}
 	defer func() { err = t.finish(err) }()
-	d := *w.state.CSV
-	r := w.csvReader(t, d)
+	r := w.csvReader(t, f)
 	defer func() { f.odd = f.odd || r.oddText }()
-	for header := d.Header; ; header = false {
+	for header := w.state.CSV.Header; ; header = false {
 		rec, err := r.next()
 		if rec == nil || err != nil {
 			return err
 		}
 		if header {
-			r.want, r.swallows = len(f.header), w.swallows(f)
+			r.want = len(f.header)
 			continue
 		}
 		if r.want == 0 { // there is no header, and this is the first record
-			r.want, r.swallows = len(f.header), w.swallows(f)
+			r.want = len(f.header)
 			rec.reason = r.reasonOf(len(rec.fields))
 		}
 		if !yield(rec) {
@@ -74,43 +71,6 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 		}
 	}
 }
-
-// swallows says of the lines of a record whether each of them looks like one: it has as many fields as the header has names, whatever its quotes,
-// and its values fit the types of the columns that are no texts. Without such columns nothing is known.
-func (w *work) swallows(f *file) func([][]byte) bool {
-	types := w.fieldTypes(f.header)
-	if !slices.ContainsFunc(types, typed) {
-		types = f.likely
-	}
-	if !slices.ContainsFunc(types, typed) {
-		return nil
-	}
-	delim := w.state.CSV.Delimiter
-	return func(lines [][]byte) bool {
-		for _, line := range lines {
-			fields := strings.Split(strings.TrimRight(string(line), "\r"), delim)
-			if len(fields) != len(types) {
-				return false
-			}
-			filled := false
-			for i, t := range types {
-				if typed(t) && fields[i] != "" {
-					filled = true
-					if !values.Fits([]byte(fields[i]), *t) {
-						return false
-					}
-				}
-			}
-			if !filled {
-				return false
-			}
-		}
-		return true
-	}
-}
-
-// typed says whether a type is known, and no text.
-func typed(t *schemas.Type) bool { return t != nil && t.Kind != schemas.Varchar && !nested(*t) }
 
 // fieldTypes are the types of the columns of a header, nil where none is known.
 func (w *work) fieldTypes(header []string) []*schemas.Type {
@@ -193,7 +153,7 @@ func (c csvFormat) balance(ctx context.Context, w *work) {
 	}
 }
 
-// formatted gives DATE and TIMESTAMP to columns whose values are all written in the declared formats, and takes them from those that are written in others.
+// formatted gives DATE and TIMESTAMP, with a zone where the format has one, to columns whose values are all written in the declared formats, and takes them from those that are written in others.
 func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error {
 	o := w.src.cfg.CSV
 	if o.DateFormat == "" && o.TimestampFormat == "" || w.src.cfg.Texts {
@@ -212,10 +172,16 @@ func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error 
 			if format == "" {
 				continue
 			}
+			if kind == schemas.Timestamp && (strings.Contains(format, "%z") || strings.Contains(format, "%Z")) {
+				typ.Kind = schemas.TimestampTZ
+			}
 			if t[i].Type.Kind == kind || t[i].Type.Kind == schemas.TimestampTZ && kind == schemas.Timestamp {
 				t[i].Type.Kind = schemas.Varchar
 			}
-			fits, err := w.allAre(ctx, t[i].Name, func(v string) string { return fmt.Sprintf("try_strptime(%s, %s) IS NOT NULL", v, literal(format)) })
+			fits, err := w.allAre(ctx, t[i].Name, func(v string) string {
+				_, misfit := formatted(v, format, typ)
+				return "NOT " + misfit
+			})
 			if err != nil {
 				return err
 			}

@@ -18,9 +18,6 @@ const (
 	detectBytes   = 4 << 20
 )
 
-// delimiters are those that are detected; of equal ones the first is taken.
-var delimiters = []string{",", "\t", ";", "|"}
-
 // detect finds out how the first file with something in it is written. What is declared is not detected.
 func (c csvFormat) detect(w *work) *dialect {
 	d := dialect{Header: true, Delimiter: ",", Quote: `"`, Escape: `"`}
@@ -30,13 +27,66 @@ func (c csvFormat) detect(w *work) *dialect {
 			continue
 		}
 		d = w.src.cfg.CSV.detect(head)
-		if d.Skip > 0 {
-			w.notice("lines_skipped", f.rel, fmt.Sprintf("file %s: what stands before its header is passed over (%s); declare csv: {skip: %d} to settle it for all files, or skip: 0 to read it",
-				shown(f.rel), counted(d.Skip, "line"), d.Skip))
-		}
+		d.Skip = 0 // what stands above the header is looked for in every file
 		return &d
 	}
 	return &d
+}
+
+// above finds out how many lines stand above the header of a file, or its first record: those that are declared, or Excel's sep=; and titles.
+func (w *work) above(f *file) (lines int, err error) {
+	d := *w.state.CSV
+	if w.src.cfg.CSV.Skip != nil {
+		return d.Skip, nil
+	}
+	t, err := w.openCSV(f)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = t.finish(err) }()
+	r := newCSVReader(t.Reader, d)
+	var records []headRecord
+	for len(records) < detectRecords {
+		rec, err := r.next()
+		if rec == nil || err != nil {
+			break
+		}
+		if len(records) == 0 && separator(rec.raw) != "" {
+			return int(rec.line), nil
+		}
+		records = append(records, headRecord{int(rec.line), r.lenientFields(rec), rec.reason == ""})
+		if first := records[0]; len(first.fields) > 1 || !first.good || w.state.Schema.Column(first.fields[0]) != nil {
+			return 0, nil
+		}
+	}
+	lines, _ = titles(records)
+	if lines > 0 {
+		f.title = records[0].fields[0]
+	}
+	return lines, nil
+}
+
+// separator is the delimiter that the first line names, as Excel reads it: sep=; or "sep=;".
+func separator(line []byte) string {
+	text := strings.ToLower(strings.Trim(strings.TrimRight(string(bytes.TrimPrefix(line, bom)), "\r"), `"`))
+	if delim, ok := strings.CutPrefix(text, "sep="); ok && len(delim) == 1 {
+		return delim
+	}
+	return ""
+}
+
+// reportTitles tells of the lines that are passed over.
+func (w *work) reportTitles() {
+	titled := slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return f.title == "" })
+	if len(titled) == 0 {
+		return
+	}
+	f, others := titled[0], ""
+	if n := len(titled) - 1; n > 0 {
+		others = ", and likewise in " + counted(n, "other file")
+	}
+	w.notice("lines_skipped", f.rel, fmt.Sprintf("file %s: what stands before its header is passed over (%s, the first is %s)%s; declare csv: {skip: %d} to settle it for all files, or skip: 0 to read it",
+		shown(f.rel), counted(f.above, "line"), shown(shortened(f.title)), others, f.above))
 }
 
 // head is the decoded beginning of a file.
@@ -51,7 +101,7 @@ func (w *work) head(f *file) ([]byte, error) {
 
 // detect chooses the dialect that makes most of the records have the same number of fields.
 func (o CSV) detect(head []byte) dialect {
-	d := dialect{Header: true, Delimiter: ",", Quote: `"`, Comment: o.Comment}
+	d := dialect{Header: true, Quote: `"`, Comment: o.Comment}
 	if o.Quote != nil {
 		d.Quote = *o.Quote
 	}
@@ -62,8 +112,12 @@ func (o CSV) detect(head []byte) dialect {
 	if o.Skip != nil {
 		d.Skip = *o.Skip
 		head = head[skipLines(head, d.Skip):]
+	} else if line := head[:skipLines(head, 1)]; separator(bytes.TrimRight(line, "\r\n")) != "" {
+		d.Delimiter, head = separator(bytes.TrimRight(line, "\r\n")), head[len(line):]
 	}
-	d.Delimiter = o.delimiter(head, d)
+	if d.Delimiter == "" || o.Delimiter != "" {
+		d.Delimiter = o.delimiter(head, d)
+	}
 	records := readHead(head, d)
 	if o.Quote == nil && singleQuoted(records) {
 		d.Quote, d.Escape = "'", "'"
@@ -109,36 +163,6 @@ func readHead(head []byte, d dialect) []headRecord {
 	return out
 }
 
-// delimiter is the one that divides most of the records into the same number of fields, and of equal ones that which makes more of them.
-func (o CSV) delimiter(head []byte, d dialect) string {
-	if o.Delimiter != "" {
-		return o.Delimiter
-	}
-	best, bestShare, bestFields := delimiters[0], 0, 1
-	for _, delim := range delimiters {
-		d.Delimiter = delim
-		share, fields := usual(readHead(head, d))
-		if fields > 1 && (share > bestShare || share == bestShare && fields > bestFields) {
-			best, bestShare, bestFields = delim, share, fields
-		}
-	}
-	return best
-}
-
-// usual is the number of fields that most of the records have, and how many percent have it.
-func usual(records []headRecord) (share, fields int) {
-	counts := map[int]int{}
-	for _, r := range records {
-		counts[len(r.fields)]++
-	}
-	for n, c := range counts {
-		if c > counts[fields] || c == counts[fields] && n > fields {
-			fields = n
-		}
-	}
-	return 100 * counts[fields] / max(len(records), 1), fields
-}
-
 func broken(records []headRecord) (n int) {
 	for _, r := range records {
 		if !r.good {
@@ -163,21 +187,46 @@ func singleQuoted(records []headRecord) bool {
 }
 
 // titles finds lines of one field before records that have more, as reports have them: how many lines stand before the header, and the records from
-// there on.
+// there on. One word is no title unless there are numbers or the like below the names: it may be the name of the only column.
 func titles(records []headRecord) (lines int, rest []headRecord) {
-	_, fields := usual(records)
-	if fields < 2 {
+	i := slices.IndexFunc(records, func(r headRecord) bool { return len(r.fields) > 1 || !r.good })
+	if i <= 0 || 2*i > len(records) {
 		return 0, records
 	}
-	for i, r := range records {
-		if len(r.fields) > 1 || !r.good {
-			if i == 0 {
-				return 0, records
-			}
-			return r.line - 1, records[i:]
+	rest = records[i:]
+	split := 0
+	for _, r := range rest {
+		if len(r.fields) > 1 {
+			split++
 		}
 	}
-	return 0, records
+	if 2*split < len(rest) || i == 1 && oneWord(records[0].fields[0]) && !typedBelow(rest) {
+		return 0, records
+	}
+	return rest[0].line - 1, rest
+}
+
+func oneWord(text string) bool { return !strings.ContainsAny(strings.TrimSpace(text), " \t:") }
+
+// typedBelow says whether the first record holds names, with values below at least one of them that are no texts.
+func typedBelow(records []headRecord) bool {
+	for i := range records[0].fields {
+		if name, below := columnOf(records, i); isText(name) && below.Seen() && !isText(below) {
+			return true
+		}
+	}
+	return false
+}
+
+// columnOf is what stands in a column: in its first record, and below it.
+func columnOf(records []headRecord, i int) (first, below values.Guess) {
+	first.Text([]byte(records[0].fields[i]))
+	for _, r := range records[1:] {
+		if i < len(r.fields) && r.fields[i] != "" {
+			below.Text([]byte(r.fields[i]))
+		}
+	}
+	return first, below
 }
 
 // hasHeader says whether the first record holds names. It does not when it has a number, date or the like, and no text stands above one.
@@ -185,23 +234,14 @@ func hasHeader(records []headRecord) bool {
 	if len(records) == 0 {
 		return true
 	}
-	typed := false
-	for i, name := range records[0].fields {
-		var first, below values.Guess
-		first.Text([]byte(name))
-		for _, r := range records[1:] {
-			if i < len(r.fields) && r.fields[i] != "" {
-				below.Text([]byte(r.fields[i]))
-			}
-		}
-		switch {
-		case !isText(first):
-			typed = true
-		case below.Seen() && !isText(below):
-			return true
-		}
+	if typedBelow(records) {
+		return true
 	}
-	return !typed
+	return !slices.ContainsFunc(records[0].fields, func(name string) bool {
+		var g values.Guess
+		g.Text([]byte(name))
+		return !isText(g)
+	})
 }
 
 // skipLines returns where the text begins behind so many lines.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,8 +16,8 @@ type dialect struct {
 	Delimiter string `json:"delimiter"`
 	Quote     string `json:"quote"`
 	Escape    string `json:"escape"`
-	// Skip is how many lines stand before the header, blank ones aside.
-	Skip int `json:"skip,omitempty"`
+	// Skip is how many lines stand before the header, blank ones aside, of all files when that is declared. It is not remembered.
+	Skip int `json:"-"`
 	// The following are never detected.
 	Comment     string `json:"-"`
 	NullPadding bool   `json:"-"`
@@ -45,11 +44,18 @@ type csvRecord struct {
 	reason       string // why it is no good; it has no fields then
 	// odd says that another reader may take the record for something else.
 	odd bool
+	// inner says that there is a quote inside of a field that does not begin with one.
+	inner bool
 }
 
 // csvReader splits a CSV file into records by RFC 4180, in the file's dialect: a quote is one at the beginning of a field only, and what follows the closing
 // one is a delimiter or the line's end. What breaks these rules costs one line: reading goes on with the next. Line ends are \n or \r\n; or \r, in
 // files that have no other. It is used by one goroutine.
+//
+// A quote that was opened by mistake is told by the next one, which is that of a later field: text follows it. Only where the next one was closed by
+// mistake too, or begins a field like ",", do the two look like a field of several lines. Where that makes a record of the right number of fields it is
+// one, whatever its lines look like: so says RFC 4180, and a text may well hold the lines of a table. Where it does not, the lines are records when each of them has
+// the right number of fields.
 type csvReader struct {
 	in            *bufio.Reader
 	delim         []byte
@@ -59,10 +65,7 @@ type csvReader struct {
 	padding       bool
 	// want is how many fields a record must have; 0 while that is not known.
 	want int
-	// swallows says of the lines of a record, when it is not nil, that each looks like a record of its own: then a stray quote has swallowed them.
-	swallows func(lines [][]byte) bool
-	// strange is U+FFFD where it stands for what could not be decoded, or empty.
-	strange []byte
+	decoded bool // from another encoding
 
 	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
 	oddText bool
@@ -123,13 +126,13 @@ func (r *csvReader) fill() bool {
 		copy(grown, r.window)
 		r.window = grown
 	}
-	n, err := io.ReadFull(r.in, r.window[len(r.window):len(r.window)+windowStep])
-	r.window = r.window[:len(r.window)+n]
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
+	// Not by io.ReadFull: it has io.ErrUnexpectedEOF for the end of the text, which is what a decompressor says of one that is cut off.
+	before := len(r.window)
+	for end := before + windowStep; r.ended == nil && len(r.window) < end; {
+		n, err := r.in.Read(r.window[len(r.window):end])
+		r.window, r.ended = r.window[:len(r.window)+n], err
 	}
-	r.ended = err
-	return n > 0
+	return len(r.window) > before
 }
 
 // lineEnd returns how long the line at pos+from is, with and without its end. Of lines longer than maxRecord not all is there.
@@ -211,9 +214,9 @@ func (r *csvReader) judge() {
 	switch {
 	case rec.reason != "":
 	case !utf8.Valid(rec.raw):
-		rec.reason = notUTF8
-	case len(r.strange) > 0 && bytes.Contains(rec.raw, r.strange):
-		rec.reason = notDecoded
+		if rec.reason = notDecoded; !r.decoded {
+			rec.reason = badUTF8(rec.raw, rec.offset, "csv")
+		}
 	case bytes.IndexByte(rec.raw, 0) >= 0:
 		rec.odd = true
 	}
@@ -285,7 +288,8 @@ func (r *csvReader) split(line []byte, into [][]byte) [][]byte {
 	}
 }
 
-// quoted reads a record whose first line has quotes. When it breaks the rules, or has swallowed other records, it ends with that line.
+// quoted reads a record whose first line has quotes. When it breaks the rules it ends with that line, and also when it is no good and longer than what is kept
+// of those.
 func (r *csvReader) quoted(length, size int) {
 	rec := &r.rec
 	end, lines, reason := r.parse()
@@ -295,11 +299,9 @@ func (r *csvReader) quoted(length, size int) {
 		reason = r.reasonOf(len(rec.fields))
 	}
 	switch {
-	case reason == "" && lines > 1 && r.swallows != nil && r.swallows(bytes.Split(all, []byte{r.eol})):
-		reason, closed = openQuote, false
 	case reason != "" && lines > 1 && closed:
-		closed = !slices.ContainsFunc(bytes.Split(all, []byte{r.eol})[1:], r.standsAlone)
-	case reason == "" && rec.odd && rec.offset < r.doubtful:
+		closed = len(all) <= maxRaw && !r.areRecords(bytes.Split(all, []byte{r.eol}))
+	case reason == "" && rec.inner && rec.offset < r.doubtful:
 		reason = openQuote
 	}
 	if rec.reason = reason; closed {
@@ -313,9 +315,16 @@ func (r *csvReader) quoted(length, size int) {
 	r.step(size, 1)
 }
 
-// standsAlone says whether a line has as many fields as a record, and no quotes.
-func (r *csvReader) standsAlone(line []byte) bool {
-	return bytes.IndexByte(line, r.quote) < 0 && r.reasonOf(bytes.Count(line, r.delim)+1) == ""
+// areRecords says whether each of the lines may be a record by its number of fields, whatever quotes are in it, and one behind the first has none.
+func (r *csvReader) areRecords(lines [][]byte) bool {
+	plain := false
+	for i, line := range lines {
+		if r.reasonOf(bytes.Count(line, r.delim)+1) != "" {
+			return false
+		}
+		plain = plain || i > 0 && bytes.IndexByte(line, r.quote) < 0
+	}
+	return plain
 }
 
 // span is where a field is, from pos on; escaped fields are in scratch.
@@ -378,9 +387,8 @@ func (r *csvReader) bareField(at int) (span, int) {
 	if i := bytes.Index(field, r.delim); i >= 0 {
 		field = field[:i]
 	}
-	if bytes.IndexByte(field, r.quote) >= 0 || bytes.IndexByte(field, '\r') >= 0 {
-		r.rec.odd = true
-	}
+	r.rec.inner = r.rec.inner || bytes.IndexByte(field, r.quote) >= 0
+	r.rec.odd = r.rec.odd || r.rec.inner || bytes.IndexByte(field, '\r') >= 0
 	return span{from: at, to: at + len(field)}, at + len(field)
 }
 

@@ -152,8 +152,9 @@ func (r *csvRows) prepare() {
 			continue
 		}
 		text := fieldAt(i)
-		value, misfit := r.src.cfg.CSV.convert(text, col.Type)
-		if col.Type.Kind == schemas.Boolean && r.src.hints.Column(col.Name) == nil { // others are words until somebody declares the column
+		declared := r.src.hints.Column(col.Name) != nil
+		value, misfit := r.src.cfg.CSV.convert(text, col.Type, declared)
+		if col.Type.Kind == schemas.Boolean && !declared { // others are words until somebody declares the column
 			misfit = fmt.Sprintf("(%s OR coalesce(lower(trim(%s)) NOT IN ('true', 'false'), false))", misfit, text)
 		}
 		if misfit == "" {
@@ -185,18 +186,31 @@ func (r *csvRows) why() string {
 // fieldAt is the expression of a field's text.
 func fieldAt(i int) string { return fmt.Sprintf("nullif(fields[%d], '')", i+1) }
 
-// convert is the expression that makes a t of a text, and one that is true when that would change it; empty when nothing can.
-func (o CSV) convert(text string, t schemas.Type) (value, misfit string) {
+// convert is the expression that makes a t of a text, and one that is true when that would change it; empty when nothing can. A number of a column that is
+// declared may have a plus sign: elsewhere it may be an identifier.
+func (o CSV) convert(text string, t schemas.Type, declared bool) (value, misfit string) {
 	switch format := o.format(t); {
 	case t.Kind == schemas.Varchar:
 		return text, ""
 	case format != "":
-		value = fmt.Sprintf("CAST(try_strptime(%s, %s) AS %s)", text, literal(format), t)
-		return value, fmt.Sprintf("(%s IS NOT NULL AND %s IS NULL)", text, value)
+		return formatted(text, format, t)
 	case numeric(t):
+		if declared {
+			text = fmt.Sprintf(`regexp_replace(%s, '^( *)\+([0-9.])', '\1\2')`, text)
+		}
 		text = o.numbers().plain(text)
 	}
-	return fmt.Sprintf("TRY_CAST(%s AS %s)", text, t), values.Lossy(text, t)
+	return values.Cast(text, t), values.Lossy(text, t)
+}
+
+// formatted is convert for a date or time in a declared format. DuckDB makes the year 24 of 24 by %Y, and a day of 1900 of the words epoch and infinity.
+func formatted(text, format string, t schemas.Type) (value, misfit string) {
+	parsed := fmt.Sprintf("try_strptime(%s, %s)", text, literal(format))
+	value = fmt.Sprintf("CAST(%s AS %s)", parsed, t)
+	year := fmt.Sprintf("year(%s)", value)
+	misfit = fmt.Sprintf("(%[1]s IS NOT NULL AND (%[2]s IS NULL OR %[2]s <> %[3]s OR regexp_matches(lower(%[1]s), '^ *[-+]?(epoch|infinity)')"+
+		" OR %[4]s < 1000 AND NOT contains(%[1]s, lpad(CAST(%[4]s AS VARCHAR), 4, '0'))))", text, value, parsed, year)
+	return value, misfit
 }
 
 // pathAt is the expression of the path of the row's file.

@@ -110,9 +110,9 @@ func TestCorruptAndVanished(t *testing.T) {
 			want = "1|NULL\n2|NULL\n"
 		}
 		wantText(t, string(evolution)+" rows", rows, want)
-		wantText(t, "notices", notices(batch), "file_corrupt 2.json.gz, file_corrupt 3.json.gz, file_corrupt 4.json.zst, file_corrupt 5.json.gz, file_vanished 7.json")
+		wantText(t, "notices", notices(batch), "file_corrupt 3.json.gz, file_corrupt 4.json.zst, file_corrupt 5.json.gz, file_unsupported 2.json.gz, file_vanished 7.json")
 		wantText(t, "rejects", b.must("SELECT parse_filename(file), line, raw, reason, whole FROM "+batch.Rejects+" ORDER BY 1"), strings.Join([]string{
-			"2.json.gz|0|NULL|the file is corrupt: decompress: gzip: invalid header|true",
+			"2.json.gz|0|NULL|the file is not supported: it is not compressed with gzip, as its name tells; take .gz off its name, or compress it|true",
 			"3.json.gz|0|NULL|the file is corrupt: it ends too early|true",
 			"4.json.zst|0|NULL|the file is corrupt: it ends too early|true",
 			"5.json.gz|0|NULL|the file is corrupt: its checksum is wrong|true", ""}, "\n"))
@@ -258,7 +258,7 @@ func TestCSV(t *testing.T) {
 		`3|37|x,2024-02-01,y|column id: "x" is not BIGINT`,
 		`4|52|6,2024-13-01,z|column day: "2024-13-01" is not DATE`,
 		"5|67|7,2024-02-01|the record has 2 fields where there are 3 columns",
-		"8|99|9,2024-02-01,\xfe\xff|the record is not valid UTF-8", ""}, "\n"))
+		"8|99|9,2024-02-01,\xfe\xff|the record is not valid UTF-8: there is the byte 0xFE at offset 112 of the file; if the files are written so, declare csv: {encoding: latin-1}, or windows-1252", ""}, "\n"))
 }
 
 func TestFirstBatchAfterSchema(t *testing.T) {
@@ -306,6 +306,105 @@ func TestLinkOutOfTheFolder(t *testing.T) {
 	b.commit(batch)
 	if batch := b.next(s); batch != nil {
 		t.Errorf("reported twice: %+v", batch)
+	}
+}
+
+// TestDateFormats has what strptime makes another date of, or none.
+func TestDateFormats(t *testing.T) {
+	b := newBed(t)
+	no := false
+	for i, c := range []struct{ typ, format, text, want string }{
+		{"DATE", "%d.%m.%Y", "01.02.2024", "2024-02-01"}, {"DATE", "%d.%m.%Y", "1.2.2024", "2024-02-01"}, {"DATE", "%d.%m.%Y", "01.02.24", ""}, {"DATE", "%d.%m.%Y", "01.02.0024", "0024-02-01"},
+		{"DATE", "%d%m%Y", "010224", ""}, {"DATE", "%d.%m.%y", "01.02.24", "2024-02-01"}, {"DATE", "%d.%m.%y", "01.02.2024", ""}, {"DATE", "%d.%m.%Y", "epoch", ""},
+		{"DATE", "%d.%m.%Y", "-infinity", ""}, {"DATE", "%d.%m.%Y %H:%M", "01.02.2024 00:00", "2024-02-01"}, {"DATE", "%d.%m.%Y %H:%M", "01.02.2024 10:00", ""},
+		{"TIMESTAMP", "%d.%m.%Y %H:%M", "01.02.2024 10:00", "2024-02-01 10:00:00"}, {"TIMESTAMP", "%d.%m.%Y %H:%M", "01.02.24 10:00", ""}, {"TIMESTAMP", "%d.%m.%Y", "Epoch", ""},
+		{"TIMESTAMP", "%d.%m.%Y %H:%M:%S.%n", "01.02.2024 10:00:00.123456789", ""}, {"TIMESTAMP", "%d.%m.%Y %H:%M:%S.%n", "01.02.2024 10:00:00.123456000", "2024-02-01 10:00:00.123456"},
+		{"TIMESTAMP WITH TIME ZONE", "%d.%m.%Y %H:%M %z", "01.02.2024 10:00 +0200", "2024-02-01 08:00:00+00"}, {"TIMESTAMP WITH TIME ZONE", "%d.%m.%Y %H:%M %z", "01.02.24 10:00 +0200", ""},
+		{"TIME", "%H.%M", "10:00", "10:00:00"}, {"TIME", "%H.%M", "10.00", ""},
+	} {
+		dir := fmt.Sprint(i)
+		b.marks, b.pos = map[string]string{}, nil
+		b.put(dir+"/a.csv", c.text+"\n")
+		s := b.source("csv", func(cfg *Config) {
+			cfg.Path, cfg.Hints = filepath.Join(b.dir, dir), []Hint{{"d", c.typ}}
+			cfg.CSV = CSV{Header: &no, Delimiter: ";", DateFormat: c.format, TimestampFormat: c.format}
+		})
+		batch := b.next(s)
+		b.rows(batch)
+		if got := strings.TrimSpace(b.must("SELECT CAST(d AS VARCHAR) FROM " + batch.Relation)); got != c.want || (got == "") != (batch.RejectCount == 1) {
+			t.Errorf("%s %s %q: %q and %d rejects, want %q", c.typ, c.format, c.text, got, batch.RejectCount, c.want)
+		}
+	}
+	b.marks, b.pos = map[string]string{}, nil
+	b.put("inferred/a.csv", "a;b;c\n01.02.2024;01.02.24;epoch\n")
+	batch := b.next(b.source("csv", func(cfg *Config) { cfg.Path, cfg.CSV.DateFormat = filepath.Join(b.dir, "inferred"), "%d.%m.%Y" }))
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"a" DATE, "b" VARCHAR, "c" VARCHAR`)
+	b.marks, b.pos = map[string]string{}, nil
+	b.put("zoned/a.csv", "a\n01.02.2024 10:00 +0200\n")
+	batch = b.next(b.source("csv", func(cfg *Config) {
+		cfg.Path, cfg.CSV.TimestampFormat = filepath.Join(b.dir, "zoned"), "%d.%m.%Y %H:%M %z"
+	}))
+	wantText(t, "columns", batch.Columns.SQLColumns(), `"a" TIMESTAMP WITH TIME ZONE`)
+	wantText(t, "rows", b.rows(batch), "2024-02-01 08:00:00+00\n")
+}
+
+// TestOwnNames has columns that are called like lakeflow's own: they are not read, with a notice, or rescued.
+func TestOwnNames(t *testing.T) {
+	for mode, want := range map[Evolution]string{
+		AddNewColumns: "1\n", None: "1\n", Fail: "1\n",
+		Rescue: `1|{"_metadata":"m","__lakeflow_row_1":"r","_rescued_data":"x","_file_path":"DIR/a.csv"}` + "\n",
+	} {
+		b := newBed(t)
+		b.put("a.csv", "_metadata,id,__lakeflow_row,_rescued_data\nm,1,r,x\n")
+		batch := b.next(b.source("csv", func(c *Config) { c.Evolution = mode }))
+		wantText(t, string(mode), strings.ReplaceAll(b.rows(batch), b.dir, "DIR"), want)
+		said := "column_ignored __lakeflow_row_1, column_ignored _metadata, column_ignored _rescued_data"
+		if mode == Rescue {
+			said = ""
+		}
+		wantText(t, string(mode), notices(batch), said)
+	}
+}
+
+// TestMisnamed has files that are not what their names, or the declared encoding, tell.
+func TestMisnamed(t *testing.T) {
+	utf16 := func(text string) string {
+		var out []byte
+		for _, c := range text {
+			out = append(out, byte(c), byte(c>>8))
+		}
+		return string(out)
+	}
+	const noGzip, noUTF16 = "it is not compressed with gzip, as its name tells", "it is not written in UTF-16, as encoding: utf-16 says"
+	for _, c := range []struct{ format, encoding, name, content, want string }{
+		{"json", "", "a.json.gz", `{"id":1}`, noGzip}, {"json", "", "a.json.gz", "x", noGzip}, {"csv", "", "a.csv.gz", "id\n1\n", noGzip}, {"json", "", "a.json.gz", "\x1f", "it ends too early"},
+		{"json", "", "a.json.zst", "{}", "it is not compressed with zstd, as its name tells"}, {"csv", "", "a.csv.zst", compress(".zst", "id\n1\n"), ""}, {"csv", "", "a.csv.gz", "", ""},
+		{"csv", "utf-16", "a.csv", "id,name\n2,y\n", noUTF16}, {"csv", "utf-16", "a.csv", "\ufeffid,name\n2,é\n", noUTF16}, {"json", "utf-16", "a.json", `{"id":1}`, noUTF16},
+		{"csv", "utf-16", "a.csv", utf16("id\n1\n"), ""}, {"csv", "utf-16", "a.csv", utf16("\ufeff数\n字\n"), ""}, {"csv", "utf-16", "a.csv.gz", compress(".gz", utf16("id\n1\n")), ""},
+		{"json", "utf-16", "a.json.gz", compress(".gz", utf16(`{"id":1}`)), ""},
+	} {
+		b := newBed(t)
+		b.put(c.name, c.content)
+		batch := b.next(b.source(c.format, func(cfg *Config) { cfg.CSV.Encoding, cfg.JSON.Encoding = c.encoding, c.encoding }))
+		if len(batch.Notices) > 1 || len(batch.Notices) == 1 != (c.want != "") || c.want != "" && !strings.Contains(batch.Notices[0].Message, c.want) {
+			t.Errorf("%s %s %q: %+v, want %q", c.format, c.name, c.content, batch.Notices, c.want)
+		}
+	}
+}
+
+// TestDeclaredSpelling publishes a column as schema spells it.
+func TestDeclaredSpelling(t *testing.T) {
+	for _, format := range []string{"csv", "parquet"} {
+		b := newBed(t)
+		for i, name := range []string{"ID", "id"} {
+			path := b.put(fmt.Sprintf("%d.%s", i, format), fmt.Sprintf("v,%s\n1,%d\n", name, i))
+			if format == "parquet" {
+				b.must(fmt.Sprintf("COPY (SELECT 1 AS v, %d AS %s) TO '%s' (FORMAT parquet)", i, name, path))
+			}
+		}
+		batch := b.next(b.source(format, func(c *Config) { c.Hints = []Hint{{"Id", "INTEGER"}} }))
+		wantText(t, format, batch.Columns[1].Name, "Id")
+		wantText(t, format, b.rows(batch), "1|0\n1|1\n")
 	}
 }
 

@@ -202,7 +202,7 @@ func (w *work) folderValue(files []*file, name, index string) string {
 			at.key = "" // its letter case does not matter
 			n, ok := number[*at]
 			if !ok {
-				texts = append(texts, literal(at.value))
+				texts = append(texts, values.Cast(literal(at.value), typ))
 				n = len(texts)
 				number[*at] = n
 			}

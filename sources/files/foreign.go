@@ -1,6 +1,10 @@
 package files
 
-import "bytes"
+import (
+	"bufio"
+	"bytes"
+	"path/filepath"
+)
 
 // unsupportedError says that a file is well, but written in a way that is not read. It is not called corrupt: to write it anew as it is would not help.
 type unsupportedError struct {
@@ -45,4 +49,32 @@ func utf16(head []byte) bool {
 	}
 	zero := [4]bool{head[0] == 0, head[1] == 0, head[2] == 0, head[3] == 0}
 	return zero == [4]bool{false, true, false, true} || zero == [4]bool{true, false, true, false}
+}
+
+// utf16Head is how much of a file's beginning mayBeUTF16 needs to see.
+const utf16Head = 4096
+
+// mayBeUTF16 says whether a text has a byte order mark or the zero bytes of UTF-16, in which line ends and brackets have one.
+func mayBeUTF16(head []byte) bool {
+	return len(head) == 0 || utf16(head) || bytes.IndexByte(head, 0) >= 0
+}
+
+// misnamed says why a file cannot be what its name tells: one that is not compressed, whatever else it is.
+func misnamed(raw *bufio.Reader, path string) error {
+	var name, magic string
+	head, _ := raw.Peek(4)
+	ext := filepath.Ext(path)
+	switch ext {
+	case ".gz":
+		name, magic = "gzip", "\x1f\x8b"
+	case ".zst":
+		name, magic = "zstd", "\x28\xb5\x2f\xfd"
+		if len(head) == 4 && head[0]&0xf0 == 0x50 { // a frame that is passed over
+			magic = string(head[:1]) + "\x2a\x4d\x18"
+		}
+	}
+	if n := min(len(head), len(magic)); string(head[:n]) == magic[:n] {
+		return nil
+	}
+	return &unsupportedError{"it is not compressed with " + name + ", as its name tells", "take " + ext + " off its name, or compress it"}
 }

@@ -80,7 +80,7 @@ func (s *Source) nothing(l *listing) (lack, remedy string) {
 		return lack + ": the folder " + shown(s.root) + " is not there", s.nearest()
 	case len(l.others) > 0 && s.pattern == "":
 		return lack + ": " + shown(s.root) + " has " + files(l.otherFiles(), "") + " with other extensions (" + l.otherExtensions() + ")",
-			"correct the path or the format, or name the files with a glob such as " + s.globFor(l)
+			"correct the path or the format, or " + s.howToRead(l)
 	case len(l.others) > 0:
 		return lack + ": " + shown(s.root) + " has " + files(l.otherFiles(), "") + " with other names (" + l.otherExtensions() + ")", "correct the path, or put a file there"
 	case l.hidden > 0:
@@ -155,13 +155,21 @@ func shownExtension(ext string) string {
 	return shown(ext)
 }
 
-// globFor is a glob for the commonest of the files that do not match.
-func (s *Source) globFor(l *listing) string {
+// unreadable are extensions of what is compressed in a way that is not read, and of workbooks.
+var unreadable = []string{".bz2", ".xz", ".lzma", ".lz4", ".br", ".z", ".zip", ".7z", ".rar", ".tar", ".tgz", ".xls", ".xlsx", ".ods"}
+
+// howToRead says what makes files be read that do not match: a glob for the commonest of those that can be.
+func (s *Source) howToRead(l *listing) string {
 	between := "/*"
 	if l.deep {
 		between = "/**/*"
 	}
-	return shown(strings.TrimSuffix(s.cfg.Path, "/") + between + l.commonest()[0])
+	for _, ext := range l.commonest() {
+		if !slices.Contains(unreadable, strings.ToLower(filepath.Ext(ext))) {
+			return "name the files with a glob such as " + shown(strings.TrimSuffix(s.cfg.Path, "/")+between+ext)
+		}
+	}
+	return "unpack the files, or compress them with gzip or zstd"
 }
 
 // tellOthers adds a notice of the files in a folder that are passed over for their extension, when there is one that was not told of.
@@ -181,7 +189,7 @@ func (s *Source) tellOthers(b *sources.Batch, l *listing) {
 	if l.otherFiles() == 1 {
 		what = fmt.Sprintf("1 file in %s has another extension (%s) and is not read", shown(s.cfg.Path), cmp.Or(shownExtension(l.commonest()[0]), "none"))
 	}
-	b.Notices = append(b.Notices, sources.Notice{Kind: "files_passed_over", Subject: s.cfg.Path, Message: what + "; name them with a glob such as " + s.globFor(l) + " if they are to be"})
+	b.Notices = append(b.Notices, sources.Notice{Kind: "files_passed_over", Subject: s.cfg.Path, Message: what + "; " + strings.Replace(s.howToRead(l), "the files", "them", 1) + " if they are to be"})
 }
 
 // files counts files.

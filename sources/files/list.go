@@ -16,7 +16,6 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"golang.org/x/sys/unix"
 
-	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -31,15 +30,16 @@ type file struct {
 	entry
 	path string // absolute
 
-	kind   jsonKind        // json
-	raw    string          // csv: the Parquet file with its records, once it was scanned
-	header []string        // csv: the names of its columns
-	skip   int             // csv: lines before the first record
-	likely []*schemas.Type // csv: what the first records hold
-	odd    bool            // csv: DuckDB may read it otherwise
-	csv    *csvFound       // csv: once its records were looked at
-	shape  int             // parquet: files of one shape have the same columns
-	strays bool            // parquet: it may have values that stand for nothing; DuckDB must only read their bare numbers
+	kind   jsonKind  // json
+	raw    string    // csv: the Parquet file with its records, once it was scanned
+	header []string  // csv: the names of its columns
+	above  int       // csv: lines before the header
+	title  string    // csv: the first of them, when they were detected
+	skip   int       // csv: lines before the first record
+	odd    bool      // csv: DuckDB may read it otherwise
+	csv    *csvFound // csv: once its records were looked at
+	shape  int       // parquet: files of one shape have the same columns
+	strays bool      // parquet: it may have values that stand for nothing; DuckDB must only read their bare numbers
 }
 
 // listing is what is below the root now.

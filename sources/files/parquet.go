@@ -71,6 +71,13 @@ func parquetReader(files []*file, options string) string {
 func (p parquetFormat) infer(_ context.Context, w *work) error {
 	p.bound(w, nil)
 	w.state.Schema, _, _ = jsonrecords.Extend(nil, p.together(w))
+	for i := range w.state.Schema {
+		if c := &w.state.Schema[i]; !nested(c.Type) {
+			if h := w.src.hints.Column(c.Name); h != nil {
+				c.Name = h.Name
+			}
+		}
+	}
 	return nil
 }
 
@@ -178,13 +185,13 @@ func (w *work) convert(s *shape) conversion {
 			c.columns = append(c.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
 			continue
 		}
-		value, expression := from.value(), ""
-		if col.Type.Kind == schemas.Varchar && !nested(from.full) && from.nanoseconds() {
-			expression = fmt.Sprintf("CAST(%s AS VARCHAR)", quoted(from.ref)) // with all its digits
-		} else {
-			expression = f.to(value, from.known, col.Type)
+		value, known := from.valueFor(col.Type)
+		expression := f.to(value, known, col.Type)
+		if col.Type.Kind == schemas.Blob && expression == value {
+			// DuckDB compares bytes with Bloom filters wrongly, and finds none: filters by an expression do not go down to the file.
+			expression = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN %[1]s END", value)
 		}
-		wrong := f.lost(value, from.known, col.Type)
+		wrong := f.lost(value, known, col.Type)
 		if wrong != "" {
 			c.lossy = append(c.lossy, loss{col.Name, value, wrong, col.Type})
 			if w.rescues() {
@@ -214,9 +221,10 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 			}
 			where = fmt.Sprintf(" WHERE CASE WHEN %s THEN error('a value does not fit its column') ELSE true END", or(wrong))
 		}
-		index, option := fileIndex(w.state.Schema, s.known().Names(), group)
-		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
-			strings.Join(c.columns, ", "), w.metadata(group, index), parquetReader(group, option), where))
+		for _, n := range numberings(w.state.Schema, s.names(), group) {
+			relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
+				strings.Join(c.columns, ", "), w.metadata(n.files, n.index), parquetReader(n.files, n.option), where))
+		}
 	}
 	return union(relations)
 }
@@ -237,19 +245,21 @@ func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (go
 		}
 	}
 	for _, group := range byShape(whole) {
-		g, b, err := p.split(ctx, w, group)
-		if err != nil {
-			return "", "", err
+		for _, n := range numberings(w.state.Schema, w.shapes[group[0].shape].names(), group) {
+			g, b, err := p.split(ctx, w, n)
+			if err != nil {
+				return "", "", err
+			}
+			goods, bads = append(goods, g), append(bads, b)
 		}
-		goods, bads = append(goods, g), append(bads, b)
 	}
 	return union(goods), union(bads), nil
 }
 
 // split is tolerant for files of one shape.
-func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+func (p parquetFormat) split(ctx context.Context, w *work, n numbered) (good, rejects string, err error) {
+	files, index, option := n.files, n.index, n.option
 	s := w.shapes[files[0].shape]
-	index, option := fileIndex(w.state.Schema, s.known().Names(), files)
 	if s.column(rowNumber) == nil {
 		option += ", " + rowNumber + "=true"
 	}
@@ -342,12 +352,12 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 			more = append(added, clashes...)
 		}
 		if len(more) > 0 {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.value())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.whole())))
 		}
 	}
 	for _, c := range s.left {
 		if !strings.Contains(c.ref+c.name, "\x00") {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.value())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.whole())))
 		}
 	}
 	return out
@@ -357,7 +367,7 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 func packed(s *shape) string {
 	items := make([]string, len(s.columns))
 	for i, c := range s.columns {
-		items[i] = quoted(c.name) + " := " + c.value()
+		items[i] = quoted(c.name) + " := " + c.whole()
 	}
 	return strings.Join(items, ", ")
 }

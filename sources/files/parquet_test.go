@@ -500,3 +500,11 @@ func TestParquetUnnamedField(t *testing.T) {
 	wantText(t, "rows", b.rows(batch), "1\n")
 	wantText(t, "notices", notices(batch), "file_unsupported a.parquet")
 }
+
+// TestParquetBlobFilter finds bytes by their value where the file has a Bloom filter of them.
+func TestParquetBlobFilter(t *testing.T) {
+	b := newBed(t)
+	b.write("a.parquet", `SELECT encode(chr(9) || '"x' || (i % 5) || '"') AS b FROM range(1000) AS r(i)`)
+	batch := b.next(b.source("parquet", nil))
+	wantText(t, "found", b.must(`SELECT count(*) FROM `+batch.Relation+` WHERE b = encode(chr(9) || '"x1"')`), "200\n")
+}

@@ -179,20 +179,20 @@ func (w *work) bare(ctx context.Context, f *file) (relation, packed string, err 
 			}
 			name := quoted(fmt.Sprint(strayValue, i))
 			columns = append(columns, fmt.Sprintf("CASE WHEN %s THEN to_json(%s) END AS %s", stray, quoted(c.ref), name))
-			pack = append(pack, fmt.Sprintf("%s := coalesce(%s, to_json(%s))", quoted(own.name), name, own.value()))
+			pack = append(pack, fmt.Sprintf("%s := coalesce(%s, to_json(%s))", quoted(own.name), name, own.whole()))
 		} else if own != nil && read {
-			pack = append(pack, quoted(own.name)+" := "+own.value())
+			pack = append(pack, quoted(own.name)+" := "+own.whole())
 		}
 		columns = append(columns, value+" AS "+quoted(c.ref))
 	}
 	columns = append(columns, "concat_ws('; ', "+strings.Join(append(reasons, "NULL"), ", ")+") AS "+strayReason)
-	reader, columns = numbered(reader, s, columns)
+	reader, columns = withRowNumber(reader, s, columns)
 	relation = "(SELECT " + strings.Join(columns, ", ") + " FROM " + reader + ")"
 	return relation, strings.Join(pack, ", "), w.alike(ctx, relation, s)
 }
 
-// numbered adds the number of the row, unless the file has a column of that name.
-func numbered(reader string, s *shape, columns []string) (string, []string) {
+// withRowNumber adds the number of the row, unless the file has a column of that name.
+func withRowNumber(reader string, s *shape, columns []string) (string, []string) {
 	if s.column(rowNumber) != nil {
 		return reader, columns
 	}

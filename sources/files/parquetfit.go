@@ -42,8 +42,8 @@ func (f *fit) to(x string, from, to schemas.Type) string {
 		e := f.lambda()
 		return fmt.Sprintf("map_from_entries(list_transform(map_entries(%s), lambda %s: {'key': %s, 'value': %s}))", x, e,
 			f.to(e+".key", *from.Key, *to.Key), f.to(e+".value", *from.Elem, *to.Elem))
-	case to.Kind == schemas.Blob && from.Kind == schemas.Varchar:
-		return fmt.Sprintf("encode(%s)", x)
+	case from.Kind == schemas.Varchar:
+		return values.Cast(x, to)
 	}
 	return fmt.Sprintf("TRY_CAST(%s AS %s)", x, to)
 }

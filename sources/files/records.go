@@ -28,7 +28,6 @@ type record struct {
 const (
 	tooLong    = "the record is longer than 16 MiB"
 	tooDeep    = "the record nests more than 1000 levels deep"
-	notUTF8    = "the record is not valid UTF-8"
 	notDecoded = "the record has characters that are not valid in the file's encoding"
 	unclosed   = "the file ends inside the array"
 	afterward  = "something follows the end of the array"
@@ -64,7 +63,9 @@ func readRecords(path, encoding string, kind jsonKind, yield func(record) bool) 
 	}
 	checked := func(r record) bool {
 		if r.reason == "" && !utf8.Valid(r.raw) {
-			r.reason = badUTF8(r)
+			if r.reason = notDecoded; encodings[encoding] == nil {
+				r.reason = badUTF8(r.raw, r.offset, "json")
+			}
 		}
 		if r.reason == "" && jsonrecords.NestsDeeper(r.raw, jsonrecords.MaxNested) {
 			r.reason = tooDeep
@@ -80,17 +81,18 @@ func readRecords(path, encoding string, kind jsonKind, yield func(record) bool) 
 	return (&splitter{in: t.Reader, offset: start, line: 1, yield: checked}).read()
 }
 
-// badUTF8 names the first byte that is no character.
-func badUTF8(r record) string {
+// badUTF8 names the first byte that is no character, of a record that stands at the offset in a file of the format.
+func badUTF8(raw []byte, offset int64, format string) string {
 	at := 0
-	for at < len(r.raw) {
-		c, size := utf8.DecodeRune(r.raw[at:])
+	for at < len(raw) {
+		c, size := utf8.DecodeRune(raw[at:])
 		if c == utf8.RuneError && size == 1 {
 			break
 		}
 		at += size
 	}
-	return fmt.Sprintf("the record is not valid UTF-8: there is the byte 0x%02X at offset %d of the file; if the files are written so, declare json: {encoding: latin-1}, or windows-1252", r.raw[at], r.offset+int64(at))
+	return fmt.Sprintf("the record is not valid UTF-8: there is the byte 0x%02X at offset %d of the file; if the files are written so, declare %s: {encoding: latin-1}, or windows-1252",
+		raw[at], offset+int64(at), format)
 }
 
 func readLines(in *bufio.Reader, offset int64, yield func(record) bool) error {

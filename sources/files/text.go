@@ -13,9 +13,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 )
 
 // textFile is an opened text file, decompressed by its extension as DuckDB does.
@@ -48,6 +46,9 @@ func openPacked(path string) (*textFile, error) {
 		t.Reader = raw // nothing in it: also fine for .gz, a file that was just made
 		return t, nil
 	}
+	if err := misnamed(raw, path); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	switch {
 	case strings.HasSuffix(path, ".gz"):
 		z, err := gzip.NewReader(raw)
@@ -70,7 +71,7 @@ func openPacked(path string) (*textFile, error) {
 }
 
 // openEncoded opens a text file of another encoding, and decodes it to UTF-8: utf-16, latin-1 or windows-1252; empty and utf-8 are left as they
-// are. Of UTF-16 what is no character becomes U+FFFD.
+// are.
 func openEncoded(path, name string) (*textFile, error) {
 	e := encodings[name]
 	if e == nil {
@@ -80,15 +81,11 @@ func openEncoded(path, name string) (*textFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Reader = t.buffered(e.NewDecoder().Reader(t.Reader))
+	if head, _ := t.Peek(utf16Head); name == "utf-16" && !mayBeUTF16(head) {
+		return nil, errors.Join(&unsupportedError{"it is not written in UTF-16, as encoding: utf-16 says", "save it as UTF-16, or read it as a source of its own without that encoding"}, t.Close())
+	}
+	t.Reader = t.buffered(transform.NewReader(t.Reader, e()))
 	return t, nil
-}
-
-// encodings are those that DuckDB does not read: their files are read record by record.
-var encodings = map[string]encoding.Encoding{
-	"utf-16":       unicode.UTF16(unicode.LittleEndian, unicode.UseBOM),
-	"latin-1":      charmap.ISO8859_1,
-	"windows-1252": charmap.Windows1252,
 }
 
 // buffers are kept for the next files: of a thousand small files each would otherwise clear its own 256 KiB.
@@ -152,16 +149,23 @@ func drain(path string) error {
 	return t.finish(err)
 }
 
+// damagedError says that a compressed file is not whole.
+type damagedError struct{ why string }
+
+func (e *damagedError) Error() string { return e.why }
+
 // decompression says in words what ended the reading of a compressed file.
 func decompression(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*damagedError)), errors.As(err, new(*unsupportedError)):
+		return err
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return errors.New("it ends too early")
+		return &damagedError{"it ends too early"}
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
-		return errors.New("its checksum is wrong")
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.As(err, new(*unsupportedError)):
+		return &damagedError{"its checksum is wrong"}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return err
 	}
 	return fmt.Errorf("decompress: %w", err)
