@@ -244,10 +244,11 @@ func (b *builder) csv(s *specCSV) CSV {
 
 // strptime checks the format of dates: DuckDB's letters, some of which may have a dash before them.
 func (b *builder) strptime(key, format string, at diag.Range) {
+	used := ""
 	for rest := format; ; {
 		_, after, more := strings.Cut(rest, "%")
 		if !more {
-			return
+			break
 		}
 		letters := "aAbBcdfgGhHIjmMnpSTuUVwWxXyYzZ%"
 		size := 1
@@ -260,7 +261,24 @@ func (b *builder) strptime(key, format string, at diag.Range) {
 				key, "%"+string(part[:min(len(part), size)]))
 			return
 		}
+		used += after[size-1 : size]
 		rest = after[size:]
+	}
+	if format != "" {
+		b.dateParts(key, used, at)
+	}
+}
+
+// dateParts refuses formats of which DuckDB makes another time than was written, by their letters.
+func (b *builder) dateParts(key, letters string, at diag.Range) {
+	zoned := strings.ContainsAny(letters, "zZ")
+	switch {
+	case !strings.ContainsAny(letters, "YyGcx"):
+		b.diags.Errorf("LF0112", at, "write the format of a whole date, as in %d.%m.%Y; TIME columns need none", "%s has no year: of what is written so no date is known", key)
+	case zoned && key == "date_format":
+		b.diags.Errorf("LF0112", at, "declare timestamp_format, and the column as TIMESTAMP WITH TIME ZONE", "%s has an offset, which a DATE does not take", key)
+	case zoned && strings.Contains(letters, "n"):
+		b.diags.Errorf("LF0112", at, "write %f in the place of %n", "%s has nanoseconds beside an offset, and a time with an offset has six digits of a second", key)
 	}
 }
 

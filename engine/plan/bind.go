@@ -212,8 +212,38 @@ func (c *compiler) metadata(source string) string {
 	return cmp.Or(c.in.Metadata[source], MetadataStruct)
 }
 
-// describe returns the output columns of a statement that begins with DESCRIBE.
+// aborts reports whether an error ends the transaction: it came up while a function was bound, and not from DuckDB's parser or binder.
+func (c *compiler) aborts(e *duckError) bool {
+	switch e.Type {
+	case "Binder", "Catalog", "Parser", "Syntax":
+		return false
+	}
+	return true
+}
+
+// describe returns the output columns of a statement that begins with DESCRIBE. Where the transaction is lost with that, another one is begun: relations are
+// made again as they are needed.
 func (c *compiler) describe(ctx context.Context, statement string) ([]column, error) {
+	columns, err := c.columnsOf(ctx, statement)
+	if e := readDuckError(err); e == nil || !c.aborts(e) {
+		return columns, err
+	}
+	_ = c.tx.Rollback() // it is aborted
+	tx, failed := c.in.Conn.BeginTx(ctx, nil)
+	if failed != nil {
+		return nil, failed
+	}
+	c.tx = tx
+	for _, e := range c.entities {
+		clear(e.made)
+	}
+	if failed := c.clear(ctx); failed != nil {
+		return nil, failed
+	}
+	return nil, err
+}
+
+func (c *compiler) columnsOf(ctx context.Context, statement string) ([]column, error) {
 	rows, err := c.tx.QueryContext(ctx, statement)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,9 @@ const sqlReference = "see https://duckdb.org/docs/stable/sql/introduction"
 func (e *duckError) explain() (message, help string) {
 	switch e.Subtype {
 	case "COLUMN_NOT_FOUND":
+		if strings.EqualFold(e.Name, "_rescued_data") {
+			return "there is no column " + strconv.Quote(e.Name), "a source of JSON or CSV files has it with schema_evolution: rescue"
+		}
 		return "there is no column " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, lastParts(splitList(e.Candidates)), "name a column of what the query reads")
 	case "MISSING_ENTRY":
 		if operator, ok := strings.CutSuffix(e.Name, "__postfix"); ok {
@@ -44,10 +47,14 @@ func (e *duckError) explain() (message, help string) {
 		what := strings.ToLower(e.Kind)
 		if strings.HasSuffix(what, "function") {
 			what = "function"
+			if help := sparkHelp(e.Name, false); help != "" {
+				return "there is no function " + strconv.Quote(e.Name), help
+			}
 		}
 		return "there is no " + what + " " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, splitList(e.Candidates), sqlReference)
 	case "NO_MATCHING_FUNCTION":
-		return "there is no " + e.Call, e.overloads()
+		name, _, _ := strings.Cut(e.Call, "(")
+		return "there is no " + e.Call, cmp.Or(sparkHelp(name, true), e.overloads())
 	}
 	return e.plainText()
 }

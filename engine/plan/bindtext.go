@@ -51,7 +51,7 @@ func (c *compiler) bindText(ctx context.Context, b binding) (bound, error) {
 			c.refusedBinding(b, e, offset)
 		}
 		told[name] = true
-		if !known || !p.add(b, offset) {
+		if !known || c.aborts(e) || !p.add(b, offset) {
 			break
 		}
 	}
@@ -64,6 +64,12 @@ func (c *compiler) refusedBinding(b binding, e *duckError, offset int) {
 		return
 	}
 	message, help := e.explain()
+	switch {
+	case e.Subtype == "COLUMN_NOT_FOUND" && offset >= 0 && offset < len(b.sql) && b.sql[offset] == '"' && !strings.HasPrefix(help, "did you mean"):
+		help = "double quotes are for names; write a text in single quotes: " + sqltext.Literal(e.Name)
+	case e.Type == "Invalid Input" && strings.HasPrefix(e.Message, "Malformed JSON") && findName(b.sql, "from_json") >= 0:
+		message, help = "the structure that from_json is given is not JSON", sparkHelp("from_json", true)
+	}
 	c.diags.Errorf(b.code, token(b.query, offset), help, "%s: %s", b.what, message)
 }
 

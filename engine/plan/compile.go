@@ -45,8 +45,8 @@ func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("compile: %w", err)
 	}
-	defer func() { _ = tx.Rollback() }() // there is nothing to keep, so nothing is lost when it fails
 	c := newCompiler(in, tx)
+	defer func() { _ = c.tx.Rollback() }() // there is nothing to keep, so nothing is lost when it fails
 	for _, p := range passes {
 		if err := p.run(c, ctx); err != nil {
 			return nil, c.sortedDiags(), fmt.Errorf("compile: %s: %w", p.name, err)

@@ -66,6 +66,8 @@ func (c *compiler) resolveTable(f *flow, t tableRef) bool {
 	case strings.EqualFold(t.name, "event_log") || strings.EqualFold(t.name, c.pipeline.DeadLetter.Table):
 		c.diags.Errorf(codeOwnTable, place, "query it from outside: lakeflow query \"SELECT … FROM "+t.name+"\"",
 			"%s is written by the update itself and cannot be read inside the pipeline", t.name)
+	case strings.EqualFold(t.schema, "live") && t.catalog == "":
+		c.diags.Errorf(codeUnknownName, place, "leave LIVE. out: "+t.name+" alone is a source or table of this pipeline", "there is no schema LIVE here, as in Delta Live Tables")
 	case t.schema != "" && !stream && (t.catalog != "" || !strings.EqualFold(t.schema, c.pipeline.Target.Schema)):
 		name := t.schema + "." + t.name
 		if t.catalog != "" {

@@ -201,6 +201,9 @@ func syntaxHelp(text string, offset int) string {
 	if offset < 0 || offset >= len(text) {
 		return sqlReference
 	}
+	if help := sparkForm(text, offset); help != "" {
+		return help
+	}
 	keywords := []string{"SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "UNION", "JOIN", "LIMIT", "WITH", "VALUES"}
 	word := text[offset : offset+tokenLength(text, offset)]
 	before := wordBefore(text, offset)

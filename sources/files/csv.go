@@ -71,7 +71,7 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 		return nil, err
 	}
 	defer func() { err = t.finish(err) }()
-	if head, _ := t.Peek(foreignHead); encodings[w.src.cfg.CSV.Encoding] == nil {
+	if head, _ := t.Peek(foreignHead); decoders[w.src.cfg.CSV.Encoding] == nil {
 		if err := unread(head); err != nil {
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 		case !d.Header || name == "":
 			name = fmt.Sprintf("column%d", i)
 		case !utf8.ValidString(name):
-			return nil, notDecodable(name)
+			return nil, w.notDecodable(name)
 		case strings.ContainsRune(name, 0):
 			return nil, &unsupportedError{fmt.Sprintf("the name %q in its header has a NUL byte", shortened(name)), "remove it"}
 		}
@@ -139,7 +139,11 @@ func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 }
 
 // notDecodable says where a header is no UTF-8.
-func notDecodable(name string) error {
+func (w *work) notDecodable(name string) error {
+	if encoding := w.src.cfg.CSV.Encoding; decoders[encoding] != nil {
+		return &unsupportedError{"its header has characters that are not valid in " + encoding + ": " + shown(shortened(strings.ToValidUTF8(name, "?"))),
+			"declare the encoding that it is written in, or correct the name"}
+	}
 	for i, r := range name {
 		if r == utf8.RuneError && !strings.HasPrefix(name[i:], "\uFFFD") {
 			return &unsupportedError{fmt.Sprintf("its header is not valid UTF-8: the name %s has the byte 0x%02x", shown(shortened(strings.ToValidUTF8(name, "?"))), name[i]),

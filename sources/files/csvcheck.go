@@ -32,7 +32,7 @@ func (w *work) openCSV(f *file) (*textFile, error) {
 // csvReader begins behind the lines that are passed over.
 func (w *work) csvReader(t *textFile, f *file) *csvReader {
 	r := newCSVReader(t.Reader, *w.state.CSV)
-	r.decoded = encodings[w.src.cfg.CSV.Encoding] != nil
+	r.decoded = decoders[w.src.cfg.CSV.Encoding] != nil
 	for range f.above {
 		length, size := r.lineEnd(0)
 		if size == 0 {
@@ -137,7 +137,7 @@ func (csvFormat) look(ctx context.Context, w *work, f *file) (*csvFound, error) 
 
 // bySelf says whether the files are read record by record, because DuckDB would read them otherwise.
 func (o CSV) bySelf() bool {
-	return encodings[o.Encoding] != nil || o.Comment != "" || o.DateFormat != "" || o.TimestampFormat != "" || o.DecimalSeparator != "" || o.Thousands != "" || o.NullPadding
+	return decoders[o.Encoding] != nil || o.Comment != "" || o.DateFormat != "" || o.TimestampFormat != "" || o.DecimalSeparator != "" || o.Thousands != "" || o.NullPadding
 }
 
 // balance lets DuckDB count the records of files with quoted line ends, where it has to guess what is inside of quotes when it reads from several

@@ -65,7 +65,8 @@ type csvReader struct {
 	padding       bool
 	// want is how many fields a record must have; 0 while that is not known.
 	want int
-	decoded bool // from another encoding
+	// decoded says that the file has another encoding: what is no UTF-8 could not be decoded.
+	decoded bool
 
 	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
 	oddText bool
@@ -213,10 +214,10 @@ func (r *csvReader) judge() {
 	rec := &r.rec
 	switch {
 	case rec.reason != "":
+	case !utf8.Valid(rec.raw) && r.decoded:
+		rec.reason = notDecoded
 	case !utf8.Valid(rec.raw):
-		if rec.reason = notDecoded; !r.decoded {
-			rec.reason = badUTF8(rec.raw, rec.offset, "csv")
-		}
+		rec.reason = badUTF8(rec.raw, rec.offset, "csv")
 	case bytes.IndexByte(rec.raw, 0) >= 0:
 		rec.odd = true
 	}

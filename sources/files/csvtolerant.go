@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -209,8 +210,26 @@ func formatted(text, format string, t schemas.Type) (value, misfit string) {
 	value = fmt.Sprintf("CAST(%s AS %s)", parsed, t)
 	year := fmt.Sprintf("year(%s)", value)
 	misfit = fmt.Sprintf("(%[1]s IS NOT NULL AND (%[2]s IS NULL OR %[2]s <> %[3]s OR regexp_matches(lower(%[1]s), '^ *[-+]?(epoch|infinity)')"+
-		" OR %[4]s < 1000 AND NOT contains(%[1]s, lpad(CAST(%[4]s AS VARCHAR), 4, '0'))))", text, value, parsed, year)
+		" OR %[4]s < 1000 AND NOT contains(%[1]s, lpad(CAST(%[4]s AS VARCHAR), 4, '0'))%[5]s))", text, value, parsed, year, moved(text, format, t))
 	return value, misfit
+}
+
+// moved adds to a condition that the text has an offset other than that of UTC, by which DuckDB moves a time of a column without a zone.
+func moved(text, format string, t schemas.Type) string {
+	if t.Kind != schemas.Timestamp {
+		return ""
+	}
+	for _, at := range regexp.MustCompile(`%.`).FindAllStringIndex(format, -1) {
+		if !strings.ContainsAny(format[at[0]:at[1]], "zZ") {
+			continue
+		}
+		var utc []string
+		for _, offset := range []string{"+00", "+0000", "+00:00", "UTC"} {
+			utc = append(utc, fmt.Sprintf("try_strptime(%s, %s)", text, literal(format[:at[0]]+offset+format[at[1]:])))
+		}
+		return " OR coalesce(" + strings.Join(utc, ", ") + ") IS NULL"
+	}
+	return ""
 }
 
 // pathAt is the expression of the path of the row's file.

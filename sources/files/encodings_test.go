@@ -2,13 +2,8 @@ package files
 
 import (
 	"encoding/binary"
-	"io"
-	"strings"
 	"testing"
-	"testing/iotest"
 	surrogates "unicode/utf16"
-
-	"golang.org/x/text/transform"
 )
 
 // inUTF16 is the text in UTF-16, as units without a mark. \x00 stands for half of a character.
@@ -37,20 +32,5 @@ func TestNotDecoded(t *testing.T) {
 		batch := b.next(b.source(c.format, func(cfg *Config) { cfg.JSON.Encoding, cfg.CSV.Encoding = c.encoding, c.encoding }))
 		wantText(t, c.format+" "+c.encoding, b.rows(batch), c.rows)
 		wantText(t, "reasons", b.must("SELECT reason FROM "+batch.Rejects), notDecoded+"\n")
-	}
-}
-
-// TestUTF16Decoder decodes in pieces of any size, and at the end of a text that is cut.
-func TestUTF16Decoder(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "", "\xff": "\xff", "\xff\xfe": "", "a\x00": "a", "\xfe\xff\x00a": "a", "a\x00b": "a\xff", "\x00\xd8": "\xff", "\x00\xd8\x00\xdc": "\U00010000",
-		"\x00\xd8\x00\xd8\x00\xdc": "\xff\U00010000", "\x00\xdca\x00": "\xffa", "\x00\xd8a": "\xff\xff", "\xfd\xff": "\ufffd", strings.Repeat("\xe9\x00", 5000): strings.Repeat("é", 5000),
-	} {
-		for name, in := range map[string]io.Reader{"whole": strings.NewReader(text), "bytes": iotest.OneByteReader(strings.NewReader(text))} {
-			got, err := io.ReadAll(transform.NewReader(in, &utf16Decoder{}))
-			if err != nil || string(got) != want {
-				t.Errorf("%.20q, %s: %.20q, %v", text, name, got, err)
-			}
-		}
 	}
 }

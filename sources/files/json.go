@@ -47,7 +47,7 @@ func sniffJSON(path, encoding string) (kind jsonKind, odd bool, err error) {
 		return 0, false, err
 	}
 	defer func() { err = t.finish(err) }()
-	odd = t.skipBOM() || encodings[encoding] != nil
+	odd = t.skipBOM() || decoders[encoding] != nil
 	if head, _ := t.Peek(2); len(head) == 1 {
 		odd = true
 	}

@@ -63,7 +63,7 @@ func readRecords(path, encoding string, kind jsonKind, yield func(record) bool) 
 	}
 	checked := func(r record) bool {
 		if r.reason == "" && !utf8.Valid(r.raw) {
-			if r.reason = notDecoded; encodings[encoding] == nil {
+			if r.reason = notDecoded; decoders[encoding] == nil {
 				r.reason = badUTF8(r.raw, r.offset, "json")
 			}
 		}

@@ -53,7 +53,7 @@ func openPacked(path string) (*textFile, error) {
 	case strings.HasSuffix(path, ".gz"):
 		z, err := gzip.NewReader(raw)
 		if err != nil {
-			return nil, errors.Join(decompression(err), t.Close())
+			return nil, t.finish(err)
 		}
 		t.close = append(t.close, z.Close)
 		t.Reader = t.buffered(z)
@@ -73,18 +73,22 @@ func openPacked(path string) (*textFile, error) {
 // openEncoded opens a text file of another encoding, and decodes it to UTF-8: utf-16, latin-1 or windows-1252; empty and utf-8 are left as they
 // are.
 func openEncoded(path, name string) (*textFile, error) {
-	e := encodings[name]
-	if e == nil {
+	decoder := decoders[name]
+	if decoder == nil {
 		return openText(path)
 	}
 	t, err := openPacked(path)
 	if err != nil {
 		return nil, err
 	}
-	if head, _ := t.Peek(utf16Head); name == "utf-16" && !mayBeUTF16(head) {
+	head, err := t.Peek(utf16Head)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, t.finish(err)
+	}
+	if name == "utf-16" && !mayBeUTF16(head) {
 		return nil, errors.Join(&unsupportedError{"it is not written in UTF-16, as encoding: utf-16 says", "save it as UTF-16, or read it as a source of its own without that encoding"}, t.Close())
 	}
-	t.Reader = t.buffered(transform.NewReader(t.Reader, e()))
+	t.Reader = t.buffered(transform.NewReader(t.Reader, decoder()))
 	return t, nil
 }
 

@@ -46,12 +46,12 @@ func (n number) survives(bits int) bool {
 		most = floatDigits
 	}
 	f, err := strconv.ParseFloat(string(n.text), bits)
-	var a, b [64]byte
+	var a, b, printed [64]byte
 	written := significantDigits(a[:0], n.text)
 	if err != nil || len(written) == 0 || len(written) > most {
 		return false
 	}
-	return string(written) == string(significantDigits(b[:0], strconv.AppendFloat(nil, f, 'e', len(written)-1, bits)))
+	return string(written) == string(significantDigits(b[:0], strconv.AppendFloat(printed[:0], f, 'e', len(written)-1, bits)))
 }
 
 // significantDigits appends the digits of a number without zeros in front and at the end.

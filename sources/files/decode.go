@@ -1,0 +1,85 @@
+package files
+
+import (
+	"encoding/binary"
+	units "unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/transform"
+)
+
+// decoders are those of the encodings that DuckDB does not read: their files are read record by record. What is no character of the encoding becomes
+// bytes that are no UTF-8, so that its record is refused.
+var decoders = map[string]func() transform.Transformer{
+	"utf-16":       func() transform.Transformer { return &utf16Decoder{order: binary.LittleEndian} },
+	"latin-1":      func() transform.Transformer { return byteDecoder{charmap.ISO8859_1} },
+	"windows-1252": func() transform.Transformer { return byteDecoder{charmap.Windows1252} },
+}
+
+// byteDecoder decodes an encoding of one byte to a character, in which ASCII is as it is. A byte that is no character stays as it is.
+type byteDecoder struct{ chars *charmap.Charmap }
+
+func (byteDecoder) Reset() {}
+
+func (d byteDecoder) Transform(dst, src []byte, _ bool) (written, read int, err error) {
+	for ; read < len(src); read++ {
+		if written+utf8.UTFMax > len(dst) {
+			return written, read, transform.ErrShortDst
+		}
+		if r := d.chars.DecodeByte(src[read]); r != utf8.RuneError {
+			written += utf8.EncodeRune(dst[written:], r)
+		} else {
+			dst[written] = src[read]
+			written++
+		}
+	}
+	return written, read, nil
+}
+
+// utf16Decoder decodes UTF-16 in the order that a byte order mark says, which becomes one of UTF-8. Half a surrogate pair becomes three bytes as if it
+// were a character, and a single byte at the end 0xff.
+type utf16Decoder struct {
+	order binary.ByteOrder
+	begun bool
+}
+
+// Reset keeps the order: it is called before the first text.
+func (*utf16Decoder) Reset() {}
+
+func (d *utf16Decoder) Transform(dst, src []byte, atEOF bool) (written, read int, err error) {
+	for read < len(src) {
+		rest := src[read:]
+		switch {
+		case written+utf8.UTFMax > len(dst):
+			return written, read, transform.ErrShortDst
+		case len(rest) == 1 && atEOF:
+			dst[written] = 0xff
+			return written + 1, read + 1, nil
+		case len(rest) == 1:
+			return written, read, transform.ErrShortSrc
+		case !d.begun && rest[0] == 0xfe && rest[1] == 0xff:
+			d.order = binary.BigEndian
+		}
+		d.begun = true
+		unit := rune(d.order.Uint16(rest))
+		if !units.IsSurrogate(unit) {
+			written += utf8.EncodeRune(dst[written:], unit)
+			read += 2
+			continue
+		}
+		if len(rest) < 4 && !atEOF {
+			return written, read, transform.ErrShortSrc
+		}
+		if len(rest) >= 4 {
+			if r := units.DecodeRune(unit, rune(d.order.Uint16(rest[2:]))); r != utf8.RuneError {
+				written += utf8.EncodeRune(dst[written:], r)
+				read += 4
+				continue
+			}
+		}
+		written += copy(dst[written:], []byte{0xe0 | byte(unit>>12), 0x80 | byte(unit>>6)&0x3f, 0x80 | byte(unit)&0x3f})
+		read += 2
+	}
+	return written, read, nil
+}
