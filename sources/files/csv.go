@@ -89,7 +89,26 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 		f.skip += rec.lines
 		f.odd = f.odd || rec.odd || rec.reason != "" || rec.lines > 1
 	}
-	return w.columnNames(r.lenientFields(rec), d)
+	fields := r.lenientFields(rec)
+	if !d.Header && d.NullPadding { // the first record may lack some
+		fields = append(fields, make([]string, max(w.positions(f)-len(fields), 0))...)
+	}
+	return w.columnNames(fields, d)
+}
+
+// positions is how many columns files without a header are known to have. Those from the file's folders are none of them, where they are declared last.
+func (w *work) positions(f *file) int {
+	n := len(w.src.hints)
+	for ; n > 0; n-- {
+		name := w.src.hints[n-1].Name
+		if w.src.cfg.PartitionColumns.None || folderOf(f.rel, name) == nil {
+			break
+		}
+	}
+	for w.state.Schema.Column(fmt.Sprintf("column%d", n)) != nil {
+		n++
+	}
+	return n
 }
 
 // strangeHeader says why a header is none when it names no column that is known: then the file has no header, or another delimiter.

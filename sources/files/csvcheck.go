@@ -66,6 +66,7 @@ func (w *work) eachRecord(f *file, yield func(*csvRecord) bool) (err error) {
 			r.want = len(f.header)
 			rec.reason = r.reasonOf(len(rec.fields))
 		}
+		rec.offset = t.origin(rec.offset)
 		if !yield(rec) {
 			return nil
 		}

@@ -54,6 +54,9 @@ func (w *work) above(f *file) (lines int, err error) {
 		if len(records) == 0 && separator(rec.raw) != "" {
 			return int(rec.line), nil
 		}
+		if !d.Header && d.NullPadding { // a line of one field is a record
+			return 0, nil
+		}
 		records = append(records, headRecord{int(rec.line), r.lenientFields(rec), rec.reason == ""})
 		if first := records[0]; len(first.fields) > 1 || !first.good || w.state.Schema.Column(first.fields[0]) != nil {
 			return 0, nil

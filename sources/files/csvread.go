@@ -50,7 +50,7 @@ type csvRecord struct {
 
 // csvReader splits a CSV file into records by RFC 4180, in the file's dialect: a quote is one at the beginning of a field only, and what follows the closing
 // one is a delimiter or the line's end. What breaks these rules costs one line: reading goes on with the next. Line ends are \n or \r\n; or \r, in
-// files that have no other. It is used by one goroutine.
+// files that begin with no other. It is used by one goroutine.
 //
 // A quote that was opened by mistake is told by the next one, which is that of a later field: text follows it. Only where the next one was closed by
 // mistake too, or begins a field like ",", do the two look like a field of several lines. Where that makes a record of the right number of fields it is
@@ -136,12 +136,43 @@ func (r *csvReader) fill() bool {
 	return len(r.window) > before
 }
 
+// endIn returns where the first line end of a text is, or -1. Where \r is one, \n is one too: the beginning of the file does not tell what is behind it.
+func (r *csvReader) endIn(text []byte) int {
+	i := bytes.IndexByte(text, r.eol)
+	if r.eol == '\r' {
+		if i >= 0 {
+			text = text[:i]
+		}
+		if other := bytes.IndexByte(text, '\n'); other >= 0 {
+			return other
+		}
+	}
+	return i
+}
+
+// ending returns how long the line end at pos+at is, but for the \r before a \n.
+func (r *csvReader) ending(at int) int {
+	if r.window[r.pos+at] == '\r' && r.peek(at+1) == '\n' {
+		return 2
+	}
+	return 1
+}
+
+// breaks counts the line ends of a text.
+func (r *csvReader) breaks(text []byte) int {
+	n := bytes.Count(text, []byte{r.eol})
+	if r.eol == '\r' {
+		n += bytes.Count(text, []byte("\n")) - bytes.Count(text, []byte("\r\n"))
+	}
+	return n
+}
+
 // lineEnd returns how long the line at pos+from is, with and without its end. Of lines longer than maxRecord not all is there.
 func (r *csvReader) lineEnd(from int) (length, size int) {
 	for looked := from; ; {
-		if i := bytes.IndexByte(r.window[r.pos+looked:], r.eol); i >= 0 {
+		if i := r.endIn(r.window[r.pos+looked:]); i >= 0 {
 			i += looked
-			size = i + 1 - from
+			size = i - from + r.ending(i)
 			if r.eol == '\n' && i > from && r.window[r.pos+i-1] == '\r' {
 				i--
 			}
@@ -158,6 +189,7 @@ func (r *csvReader) lineEnd(from int) (length, size int) {
 // next reads a record, or returns nil at the end of the text and with an error. Blank lines and comments are passed over.
 func (r *csvReader) next() (*csvRecord, error) {
 	for {
+		r.skipEmpty()
 		length, size := r.lineEnd(0)
 		if size == 0 {
 			if errors.Is(r.ended, io.EOF) {
@@ -187,6 +219,25 @@ func (r *csvReader) next() (*csvRecord, error) {
 		r.judge()
 		return &r.rec, nil
 	}
+}
+
+// skipEmpty passes over the empty lines that are in the window, of which there may be very many. Those that it leaves are found by next.
+func (r *csvReader) skipEmpty() {
+	text := r.window[r.pos:]
+	n, lines := 0, 0
+	for ; n < len(text) && r.eol == '\n'; lines++ {
+		if text[n] == '\n' {
+			n++
+			r.ends |= newline
+		} else if text[n] == '\r' && n+1 < len(text) && text[n+1] == '\n' {
+			n += 2
+			r.ends |= crlf
+		} else {
+			break
+		}
+	}
+	r.oddText = r.oddText || lines > 0 && r.want == 1 // DuckDB takes them for NULL
+	r.step(n, lines)
 }
 
 // passedOver says whether a line is no record: a blank one, or a comment.
@@ -231,8 +282,8 @@ func (r *csvReader) overlong() *csvRecord {
 	r.rec = csvRecord{line: r.line, offset: r.base + int64(r.pos), lines: 1, fields: r.rec.fields[:0], reason: tooLong, odd: true,
 		raw: bytes.Clone(r.window[r.pos : r.pos+maxRaw])}
 	for {
-		if i := bytes.IndexByte(r.window[r.pos:], r.eol); i >= 0 {
-			r.step(i+1, 1)
+		if i := r.endIn(r.window[r.pos:]); i >= 0 {
+			r.step(i+r.ending(i), 1)
 			return &r.rec
 		}
 		r.pos = len(r.window)
@@ -337,16 +388,16 @@ type span struct {
 // parse reads one record at pos into rec.fields, over as many lines as its quoted fields have. end is behind the record's line end.
 func (r *csvReader) parse() (end, lines int, reason string) {
 	var spans []span
-	at, lines := 0, 1
+	at := 0
 	for {
 		var s span
 		if r.peek(at) == int(r.quote) {
-			s, at, lines, reason = r.quotedField(at, lines)
+			s, at, reason = r.quotedField(at)
 		} else {
 			s, at = r.bareField(at)
 		}
 		if reason != "" {
-			return at, lines, reason
+			return at, 1, reason
 		}
 		spans = append(spans, s)
 		if r.follows(at, r.delim) {
@@ -362,6 +413,7 @@ func (r *csvReader) parse() (end, lines int, reason string) {
 			r.rec.fields = append(r.rec.fields, r.window[r.pos+s.from:r.pos+s.to])
 		}
 	}
+	lines = 1 + r.breaks(r.window[r.pos:r.pos+at])
 	_, size := r.lineEnd(at)
 	return at + size, lines, ""
 }
@@ -394,17 +446,16 @@ func (r *csvReader) bareField(at int) (span, int) {
 }
 
 // quotedField reads the field that begins with the quote at at, and returns where what follows it is.
-func (r *csvReader) quotedField(at, lines int) (span, int, int, string) {
+func (r *csvReader) quotedField(at int) (span, int, string) {
 	start := at + 1
 	s := span{from: start}
 	from := start // what is not in scratch yet
 	for i := start; ; i++ {
 		rest := r.window[r.pos+i:]
 		n := r.special(rest)
-		lines += bytes.Count(rest[:n], []byte{r.eol})
 		if i += n; n == len(rest) {
 			if i > maxRecord || !r.fill() {
-				return s, i, lines, openQuote
+				return s, i, openQuote
 			}
 			i--
 			continue
@@ -423,9 +474,9 @@ func (r *csvReader) quotedField(at, lines int) (span, int, int, string) {
 				s.to = len(r.scratch)
 			}
 			if length, _ := r.lineEnd(i + 1); length == 0 || r.follows(i+1, r.delim) {
-				return s, i + 1, lines, ""
+				return s, i + 1, ""
 			}
-			return s, i + 1, lines, behindText
+			return s, i + 1, behindText
 		}
 	}
 }

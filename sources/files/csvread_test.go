@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ func records(t rapid.TB, text string, d dialect, want int) []string {
 		if text[from:at] != string(rec.raw) {
 			t.Fatalf("record %d is %q, and %q stands at %d", len(out), rec.raw, text[from:at], from)
 		}
-		if line := 1 + strings.Count(text[:from], string(rune(r.eol))); line != int(rec.line) {
+		if line := 1 + r.breaks([]byte(text[:from])); line != int(rec.line) {
 			t.Fatalf("record %q is said to be in line %d, and is in %d", rec.raw, rec.line, line)
 		}
 		what := fmt.Sprintf("%d:", rec.line)
@@ -216,4 +217,14 @@ func TestTextThatHoldsATable(t *testing.T) {
 	batch := b.next(b.source("csv", nil))
 	wantText(t, "rows", b.rows(batch), "1|a,5\n7,mid,9\n2,b|5\n3|c|6\n")
 	wantText(t, "rejects", b.rejects(batch), "")
+}
+
+// TestOtherEndsBehindTheWindow has line ends of other kinds behind the part of the file that tells which are used.
+func TestOtherEndsBehindTheWindow(t *testing.T) {
+	long := strings.Repeat("x", windowStep)
+	got := records(t, "a\r"+long+"\ry\nz\r\nu\r\r\n\n\"v\nw\r\n\"\n"+long+long+"\r\nlast", plainCSV, 1)
+	want := []string{"1:[a]", "2:[" + long + "]", "3:[y]", "4:[z]", "5:[u]", "8:[v\nw\r\n]", "11:[" + long + long + "]", "12:[last]"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s", strings.ReplaceAll(strings.Join(got, " "), long, "LONG"))
+	}
 }

@@ -2,6 +2,7 @@ package files
 
 import (
 	"encoding/binary"
+	"io"
 	units "unicode/utf16"
 	"unicode/utf8"
 
@@ -82,4 +83,56 @@ func (d *utf16Decoder) Transform(dst, src []byte, atEOF bool) (written, read int
 		read += 2
 	}
 	return written, read, nil
+}
+
+// sizes tell how many bytes of the file a decoded text was.
+var sizes = map[string]func(text []byte) int64{
+	"utf-16": func(text []byte) (n int64) {
+		for _, c := range text {
+			switch {
+			case c < 0x80, c >= 0xc0 && c < 0xf0:
+				n += 2
+			case c == 0xff:
+				n++
+			case c >= 0xf0:
+				n += 4
+			}
+		}
+		return n
+	},
+	"latin-1":      func(text []byte) int64 { return int64(utf8.RuneCount(text)) },
+	"windows-1252": func(text []byte) int64 { return int64(utf8.RuneCount(text)) },
+}
+
+// origins tells where in the file stands what was decoded. It keeps the text that was read since it was last asked, as far as it is not too long.
+type origins struct {
+	in         io.Reader
+	size       func(text []byte) int64
+	text       []byte
+	at, source int64 // of text[0], decoded and in the file
+}
+
+func (o *origins) Read(p []byte) (int, error) {
+	n, err := o.in.Read(p)
+	o.text = append(o.text, p[:n]...)
+	if len(o.text) > 4*maxRecord {
+		o.step(2 * maxRecord)
+	}
+	return n, err
+}
+
+func (o *origins) step(n int) {
+	o.source += o.size(o.text[:n])
+	o.at += int64(n)
+	o.text = o.text[n:]
+}
+
+// of returns the offset in the file of what is at an offset of the decoded text, which is not before the one that was last asked for; -1 when that is
+// too long ago.
+func (o *origins) of(offset int64) int64 {
+	if offset < o.at {
+		return -1
+	}
+	o.step(int(offset - o.at))
+	return o.source
 }

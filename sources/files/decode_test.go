@@ -3,6 +3,7 @@ package files
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -78,4 +79,50 @@ func TestUTF16(t *testing.T) {
 			rt.Fatalf("%x: %q, want %q", text, got, want)
 		}
 	})
+}
+
+// TestOffsetsOfEncodings finds the records that are refused in the files as they are.
+func TestOffsetsOfEncodings(t *testing.T) {
+	for _, c := range []struct{ encoding, mark string }{{"latin-1", ""}, {"windows-1252", ""}, {"utf-16", "\xff\xfe"}, {"utf-16", ""}} {
+		encode := func(text string) string {
+			if c.encoding == "utf-16" {
+				return wide(text)
+			}
+			var out []byte
+			for _, r := range strings.ReplaceAll(text, "😀", "") {
+				out = append(out, byte(r))
+			}
+			return string(out)
+		}
+		for _, f := range []struct{ format, first, bad string }{
+			{"csv", "a;b\né;1\n\n\"ü\nü😀\";2\n", "ö;y;z"}, {"json", "{\"a\":\"ü\"}\n\n{\"a\":\"é😀\"}\n", "{\"ö\""}, {"json", "[{\"a\":\"ü\"},\n{\"a\":\"é😀\"},\n", "{\"ö\" }"},
+		} {
+			b := newBed(t)
+			text := c.mark + encode(f.first)
+			want := fmt.Sprintln(len(text))
+			b.put("a."+f.format, text+encode(f.bad+map[byte]string{'[': ",\n{\"a\":\"\"}]"}[f.first[0]]+"\n"))
+			batch := b.next(b.source(f.format, func(cfg *Config) {
+				cfg.CSV, cfg.JSON.Encoding = CSV{Header: new(true), Encoding: c.encoding, Delimiter: ";"}, c.encoding
+			}))
+			b.rows(batch)
+			if got := b.must(`SELECT "offset" FROM ` + batch.Rejects); got != want {
+				t.Errorf("%s %s: %s, want %sof %q", c.encoding, f.format, got, want, text)
+			}
+		}
+	}
+}
+
+// TestOriginsForget asks for an offset that is too long ago, and for the next one.
+func TestOriginsForget(t *testing.T) {
+	text := strings.Repeat("é", 3*maxRecord) + "ü;"
+	o := &origins{in: strings.NewReader(text), size: sizes["utf-16"]}
+	if _, err := io.Copy(io.Discard, struct{ io.Reader }{o}); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.of(0); got != -1 {
+		t.Errorf("the beginning is at %d", got)
+	}
+	if got := o.of(int64(len(text) - 1)); got != 2*(3*maxRecord+1) {
+		t.Errorf("the end is at %d", got)
+	}
 }

@@ -570,3 +570,26 @@ func TestDamagedState(t *testing.T) {
 		t.Errorf("damaged mark: %v", err)
 	}
 }
+
+// TestShortFirstRecord pads the first record of files without a header, too.
+func TestShortFirstRecord(t *testing.T) {
+	b := newBed(t)
+	b.put("a/k=5/a.csv", "one field\n4,5,6\n7,8,9\n1,2,3,4\n")
+	s := b.source("csv", func(cfg *Config) {
+		cfg.Path, cfg.Hints = filepath.Join(b.dir, "a"), []Hint{{"a", "VARCHAR"}, {"b", "BIGINT"}, {"c", "BIGINT"}, {"k", "BIGINT"}}
+		cfg.CSV = CSV{Header: new(bool), NullPadding: true, Delimiter: ","}
+	})
+	batch := b.next(s)
+	wantText(t, "rows", b.rows(batch), "one field|NULL|NULL|5\n4|5|6|5\n7|8|9|5\n")
+	wantText(t, "rejects", b.rejects(batch), "a.csv|4|22|1,2,3,4|the record has 4 fields where there are 3 columns|false\n")
+	b.marks, b.pos = map[string]string{}, nil
+	b.put("b/1.csv", "1,2,3\n")
+	s = b.source("csv", func(cfg *Config) {
+		cfg.Path, cfg.CSV = filepath.Join(b.dir, "b"), CSV{Header: new(bool), NullPadding: true, Delimiter: ","}
+	})
+	batch = b.next(s)
+	b.rows(batch)
+	b.commit(batch)
+	b.put("b/2.csv", "4,5\n6,7,8\n")
+	wantText(t, "of inferred columns", b.rows(b.next(s)), "4|5|NULL\n6|7|8\n")
+}

@@ -62,6 +62,7 @@ func readRecords(path, encoding string, kind jsonKind, yield func(record) bool) 
 		start = int64(len(bom))
 	}
 	checked := func(r record) bool {
+		r.offset = t.origin(r.offset)
 		if r.reason == "" && !utf8.Valid(r.raw) {
 			if r.reason = notDecoded; decoders[encoding] == nil {
 				r.reason = badUTF8(r.raw, r.offset, "json")

@@ -19,7 +19,16 @@ import (
 // textFile is an opened text file, decompressed by its extension as DuckDB does.
 type textFile struct {
 	*bufio.Reader
-	close []func() error
+	close   []func() error
+	origins *origins // of a file of another encoding
+}
+
+// origin returns where in the file, once it is decompressed, stands what is at an offset of the text; it is asked for one after the other. -1 is unknown.
+func (t *textFile) origin(offset int64) int64 {
+	if t.origins == nil {
+		return offset
+	}
+	return t.origins.of(offset)
 }
 
 func openText(path string) (*textFile, error) {
@@ -88,7 +97,8 @@ func openEncoded(path, name string) (*textFile, error) {
 	if name == "utf-16" && !mayBeUTF16(head) {
 		return nil, errors.Join(&unsupportedError{"it is not written in UTF-16, as encoding: utf-16 says", "save it as UTF-16, or read it as a source of its own without that encoding"}, t.Close())
 	}
-	t.Reader = t.buffered(transform.NewReader(t.Reader, decoder()))
+	t.origins = &origins{in: transform.NewReader(t.Reader, decoder()), size: sizes[name]}
+	t.Reader = t.buffered(t.origins)
 	return t, nil
 }
 
