@@ -30,7 +30,7 @@ var layers = []struct {
 	{"sources", []string{"dsl/diag", "schemas"}},
 	{"sources/sourcetest", []string{"dsl/diag", "schemas", "sources"}},
 	{"sources/values", []string{"schemas"}},
-	{"sources/jsonrecords", []string{"schemas", "sources/values"}},
+	{"sources/jsonrecords", []string{"schemas", "sources/values", "engine/duckerr"}},
 	{"sources/kafka/broker", []string{"sources"}},
 	{"sources/*", []string{"dsl/diag", "schemas", "sources", "sources/values", "sources/jsonrecords", "sources/kafka/broker", "engine/failpoint", "engine/duckerr"}},
 	{"engine/position", []string{"sources"}},

@@ -37,16 +37,20 @@ func (b *builder) pipeline(s *specPipeline) *Pipeline {
 	p.DeadLetter = DeadLetter{Node: s.DeadLetter.Node}
 	p.DeadLetter.Table = b.optionalName("table", s.DeadLetter.Table, s.DeadLetter.At("table"), "dead_letter")
 	for _, name := range inOrder(s.Sources, func(x specSource) Node { return x.Node }) {
-		x := s.Sources[name]
-		p.Sources = append(p.Sources, b.source(name, &x))
+		x, before := s.Sources[name], len(*b.diags)
+		source := b.source(name, &x)
+		source.Flawed = source.Flawed || flawed((*b.diags)[before:])
+		p.Sources = append(p.Sources, source)
 	}
 	for _, name := range inOrder(s.Tables, func(x specTable) Node { return x.Node }) {
 		x := s.Tables[name]
 		p.Tables = append(p.Tables, b.table(name, &x))
 	}
 	for _, name := range inOrder(s.Sinks, func(x specSink) Node { return x.Node }) {
-		x := s.Sinks[name]
-		p.Sinks = append(p.Sinks, b.sink(name, &x))
+		x, before := s.Sinks[name], len(*b.diags)
+		sink := b.sink(name, &x)
+		sink.Flawed = sink.Flawed || flawed((*b.diags)[before:])
+		p.Sinks = append(p.Sinks, sink)
 	}
 	if _, ok := s.Fields["tables"]; ok && len(p.Tables) == 0 && s.Tables != nil {
 		b.diags.Errorf("LF0114", s.At("tables"), "declare a table: name: {kind: materialized_view, sql: SELECT 1 AS one}", "the pipeline has no tables")

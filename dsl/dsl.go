@@ -16,6 +16,8 @@ type Node struct {
 	Range diag.Range
 	// Fields are the ranges of the values by key; for a mapping or list, that of the key itself.
 	Fields map[string]diag.Range
+	// Flawed is true when a mistake was reported that may change what the thing gives.
+	Flawed bool
 }
 
 // At returns the range of the field's value, or of the thing itself when the field was not written.
@@ -221,11 +223,14 @@ const (
 // Table is a declared dataset.
 type Table struct {
 	Node
-	Name        string
-	Kind        Kind
+	Name string
+	Kind Kind
+	// Guessed is true when the file gives no kind that there is: a mistake that is reported.
+	Guessed     bool
 	Layer       string // bronze, silver, gold or empty: a label
 	Description string
-	Flows       []*Flow // one for sql/sql_file, named like the table; or several from flows:
+	Columns     []ColumnText // those that are described
+	Flows       []*Flow      // one for sql/sql_file, named like the table; or several from flows:
 	PartitionBy []PartitionBy
 	// Expectations in the order of the file.
 	Expectations []Expectation
@@ -237,7 +242,13 @@ type Table struct {
 	Parquet      Parquet
 }
 
-// Flow is one query that feeds a table.
+// ColumnText says what a column holds.
+type ColumnText struct {
+	Node
+	Name, Description string
+}
+
+// Flow is one query that feeds a table. It is flawed when its text has a mistake already, with a parameter for example.
 type Flow struct {
 	Node
 	Name string
@@ -252,7 +263,7 @@ type PartitionBy struct {
 	Arg       int
 }
 
-// Expectation is one data-quality rule.
+// Expectation is one data-quality rule. It is flawed when its text has a mistake already.
 type Expectation struct {
 	Node
 	Name      string

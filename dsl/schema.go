@@ -57,7 +57,11 @@ func (specStart) JSONSchemaExtend(s *jsonschema.Schema) {
 
 // JSONSchemaExtend adds what tags cannot say.
 func (specTable) JSONSchemaExtend(s *jsonschema.Schema) {
-	nameKeys(s, "flows", "expectations")
+	nameKeys(s, "flows")
+	if p, ok := s.Properties.Get("expectations"); ok {
+		least, most := uint64(1), uint64(longestRule)
+		p.PropertyNames = &jsonschema.Schema{MinLength: &least, MaxLength: &most}
+	}
 	exactlyOne(s, "sql", "sql_file", "flows")
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
 
 // Secrets are the values of a pipeline file that came from ${env:NAME} and ${file:path}. Messages show none of them. A nil *Secrets holds nothing.
@@ -46,6 +47,20 @@ func (s *Secrets) Hide(message string) string {
 		message = s.alone.ReplaceAllString(message, shownSecret)
 	}
 	return message
+}
+
+// HideSQL is an expression of DuckDB that gives a text with *** in the place of secrets.
+func (s *Secrets) HideSQL(text string) string {
+	if s == nil {
+		return text
+	}
+	for _, form := range s.forms {
+		text = "replace(" + text + ", " + sqltext.Literal(form) + ", " + sqltext.Literal(shownSecret) + ")"
+	}
+	if s.alone != nil {
+		text = "regexp_replace(" + text + ", " + sqltext.Literal(s.alone.String()) + ", " + sqltext.Literal(shownSecret) + ", 'g')"
+	}
+	return text
 }
 
 // HideAll gives diagnostics whose messages are hidden.

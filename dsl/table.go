@@ -17,9 +17,15 @@ func (b *builder) table(name string, s *specTable) *Table {
 	b.name("table", name, s.Range)
 	t := &Table{Node: s.Node, Name: name, Kind: Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
 	t.Description = b.shown(s.Description, s.At("description"))
+	for _, column := range inOrder(s.Columns, func(x specDescribed) Node { return x.Node }) {
+		if x := s.Columns[column]; x.Description != nil {
+			t.Columns = append(t.Columns, ColumnText{x.Node, column, b.shown(*x.Description, x.At("description"))})
+		}
+	}
 	t.Flows = b.flows(name, s)
+	t.Flawed = len(t.Flows) < max(len(s.Flows), 1)
 	if t.Kind == "" { // a mistake that is reported; later passes still want to check the query
-		t.Kind = MaterializedView
+		t.Kind, t.Guessed = MaterializedView, true
 		if slices.ContainsFunc(t.Flows, func(f *Flow) bool { return len(f.SQL.Streams) > 0 }) {
 			t.Kind = StreamingTable
 		}
@@ -27,8 +33,9 @@ func (b *builder) table(name string, s *specTable) *Table {
 	t.PartitionBy = b.partitions(s)
 	for _, rule := range inOrder(s.Expectations, func(x specExpectation) Node { return x.Node }) {
 		x := s.Expectations[rule]
-		b.name("expectation", rule, x.Range)
-		if q := b.query(x.Expect, "expectation "+rule); q != nil {
+		b.ruleName(rule, x.Range)
+		if q, flawed := b.query(x.Expect, "expectation "+rule); q != nil {
+			x.Flawed = flawed
 			t.Expectations = append(t.Expectations, Expectation{Node: x.Node, Name: rule, Expect: q, Violation: Action(cmp.Or(x.Violation, string(Warn)))})
 		}
 	}
@@ -95,10 +102,11 @@ func (b *builder) flow(name string, n Node, sql *specSQL, file *string) []*Flow 
 	case hasFile && file != nil:
 		sql = b.sqlFile(*file, fileAt)
 	}
-	q := b.query(sql, name)
+	q, flawed := b.query(sql, name)
 	if q == nil {
 		return nil
 	}
+	n.Flawed = flawed
 	return []*Flow{{Node: n, Name: name, SQL: q}}
 }
 
@@ -128,15 +136,18 @@ func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
 	return &specSQL{content, origin, diag.Range{File: shown, Start: origin.Marks[0].Pos, End: origin.Marks[0].Pos}}
 }
 
-func (b *builder) query(s *specSQL, what string) *sqltext.Query {
+// query reads SQL, and says whether it has mistakes.
+func (b *builder) query(s *specSQL, what string) (q *sqltext.Query, flawed bool) {
 	if s == nil {
-		return nil
+		return nil, true
 	}
 	if strings.TrimSpace(s.raw) == "" {
 		b.diags.Errorf("LF0114", s.at, "write SQL here", "the SQL of %q is empty", what)
-		return nil
+		return nil, true
 	}
-	return sqltext.New(s.raw, s.origin, b.params, b.diags)
+	before := len(*b.diags)
+	q = sqltext.New(s.raw, s.origin, b.params, b.diags)
+	return q, len(*b.diags) > before
 }
 
 var transform = regexp.MustCompile(`^\s*([A-Za-z]+)\s*\((?:\s*([0-9]+)\s*,)?\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*\)\s*$`)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 )
@@ -37,6 +39,16 @@ func (b *builder) name(what, name string, at diag.Range) {
 		help += ", as in " + fixed
 	}
 	b.diags.Errorf("LF0106", at, help, "%q is not a good %s name", name, what)
+}
+
+// longestRule is the longest name of an expectation, in characters.
+const longestRule = 255
+
+// ruleName checks the name of an expectation, which is any text of one line: it is shown and stored, and never part of SQL.
+func (b *builder) ruleName(name string, at diag.Range) {
+	if strings.TrimSpace(name) == "" || utf8.RuneCountInString(name) > longestRule || strings.ContainsFunc(name, unicode.IsControl) {
+		b.diags.Errorf("LF0106", at, "write a text of one line with 1 to 255 characters, as in \"valid id\"", "%q is not a good expectation name", name)
+	}
 }
 
 // asIdentifier is the nearest good name, or "".

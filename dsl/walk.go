@@ -24,6 +24,9 @@ type custom interface {
 // value decodes n into v and reports whether n has the right type. at is the place to show when n itself has none worth
 // showing; path names the value in messages. A pointer stays nil when the type is wrong.
 func (w *walker) value(v reflect.Value, n *node, at diag.Range, path string) bool {
+	if n.broken {
+		return false
+	}
 	if c, ok := v.Addr().Interface().(custom); ok {
 		return c.decode(w, n, at, path)
 	}
@@ -131,11 +134,15 @@ func (w *walker) mapping(v reflect.Value, n *node, at diag.Range, path string) {
 		i := slices.Index(keys, e.key)
 		if i < 0 {
 			help := diag.DidYouMean(e.key, keys, "see the reference of the pipeline file")
-			if e.value.kind == null && strings.ContainsAny(e.key, " (") {
-				help = "a comma ends a value inside { }: put quotes around the text, or write it on lines of its own"
-			}
 			w.diags.Errorf("LF0101", e.at, help, "unknown key %q%s", e.key, inside(path))
-			continue
+			// One that was meant to be a key is read as that key, so that what is missing or wrong behind it is no riddle.
+			if i = slices.Index(keys, diag.Suggest(e.key, keys)); i < 0 || n.has(keys[i]) {
+				continue
+			}
+			e.key = keys[i]
+			if _, twice := self.Fields[e.key]; twice {
+				continue
+			}
 		}
 		where := e.at
 		if e.value.kind < mapping && e.value.kind != null {
@@ -143,7 +150,7 @@ func (w *walker) mapping(v reflect.Value, n *node, at diag.Range, path string) {
 		}
 		self.Fields[e.key] = where
 		w.value(v.Field(known[i].index), e.value, where, dot(path, e.key))
-		if e.value.kind == text {
+		if e.value.kind == text && !e.value.broken {
 			w.enum(v.Field(known[i].index), known[i], where, dot(path, e.key))
 		}
 	}
@@ -159,13 +166,13 @@ func (w *walker) mapping(v reflect.Value, n *node, at diag.Range, path string) {
 	v.FieldByName("Node").Set(reflect.ValueOf(self))
 }
 
-// enum reports a word that is not one of the field's; the field is emptied.
+// enum reports a word that is not one of the field's; the field gets the one that was meant, as far as that is clear.
 func (w *walker) enum(v reflect.Value, f field, at diag.Range, path string) {
 	word := v.String()
 	if len(f.enum) == 0 || slices.Contains(f.enum, word) {
 		return
 	}
-	v.SetString("")
+	v.SetString(diag.Suggest(word, f.enum))
 	w.diags.Errorf("LF0105", at, diag.DidYouMean(word, f.enum, ""), "%s cannot be %q", path, word)
 }
 
@@ -173,8 +180,11 @@ func (w *walker) enum(v reflect.Value, f field, at diag.Range, path string) {
 func (w *walker) named(v reflect.Value, n *node, path string) {
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, e := range n.entries {
-		item := reflect.New(v.Type().Elem()).Elem()
-		w.value(item, e.value, e.at, dot(path, e.key))
+		item, before := reflect.New(v.Type().Elem()).Elem(), len(*w.diags)
+		ok := w.value(item, e.value, e.at, dot(path, e.key))
+		if !ok || flawed((*w.diags)[before:]) {
+			flaw(item)
+		}
 		v.SetMapIndex(reflect.ValueOf(e.key), item)
 	}
 }
@@ -191,4 +201,27 @@ func inside(path string) string {
 		return ""
 	}
 	return " in " + path
+}
+
+// flawed reports whether mistakes may change what a thing gives. Keys that are not known, words that are clear in spite of their spelling, and names do not.
+func flawed(mistakes diag.List) bool {
+	return slices.ContainsFunc(mistakes, func(d diag.Diagnostic) bool {
+		switch d.Code {
+		case "LF0101", "LF0104", "LF0106", "LF0115":
+			return false
+		case "LF0105":
+			return !strings.HasPrefix(d.Help, "did you mean")
+		}
+		return d.Severity == diag.Error
+	})
+}
+
+// flaw marks a thing that is declared under a name.
+func flaw(item reflect.Value) {
+	if item.Kind() != reflect.Struct {
+		return
+	}
+	if node := item.FieldByName("Node"); node.IsValid() {
+		node.FieldByName("Flawed").SetBool(true)
+	}
 }

@@ -57,6 +57,12 @@ type node struct {
 	entries []entry        // of a mapping
 	items   []*node        // of a sequence
 	size    int            // nodes below and including this one, aliases expanded
+	broken  bool           // it is not what was meant, which is reported
+}
+
+// has reports whether a mapping has a key.
+func (n *node) has(key string) bool {
+	return slices.ContainsFunc(n.entries, func(e entry) bool { return e.key == key })
 }
 
 type entry struct {
@@ -71,6 +77,7 @@ type reader struct {
 	src     source
 	diags   *diag.List
 	anchors map[string]*node
+	broken  []bareText // what is left out
 }
 
 // parseYAML reads a file's text. It returns nil when the text is not one YAML document within the limits; the reason
@@ -80,7 +87,7 @@ func parseYAML(file, content string, diags *diag.List) *node {
 	if !r.checkBlankLines() {
 		return nil
 	}
-	doc, ok := r.parse(mask(content))
+	doc, ok := r.parse()
 	if !ok {
 		return nil
 	}
@@ -133,21 +140,25 @@ func (r *reader) checkBlankLines() bool {
 	return true
 }
 
-// parse runs the YAML library, and answers for it: an input on which it panics is a mistake in the file too.
-func (r *reader) parse(content string) (body ast.Node, ok bool) {
+// parse runs the YAML library, again as long as a text that needs quotes stands in its way, and answers for it: an input on which it panics is a mistake in
+// the file too.
+func (r *reader) parse() (body ast.Node, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.fail("LF0003", r.start(), "simplify the file until this goes away", "the YAML cannot be read: %v", p)
 			body, ok = nil, false
 		}
 	}()
-	tokens := lexer.Tokenize(content)
+	tokens := lexer.Tokenize(mask(r.without()))
 	if !r.checkTokens(tokens) {
 		return nil, false
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		r.syntaxError(err)
+		const most = 20
+		if len(r.broken) < most && r.syntaxError(err) {
+			return r.parse()
+		}
 		return nil, false
 	}
 	var docs []*ast.DocumentNode
@@ -167,7 +178,8 @@ func (r *reader) parse(content string) (body ast.Node, ok bool) {
 	return nil, false
 }
 
-func (r *reader) syntaxError(err error) {
+// syntaxError reports why the YAML library gave up, and whether it may be tried again.
+func (r *reader) syntaxError(err error) (again bool) {
 	at, message := r.start(), err.Error()
 	var syntax *yaml.SyntaxError
 	if errors.As(err, &syntax) {
@@ -176,11 +188,15 @@ func (r *reader) syntaxError(err error) {
 			at = r.tokenRange(syntax.Token)
 		}
 	}
+	if r.mistaken(at) {
+		return true
+	}
 	help := "check the indentation, and quote texts that hold \": \" or \" #\" or begin with one of []{}&*!|>%@`"
 	if line := r.src.line(max(at.Start.Line, 1) - 1); strings.Contains(line[:len(line)-len(strings.TrimLeft(line, " \t"))], "\t") {
 		help = "indent with spaces: YAML allows no tabs there"
 	}
 	r.fail("LF0003", at, help, "not valid YAML: %s", strings.ReplaceAll(message, "'\t'", `'\t'`))
+	return false
 }
 
 // checkTokens refuses, before the recursive parser sees it, what a pipeline file has no use for.
@@ -252,7 +268,11 @@ func (r *reader) first(n ast.Node) diag.Range {
 func (r *reader) node(n ast.Node) *node {
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		return r.mapping(n.Values, r.first(n))
+		values := n.Values
+		if n.IsFlowStyle {
+			values = r.splitText(values)
+		}
+		return r.mapping(values, r.first(n))
 	case *ast.MappingValueNode:
 		return r.mapping([]*ast.MappingValueNode{n}, r.first(n))
 	case *ast.SequenceNode:
@@ -403,7 +423,7 @@ func (r *reader) scalar(t *token.Token) *node {
 	}
 	end := start
 	n.origin, end = r.src.align(r.file, start, style, value)
-	n.at = r.src.span(r.file, start, end)
+	n.at, n.broken = r.src.span(r.file, start, end), r.isBroken(start)
 	if n.kind == float && math.IsInf(n.value.(float64), 0) && !strings.Contains(strings.ToLower(value), "inf") {
 		r.fail("LF0112", n.at, "write it in quotes to keep it as a text", "the number %s is too large", value)
 	}

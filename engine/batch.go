@@ -29,43 +29,35 @@ type batch struct {
 	u         *update
 	number    int64
 	began     time.Time
-	sources   map[string]*sources.Batch // new records by source
-	readers   map[position.Key]bool     // positions that take part in those
-	snapshots map[string]*sources.Batch
-	staged    map[string]*staged
-	letters   sinks.TableChange // of the dead-letter table
+	sources   map[string]*sources.Batch     // new records by source
+	readers   map[position.Key]bool         // positions that take part in those
+	snapshots map[string]*sources.Batch     // of sources that are read in full
+	held      map[string]sources.Position   // what those held, at the latest when they were read
+	changes   map[string]*sinks.TableChange // by table: of the pipeline's own and of the system's, dead letters, ledger and event log
 	positions position.Set
 	marks     []ledger.Change
-	ledger    sinks.TableChange // of the table of marks
 	results   map[string]*TableResult
 	events    []schemas.Event // of its flows
 	work      bool            // something is to be committed
 	more      bool            // more is waiting after it
 	stages    Stages
-	// lettersWritten are the dead letters that the flow being evaluated has staged.
-	lettersWritten int64
-}
-
-// staged is what the batch does to one table.
-type staged struct {
-	change sinks.TableChange
 }
 
 func (u *update) newBatch() *batch {
 	return &batch{u: u, number: u.commit + 1, began: time.Now(), sources: map[string]*sources.Batch{}, readers: map[position.Key]bool{},
-		snapshots: map[string]*sources.Batch{}, staged: map[string]*staged{}, positions: position.Set{}, results: map[string]*TableResult{}}
+		snapshots: map[string]*sources.Batch{}, held: map[string]sources.Position{}, changes: map[string]*sinks.TableChange{}, positions: position.Set{}, results: map[string]*TableResult{}}
 }
 
-// step does one batch over the streaming tables. It returns whether there may be more to do: in a triggered update until nothing is new, in a
+// step does one batch over the streaming tables of a wave. It returns whether there may be more to do: in a triggered update until nothing is new, in a
 // continuous one while more is known to wait.
-func (u *update) step(ctx context.Context) (bool, error) {
+func (u *update) step(ctx context.Context, wave int) (bool, error) {
 	b := u.newBatch()
-	if err := b.intake(ctx); err != nil {
+	if err := b.intake(ctx, wave); err != nil {
 		return false, err
 	}
 	b.stages.Read = time.Since(b.began)
 	for _, d := range u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || !u.selected[d.Name] {
+		if d.Kind != plan.StreamingTable || d.Wave != wave || !u.selected[d.Name] {
 			continue
 		}
 		if err := b.table(ctx, d); err != nil {
@@ -81,25 +73,21 @@ func (u *update) step(ctx context.Context) (bool, error) {
 
 // discard removes the files of a batch that will not be published. Those of a killed process stay behind, unnamed by any table.
 func (b *batch) discard() {
-	for _, st := range b.staged {
-		duck.Remove(st.change.Add)
-	}
-	duck.Remove(b.ledger.Add)
-	if b.u.failed != b {
-		duck.Remove(b.letters.Add)
+	for _, c := range b.changes {
+		duck.Remove(c.Add)
 	}
 }
 
 // intake asks every source for its next batch, from the position of the first flow that has something new; flows at the same
 // position share it, others wait for a later batch. Changed columns make the plan anew.
-func (b *batch) intake(ctx context.Context) error {
+func (b *batch) intake(ctx context.Context, wave int) error {
 	changed := false
 	for _, d := range b.u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || !b.u.selected[d.Name] {
+		if d.Kind != plan.StreamingTable || d.Wave != wave || !b.u.selected[d.Name] {
 			continue
 		}
 		for _, f := range d.Flows {
-			for _, in := range b.u.inputs(f) {
+			for _, in := range b.u.Plan.Inputs(f) {
 				if b.u.Sources[in] == nil {
 					continue
 				}
@@ -138,7 +126,7 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	}
 	var marks sources.Marks = noMarks{}
 	if pos != nil {
-		marks = ledger.Marks(b.u.DB, b.u.Lake, k)
+		marks = ledger.Marks(b.u.DB, b.u.Lake, sinks.Version{}, k)
 	} else if other := b.u.remembered(in); other != nil {
 		var err error
 		if pos, err = b.u.Sources[in].Rewind(other); err != nil {
@@ -230,7 +218,7 @@ func (b *batch) relationOf(r read) string {
 // batch staged; of a table that it lags behind, stored files.
 func (b *batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*input, error) {
 	in := &input{streams: map[string]string{}, positions: position.Set{}}
-	for _, name := range b.u.inputs(f) {
+	for _, name := range b.u.Plan.Inputs(f) {
 		k := b.u.key(d, f, name)
 		if b.u.Sources[name] != nil {
 			b.gatherSource(in, k, name)
@@ -245,10 +233,10 @@ func (b *batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*inp
 			continue
 		}
 		in.streams[name] = duck.Empty(up.Columns)
-		if st := b.staged[name]; st != nil {
-			in.any = in.any || len(st.change.Add) > 0
-			in.streams[name] = duck.ReadFiles(st.change.Schema, st.change.Add)
-			in.count(st.change.Add)
+		if c := b.changes[name]; c != nil {
+			in.any = in.any || len(c.Add) > 0
+			in.streams[name] = duck.ReadFiles(c.Schema, c.Add)
+			in.count(c.Add)
 			in.positions[k] = position.AtCommit(b.number)
 		}
 	}
@@ -279,6 +267,9 @@ func (b *batch) catchUp(ctx context.Context, in *input, k position.Key, name str
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)
 	}
+	if err := b.u.checkFiles(c.Files); err != nil {
+		return fmt.Errorf("read the new rows of %s: %w", name, err)
+	}
 	in.any, b.more = true, true
 	in.streams[name] = b.u.stored(name, c.Schema, c.Files)
 	in.count(c.Files)
@@ -296,7 +287,7 @@ func (in *input) count(files []sinks.DataFile) {
 
 // mark takes over positions and marks of the source batches that the flow has read.
 func (b *batch) mark(d *plan.Dataset, f *plan.Flow) {
-	for _, name := range b.u.inputs(f) {
+	for _, name := range b.u.Plan.Inputs(f) {
 		k := b.u.key(d, f, name)
 		if b.u.Sources[name] == nil {
 			continue
@@ -316,22 +307,38 @@ func (b *batch) mark(d *plan.Dataset, f *plan.Flow) {
 }
 
 // stage returns the batch's change of a table, begun when it is not there yet.
-func (b *batch) stage(d *plan.Dataset, replace bool) *staged {
-	if st := b.staged[d.Name]; st != nil {
-		return st
+func (b *batch) stage(d *plan.Dataset, replace bool) *sinks.TableChange {
+	if c := b.changes[d.Name]; c != nil {
+		return c
 	}
 	stored, exists := b.u.tables[d.Name]
 	reset := b.u.reset[d.Name]
-	c := sinks.TableChange{Table: d.Name, Partition: d.Partition, Base: stored.Snapshot, Recreate: reset,
-		Properties: map[string]string{definitionKey: b.u.definition(d).String()}, Summary: b.summary()}
+	c := &sinks.TableChange{Table: d.Name, Partition: d.Partition, Base: stored.Snapshot, Recreate: reset,
+		Properties: b.u.properties(d, stored), Summary: b.summary()}
 	c.Schema = fit(stored, exists, d.Columns, reset)
 	if (replace || reset) && exists {
 		c.Mode = sinks.Replace
+	}
+	if reset || c.Mode == sinks.Replace { // those of a table that another program dropped, too
 		b.dropLetters(d)
 	}
-	st := &staged{change: c}
-	b.staged[d.Name] = st
-	return st
+	b.changes[d.Name] = c
+	return c
+}
+
+// system returns the batch's change of a table of the system, begun when it is not there yet.
+func (b *batch) system(name string, schema schemas.Table, partition []schemas.PartitionField) *sinks.TableChange {
+	if c := b.changes[name]; c != nil {
+		return c
+	}
+	stored, exists := b.u.tables[name]
+	c := &sinks.TableChange{Table: name, Partition: partition, Base: stored.Snapshot, Schema: fit(stored, exists, schema, false), Summary: b.summary()}
+	b.changes[name] = c
+	return c
+}
+
+func (b *batch) letters() *sinks.TableChange {
+	return b.system(b.u.Plan.DeadLetter, schemas.DeadLetter(), schemas.DeadLetterPartition())
 }
 
 // fit gives the columns that a table will have, with field ids.
@@ -356,33 +363,23 @@ func (b *batch) dropLetters(d *plan.Dataset) {
 	if _, ok := b.u.tables[b.u.Plan.DeadLetter]; !ok {
 		return
 	}
-	b.letters.Mode = sinks.ReplacePartition
-	b.letters.Where = append(b.letters.Where, map[string]string{"table": d.Name})
+	c := b.letters()
+	c.Mode = sinks.ReplacePartition
+	c.Where = append(c.Where, map[string]string{"table": d.Name})
 }
 
-// commit checks the books and publishes the batch.
+// commit publishes the batch.
 func (b *batch) commit(ctx context.Context) error {
 	failpoint.Hit("batch.after-balance")
 	evaluated := time.Now()
 	b.stages.Evaluate = evaluated.Sub(b.began) - b.stages.Read
-	var changes []sinks.TableChange
-	for _, d := range b.u.Plan.Datasets {
-		if st := b.staged[d.Name]; st != nil {
-			changes = append(changes, st.change)
-		}
-	}
-	if len(b.letters.Add) > 0 || b.letters.Mode == sinks.ReplacePartition {
-		b.letters.Summary = b.summary()
-		changes = append(changes, b.systemTable(b.u.Plan.DeadLetter, schemas.DeadLetter(), schemas.DeadLetterPartition(), b.letters))
-	}
 	b.noteUnread()
 	if len(b.marks) > 0 {
 		if err := b.writeMarks(ctx); err != nil {
 			return err
 		}
-		changes = append(changes, b.ledger)
 	}
-	if err := b.publish(ctx, changes); err != nil {
+	if err := b.publish(ctx); err != nil {
 		return err
 	}
 	b.stages.Commit = time.Since(evaluated)
@@ -397,8 +394,9 @@ func (b *batch) writeMarks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.ledger = b.systemTable(ledger.Table, ledger.Schema(), nil, sinks.TableChange{Mode: mode, Summary: b.summary()})
-	b.ledger.Add, _, err = b.u.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.u.Lake.DataDir(ledger.Table), Schema: b.ledger.Schema})
+	c := b.system(ledger.Table, ledger.Schema(), nil)
+	c.Mode = mode
+	c.Add, _, err = b.u.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.u.Lake.DataDir(ledger.Table), Schema: c.Schema})
 	if err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
@@ -410,7 +408,7 @@ func (b *batch) writeMarks(ctx context.Context) error {
 // those of flows that a table no longer has when it is computed from the beginning.
 func (b *batch) noteUnread() {
 	for _, d := range b.u.Plan.Datasets {
-		if b.staged[d.Name] == nil || d.Kind != plan.StreamingTable {
+		if b.changes[d.Name] == nil || d.Kind != plan.StreamingTable {
 			continue
 		}
 		if b.u.reset[d.Name] {
@@ -421,7 +419,7 @@ func (b *batch) noteUnread() {
 			}
 		}
 		for _, f := range d.Flows {
-			for _, name := range b.u.inputs(f) {
+			for _, name := range b.u.Plan.Inputs(f) {
 				k := b.u.key(d, f, name)
 				if b.positions[k] != nil || b.u.positions[k] != nil {
 					continue
@@ -483,36 +481,39 @@ func (b *batch) committed() {
 	}
 }
 
-func (b *batch) systemTable(name string, schema schemas.Table, partition []schemas.PartitionField, c sinks.TableChange) sinks.TableChange {
-	stored, exists := b.u.tables[name]
-	c.Table, c.Partition, c.Base = name, partition, stored.Snapshot
-	c.Schema = fit(stored, exists, schema, false)
-	return c
+// tables are the changes to commit, in a stable order. One of a system table that adds nothing was begun for nothing.
+func (b *batch) tables() []sinks.TableChange {
+	var out []sinks.TableChange
+	for _, name := range slices.Sorted(maps.Keys(b.changes)) {
+		c := b.changes[name]
+		if len(c.Add) > 0 || c.Mode != sinks.Append || b.u.Plan.Dataset(name) != nil {
+			out = append(out, *c)
+		}
+	}
+	return out
 }
 
 // publish writes the waiting events and commits them with the changes.
-func (b *batch) publish(ctx context.Context, changes []sinks.TableChange) error {
+func (b *batch) publish(ctx context.Context) error {
 	u := b.u
 	u.define()
 	events := slices.Concat(u.events, b.events)
 	failpoint.Hit("events.before-write")
-	log := b.systemTable(eventLog, schemas.EventLog(), nil, sinks.TableChange{Summary: b.summary()})
-	files, _, err := u.DB.WriteParquet(ctx, eventsSQL(events), duck.Layout{Dir: u.Lake.DataDir(eventLog), Schema: log.Schema})
-	if err != nil {
+	log := b.system(eventLog, schemas.EventLog(), nil)
+	var err error
+	if log.Add, _, err = u.DB.WriteParquet(ctx, eventsSQL(events), duck.Layout{Dir: u.Lake.DataDir(eventLog), Schema: log.Schema}); err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
 	failpoint.Hit("events.after-write")
-	log.Add = files
 	b.noteSinks()
 	u.uncertain = b
-	out, err := u.Lake.Commit(ctx, &sinks.Commit{Number: b.number, Epoch: u.Epoch, Tables: append(changes, log), Positions: b.positions, Forget: u.given})
+	out, err := u.Lake.Commit(ctx, &sinks.Commit{Number: b.number, Epoch: u.Epoch, Tables: b.tables(), Positions: b.positions, Forget: u.given})
 	if err != nil {
 		return fmt.Errorf("commit batch %d: %w", b.number, err)
 	}
 	if out.Status == sinks.Conflict {
 		u.uncertain = nil
 		b.discard()
-		duck.Remove(files)
 		return ErrConflict
 	}
 	state, err := u.Lake.State(ctx)

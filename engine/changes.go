@@ -16,22 +16,46 @@ import (
 // definitionKey is the table property that remembers how a table was defined when it was last written.
 const definitionKey = "lakeflow.definition"
 
+// commentKey is the table property that holds the table's description, as Spark and Trino have it.
+const commentKey = "comment"
+
+// properties are what is remembered of a table beside its rows.
+func (u *update) properties(d *plan.Dataset, stored sinks.TableState) map[string]string {
+	props := map[string]string{definitionKey: u.definition(d).String()}
+	if _, described := stored.Properties[commentKey]; described || d.Description != "" {
+		props[commentKey] = d.Description
+	}
+	return props
+}
+
+// described reports whether a stored table has the descriptions of the plan.
+func described(d *plan.Dataset, stored sinks.TableState) bool {
+	for _, c := range d.Columns {
+		if have := stored.Schema.Column(c.Name); have != nil && have.Doc != c.Doc {
+			return false
+		}
+	}
+	return stored.Properties[commentKey] == d.Description
+}
+
 // definition is what must not change behind a table's back.
 type definition struct {
 	Kind  string            `json:"kind"`
 	Flows map[string]string `json:"flows"` // fingerprints
+	// Shapes tell what of the queries of a streaming table may change, by flow.
+	Shapes map[string]plan.Shape `json:"shapes,omitempty"`
 	// Inputs are what flows of streaming tables stream from: by flow and name, the connector of a source, or table.
 	Inputs    map[string]map[string]string `json:"inputs,omitempty"`
 	Partition []schemas.PartitionField     `json:"partition,omitempty"`
 }
 
 func (u *update) definition(d *plan.Dataset) definition {
-	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
+	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Shapes: map[string]plan.Shape{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
 	for _, f := range d.Flows {
 		def.Flows[f.Name] = f.Fingerprint
 		if d.Kind == plan.StreamingTable {
-			def.Inputs[f.Name] = map[string]string{}
-			for _, name := range u.inputs(f) {
+			def.Shapes[f.Name], def.Inputs[f.Name] = f.Shape, map[string]string{}
+			for _, name := range u.Plan.Inputs(f) {
 				def.Inputs[f.Name][name] = u.kindOf(name)
 			}
 		}
@@ -67,9 +91,23 @@ type change struct {
 	begun []string
 }
 
+// CheckDefinitions compares a plan with what is stored, as an update does that begins, and starts none. What Run would refuse with is its error, a diag.List where
+// a definition changed.
+func CheckDefinitions(p *plan.Plan, state *sinks.State, opts Options) error {
+	return prepare(Env{Plan: p, State: state}, opts).check()
+}
+
 // checkDefinitions compares every table with what is stored. Added columns and safe widenings pass; everything else
 // stops with what changed and the command that accepts all of it.
 func (u *update) checkDefinitions() error {
+	changes, err := u.redefined()
+	if err != nil {
+		return err
+	}
+	return u.report(changes)
+}
+
+func (u *update) redefined() ([]change, error) {
 	var changes []change
 	for _, d := range u.Plan.Datasets {
 		stored, ok := u.tables[d.Name]
@@ -78,11 +116,11 @@ func (u *update) checkDefinitions() error {
 		}
 		var old definition
 		if err := json.Unmarshal([]byte(stored.Properties[definitionKey]), &old); err != nil {
-			return fmt.Errorf("table %s exists but was not made by this pipeline (no readable %s): choose another table name or target.schema", d.Name, definitionKey)
+			return nil, fmt.Errorf("table %s exists but was not made by this pipeline (no readable %s): choose another table name or target.schema", d.Name, definitionKey)
 		}
 		changes = append(changes, u.compare(d, stored, old)...)
 	}
-	return u.report(changes)
+	return changes, nil
 }
 
 func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definition) []change {
@@ -109,8 +147,12 @@ func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definitio
 	return changes
 }
 
-// compareFlows looks for queries that changed, unless that is how the table got new columns, and for flows that are gone.
+// compareFlows looks for queries that changed in more than columns that were added, and for flows that are gone.
 func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []change {
+	how := " changed since its rows were written"
+	if grown {
+		how = " changed, in more than new columns, since its rows were written"
+	}
 	var changes []change
 	now := u.definition(d)
 	for _, f := range d.Flows {
@@ -119,7 +161,7 @@ func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 			continue
 		}
 		begun := u.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name])
-		if len(begun) == 0 && (was == f.Fingerprint || grown) {
+		if len(begun) == 0 && (was == f.Fingerprint || f.Shape.Extends(old.Shapes[f.Name])) {
 			continue
 		}
 		text := "the query of " + f.Name
@@ -128,7 +170,7 @@ func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 		} else if u.seesViews(f) {
 			text += ", or of a view that it reads,"
 		}
-		changes = append(changes, change{code: "LF0304", text: text + " changed since its rows were written", at: f.At, table: d, keep: true, begun: begun})
+		changes = append(changes, change{code: "LF0304", text: text + how, at: f.At, table: d, keep: true, begun: begun})
 	}
 	for _, name := range slices.Sorted(maps.Keys(old.Flows)) {
 		if _, ok := now.Flows[name]; !ok {
@@ -191,6 +233,7 @@ func (u *update) report(changes []change) error {
 			list.Errorf(c.code, c.at, "accept it, which recomputes from the beginning: "+full, "%s", c.text)
 		}
 	}
+	list.Sort()
 	return list.Err()
 }
 
@@ -234,7 +277,7 @@ func (u *update) addReaders(tables map[string]bool) {
 			continue
 		}
 		for _, f := range d.Flows {
-			if slices.ContainsFunc(u.inputs(f), func(in string) bool { return tables[in] }) {
+			if slices.ContainsFunc(u.Plan.Inputs(f), func(in string) bool { return tables[in] }) {
 				tables[d.Name] = true
 			}
 		}

@@ -122,9 +122,20 @@ type ViolationError struct {
 func (e *ViolationError) Error() string {
 	text := fmt.Sprintf("table %s: the update is stopped and nothing of the batch is published:", e.Table)
 	for _, r := range e.Rules {
-		text += fmt.Sprintf("\n  %d rows violate %s: %s", r.Failed, r.Name, r.Expression)
+		verb := "violate"
+		if r.Failed == 1 {
+			verb = "violates"
+		}
+		text += fmt.Sprintf("\n  %s %s %s: %s", countRows(r.Failed), verb, r.Name, r.Expression)
 	}
 	return text + "\n  a sample of the rows is in the dead-letter table; see lakeflow dead-letters list"
+}
+
+func countRows(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }
 
 // UnknownTableError says that the options name a table that the pipeline does not have.
@@ -168,14 +179,16 @@ type update struct {
 	skipped         map[string]bool // materialized views that were left as they are
 	commits         int
 	known           map[string]schemas.Table // columns of the sources
-	failed          *batch                   // whose sample of violating rows is still to be committed
+	sample          []sinks.DataFile         // dead letters of the rows that violate a fail rule, still to be committed
 	uncertain       *batch                   // of whose commit it is not known whether it took place
 	refreshed       map[string]time.Time     // when views were last looked at
 	published       map[string]int64         // the commits up to which sinks have published for sure; what is not known is missing
 	begun           map[string]bool          // sinks that can go on publishing
 	absent          *absences
 	sinks           []SinkResult
-	given           []string // tables whose lost rows somebody has given up
+	given           []string        // tables whose lost rows somebody has given up
+	sound           map[string]bool // data files whose checksum is right
+	caughtUp        bool            // a continuous update has read all waves to their ends once
 }
 
 // Run does one update: everything that is available in bounded batches, then the materialized views; a continuous one goes on until it is stopped. It returns a
@@ -199,31 +212,32 @@ func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 	return u.result("completed"), nil
 }
 
+// run goes through the waves of the plan. A continuous update does so in each of its turns, and once more for the views when it is stopped.
 func (u *update) run(ctx context.Context) error {
-	if err := u.batches(ctx); err != nil {
-		return err
+	if u.opts.Follow != nil {
+		if err := u.follow(ctx); err != nil {
+			return err
+		}
 	}
-	failpoint.Hit("view.before-refresh")
-	b, err := u.refreshViews(ctx, nil)
-	if err != nil {
-		return err
-	}
-	failpoint.Hit("view.after-refresh")
-	u.ended()
-	if err := b.commit(ctx); err != nil {
-		return err
+	for wave := range u.Plan.Waves {
+		if u.opts.Follow == nil {
+			if err := u.drain(ctx, wave); err != nil {
+				return err
+			}
+		}
+		if err := u.lastViews(ctx, wave); err != nil {
+			return err
+		}
 	}
 	failpoint.Hit("update.before-done")
 	return nil
 }
 
-func (u *update) batches(ctx context.Context) error {
-	if u.opts.Follow != nil {
-		return u.follow(ctx)
-	}
+// drain does batches of a wave until nothing is new.
+func (u *update) drain(ctx context.Context, wave int) error {
 	for more := true; more; {
 		var err error
-		if more, err = u.step(ctx); err != nil {
+		if more, err = u.step(ctx, wave); err != nil {
 			return err
 		}
 		if err = u.publishSinks(ctx); err != nil {
@@ -233,30 +247,54 @@ func (u *update) batches(ctx context.Context) error {
 	return nil
 }
 
+// lastViews brings the materialized views of a wave up to date for the last time. The commit of the last wave also ends the update.
+func (u *update) lastViews(ctx context.Context, wave int) error {
+	failpoint.Hit("view.before-refresh")
+	b, err := u.refreshViews(ctx, wave, nil)
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("view.after-refresh")
+	if wave == u.Plan.Waves-1 {
+		u.ended()
+	} else if !b.work {
+		return nil
+	}
+	return b.commit(ctx)
+}
+
 func newUpdate(env Env, opts Options) (*update, error) {
-	u := &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{}, skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences()}
+	u := prepare(env, opts)
 	u.Observe = func(p Progress) {
 		p.Message = u.Plan.Secrets.Hide(p.Message)
 		env.Observe(p)
 	}
-	u.adopt(env.State)
+	if err := u.check(); err != nil {
+		return nil, err
+	}
 	for _, s := range env.Plan.Sources {
 		u.known[s.Name] = s.Columns
-	}
-	if err := u.choose(); err != nil {
-		return nil, err
-	}
-	if err := u.checkState(env.State); err != nil {
-		return nil, err
-	}
-	if err := u.checkDefinitions(); err != nil {
-		return nil, err
 	}
 	for _, text := range env.State.Repaired {
 		u.notice("", text)
 	}
 	u.levelSinks()
 	return u, nil
+}
+
+// prepare makes an update that has not looked at anything yet.
+func prepare(env Env, opts Options) *update {
+	return &update{Env: env, opts: opts, started: time.Now(), reset: map[string]bool{}, selected: map[string]bool{}, results: map[string]*TableResult{}, known: map[string]schemas.Table{},
+		skipped: map[string]bool{}, refreshed: map[string]time.Time{}, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences(), sound: map[string]bool{}}
+}
+
+// check compares the plan and the options with what the last commit left.
+func (u *update) check() error {
+	u.adopt(u.State)
+	if err := u.choose(); err != nil {
+		return err
+	}
+	return u.checkStored()
 }
 
 // choose reads the selections of tables.

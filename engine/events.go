@@ -35,7 +35,7 @@ func (u *update) newEvent(eventType, dataset, flow, level, message string, detai
 
 // flowEvent notes what the batch did. It is written with the batch, or never.
 func (b *batch) flowEvent(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, v expectations.Verdict, bytes int64, took time.Duration) {
-	b.events = append(b.events, b.u.newEvent("flow_progress", d.Name, f.Name, "METRICS", fmt.Sprintf("%s wrote %d rows", d.Name, a.Written), schemas.FlowProgress{
+	b.events = append(b.events, b.u.newEvent("flow_progress", d.Name, f.Name, "METRICS", d.Name+" wrote "+countRows(a.Written), schemas.FlowProgress{
 		Status:      "RUNNING",
 		Metrics:     &schemas.FlowMetrics{OutputRows: a.Written, OutputBytes: bytes, ExecutorMS: took.Milliseconds()},
 		DataQuality: &schemas.DataQuality{DroppedRecords: v.Dropped, Expectations: v.Results},

@@ -37,13 +37,10 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 	if err := b.readWhole(ctx, f, in); err != nil {
 		return err
 	}
-	letters := len(b.letters.Add)
 	for attempt := 0; ; attempt++ {
-		duck.Remove(b.letters.Add[letters:])
-		b.letters.Add, b.lettersWritten = b.letters.Add[:letters], 0
-		files, verdict, err := b.attempt(ctx, d, f, in)
+		out, err := b.attempt(ctx, d, f, in)
 		if err == nil {
-			return b.account(ctx, d, f, in, files, verdict, began)
+			return b.account(ctx, d, f, in, out, began)
 		}
 		repaired, rerr := b.repair(ctx, in, err, attempt)
 		if rerr == nil && !repaired {
@@ -60,7 +57,7 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 
 // readWhole adds the sources that the flow reads in full.
 func (b *batch) readWhole(ctx context.Context, f *plan.Flow, in *input) error {
-	for _, name := range b.u.whole(f) {
+	for _, name := range b.u.Plan.Whole(f) {
 		src, ok := b.u.Sources[name]
 		if !ok {
 			continue
@@ -111,13 +108,24 @@ func rowsKind(d *plan.Dataset, f *plan.Flow) string {
 	return "TABLE"
 }
 
+// outcome is what an evaluation of a flow has written.
+type outcome struct {
+	rows, letters []sinks.DataFile
+	verdict       expectations.Verdict
+}
+
+func (o *outcome) discard() {
+	duck.Remove(o.rows)
+	duck.Remove(o.letters)
+}
+
 // attempt evaluates the query once and writes its rows and dead letters. After an error, nothing of it is left.
-func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) (files []sinks.DataFile, v expectations.Verdict, err error) {
+func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) (out outcome, err error) {
 	if err := b.relations(ctx, f, in.streams); err != nil {
-		return nil, v, err
+		return out, err
 	}
 	if err := b.u.DB.Exec(ctx, rowsStatement(d, f)); err != nil {
-		return nil, v, err
+		return out, err
 	}
 	defer func() {
 		drop := "DROP " + rowsKind(d, f) + " " + rowsRelation + "; DROP TABLE IF EXISTS " + brokenRelation
@@ -125,29 +133,36 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 			err = e
 		}
 		if err != nil {
-			duck.Remove(files)
-			files = nil
+			out.discard()
 		}
 	}()
 	if len(d.Rules.Rules) == 0 {
-		files, n, err := b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation)
-		return files, d.Rules.Judge([]expectations.Count{{Rows: n}}), err
+		var n int64
+		out.rows, n, err = b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation)
+		out.verdict = d.Rules.Judge([]expectations.Count{{Rows: n}})
+		return out, err
 	}
-	if v, err = b.judge(ctx, d, f); err != nil {
-		return nil, v, err
+	if out.verdict, err = b.judge(ctx, d, f); err != nil {
+		return out, err
 	}
-	files, _, err = b.writeRows(ctx, d, d.Rules.KeptSQL(rowsRelation))
-	if err == nil && v.Dropped > 0 && d.Rules.DeadLetter {
-		err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, b.info(d, f, "")))
+	if out.rows, _, err = b.writeRows(ctx, d, d.Rules.KeptSQL(rowsRelation)); err != nil {
+		return out, err
 	}
-	return files, v, err
+	if out.verdict.Dropped > 0 && d.Rules.DeadLetter {
+		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, b.info(d, f, "")))
+	}
+	return out, err
 }
 
 // writeRows writes the rows of a query to the table's folder.
 func (b *batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, int64, error) {
-	schema := b.stage(d, d.Kind == plan.MaterializedView).change.Schema
-	return b.u.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
+	schema := b.stage(d, d.Kind == plan.MaterializedView).Schema
+	files, n, err := b.u.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
 		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize})
+	for _, f := range files {
+		b.u.isSound(f)
+	}
+	return files, n, err
 }
 
 // judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample staged.
@@ -169,46 +184,50 @@ func (b *batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expec
 // sample keeps some of the rows that stopped the update: everything else of the batch is forgotten, and the sample is
 // committed with the event that tells why.
 func (b *batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v expectations.Verdict) error {
-	duck.Remove(b.letters.Add)
-	b.letters = sinks.TableChange{}
 	if d.Rules.DeadLetter {
-		sql := d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows)
-		if err := b.writeLetters(ctx, d, sql); err != nil {
+		var err error
+		if b.u.sample, err = b.writeLetters(ctx, d, d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows)); err != nil {
 			return fmt.Errorf("keep a sample of the offending rows: %w", err)
 		}
 	}
 	b.u.event("flow_progress", d.Name, f.Name, "ERROR", "expectation failed", schemas.FlowProgress{Status: "FAILED",
 		DataQuality: &schemas.DataQuality{Expectations: v.Results}})
-	b.u.failed = b
 	return &ViolationError{Table: d.Name, Flow: f.Name, Rules: v.Failing}
 }
 
-// writeLetters stages dead letters of one table.
-func (b *batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) error {
-	name := b.u.Plan.DeadLetter
-	change := b.systemTable(name, schemas.DeadLetter(), schemas.DeadLetterPartition(), sinks.TableChange{})
-	files, _, err := b.u.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.u.Lake.DataDir(name), Schema: change.Schema, Partition: change.Partition})
+// writeLetters writes dead letters of one table to files.
+func (b *batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, error) {
+	c := b.letters()
+	files, _, err := b.u.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.u.Lake.DataDir(c.Table), Schema: c.Schema, Partition: c.Partition})
 	if err != nil {
-		return fmt.Errorf("write dead letters of %s: %w", d.Name, err)
+		return nil, fmt.Errorf("write dead letters of %s: %w", d.Name, err)
 	}
-	b.letters.Add = append(b.letters.Add, files...)
-	for _, file := range files {
-		b.lettersWritten += file.Rows
+	return files, nil
+}
+
+func rowsOf(files []sinks.DataFile) (n int64) {
+	for _, f := range files {
+		n += f.Rows
 	}
-	return nil
+	return n
 }
 
 // account stages the files and the unreadable records, and refuses the batch unless every row went somewhere.
-func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, files []sinks.DataFile, v expectations.Verdict, began time.Time) error {
+func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, out outcome, began time.Time) (err error) {
+	defer func() {
+		if err != nil {
+			out.discard()
+		}
+	}()
+	v := out.verdict
 	a := schemas.Accounting{Commit: b.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, InputRows: in.rows, QueryRows: v.Rows,
-		RuleSet: d.Rules.Hash(), Files: int64(len(files)), DeadLettered: b.lettersWritten}
-	b.lettersWritten = 0
+		RuleSet: d.Rules.Hash(), Files: int64(len(out.rows)), DeadLettered: rowsOf(out.letters)}
 	if d.Kind == plan.MaterializedView || b.u.reset[d.Name] {
 		a.Mode = "replace"
 	}
 	partitions := map[string]bool{}
 	var bytes int64
-	for _, file := range files {
+	for _, file := range out.rows {
 		a.Written += file.Rows
 		bytes += file.Bytes
 		partitions[fmt.Sprint(partitionKey(file.Partition))] = true
@@ -222,9 +241,12 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		a.Discarded = v.Dropped
 	}
 	for _, r := range slices.Concat(in.reads, in.isolated) {
-		if err := b.rejects(ctx, d, f, r, &a); err != nil {
+		files, err := b.rejects(ctx, d, f, r)
+		if err != nil {
 			return err
 		}
+		out.letters = append(out.letters, files.letters...)
+		a.Unreadable += files.count
 		if !r.whole {
 			a.InputFiles += int64(r.batch.Items)
 			a.InputBytes += r.batch.Bytes
@@ -235,39 +257,46 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		return fmt.Errorf("table %s, flow %s: the rows do not balance: the query gave %d, %d were written, %d dead-lettered, %d discarded; nothing is published: please report this",
 			d.Name, f.Name, a.QueryRows, a.Written, a.DeadLettered, a.Discarded)
 	}
-	st := b.stage(d, false)
-	st.change.Add = append(st.change.Add, files...)
+	c := b.stage(d, false)
+	c.Add = append(c.Add, out.rows...)
+	if len(out.letters) > 0 {
+		letters := b.letters()
+		letters.Add = append(letters.Add, out.letters...)
+	}
 	took := time.Since(began)
 	b.record(d, a, v, bytes, took)
 	b.flowEvent(d, f, a, v, bytes, took)
 	return nil
 }
 
-// rejects stages the records of a source that could not be read. They never became rows of the query, so they are counted apart. Those of
+// rejected are the records of a source that could not be read.
+type rejected struct {
+	count   int64
+	letters []sinks.DataFile
+}
+
+// rejects writes the records of a source that could not be read. They never became rows of the query, so they are counted apart. Those of
 // a source that is read whole are new only when the source changed since the flow last ran.
-func (b *batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, r read, a *schemas.Accounting) error {
+func (b *batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, r read) (out rejected, err error) {
 	if r.whole {
 		k := wholeKey(d, f, r.source)
-		b.positions[k] = r.batch.Position
-		if d.Kind == plan.StreamingTable && bytes.Equal(b.u.positions[k], r.batch.Position) {
-			return nil
+		b.positions[k] = b.held[r.source]
+		if d.Kind == plan.StreamingTable && bytes.Equal(b.u.positions[k], b.held[r.source]) {
+			return out, nil
 		}
 	}
-	if r.batch.RejectCount == 0 {
-		return nil
+	out.count = r.batch.RejectCount
+	if out.count == 0 || !d.Rules.DeadLetter {
+		return out, nil
 	}
-	a.Unreadable += r.batch.RejectCount
-	if !d.Rules.DeadLetter {
-		return nil
+	if out.letters, err = b.writeLetters(ctx, d, expectations.RejectSQL(r.batch.Rejects, b.info(d, f, r.source))); err != nil {
+		return out, err
 	}
-	if err := b.writeLetters(ctx, d, expectations.RejectSQL(r.batch.Rejects, b.info(d, f, r.source))); err != nil {
-		return err
+	if n := rowsOf(out.letters); n != out.count {
+		duck.Remove(out.letters)
+		return out, fmt.Errorf("source %s: %d records could not be read, but %d dead letters were written; nothing is published: please report this", r.source, out.count, n)
 	}
-	if b.lettersWritten != r.batch.RejectCount {
-		return fmt.Errorf("source %s: %d records could not be read, but %d dead letters were written; nothing is published: please report this", r.source, r.batch.RejectCount, b.lettersWritten)
-	}
-	b.lettersWritten = 0
-	return nil
+	return out, nil
 }
 
 func partitionKey(p map[string]*string) map[string]string {

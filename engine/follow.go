@@ -97,13 +97,32 @@ func (u *update) stopped(ctx context.Context) bool {
 	}
 }
 
-// turn does one batch, and the views that are due: each with every batch, or once in its own interval. One whose refresh failed stays due.
+// turn does one batch of each wave, and the views that are due. When the update begins, a wave is first read to its end, so that what is read in full by the next one is
+// complete.
 func (u *update) turn(ctx context.Context) (more bool, err error) {
-	if more, err = u.step(ctx); err != nil {
-		return false, err
+	for wave := range u.Plan.Waves {
+		waits := true
+		for waits {
+			if waits, err = u.step(ctx, wave); err != nil {
+				return false, err
+			}
+			if u.caughtUp || wave == u.Plan.Waves-1 {
+				break
+			}
+		}
+		more = more || waits
+		if err := u.dueViews(ctx, wave); err != nil {
+			return false, err
+		}
 	}
+	u.caughtUp = true
+	return more, u.publishSinks(ctx)
+}
+
+// dueViews refreshes the materialized views of a wave that are due: each with every batch, or once in its own interval. One whose refresh failed stays due.
+func (u *update) dueViews(ctx context.Context, wave int) error {
 	var looked []string
-	b, err := u.refreshViews(ctx, func(d *plan.Dataset) bool {
+	b, err := u.refreshViews(ctx, wave, func(d *plan.Dataset) bool {
 		due := time.Since(u.refreshed[d.Name]) >= d.RefreshEvery
 		if due {
 			looked = append(looked, d.Name)
@@ -114,12 +133,12 @@ func (u *update) turn(ctx context.Context) (more bool, err error) {
 		err = b.commit(ctx)
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, name := range looked {
 		u.refreshed[name] = time.Now()
 	}
-	return more, u.publishSinks(ctx)
+	return nil
 }
 
 // sleep waits, and reports whether the update is to end.

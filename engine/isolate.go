@@ -29,7 +29,7 @@ func (b *batch) isolate(ctx context.Context, f *plan.Flow, in *input, cause erro
 	if b.u.opts.Follow == nil || e == nil || !slices.Contains(dataErrors, e.Type) || len(in.isolated) > 0 {
 		return false, nil
 	}
-	for _, name := range b.u.inputs(f) {
+	for _, name := range b.u.Plan.Inputs(f) {
 		relation := in.streams[name]
 		if err := b.u.DB.Exec(ctx, `CREATE OR REPLACE TEMP TABLE `+suspectRelation+` AS SELECT row_number() OVER () AS "__n", * FROM `+relation); err != nil {
 			return false, ctx.Err() // the input itself cannot be read

@@ -136,7 +136,7 @@ func (u *update) publishNext(ctx context.Context, s *plan.Sink, table sinks.Tabl
 }
 
 func (u *update) didPublish(s *plan.Sink, p sinks.Publication, took time.Duration) {
-	u.event("flow_progress", s.From, s.Name, "METRICS", fmt.Sprintf("%s published %d rows", s.Name, p.Rows),
+	u.event("flow_progress", s.From, s.Name, "METRICS", s.Name+" published "+countRows(p.Rows),
 		schemas.FlowProgress{Status: "RUNNING", Metrics: &schemas.FlowMetrics{OutputRows: p.Rows, ExecutorMS: took.Milliseconds()}})
 	r := SinkResult{Sink: s.Name, Table: s.From, Rows: p.Rows, Seconds: took.Seconds()}
 	u.Observe(Progress{Kind: "published", Table: s.From, Batch: p.At.Commit, Sinks: []SinkResult{r}, Elapsed: took})

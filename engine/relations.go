@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // key names an input that a flow streams from.
 func (u *update) key(d *plan.Dataset, f *plan.Flow, input string) position.Key {
 	k := position.Key{Kind: position.Upstream, Table: d.Name, Flow: f.Name, Input: input}
-	if u.Sources[input] != nil {
+	if u.kindOf(input) != "table" {
 		k.Kind = position.Source
 	}
 	return k
@@ -26,37 +27,6 @@ func (u *update) key(d *plan.Dataset, f *plan.Flow, input string) position.Key {
 // wholeKey names an input that a flow reads in full.
 func wholeKey(d *plan.Dataset, f *plan.Flow, input string) position.Key {
 	return position.Key{Kind: position.Whole, Table: d.Name, Flow: f.Name, Input: input}
-}
-
-// inputs are the sources and tables that a flow reads through STREAM, views resolved.
-func (u *update) inputs(f *plan.Flow) []string { return u.leaves(f, true, nil) }
-
-// whole are the sources and tables that a flow reads in full, views resolved.
-func (u *update) whole(f *plan.Flow) []string { return u.leaves(f, false, nil) }
-
-func (u *update) leaves(f *plan.Flow, stream bool, found []string) []string {
-	add := func(name string) {
-		for _, n := range found {
-			if n == name {
-				return
-			}
-		}
-		found = append(found, name)
-	}
-	visit := func(names []string, leaf bool) {
-		for _, name := range names {
-			if d := u.Plan.Dataset(name); d != nil && d.Kind == plan.View {
-				for _, vf := range d.Flows {
-					found = u.leaves(vf, stream, found)
-				}
-			} else if leaf {
-				add(name)
-			}
-		}
-	}
-	visit(f.Streams, stream)
-	visit(f.Reads, !stream)
-	return found
 }
 
 // relations makes every relation that the flow's query names, upstream views first.
@@ -125,21 +95,48 @@ func (b *batch) wholeRelation(ctx context.Context, name string) (string, error) 
 		}
 		return b.relationOf(read{source: name, batch: snap, whole: true}), nil
 	}
-	st := b.staged[name]
-	if st != nil && st.change.Mode == sinks.Replace {
-		return duck.ReadFiles(st.change.Schema, st.change.Add), nil
+	change := b.changes[name]
+	if change != nil && change.Mode == sinks.Replace {
+		return duck.ReadFiles(change.Schema, change.Add), nil
 	}
 	contents, err := b.u.Lake.Files(ctx, name, sinks.Version{})
 	if errors.Is(err, sinks.ErrNoTable) {
 		contents, err = &sinks.Contents{Schema: b.u.Plan.Dataset(name).Columns}, nil
 	}
+	if err == nil {
+		err = b.u.checkFiles(contents.Files)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read table %s: %w", name, err)
 	}
-	if st != nil {
-		return duck.ReadFiles(st.change.Schema, append(contents.Files, st.change.Add...)), nil
+	if change != nil {
+		return duck.ReadFiles(change.Schema, append(contents.Files, change.Add...)), nil
 	}
 	return b.u.stored(name, contents.Schema, contents.Files), nil
+}
+
+// checkFiles compares files with their checksums before rows are made of them, once in an update, and not those that it wrote itself.
+func (u *update) checkFiles(files []sinks.DataFile) error {
+	for _, f := range files {
+		if u.sound[f.Path] {
+			continue
+		}
+		if err := duck.CheckFile(f.Path); err != nil {
+			return err
+		}
+		u.isSound(f)
+	}
+	return nil
+}
+
+// maxSound bounds the memory of an update that goes on for months: what was forgotten is checked once more.
+const maxSound = 50_000
+
+func (u *update) isSound(f sinks.DataFile) {
+	if len(u.sound) >= maxSound {
+		clear(u.sound)
+	}
+	u.sound[f.Path] = true
 }
 
 // stored reads a table's files with the columns that the plan gives it: those that its next commit will add are NULL.
@@ -172,12 +169,33 @@ func (b *batch) snapshot(ctx context.Context, name string, src sources.Source) (
 	if s := b.snapshots[name]; s != nil {
 		return s, nil
 	}
+	if _, err := b.holds(ctx, name, src); err != nil { // first: what comes in between is seen the next time
+		return nil, err
+	}
 	s, err := src.Snapshot(ctx, b.u.session(name), b.u.remembered(name))
 	if err != nil {
 		return nil, fmt.Errorf("read source %s: %w", name, err)
 	}
 	b.snapshots[name] = s
 	return s, nil
+}
+
+// holds says what a source that is read in full holds, and as which columns that is read.
+func (b *batch) holds(ctx context.Context, name string, src sources.Source) (sources.Position, error) {
+	if p := b.held[name]; p != nil {
+		return p, nil
+	}
+	contents, err := src.Fingerprint(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look at source %s: %w", name, err)
+	}
+	var columns strings.Builder
+	for _, c := range b.u.known[name] {
+		fmt.Fprintf(&columns, "%s %s,", c.Name, c.Type)
+	}
+	sum := sha256.Sum256([]byte(columns.String()))
+	b.held[name] = sources.Position(fmt.Sprintf(`{"contents":%s,"columns":"%x"}`, contents, sum[:8]))
+	return b.held[name], nil
 }
 
 // remembered is the position of a flow that streams from the source: it holds the columns that the plan was made with.

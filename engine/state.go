@@ -11,16 +11,28 @@ import (
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
-// checkState refuses to go on from a state that no sequence of updates and crashes can leave: tables that another program dropped or rolled back, and positions that are
-// gone. Each of them would be begun anew, or lose rows, without a word.
-func (u *update) checkState(state *sinks.State) error {
+// checkStored refuses to go on from a state that no sequence of updates and crashes can leave, and from tables that were defined otherwise.
+func (u *update) checkStored() error {
+	defined, err := u.redefined()
+	if err != nil {
+		return err
+	}
+	if err := u.report(append(u.checkState(), defined...)); err != nil {
+		return err
+	}
+	return u.checkLetters()
+}
+
+// checkState finds tables that another program dropped or rolled back, and positions that are gone. Each of them would be begun anew, or lose rows,
+// without a word.
+func (u *update) checkState() []change {
 	var changes []change
 	for _, d := range u.Plan.Datasets {
 		if d.Kind == plan.View || u.reset[d.Name] {
 			continue
 		}
 		stored, exists := u.tables[d.Name]
-		text := lost("table "+d.Name, stored, exists, state.Recorded[d.Name])
+		text := lost("table "+d.Name, stored, exists, u.State.Recorded[d.Name])
 		if text == "" && exists && d.Kind == plan.StreamingTable {
 			text = u.lostPosition(d, stored)
 		}
@@ -28,12 +40,13 @@ func (u *update) checkState(state *sinks.State) error {
 			changes = append(changes, change{code: "LF0308", text: text, at: d.At, table: d})
 		}
 	}
-	changes = append(changes, u.lostLedger(state)...)
-	if err := u.report(changes); err != nil {
-		return err
-	}
+	return append(changes, u.lostLedger()...)
+}
+
+// checkLetters refuses to go on without dead letters that another program dropped or rolled back, unless they are given up.
+func (u *update) checkLetters() error {
 	letters, exists := u.tables[u.Plan.DeadLetter]
-	text := lost("the dead-letter table "+u.Plan.DeadLetter, letters, exists, state.Recorded[u.Plan.DeadLetter])
+	text := lost("the dead-letter table "+u.Plan.DeadLetter, letters, exists, u.State.Recorded[u.Plan.DeadLetter])
 	if text == "" {
 		return nil
 	}
@@ -64,7 +77,7 @@ func (u *update) lostPosition(d *plan.Dataset, stored sinks.TableState) string {
 		return ""
 	}
 	for _, f := range d.Flows {
-		for _, name := range u.inputs(f) {
+		for _, name := range u.Plan.Inputs(f) {
 			if old.Inputs[f.Name][name] == u.kindOf(name) && u.positions[u.key(d, f, name)] == nil {
 				return fmt.Sprintf("table %s has rows, but the position of its flow %s in %s is missing", d.Name, f.Name, name)
 			}
@@ -74,9 +87,9 @@ func (u *update) lostPosition(d *plan.Dataset, stored sinks.TableState) string {
 }
 
 // lostLedger finds the tables that read files, when it is no longer known which ones.
-func (u *update) lostLedger(state *sinks.State) []change {
+func (u *update) lostLedger() []change {
 	stored, exists := u.tables[ledger.Table]
-	text := lost("the ledger of files that were read", stored, exists, state.Recorded[ledger.Table])
+	text := lost("the ledger of files that were read", stored, exists, u.State.Recorded[ledger.Table])
 	if text == "" && (!exists || stored.Commit > 0) {
 		return nil
 	}
@@ -86,7 +99,7 @@ func (u *update) lostLedger(state *sinks.State) []change {
 	var changes []change
 	for _, d := range u.Plan.Datasets {
 		reads := slices.ContainsFunc(d.Flows, func(f *plan.Flow) bool {
-			return slices.ContainsFunc(u.inputs(f), func(name string) bool {
+			return slices.ContainsFunc(u.Plan.Inputs(f), func(name string) bool {
 				return u.kindOf(name) == "files" && u.positions.At(position.Key{Kind: position.Source, Table: d.Name, Flow: f.Name, Input: name}) != nil
 			})
 		})

@@ -13,12 +13,12 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// refreshViews recomputes the materialized views that are due and whose inputs or query changed. A nil due means all, for the last
+// refreshViews recomputes the materialized views of a wave that are due and whose inputs or query changed. A nil due means all, for the last
 // time in this update: those that are left as they are say so. The caller commits the batch.
-func (u *update) refreshViews(ctx context.Context, due func(*plan.Dataset) bool) (*batch, error) {
+func (u *update) refreshViews(ctx context.Context, wave int, due func(*plan.Dataset) bool) (*batch, error) {
 	b := u.newBatch()
 	for _, d := range u.Plan.Datasets {
-		if d.Kind != plan.MaterializedView || !u.selected[d.Name] || due != nil && !due(d) {
+		if d.Kind != plan.MaterializedView || d.Wave != wave || !u.selected[d.Name] || due != nil && !due(d) {
 			continue
 		}
 		changed, err := b.viewChanged(ctx, d)
@@ -44,20 +44,27 @@ func (u *update) refreshViews(ctx context.Context, due func(*plan.Dataset) bool)
 			}
 		}
 	}
-	b.settleDefinitions()
+	b.settleDefinitions(wave)
 	return b, nil
 }
 
 // settleDefinitions brings streaming tables to which no rows came to their definition: those that are new are made, empty, and changes
 // that were accepted are remembered.
-func (b *batch) settleDefinitions() {
+func (b *batch) settleDefinitions(wave int) {
 	for _, d := range b.u.Plan.Datasets {
-		if d.Kind != plan.StreamingTable || !b.u.selected[d.Name] || len(d.Columns) == 0 {
+		if d.Kind == plan.View || d.Wave != wave || !b.u.selected[d.Name] || len(d.Columns) == 0 {
 			continue
 		}
 		stored, exists := b.u.tables[d.Name]
+		if d.Kind == plan.MaterializedView { // whose definition is that of its last computation
+			if exists && b.changes[d.Name] == nil && !described(d, stored) && stored.Properties[definitionKey] == b.u.definition(d).String() {
+				b.stage(d, false)
+				b.work = true
+			}
+			continue
+		}
 		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
-		if !exists || len(changes) > 0 || stored.Properties[definitionKey] != b.u.definition(d).String() {
+		if !exists || len(changes) > 0 || !described(d, stored) || stored.Properties[definitionKey] != b.u.definition(d).String() {
 			b.stage(d, false)
 			b.work = true
 		}
@@ -74,21 +81,21 @@ func (b *batch) viewChanged(ctx context.Context, d *plan.Dataset) (bool, error) 
 	}
 	for _, f := range d.Flows {
 		note(position.Key{Kind: position.Rules, Table: d.Name, Flow: f.Name}, sources.Position(`"`+d.Rules.Hash()+`"`))
-		for _, name := range b.u.whole(f) {
+		for _, name := range b.u.Plan.Whole(f) {
 			src, isSource := b.u.Sources[name]
 			if !isSource {
 				at := b.u.tables[name].Commit
-				if b.staged[name] != nil {
+				if b.changes[name] != nil {
 					at = b.number
 				}
 				note(wholeKey(d, f, name), position.AtCommit(at))
 				continue
 			}
-			snap, err := b.snapshot(ctx, name, src)
+			held, err := b.holds(ctx, name, src)
 			if err != nil {
 				return false, err
 			}
-			note(wholeKey(d, f, name), snap.Position)
+			note(wholeKey(d, f, name), held)
 		}
 	}
 	return changed, nil
@@ -109,8 +116,8 @@ func (u *update) fail(ctx context.Context, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	b := u.newBatch()
-	if u.failed != nil {
-		b.letters = u.failed.letters
+	if len(u.sample) > 0 {
+		b.letters().Add = u.sample
 	}
 	if err := b.commit(ctx); err != nil {
 		u.Observe(Progress{Kind: "notice", Message: "the failure could not be noted in the event log: " + duckerr.Text(err)})

@@ -72,9 +72,7 @@ func (e *evolution) columns(prefix string, old, new Table) Table {
 			continue
 		}
 		c.Type = e.merge(path, c.Type, other.Type)
-		if other.Doc != "" {
-			c.Doc = other.Doc
-		}
+		c.Doc = other.Doc
 	}
 	for _, c := range new.Clone() {
 		if old.Column(c.Name) == nil {

@@ -62,6 +62,17 @@ type Maintainer interface {
 	Orphans(ctx context.Context, olderThan time.Duration) ([]Orphan, error)
 	// RemoveOrphans removes what Orphans lists, and folders that are empty, and returns what it removed.
 	RemoveOrphans(ctx context.Context, olderThan time.Duration) ([]Orphan, error)
+	// Relocate is what there is to do about a MovedError: it makes the tables, with all their snapshots, name the files
+	// where they are now, all or none. The tables of a copy get other UUIDs. Without such an error it does nothing.
+	Relocate(ctx context.Context, epoch int64) (*Relocation, error)
+}
+
+// Relocation is what Relocate did. Tables is empty when there was nothing to do.
+type Relocation struct {
+	From, To string // folders of the lake
+	Copied   bool
+	Tables   []string
+	Files    int // of metadata, that were written anew
 }
 
 // Stored is what a table consists of, for whoever rewrites files.
@@ -116,6 +127,22 @@ type HeldError struct{ Holder Holder }
 func (e *HeldError) Error() string {
 	return "another update is running: " + e.Holder.Update + ", process " + strconv.Itoa(e.Holder.PID) + " on " + e.Holder.Host +
 		", since " + e.Holder.Started.Format(time.RFC3339) + "; wait for it to end, or stop it"
+}
+
+// MovedError says that the tables name files in another folder than the one that the lake was opened in: it was moved, or
+// copied. Nothing was read or written.
+type MovedError struct {
+	From, To string // folders of the lake
+	Copied   bool   // there is still a lake in From
+}
+
+func (e *MovedError) Error() string {
+	if e.Copied {
+		return "the warehouse " + e.To + " is a copy of " + e.From + ", which is still there and whose files its tables name; " +
+			"nothing was read or changed. Go on with the original, or make the copy a warehouse of its own with lakeflow relocate"
+	}
+	return "the warehouse " + e.To + " was moved here from " + e.From + ", where its tables still look for their files; " +
+		"nothing was read or changed. lakeflow relocate makes them look here, and so does the next lakeflow run"
 }
 
 var (

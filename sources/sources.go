@@ -60,8 +60,10 @@ type Source interface {
 	Next(ctx context.Context, s Session, from Position, marks Marks) (*Batch, error)
 	// Rewind returns a position at the beginning that remembers the columns that p remembers: where a further reader of the source starts.
 	Rewind(p Position) (Position, error)
+	// Fingerprint says cheaply what the source holds now: equal fingerprints mean equal contents. No record is read for it.
+	Fingerprint(ctx context.Context) (Position, error)
 	// Snapshot returns everything that is there now as one relation, for queries that read the
-	// source without STREAM. Its Position is a fingerprint: equal fingerprints mean equal contents.
+	// source without STREAM. Its Position has no meaning.
 	Snapshot(ctx context.Context, s Session, from Position) (*Batch, error)
 	// Folders are the local folders that DuckDB must be allowed to read.
 	Folders() []string

@@ -30,7 +30,6 @@ beside an update.
 
 The exit code is 0 when everything agrees, and 1 when something does not.`,
 		Example: "  lakeflow audit pipeline.yaml\n  lakeflow audit pipeline.yaml --format json",
-		Args:    checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			write := auditWriter(format)
 			if write == nil {

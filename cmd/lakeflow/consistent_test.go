@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lakeflow/lakeflow/engine/audit"
+	"github.com/lakeflow/lakeflow/sources/files"
 )
 
 // A query and an audit see the state of when they began, whatever an update publishes meanwhile.
@@ -70,7 +71,7 @@ tables:
 	if out.String() != "rows,n\n1,1\n" {
 		t.Errorf("a query that began at commit %d sees %q", p.State.Commit, out.String())
 	}
-	r, err := audit.Run(t.Context(), audit.Input{Pipeline: "shop", State: p.State, Lake: p.Lake, DB: p.DB, DeadLetter: "dead_letter", Tables: []string{"bronze", "gold"}})
+	r, err := audit.Run(t.Context(), audit.Input{Pipeline: "shop", State: p.State, Lake: p.Lake, DB: p.DB, DeadLetter: "dead_letter", Tables: []string{"bronze", "gold"}, Verify: files.Verify})
 	if err != nil || !r.OK || r.Commit != p.State.Commit || fmt.Sprint(r.Tables[0].Rows, r.Tables[1].Rows) != "1 1" {
 		t.Errorf("an audit of commit %d: %+v, %v", p.State.Commit, r, err)
 	}

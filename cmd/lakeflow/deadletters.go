@@ -31,7 +31,7 @@ func newDeadLettersCmd(flags *globalFlags) *cobra.Command {
 func newLettersListCmd(flags *globalFlags) *cobra.Command {
 	var table, rule, update, status string
 	var limit int
-	cmd := lettersCmd(flags, "table", func(_ context.Context, p *project, letters string, _ []string) (string, error) {
+	cmd := lettersCmd(flags, "table", func(ctx context.Context, p *project, letters string, _ []string) (string, error) {
 		if limit < 0 {
 			return "", usagef("--limit %d: write 0 for all, or how many", limit)
 		}
@@ -54,7 +54,7 @@ FROM %s WHERE %s ORDER BY first_seen DESC, id`, letters, strings.Join(where, " A
 		if limit > 0 {
 			query += fmt.Sprintf(" LIMIT %d", limit)
 		}
-		return query, p.checkLetterFilters(table, status)
+		return query, errors.Join(p.checkLetterFilters(table, status), p.checkRule(ctx, letters, rule))
 	})
 	cmd.Use, cmd.Short, cmd.Args = "list", "List the dead letters, newest first", checkArgs(cobra.NoArgs)
 	cmd.Example = `  lakeflow dead-letters list -f pipeline.yaml
@@ -84,6 +84,28 @@ func (p *project) checkLetterFilters(table, status string) error {
 	return nil
 }
 
+// checkRule refuses a rule that neither the pipeline has nor a dead letter.
+func (p *project) checkRule(ctx context.Context, letters, rule string) error {
+	var names []string
+	for _, t := range p.Pipeline.Tables {
+		for _, e := range t.Expectations {
+			names = append(names, e.Name)
+		}
+	}
+	if rule == "" || slices.Contains(names, rule) {
+		return nil
+	}
+	var known bool
+	query := fmt.Sprintf("SELECT coalesce(bool_or(list_contains(list_transform(violated, lambda v: v.name), %s)), false) FROM %s", sqltext.Literal(rule), letters)
+	if err := p.DB.Conn().QueryRowContext(ctx, query).Scan(&known); err != nil {
+		return fmt.Errorf("read the dead letters: %w", err)
+	}
+	if known {
+		return nil
+	}
+	return usagef("--rule %s: the pipeline has no such expectation; %s", rule, diag.DidYouMean(rule, names, "lakeflow plan lists them"))
+}
+
 func newLettersShowCmd(flags *globalFlags) *cobra.Command {
 	cmd := lettersCmd(flags, "json", func(ctx context.Context, p *project, letters string, args []string) (string, error) {
 		from := fmt.Sprintf("FROM %s WHERE starts_with(id, %s)", letters, sqltext.Literal(args[0]))
@@ -104,12 +126,12 @@ func newLettersShowCmd(flags *globalFlags) *cobra.Command {
 
 // lettersCmd is a command that shows a query over the dead-letter table.
 func lettersCmd(flags *globalFlags, preset string, query func(ctx context.Context, p *project, letters string, args []string) (string, error)) *cobra.Command {
-	var file, format string
+	var format string
 	cmd := &cobra.Command{RunE: func(cmd *cobra.Command, args []string) (err error) {
 		if rowsWriter(format) == nil {
 			return unknownFormat(format, "table, json or csv")
 		}
-		p, err := openProject(cmd.Context(), file, flags, lakeOnly)
+		p, err := openProject(cmd.Context(), flags.pipeline, flags, lakeOnly)
 		if err != nil {
 			return err
 		}
@@ -131,7 +153,6 @@ func lettersCmd(flags *globalFlags, preset string, query func(ctx context.Contex
 		}
 		return nil
 	}}
-	pipelineFlag(cmd, &file)
 	formatFlag(cmd, &format, preset, "table", "json", "csv")
 	return cmd
 }

@@ -33,7 +33,11 @@ func newInitCmd() *cobra.Command {
 			if err := writeTemplate(dir); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Wrote a pipeline to %s. Next:\n  lakeflow run %s\n", dir, filepath.Join(dir, "pipeline.yaml"))
+			where := dir
+			if filepath.Clean(dir) == "." {
+				where = "the current folder"
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Wrote a pipeline to %s. Next:\n  lakeflow run %s\n", where, quoted(filepath.Join(dir, "pipeline.yaml")))
 			return err
 		},
 	}

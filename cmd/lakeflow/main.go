@@ -48,9 +48,10 @@ func usagef(format string, args ...any) error {
 
 // globalFlags are the flags of every command.
 type globalFlags struct {
-	params  []string // name=value
-	noColor bool
-	secrets *dsl.Secrets // of the pipeline, once it is read
+	pipeline string   // the pipeline file, where no argument names it
+	params   []string // name=value
+	noColor  bool
+	secrets  *dsl.Secrets // of the pipeline, once it is read
 }
 
 func main() { os.Exit(realMain()) }
@@ -150,19 +151,41 @@ Exit codes:
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.PersistentFlags().StringVarP(&flags.pipeline, "pipeline", "f", "pipeline.yaml", "the pipeline file")
+	cobra.CheckErr(root.MarkPersistentFlagFilename("pipeline", "yaml", "yml"))
 	root.PersistentFlags().StringArrayVar(&flags.params, "param", nil, "set a parameter of the pipeline, as in --param name=value (repeatable)")
 	root.PersistentFlags().BoolVar(&flags.noColor, "no-color", os.Getenv("NO_COLOR") != "", "write messages without colours")
-	run := newRunCmd(flags)
-	run.Args = checkArgs(run.Args)
-	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), run, newReportCmd(flags),
-		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newMaintainCmd(flags), newSchemaCmd(), newVersionCmd())
+	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), newRunCmd(flags), newReportCmd(flags),
+		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newMaintainCmd(flags), newRelocateCmd(flags), newSchemaCmd(), newVersionCmd())
 	for _, cmd := range root.Commands() {
 		if strings.HasSuffix(cmd.Use, " pipeline.yaml") {
-			cmd.ValidArgsFunction = completePipeline
+			takePipeline(cmd, flags)
 		}
 	}
 	flags.hideErrors(root)
 	return root
+}
+
+// takePipeline lets a command whose only argument is the pipeline file do without: it is named by -f then, or pipeline.yaml.
+func takePipeline(cmd *cobra.Command, flags *globalFlags) {
+	cmd.Use = strings.TrimSuffix(cmd.Use, "pipeline.yaml") + "[pipeline.yaml]"
+	cmd.ValidArgsFunction = completePipeline
+	cmd.Args = checkArgs(func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 && cmd.Flags().Changed("pipeline") {
+			return fmt.Errorf("the pipeline file is named twice: %s and --pipeline %s", args[0], flags.pipeline)
+		}
+		return cobra.MaximumNArgs(1)(cmd, args)
+	})
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return run(cmd, args)
+		}
+		if _, err := os.Stat(flags.pipeline); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("pipeline") {
+			return usagef("there is no pipeline.yaml in this folder; name the pipeline file, or make one with lakeflow init")
+		}
+		return run(cmd, []string{flags.pipeline})
+	}
 }
 
 // unknownCommand refuses what stands in the place of a command.

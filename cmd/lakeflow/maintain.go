@@ -31,7 +31,6 @@ temp folders of processes that were killed.
 Readers are not disturbed. Updates of the same pipeline wait their turn: it stops with an error while one is running. It may be killed at any
 time; the next one goes on.`,
 		Example: "  lakeflow maintain pipeline.yaml --dry-run\n  lakeflow maintain pipeline.yaml --older-than 24h --format json",
-		Args:    checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write := map[string]func(*maintain.Report, io.Writer) error{"text": maintainText, "json": maintainJSON}[format]
 			if write == nil {

@@ -15,7 +15,6 @@ func newPlanCmd(flags *globalFlags) *cobra.Command {
 		Use:     "plan pipeline.yaml",
 		Short:   "Show what a pipeline does, in which order",
 		Example: "  lakeflow plan pipeline.yaml\n  lakeflow plan pipeline.yaml --format dot | dot -Tsvg > plan.svg",
-		Args:    checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			write := planWriter(format)
 			if write == nil {
@@ -26,6 +25,9 @@ func newPlanCmd(flags *globalFlags) *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, p.Close()) }()
+			if err := p.checkStored(args[0], flags); err != nil {
+				return err
+			}
 			if err := showWarnings(cmd, p.warnings); err != nil {
 				return err
 			}

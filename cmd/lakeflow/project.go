@@ -45,6 +45,9 @@ type project struct {
 	occupied *os.File  // the temp folder in the warehouse or the declared one, locked
 
 	writer, published, looking bool              // what the options asked for
+	relocating                 bool              // too
+	moved                      *sinks.MovedError // with relocating: what there is to do
+	relocated                  *sinks.Relocation // what was done, if the warehouse was moved
 	gaps                       []string          // sources that go on behind records that they lost
 	metadata                   map[string]string // types of the sources' _metadata
 	unreached                  map[string]string // why sources could not be asked
@@ -61,6 +64,10 @@ func acquire(p *project) { p.writer = true }
 
 // lakeOnly looks neither at sources nor at queries, for commands that read what was published.
 func lakeOnly(p *project) { p.published = true }
+
+// relocate is for a warehouse that may have been moved or copied: that is no error. Its tables cannot be read before
+// takePlace then.
+func relocate(p *project) { p.published, p.relocating = true, true }
 
 // lookOnly goes on without brokers that cannot be reached, with a warning. The plan is nil then if it needs columns of their sources that are not declared.
 func lookOnly(p *project) { p.looking = true }
@@ -91,7 +98,7 @@ func openProject(ctx context.Context, file string, flags *globalFlags, opts ...o
 	if pipeline != nil {
 		flags.secrets = pipeline.Secrets
 	}
-	if diags.HasErrors() {
+	if pipeline == nil {
 		return nil, diags
 	}
 	p := &project{Pipeline: pipeline, UpdateID: uuid.NewString(), Sources: map[string]sources.Source{}, Sinks: map[string]sinks.Publisher{}, loaded: diags, warnings: diags,
@@ -99,16 +106,22 @@ func openProject(ctx context.Context, file string, flags *globalFlags, opts ...o
 	for _, option := range opts {
 		option(p)
 	}
-	if err := p.checkGaps(); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
 			err = flags.hide(errors.Join(err, p.Close()))
 		}
 	}()
-	if err := p.openLake(ctx); err != nil {
+	if diags.HasErrors() {
+		return nil, p.allMistakes(ctx)
+	}
+	if err := p.checkGaps(); err != nil {
 		return nil, err
+	}
+	if err := p.openLake(ctx); err != nil {
+		return nil, withCommand(err, "lakeflow relocate "+quoted(file)+repeated(flags.params, pipeline.Parameters))
+	}
+	if p.relocating {
+		return p, nil
 	}
 	if err := p.place(); err != nil {
 		return nil, err
@@ -117,6 +130,18 @@ func openProject(ctx context.Context, file string, flags *globalFlags, opts ...o
 		return p, p.openDuck(ctx)
 	}
 	return p, p.openSources(ctx)
+}
+
+// allMistakes are those of a file in which some were found already: what is sound in spite of them is compiled, by looking only.
+func (p *project) allMistakes(ctx context.Context) error {
+	if p.published {
+		return p.loaded
+	}
+	p.writer = false
+	if target := p.Pipeline.Target; target.Warehouse == "" || target.Schema == "" || p.openLake(ctx) != nil {
+		p.State = &sinks.State{}
+	}
+	return p.openSources(ctx)
 }
 
 func parseParams(params []string) (map[string]string, error) {
@@ -157,6 +182,18 @@ func (p *project) openLake(ctx context.Context) (err error) {
 		return p.patient(ctx, func() error { return p.takePlace(ctx) })
 	}
 	p.State, err = p.Lake.State(ctx)
+	if p.relocating && errors.As(err, &p.moved) {
+		return nil
+	}
+	return err
+}
+
+// withCommand adds to the error of a warehouse that was moved what to call.
+func withCommand(err error, command string) error {
+	var moved *sinks.MovedError
+	if errors.As(err, &moved) {
+		return fmt.Errorf("%w:\n  %s", err, command)
+	}
 	return err
 }
 
@@ -190,13 +227,21 @@ func (p *project) patient(ctx context.Context, do func() error) error {
 	}
 }
 
-// takePlace makes this process the pipeline's writer, and reads the state that its predecessor left.
+// takePlace makes this process the pipeline's writer, and reads the state that its predecessor left. A warehouse that was
+// moved is relocated. Of a copy that is to be asked for, and nothing is written to it before that.
 func (p *project) takePlace(ctx context.Context) error {
+	var moved *sinks.MovedError
+	if err := p.Lake.Placed(ctx); err != nil && (!errors.As(err, &moved) || moved.Copied && !p.relocating) {
+		return err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("look up the host's name: %w", err)
 	}
 	p.Epoch, err = p.Lake.Acquire(ctx, sinks.Holder{Update: p.UpdateID, PID: os.Getpid(), Host: host, Started: time.Now().UTC()})
+	if err == nil && moved != nil {
+		err = p.relocate(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -204,25 +249,34 @@ func (p *project) takePlace(ctx context.Context) error {
 	return err
 }
 
+func (p *project) relocate(ctx context.Context) (err error) {
+	p.relocated, err = p.Lake.Relocate(ctx, p.Epoch)
+	if err == nil && p.tell != nil && len(p.relocated.Tables) > 0 {
+		p.tell(engine.Progress{Kind: "notice", Message: fmt.Sprintf("the warehouse was moved from %s to %s: its tables name "+
+			"their files here now", p.relocated.From, p.relocated.To)})
+	}
+	return err
+}
+
+// openSources opens what the pipeline reads and publishes to, and compiles it. Where there are mistakes, it goes on to find all of them.
 func (p *project) openSources(ctx context.Context) error {
-	mistakes := slices.Clone(p.loaded)
-	for _, s := range p.Pipeline.Sources {
-		source, metadata, err := p.newSource(s)
-		if err != nil {
-			mistakes = append(mistakes, refused(s, err))
-			continue
-		}
-		p.Sources[s.Name], p.metadata[s.Name] = source, metadata
+	p.makeSources()
+	err := p.compileSources(ctx)
+	var mistakes diag.List
+	if err != nil && !errors.As(err, &mistakes) && p.loaded.HasErrors() {
+		p.loaded.Sort()
+		return p.loaded
 	}
-	if mistakes.HasErrors() {
-		mistakes.Sort()
-		return mistakes
-	}
+	return err
+}
+
+func (p *project) compileSources(ctx context.Context) error {
 	if err := p.patient(ctx, func() error { return p.openDuck(ctx) }); err != nil {
 		return err
 	}
-	if err := p.makeSinks(); err != nil {
-		return err
+	p.makeSinks()
+	if p.loaded.HasErrors() { // there will be no update, so nothing is worth waiting for
+		p.looking, p.tell = true, nil
 	}
 	var columns map[string]schemas.Table
 	err := p.patient(ctx, func() (err error) {
@@ -236,21 +290,33 @@ func (p *project) openSources(ctx context.Context) error {
 	return err
 }
 
-func (p *project) makeSinks() error {
-	mistakes := slices.Clone(p.loaded)
+// makeSources makes the sources that have no mistakes yet. Those that their connector refuses have one then.
+func (p *project) makeSources() {
+	for _, s := range p.Pipeline.Sources {
+		if s.Flawed {
+			continue
+		}
+		source, metadata, err := p.newSource(s)
+		if err != nil {
+			p.loaded, s.Flawed = append(p.loaded, refused(s, err)), true
+			continue
+		}
+		p.Sources[s.Name], p.metadata[s.Name] = source, metadata
+	}
+}
+
+func (p *project) makeSinks() {
 	for _, s := range p.Pipeline.Sinks {
+		if s.Flawed {
+			continue
+		}
 		sink, err := p.newSink(s)
 		if err != nil {
-			mistakes = append(mistakes, refusedSink(s, err))
+			p.loaded, s.Flawed = append(p.loaded, refusedSink(s, err)), true
 			continue
 		}
 		p.Sinks[s.Name] = sink
 	}
-	if mistakes.HasErrors() {
-		mistakes.Sort()
-		return mistakes
-	}
-	return nil
 }
 
 func (p *project) openDuck(ctx context.Context) error {
@@ -258,7 +324,10 @@ func (p *project) openDuck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	folders := []string{p.Pipeline.Target.Warehouse}
+	var folders []string
+	if p.Lake != nil {
+		folders = append(folders, p.Pipeline.Target.Warehouse)
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Sources)) {
 		folders = append(folders, p.Sources[name].Folders()...)
 	}
@@ -274,12 +343,12 @@ func (p *project) tempDir() (string, error) {
 		return p.occupied.Name(), nil
 	}
 	declared := p.Pipeline.DuckDB.TempDirectory
-	if declared != "" {
+	if declared != "" && p.Lake != nil {
 		if err := os.MkdirAll(declared, 0o755); err != nil {
 			return "", fmt.Errorf("make temp folder: %w", err)
 		}
 	}
-	if declared != "" || unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil {
+	if p.Lake != nil && (declared != "" || unix.Access(p.Pipeline.Target.Warehouse, unix.W_OK) == nil) {
 		dir := p.Lake.TempFolder(p.UpdateID)
 		return dir, p.occupy(dir)
 	}
@@ -324,9 +393,16 @@ func (p *project) sourceColumns(ctx context.Context) (map[string]schemas.Table, 
 		p.reach(ctx)
 	}
 	for i, s := range p.Pipeline.Sources {
+		if s.Flawed {
+			continue
+		}
 		session := sources.Session{Conn: p.DB.Conn(), Prefix: fmt.Sprintf("__look%d_", i), TempDir: p.DB.TempDir()}
 		for _, position := range p.readers(s.Name) {
 			found, err := p.look(ctx, s, session, position)
+			if err != nil && p.loaded.HasErrors() {
+				s.Flawed = true
+				break
+			}
 			if err != nil {
 				return nil, fmt.Errorf("source %s: %w", s.Name, err)
 			}
@@ -428,7 +504,7 @@ func (p *project) compile(ctx context.Context, columns map[string]schemas.Table)
 	for name, t := range p.State.Tables {
 		stored[name] = t.Schema
 	}
-	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Conn: p.DB.Conn(), SourceColumns: columns, StoredColumns: stored,
+	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Flawed: p.loaded.HasErrors(), Conn: p.DB.Conn(), SourceColumns: columns, StoredColumns: stored,
 		Found: p.found, Metadata: p.metadata, Unreached: p.unreached})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ import (
 )
 
 func newQueryCmd(flags *globalFlags) *cobra.Command {
-	var file, format string
+	var format string
 	cmd := &cobra.Command{
 		Use:   `query "SQL"`,
 		Short: "Query the published tables, event_log and dead letters included",
@@ -39,7 +40,7 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if rowsWriter(format) == nil {
 				return unknownFormat(format, "table, json or csv")
 			}
-			p, err := openProject(cmd.Context(), file, flags, lakeOnly)
+			p, err := openProject(cmd.Context(), flags.pipeline, flags, lakeOnly)
 			if err != nil {
 				return err
 			}
@@ -58,18 +59,18 @@ left them. A table may be followed by VERSION AS OF, with a commit number or sna
 			if err := q.readable(s); err != nil {
 				return err
 			}
+			if allTables.MatchString(s.Text) {
+				return p.show(cmd, "SELECT schema, name, column_names, column_types FROM (SHOW ALL TABLES) WHERE schema = "+sqltext.Literal(p.Pipeline.Target.Schema), format)
+			}
 			return q.explain(p.show(cmd, s.Text, format), s, format)
 		},
 	}
-	pipelineFlag(cmd, &file)
 	formatFlag(cmd, &format, "table", "table", "json", "csv")
 	return cmd
 }
 
-func pipelineFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "pipeline", "f", "pipeline.yaml", "the pipeline file")
-	cobra.CheckErr(cmd.MarkFlagFilename("pipeline", "yaml", "yml"))
-}
+// allTables is a query for the tables of all schemas. Those of which every table is a view here are left out, beside the pipeline's own.
+var allTables = regexp.MustCompile(`^(?i:\s*SHOW\s+ALL\s+TABLES[\s;]*)$`)
 
 // formatFlag adds --format. The command checks the value.
 func formatFlag(cmd *cobra.Command, format *string, preset string, known ...string) {
@@ -167,9 +168,18 @@ func (p *project) relationsNow(ctx context.Context, names []string) (map[string]
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
-		out[name] = duck.ReadFiles(contents.Schema, contents.Files)
+		out[name] = p.shown(name, duck.ReadFiles(contents.Schema, contents.Files))
 	}
 	return out, nil
+}
+
+// shown is a table as it may be shown: paths of files, and messages about them, may have secrets in them, where the pipeline file has one in the path of a source.
+func (p *project) shown(name, relation string) string {
+	file, message := p.Pipeline.Secrets.HideSQL(`"file"`), p.Pipeline.Secrets.HideSQL(`"error"`)
+	if name != p.Pipeline.DeadLetter.Table || file == `"file"` {
+		return relation
+	}
+	return fmt.Sprintf(`(SELECT * REPLACE (%s AS "file", %s AS "error") FROM %s)`, file, message, relation)
 }
 
 // create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own queries, and
@@ -316,7 +326,7 @@ func (q *queryNames) travel(ctx context.Context, t sqltext.Travel) error {
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
-	return q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW main.%s AS SELECT * FROM %s", duck.Ident(t.Relation), duck.ReadFiles(contents.Schema, contents.Files)))
+	return q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW main.%s AS SELECT * FROM %s", duck.Ident(t.Relation), q.shown(name, duck.ReadFiles(contents.Schema, contents.Files))))
 }
 
 // version reads what stands after AS OF: a time, a snapshot id, or a commit number.

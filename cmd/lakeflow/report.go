@@ -22,7 +22,6 @@ func newReportCmd(flags *globalFlags) *cobra.Command {
 		Use:     "report pipeline.yaml",
 		Short:   "Show the data quality of an update",
 		Example: "  lakeflow report pipeline.yaml\n  lakeflow report pipeline.yaml --format html --output report.html",
-		Args:    checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			write := reportWriter(format)
 			if write == nil {
@@ -37,7 +36,7 @@ func newReportCmd(flags *globalFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if output == "" {
+			if output == "" || output == "-" {
 				return write(r, cmd.OutOrStdout())
 			}
 			f, err := os.Create(output)
@@ -49,7 +48,7 @@ func newReportCmd(flags *globalFlags) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&update, "update", "", "id of the update, or its beginning (default: the latest)")
 	formatFlag(cmd, &format, "text", "text", "json", "html", "junit")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write to (default: standard output)")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write to, - for standard output")
 	return cmd
 }
 

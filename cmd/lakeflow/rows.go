@@ -79,7 +79,7 @@ func writeCSV(rows *sql.Rows, w io.Writer) error {
 	return c.Error()
 }
 
-// writeJSON writes each row as an object on a line. The values are JSON texts already.
+// writeJSON writes each row as an object on a line. The values are JSON texts already. What would steer a terminal is escaped, which is the same text.
 func writeJSON(rows *sql.Rows, w io.Writer) error {
 	var keys []string
 	return eachRow(rows, func(names []string) error {
@@ -89,7 +89,7 @@ func writeJSON(rows *sql.Rows, w io.Writer) error {
 			if err != nil {
 				return err
 			}
-			keys[i] = key + ":"
+			keys[i] = diag.VisibleJSON(key) + ":"
 		}
 		return nil
 	}, func(values []sql.NullString) error {
@@ -98,7 +98,7 @@ func writeJSON(rows *sql.Rows, w io.Writer) error {
 			if !v.Valid {
 				v.String = "null"
 			}
-			fields[i] = keys[i] + v.String
+			fields[i] = keys[i] + diag.VisibleJSON(v.String)
 		}
 		_, err := fmt.Fprintln(w, "{"+strings.Join(fields, ",")+"}")
 		return err

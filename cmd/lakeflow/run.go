@@ -38,7 +38,6 @@ func newRunCmd(global *globalFlags) *cobra.Command {
   lakeflow run pipeline.yaml --param max_delay=600
   lakeflow run pipeline.yaml --full-refresh silver_flights
   lakeflow run pipeline.yaml --json 2> run.log | jq .status`,
-		Args: checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v := newRunView(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.json, flags.noColor)
 			result, err := update(cmd.Context(), args[0], flags, v)
@@ -103,7 +102,7 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	v.warn(p.warnings)
-	v.pipeline = quoted(file) + repeated(flags.params, p.Pipeline.Parameters)
+	v.pipeline = p.arguments(file, flags.params)
 	flags.Again = "lakeflow run " + v.pipeline
 	for _, d := range p.Plan.Datasets {
 		v.discards[d.Name] = !d.Rules.DeadLetter

@@ -31,6 +31,23 @@ func Visible(text string) string {
 	return b.String()
 }
 
+// VisibleJSON is a JSON text whose strings are escaped where Visible spells something out. To a reader of JSON it is the same.
+func VisibleJSON(text string) string {
+	hides := func(c rune) bool { return c >= 0x7f && steers(c) } // JSON itself escapes the others
+	if !strings.ContainsFunc(text, hides) {
+		return text
+	}
+	var b strings.Builder
+	for _, c := range text {
+		if hides(c) {
+			fmt.Fprintf(&b, `\u%04x`, c)
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
 // VisibleLine is a text as Visible has it, with a space in the place of each line break and tab.
 func VisibleLine(text string) string {
 	return Visible(strings.Map(func(c rune) rune {

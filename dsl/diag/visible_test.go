@@ -25,3 +25,14 @@ func TestVisible(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestVisibleJSON(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a":"é"}`: `{"a":"é"}`,
+		"{\"a\":\"x\u009b31m\u202e\u2066\u0085\u007f\",\n\t\"b\":1}": "{\"a\":\"x\\u009b31m\\u202e\\u2066\\u0085\\u007f\",\n\t\"b\":1}",
+	} {
+		if got := VisibleJSON(text); got != want {
+			t.Errorf("%q: %q; want %q", text, got, want)
+		}
+	}
+}

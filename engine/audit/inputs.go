@@ -8,6 +8,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/engine/position"
+	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -82,7 +83,7 @@ func (a *auditor) checkLedger(ctx context.Context) error {
 			continue
 		}
 		var disagree *sources.MarksError
-		err := a.Verify(ctx, at, ledger.Marks(a.DB, a.Lake, k))
+		err := a.Verify(ctx, at, ledger.Marks(a.DB, a.Lake, sinks.Version{Commit: a.State.Commit}, k))
 		if errors.As(err, &disagree) {
 			a.find(Finding{Table: k.Table, Check: CheckLedger, Message: fmt.Sprintf("flow %s, source %s: %v", k.Flow, k.Input, err), Remedy: a.recompute(k.Table)})
 		} else if err != nil {

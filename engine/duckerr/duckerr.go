@@ -84,11 +84,17 @@ func FirstLine(err error) string {
 // functions that a pipeline does not call.
 func (e *Error) Plain() string {
 	message := Facts(e.Message)
+	if m := walled.FindStringSubmatch(e.Message); m != nil {
+		message = m[1] + " is outside of the folders of the warehouse and the sources, where alone files are read and written"
+	}
 	if e.Type == "Out of Memory" {
 		message += "; raise duckdb: {memory_limit: …} in the pipeline file, or lower what a batch reads: max_bytes_per_batch of files, trigger.max_bytes of topics"
 	}
 	return message
 }
+
+// walled is what the sandbox says.
+var walled = regexp.MustCompile(`^Cannot access ((?:file|directory) ".*") - file system operations are disabled by configuration`)
 
 // World says that the world failed and not what DuckDB was asked to read: there is no memory, no room, or no right to read, or the query was interrupted.
 func World(err error) bool {

@@ -177,3 +177,22 @@ func TestSeveral(t *testing.T) {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }
+
+// TestSandbox has DuckDB refuse a file: that is nothing that a query can be mended for.
+func TestSandbox(t *testing.T) {
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	path := filepath.Join(t.TempDir(), "it's.parquet")
+	if _, err := db.Exec("SET errors_as_json = true; COPY (SELECT 1) TO '" + strings.ReplaceAll(path, "'", "''") + "'; SET enable_external_access = false"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec("SELECT * FROM read_parquet('" + strings.ReplaceAll(path, "'", "''") + "')")
+	want := `file "` + path + `" is outside of the folders of the warehouse and the sources, where alone files are read and written`
+	if got := duckerr.Text(err); got != want || !duckerr.World(err) {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -32,6 +32,9 @@ var Maintenance = []string{
 	"maintain.before-expire", "maintain.after-expire", "maintain.before-remove", "maintain.after-remove",
 }
 
+// Relocation lists the places that lakeflow relocate passes, beside some of Names.
+var Relocation = []string{"relocate.before-tx", "relocate.after-tx"}
+
 // Sinks lists the places that publishing to a sink passes.
 var Sinks = []string{"sink.before-publish", "sink.before-end-txn", "sink.after-publish"}
 

@@ -37,20 +37,21 @@ type Change struct {
 	Set   []sources.Mark
 }
 
-// Marks are the marks of one input, read with db when they are asked for.
-func Marks(db *duck.DB, lake sinks.Reader, k position.Key) sources.Marks {
-	return &marks{db, lake, k}
+// Marks are the marks that one input had at a version of the ledger, read with db when they are asked for.
+func Marks(db *duck.DB, lake sinks.Reader, at sinks.Version, k position.Key) sources.Marks {
+	return &marks{db, lake, at, k}
 }
 
 type marks struct {
 	db   *duck.DB
 	lake sinks.Reader
+	at   sinks.Version
 	key  position.Key
 }
 
-// stored is the ledger's last version. Before the first mark there is none.
-func stored(ctx context.Context, lake sinks.Reader) (*sinks.Contents, error) {
-	c, err := lake.Files(ctx, Table, sinks.Version{})
+// stored is a version of the ledger. Before the first mark there is none.
+func stored(ctx context.Context, lake sinks.Reader, at sinks.Version) (*sinks.Contents, error) {
+	c, err := lake.Files(ctx, Table, at)
 	if errors.Is(err, sinks.ErrNoTable) {
 		return &sinks.Contents{}, nil
 	}
@@ -67,7 +68,7 @@ func (m *marks) All(ctx context.Context) iter.Seq2[sources.Mark, error] {
 }
 
 func (m *marks) each(ctx context.Context, yield func(sources.Mark, error) bool) error {
-	c, err := stored(ctx, m.lake)
+	c, err := stored(ctx, m.lake, m.at)
 	if err != nil || len(c.Files) == 0 {
 		return err
 	}
@@ -94,7 +95,7 @@ const newMarks = "__new_marks"
 
 // Query is the query of the rows that a commit writes to the ledger, and whether they replace all that it had. Its temp table lives until the next call.
 func Query(ctx context.Context, db *duck.DB, lake sinks.Reader, commit int64, changes []Change) (query string, mode sinks.Mode, err error) {
-	c, err := stored(ctx, lake)
+	c, err := stored(ctx, lake, sinks.Version{})
 	if err != nil {
 		return "", 0, fmt.Errorf("read the ledger: %w", err)
 	}

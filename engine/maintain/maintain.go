@@ -185,6 +185,9 @@ func (w *rewriting) merge(ctx context.Context, group []sinks.StoredFile) error {
 	files := make([]sinks.DataFile, len(group))
 	var rows int64
 	for i, f := range group {
+		if err := duck.CheckFile(f.Path); err != nil { // what is damaged must not get a new checksum
+			return err
+		}
 		files[i] = sinks.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes}
 		rows += f.Rows
 		w.size += f.Bytes

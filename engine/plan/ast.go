@@ -21,7 +21,7 @@ type syntax struct {
 	windows  []int
 	subquery []int // subqueries in expressions
 	listAny  []int // = ANY(list) and the like, which are subqueries too
-	casts    []int
+	casts    []cast
 	stars    []int // * and COLUMNS() of the select list and in expressions
 	// items is the select list when the query is one SELECT, else nil.
 	items []any
@@ -32,6 +32,7 @@ type syntax struct {
 	// samples is true when a SAMPLE takes some rows by chance.
 	samples     bool
 	fingerprint string
+	shape       Shape
 }
 
 type tableRef struct {
@@ -102,6 +103,7 @@ func readSyntax(text, tree string) (syn *syntax, failed *parseError, statements 
 		w.syn.plain, w.syn.bare = w.plain(node), bareSelect(node)
 	}
 	w.sort()
+	w.syn.shape = shapeOf(root, node, w.syn)
 	return w.syn, nil, 1, nil
 }
 
@@ -186,7 +188,9 @@ func (w *walker) object(m map[string]any, sc *scope, ops *nodeOps) bool {
 			w.syn.listAny = append(w.syn.listAny, offset(m))
 		}
 	case "CAST":
-		w.syn.casts = append(w.syn.casts, offset(m))
+		to, _ := m["cast_type"].(map[string]any)
+		from, _ := m["child"].(map[string]any)
+		w.syn.casts = append(w.syn.casts, cast{offset(m), text(to["id"]), from})
 	case "STAR":
 		w.syn.stars = append(w.syn.stars, offset(m))
 	case "COLUMN_REF":
@@ -395,6 +399,7 @@ func (w *walker) sort() {
 	sort.SliceStable(s.calls, func(i, j int) bool { return s.calls[i].at < s.calls[j].at })
 	sort.SliceStable(s.columns, func(i, j int) bool { return s.columns[i].at < s.columns[j].at })
 	sort.SliceStable(s.batchOps, func(i, j int) bool { return s.batchOps[i].at < s.batchOps[j].at })
+	sort.SliceStable(s.casts, func(i, j int) bool { return s.casts[i].at < s.casts[j].at })
 	sort.Ints(s.windows)
 	sort.Ints(s.subquery)
 	sort.Ints(s.listAny)

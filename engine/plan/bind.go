@@ -21,25 +21,22 @@ const MetadataColumn = "_metadata"
 // MetadataStruct is the DuckDB type of MetadataColumn of files.
 const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size BIGINT, file_modification_time TIMESTAMP WITH TIME ZONE)"
 
-// bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset that
-// failed, and those that read it, are left out: their mistakes would only be echoes.
+// bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset whose columns cannot be known, and those that
+// read it, are left out: their mistakes would only be echoes.
 func (c *compiler) bind(ctx context.Context) error {
 	if err := c.clear(ctx); err != nil {
 		return err
 	}
 	for _, d := range c.ordered {
+		d.failed = d.failed || d.decl.Flawed
 		for _, f := range d.flows {
-			d.failed = !c.ready(f) || d.failed
-		}
-		if d.failed {
-			continue
-		}
-		for _, f := range d.flows {
-			ok, err := c.bindFlow(ctx, f)
-			if err != nil {
+			if !c.ready(f) {
+				d.failed = true
+				continue
+			}
+			if err := c.bindFlow(ctx, f); err != nil {
 				return err
 			}
-			d.failed = d.failed || !ok
 		}
 		d.failed = d.failed || !c.mergeFlows(d)
 	}
@@ -73,10 +70,10 @@ func (c *compiler) clear(ctx context.Context) error {
 
 // ready reports whether the columns of everything that the flow reads are known.
 func (c *compiler) ready(f *flow) bool {
-	ready := f.syn != nil
+	ready := f.syn != nil && !f.failed
 	for _, r := range f.refs {
 		if r.dataset != nil {
-			ready = ready && !r.dataset.failed
+			ready = ready && !r.dataset.failed && len(r.columns) > 0
 			continue
 		}
 		if len(r.columns) > 0 {
@@ -93,7 +90,7 @@ func (c *compiler) ready(f *flow) bool {
 
 // noColumns reports a source that has neither records nor a schema. One without a connector is none of it: dsl.Load has said enough.
 func (c *compiler) noColumns(s *dsl.Source) {
-	if s.Files == nil && s.Kafka == nil || c.in.Unreached[s.Name] != "" {
+	if s.Flawed || s.Files == nil && s.Kafka == nil || c.in.Unreached[s.Name] != "" {
 		return
 	}
 	found := c.in.Found[s.Name]
@@ -129,26 +126,39 @@ func (c *compiler) unreached(context.Context) error {
 }
 
 // bindFlow describes the flow's query and sets its SQL and columns.
-func (c *compiler) bindFlow(ctx context.Context, f *flow) (bool, error) {
+func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
+	doubtful := f.decl.Flawed
 	for _, r := range f.refs {
 		if err := c.relation(ctx, r, f.out.UsesMetadata); err != nil {
-			return false, err
+			return err
 		}
+		doubtful = doubtful || r.doubtful || r.guessed != ""
 	}
-	columns, err := c.describe(ctx, describePrefix+f.sql)
+	known, err := c.bindText(ctx, binding{query: f.decl.SQL, sql: f.sql, before: describePrefix, items: f.syn.items, code: codeBind, what: f.ds.name, doubtful: doubtful})
 	if err != nil {
-		return false, c.bindError(err, f.decl.SQL, len(describePrefix), codeBind, f.ds.name)
+		return err
+	}
+	f.ds.failed, f.ds.doubtful = f.ds.failed || !known.ok, f.ds.doubtful || known.doubtful
+	if !known.ok {
+		return nil
+	}
+	if !known.doubtful {
+		if err := c.checkCasts(ctx, f); err != nil {
+			return err
+		}
 	}
 	if at, found := f.rowid(); found {
 		c.diags.Errorf(codeBind, token(f.decl.SQL, at), "number rows yourself, as in row_number() OVER (ORDER BY …)", "%s: there is no column \"rowid\"", f.ds.name)
-		return false, nil
+		f.ds.failed = true
+		return nil
 	}
 	f.out.SQL, f.out.sql = f.sql, f.sql
-	f.columns = columns
+	f.columns = known.columns
 	if f.out.UsesMetadata {
 		f.hideMetadata()
 	}
-	return c.checkColumns(f), nil
+	f.ds.failed = !c.checkColumns(f) || f.ds.failed
+	return nil
 }
 
 // rowid finds a rowid that is DuckDB's own: the relations that queries are bound to have it, those that they run on do not.
@@ -175,22 +185,25 @@ func (c *compiler) relation(ctx context.Context, r reference, metadata bool) err
 	if r.source != nil && metadata {
 		want, columns = withMetadata, columns+", "+MetadataColumn+" "+c.metadata(r.name)
 	}
-	if r.made[r.stream] == want {
+	name := cmp.Or(r.guessed, r.name)
+	if r.made[r.stream] == want && r.guessed == "" {
 		return nil
 	}
 	create := "CREATE TABLE "
-	if r.made[r.stream] != notMade {
+	if r.made[r.stream] != notMade || r.guessed != "" {
 		create = "CREATE OR REPLACE TABLE "
 	}
 	schema := "main."
 	if r.stream {
 		schema = ident(sqltext.StreamSchema) + "."
 	}
-	_, err := c.tx.ExecContext(ctx, create+schema+ident(r.name)+"("+columns+")")
+	_, err := c.tx.ExecContext(ctx, create+schema+ident(name)+"("+columns+")")
 	if err != nil {
-		return fmt.Errorf("make the relation of %s: %w", r.name, err)
+		return fmt.Errorf("make the relation of %s: %w", name, err)
 	}
-	r.made[r.stream] = want
+	if r.guessed == "" {
+		r.made[r.stream] = want
+	}
 	return nil
 }
 
@@ -199,8 +212,38 @@ func (c *compiler) metadata(source string) string {
 	return cmp.Or(c.in.Metadata[source], MetadataStruct)
 }
 
-// describe returns the output columns of a statement that begins with DESCRIBE.
+// aborts reports whether an error ends the transaction: it came up while a function was bound, and not from DuckDB's parser or binder.
+func (c *compiler) aborts(e *duckError) bool {
+	switch e.Type {
+	case "Binder", "Catalog", "Parser", "Syntax":
+		return false
+	}
+	return true
+}
+
+// describe returns the output columns of a statement that begins with DESCRIBE. Where the transaction is lost with that, another one is begun: relations are
+// made again as they are needed.
 func (c *compiler) describe(ctx context.Context, statement string) ([]column, error) {
+	columns, err := c.columnsOf(ctx, statement)
+	if e := readDuckError(err); e == nil || !c.aborts(e) {
+		return columns, err
+	}
+	_ = c.tx.Rollback() // it is aborted
+	tx, failed := c.in.Conn.BeginTx(ctx, nil)
+	if failed != nil {
+		return nil, failed
+	}
+	c.tx = tx
+	for _, e := range c.entities {
+		clear(e.made)
+	}
+	if failed := c.clear(ctx); failed != nil {
+		return nil, failed
+	}
+	return nil, err
+}
+
+func (c *compiler) columnsOf(ctx context.Context, statement string) ([]column, error) {
 	rows, err := c.tx.QueryContext(ctx, statement)
 	if err != nil {
 		return nil, err
@@ -320,6 +363,12 @@ func (c *compiler) mergeFlows(d *dataset) bool {
 	for _, f := range d.flows {
 		for _, col := range f.columns {
 			t, err := schemas.Storable(col.duckType)
+			if d.doubtful && (err != nil || merged.Column(col.name) != nil) {
+				t, err = schemas.Type{Kind: schemas.Varchar}, nil
+				if merged.Column(col.name) != nil {
+					continue
+				}
+			}
 			if err != nil {
 				ok = false
 				_, remedy, _ := strings.Cut(err.Error(), "; ")

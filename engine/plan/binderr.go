@@ -30,33 +30,15 @@ func readDuckError(err error) *duckError {
 
 var quotedName = regexp.MustCompile(`"([^"]+)"`)
 
-// bindError turns DuckDB's refusal of a query into a diagnostic; prefix is the length of what was put in front of the query. An error
-// that is not about the query is returned.
-func (c *compiler) bindError(err error, q *sqltext.Query, prefix int, code, dataset string) error {
-	e := readDuckError(err)
-	if e == nil {
-		return err
-	}
-	offset := -1
-	if n := e.Offset(); n >= prefix {
-		offset = n - prefix
-		if e.Type == "Parser" || e.Type == "Syntax" {
-			offset = byteOffset(q.Text, offset)
-		}
-	} else if m := quotedName.FindStringSubmatch(e.Message); m != nil {
-		offset = findName(q.Text, m[1])
-	}
-	message, help := e.explain()
-	c.diags.Errorf(code, token(q, offset), help, "%s: %s", dataset, message)
-	return nil
-}
-
 const sqlReference = "see https://duckdb.org/docs/stable/sql/introduction"
 
 // explain puts DuckDB's message into one sentence and a help.
 func (e *duckError) explain() (message, help string) {
 	switch e.Subtype {
 	case "COLUMN_NOT_FOUND":
+		if strings.EqualFold(e.Name, "_rescued_data") {
+			return "there is no column " + strconv.Quote(e.Name), "a source of JSON or CSV files has it with schema_evolution: rescue"
+		}
 		return "there is no column " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, lastParts(splitList(e.Candidates)), "name a column of what the query reads")
 	case "MISSING_ENTRY":
 		if operator, ok := strings.CutSuffix(e.Name, "__postfix"); ok {
@@ -65,10 +47,14 @@ func (e *duckError) explain() (message, help string) {
 		what := strings.ToLower(e.Kind)
 		if strings.HasSuffix(what, "function") {
 			what = "function"
+			if help := sparkHelp(e.Name, false); help != "" {
+				return "there is no function " + strconv.Quote(e.Name), help
+			}
 		}
 		return "there is no " + what + " " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, splitList(e.Candidates), sqlReference)
 	case "NO_MATCHING_FUNCTION":
-		return "there is no " + e.Call, e.overloads()
+		name, _, _ := strings.Cut(e.Call, "(")
+		return "there is no " + e.Call, cmp.Or(sparkHelp(name, true), e.overloads())
 	}
 	return e.plainText()
 }

@@ -19,6 +19,7 @@ const (
 	codeFlowsDiffer   = "LF0215"
 	codeReservedName  = "LF0216"
 	codePlaceholder   = "LF0217"
+	codeDescribed     = "LF0218"
 	codeRuleSyntax    = "LF0221"
 	codeRuleBind      = "LF0222"
 	codeRuleType      = "LF0223"

@@ -30,6 +30,7 @@ var passes = []pass{
 	{"tell of sources that look where nothing is", (*compiler).nothingThere},
 	{"bind the queries", (*compiler).bind},
 	{"bind the expectations", (*compiler).bindRules},
+	{"describe the columns", (*compiler).describeColumns},
 	{"check the partition fields", (*compiler).checkPartitions},
 	{"check the sinks", (*compiler).checkSinks},
 	{"settle how datasets are refreshed", (*compiler).settle},
@@ -44,15 +45,15 @@ func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("compile: %w", err)
 	}
-	defer func() { _ = tx.Rollback() }() // there is nothing to keep, so nothing is lost when it fails
 	c := newCompiler(in, tx)
+	defer func() { _ = c.tx.Rollback() }() // there is nothing to keep, so nothing is lost when it fails
 	for _, p := range passes {
 		if err := p.run(c, ctx); err != nil {
 			return nil, c.sortedDiags(), fmt.Errorf("compile: %s: %w", p.name, err)
 		}
 	}
 	diags := c.sortedDiags()
-	if diags.HasErrors() || slices.ContainsFunc(c.datasets, func(d *dataset) bool { return d.failed }) {
+	if diags.HasErrors() || slices.ContainsFunc(c.datasets, func(d *dataset) bool { return d.failed || d.doubtful }) {
 		return nil, diags, nil
 	}
 	return c.plan(), diags, nil
@@ -80,6 +81,8 @@ type entity struct {
 	columns schemas.Table
 	used    bool
 	told    bool // that the source has no columns
+	// doubtful is true when the names of the columns are known, but their types may be others: there are mistakes, which are reported.
+	doubtful bool
 	// made says which relations exist now: by whether it is the stream, and whether it has _metadata.
 	made map[bool]relationShape
 }
@@ -108,6 +111,8 @@ type flow struct {
 	ds   *dataset
 	syn  *syntax // nil when the query does not parse
 	refs []reference
+	// failed is true when the query reads what is not there, or calls what it must not.
+	failed bool
 	// sql is the query's text with the pipeline's schema name blanked out; offsets are those of decl.SQL.Text.
 	sql     string
 	columns []column // of the query as DuckDB describes it
@@ -119,6 +124,8 @@ type reference struct {
 	*entity
 	stream bool
 	at     diag.Range
+	// guessed is the name as it is written, where there is none like it and another one was meant as it seems: a mistake that is reported.
+	guessed string
 }
 
 // column is an output column in DuckDB's types.
@@ -129,7 +136,7 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 	for _, s := range in.Pipeline.Sources {
 		e := &entity{name: s.Name, source: s, columns: in.SourceColumns[s.Name], made: map[bool]relationShape{}}
 		c.sources = append(c.sources, e)
-		c.entities[strings.ToLower(s.Name)] = e
+		c.name(e)
 	}
 	for _, t := range in.Pipeline.Tables {
 		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[bool]relationShape{}}}
@@ -145,9 +152,23 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 				Name: f.Name, UsesMetadata: f.SQL.UsesMetadata, At: f.Range, query: f.SQL, casts: map[int]bool{}, secrets: c.secrets}})
 		}
 		c.datasets = append(c.datasets, d)
-		c.entities[strings.ToLower(t.Name)] = d.entity
+		c.name(d.entity)
 	}
 	return c
+}
+
+// name makes an entity known by its name. Of two with one name, which is reported, nothing is known.
+func (c *compiler) name(e *entity) {
+	key := strings.ToLower(e.name)
+	if other := c.entities[key]; other != nil {
+		for _, e := range []*entity{e, other} {
+			e.columns, e.told = nil, true
+			if e.dataset != nil {
+				e.dataset.failed = true
+			}
+		}
+	}
+	c.entities[key] = e
 }
 
 // sortedDiags returns the diagnostics in the order of the files and lines, without secrets.
@@ -167,6 +188,7 @@ func (c *compiler) plan() *Plan {
 	for _, d := range c.ordered {
 		p.Datasets = append(p.Datasets, d.out)
 	}
+	p.schedule()
 	return p
 }
 

@@ -21,6 +21,10 @@ func (c *compiler) foldViews() {
 				}
 				for _, v := range r.dataset.flows {
 					tree = append(tree, v.out.Fingerprint)
+					if f.out.Shape.Views == nil {
+						f.out.Shape.Views = map[string]Shape{}
+					}
+					f.out.Shape.Views[r.name] = v.out.Shape
 				}
 			}
 			if len(tree) > 1 {

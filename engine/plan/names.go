@@ -16,12 +16,11 @@ func (c *compiler) resolve(context.Context) error {
 			if f.syn == nil {
 				continue
 			}
-			d.failed = c.barred(f) || d.failed
+			f.failed = c.barred(f)
 			for _, t := range f.syn.tables {
-				if !c.resolveTable(f, t) {
-					d.failed = true
-				}
+				f.failed = !c.resolveTable(f, t) || f.failed
 			}
+			d.failed = d.failed || f.failed
 			c.blankSchema(f)
 			f.record()
 		}
@@ -55,17 +54,20 @@ func (c *compiler) resolveTable(f *flow, t tableRef) bool {
 	if t.catalog == "" && (t.schema == "" || stream || strings.EqualFold(t.schema, c.pipeline.Target.Schema)) {
 		if e := c.entities[strings.ToLower(t.name)]; e != nil {
 			e.used = true
-			f.refs = append(f.refs, reference{e, stream, place})
+			f.refs = append(f.refs, reference{entity: e, stream: stream, at: place})
 			return true
 		}
 	}
 	switch {
+	case f.decl.Flawed && !written(f.decl.SQL, t.name):
 	case looksLikeFile(t.name):
 		c.diags.Errorf(codeOutside, place, "declare it as a source, with files: {path: …, format: …}, and read the source by its name",
 			"a query cannot read the file %q", t.name)
 	case strings.EqualFold(t.name, "event_log") || strings.EqualFold(t.name, c.pipeline.DeadLetter.Table):
 		c.diags.Errorf(codeOwnTable, place, "query it from outside: lakeflow query \"SELECT … FROM "+t.name+"\"",
 			"%s is written by the update itself and cannot be read inside the pipeline", t.name)
+	case strings.EqualFold(t.schema, "live") && t.catalog == "":
+		c.diags.Errorf(codeUnknownName, place, "leave LIVE. out: "+t.name+" alone is a source or table of this pipeline", "there is no schema LIVE here, as in Delta Live Tables")
 	case t.schema != "" && !stream && (t.catalog != "" || !strings.EqualFold(t.schema, c.pipeline.Target.Schema)):
 		name := t.schema + "." + t.name
 		if t.catalog != "" {
@@ -74,9 +76,19 @@ func (c *compiler) resolveTable(f *flow, t tableRef) bool {
 		c.diags.Errorf(codeUnknownName, place, "name a source or table of this pipeline; data from elsewhere is declared as a source",
 			"%s is not in this pipeline, whose schema is %s", name, c.pipeline.Target.Schema)
 	default:
-		c.diags.Errorf(codeUnknownName, place, diag.DidYouMean(t.name, c.readable(f.ds), "name a source or table of this pipeline"), "there is no source or table %q", t.name)
+		names := c.readable(f.ds)
+		c.diags.Errorf(codeUnknownName, place, diag.DidYouMean(t.name, names, "name a source or table of this pipeline"), "there is no source or table %q", t.name)
+		if meant := diag.Suggest(t.name, names); meant != "" {
+			f.refs = append(f.refs, reference{entity: c.entities[strings.ToLower(meant)], stream: stream, at: place, guessed: t.name})
+			return true
+		}
 	}
 	return false
+}
+
+// written reports whether a name stands in a query as the user wrote it. Others come from parameters that are no part of a name, which is reported.
+func written(q *sqltext.Query, name string) bool {
+	return strings.Contains(asciiLower(q.Raw), asciiLower(name)) && !strings.Contains(name, "${")
 }
 
 func looksLikeFile(name string) bool {
@@ -167,12 +179,12 @@ func (d *dataset) streams() bool {
 
 // streamable reports whether the entity may be read through STREAM: its rows are only ever added to.
 func (e *entity) streamable() bool {
-	return e.source != nil || e.dataset.decl.Kind == dsl.StreamingTable || e.dataset.decl.Kind == dsl.View && e.dataset.streams()
+	return e.source != nil || e.dataset.decl.Guessed || e.dataset.decl.Kind == dsl.StreamingTable || e.dataset.decl.Kind == dsl.View && e.dataset.streams()
 }
 
 // unused warns of sources that nothing reads. A query with mistakes may have meant to read one.
 func (c *compiler) unused(context.Context) error {
-	if c.diags.HasErrors() {
+	if c.diags.HasErrors() || c.in.Flawed {
 		return nil
 	}
 	for _, s := range c.sources {

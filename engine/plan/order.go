@@ -43,7 +43,7 @@ func (c *compiler) graph(broken map[[2]string]bool) *graph.Graph {
 	for _, d := range c.datasets {
 		for _, f := range d.flows {
 			for _, r := range f.refs {
-				if r.dataset != nil && !broken[[2]string{r.name, d.name}] {
+				if r.dataset != nil && r.guessed == "" && !broken[[2]string{r.name, d.name}] {
 					g.AddEdge(r.name, d.name)
 				}
 			}
@@ -57,7 +57,7 @@ func (c *compiler) referenceAt(reader, read string) diag.Range {
 	d := c.entities[strings.ToLower(reader)].dataset
 	for _, f := range d.flows {
 		for _, r := range f.refs {
-			if r.name == read {
+			if r.name == read && r.guessed == "" {
 				return r.at
 			}
 		}

@@ -99,6 +99,7 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) e
 	}
 	q := f.decl.SQL
 	switch {
+	case f.decl.Flawed && (failed != nil || syn == nil || syn.show || syn.parameters):
 	case failed != nil:
 		c.refused(q, 0, failed)
 	case statements == 0:
@@ -112,9 +113,9 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) e
 		c.diags.Errorf(codePlaceholder, placeholder(q), "write ${name} and declare it under parameters:", "a query has no ? or $1 placeholders")
 	default:
 		f.syn = syn
-		f.out.Fingerprint = syn.fingerprint
-		for _, offset := range syn.casts {
-			f.out.casts[offset] = true
+		f.out.Fingerprint, f.out.Shape = syn.fingerprint, syn.shape
+		for _, x := range syn.casts {
+			f.out.casts[x.at] = true
 		}
 		if strings.Contains(f.sql, ";") {
 			return c.blankSemicolons(ctx, f)
@@ -200,6 +201,9 @@ func syntaxHelp(text string, offset int) string {
 	if offset < 0 || offset >= len(text) {
 		return sqlReference
 	}
+	if help := sparkForm(text, offset); help != "" {
+		return help
+	}
 	keywords := []string{"SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "UNION", "JOIN", "LIMIT", "WITH", "VALUES"}
 	word := text[offset : offset+tokenLength(text, offset)]
 	before := wordBefore(text, offset)
@@ -235,16 +239,18 @@ func (c *compiler) parsedRule(d *dataset, i int, text, tree string) error {
 	e := d.decl.Expectations[i]
 	q := e.Expect
 	if failed != nil {
-		c.refused(q, len(rulePrefix), failed)
+		if !e.Flawed {
+			c.refused(q, len(rulePrefix), failed)
+		}
 		return nil
 	}
 	const form = "write one boolean expression over the row's columns, as behind WHERE"
 	if statements != 1 || !oneExpression(syn) {
-		c.diags.Errorf(codeRuleForm, at(q, -1, 0), form, "expectation %s is not one expression", e.Name)
+		c.diags.Errorf(codeRuleForm, at(q, -1, 0), form, "%s is not one expression", ruleTitle(e.Name))
 		return nil
 	}
 	if what, help, offset := ruleRefusal(syn); what != "" {
-		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)), help, "expectation %s %s", e.Name, what)
+		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)), help, "%s %s", ruleTitle(e.Name), what)
 		return nil
 	}
 	d.rules[i] = syn

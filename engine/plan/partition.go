@@ -39,6 +39,24 @@ func (c *compiler) checkPartitions(context.Context) error {
 	return nil
 }
 
+// describeColumns puts what the file says of columns into them.
+func (c *compiler) describeColumns(context.Context) error {
+	for _, d := range c.ordered {
+		if d.failed {
+			continue
+		}
+		for _, x := range d.decl.Columns {
+			col := d.columns.Column(x.Name)
+			if col == nil {
+				c.diags.Errorf(codeDescribed, x.Range, diag.DidYouMean(x.Name, d.columns.Names(), "name a column of the query's output"), "%s has no column %q to describe", d.name, x.Name)
+				continue
+			}
+			col.Doc = c.secrets.Hide(x.Description)
+		}
+	}
+	return nil
+}
+
 // redundancy groups the transforms of which Iceberg allows a column only one.
 func redundancy(transform string) string {
 	switch transform {
@@ -60,6 +78,9 @@ func (c *compiler) partitionField(d *dataset, p dsl.PartitionBy) (schemas.Partit
 	col := d.columns.Column(p.Column)
 	if col == nil {
 		c.diags.Errorf(codePartColumn, p.Range, diag.DidYouMean(p.Column, d.columns.Names(), "name a column of the query's output"), "%s has no column %q to partition by", d.name, p.Column)
+		return schemas.PartitionField{}, false
+	}
+	if d.doubtful {
 		return schemas.PartitionField{}, false
 	}
 	if fits, want := transformFits(p.Transform, col.Type.Kind); !fits {

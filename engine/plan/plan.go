@@ -32,6 +32,7 @@ type Plan struct {
 	Trigger     dsl.Trigger
 	Sources     []*Source
 	Datasets    []*Dataset // upstream before downstream; stable order
+	Waves       int        // in which an update goes through the datasets
 	Sinks       []*Sink    // in the order of the file
 	Diagnostics diag.List  // warnings
 	Secrets     *dsl.Secrets
@@ -69,6 +70,8 @@ type Dataset struct {
 	Parquet     dsl.Parquet
 	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with every batch.
 	RefreshEvery time.Duration
+	// Wave is the part of an update in which the table is brought up to date, from 0: first its streaming tables, until nothing is new, then its materialized views.
+	Wave int
 	// Streaming is true for a streaming table, and for a view whose query reads a stream.
 	Streaming bool
 	// Steady is true when the queries give the same rows as long as what they read stays the same; now(), random() or
@@ -98,7 +101,9 @@ type Flow struct {
 	Rescan bool
 	// Fingerprint identifies the query, and those of the views that it reads, regardless of white space and comments.
 	Fingerprint string
-	At          diag.Range
+	// Shape tells a query that only got more columns from one that changed.
+	Shape Shape
+	At    diag.Range
 
 	query   *sqltext.Query // as the user wrote it
 	sql     string         // query.Text as it stands in SQL
@@ -119,6 +124,8 @@ func (p *Plan) Dataset(name string) *Dataset {
 // Input is what Compile needs beside the file.
 type Input struct {
 	Pipeline *dsl.Pipeline
+	// Flawed is true when dsl.Load has reported mistakes: there will be no plan, but there may be more mistakes to find.
+	Flawed bool
 	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and drops relations in the schemas
 	// main and __stream of its TEMP or in-memory database.
 	Conn *sql.Conn

@@ -41,6 +41,7 @@ type (
 		Steady       bool         `json:"steady"`
 		Refresh      string       `json:"refresh"`
 		RefreshEvery string       `json:"refresh_every,omitempty"`
+		Wave         int          `json:"wave"`
 		Guarantee    string       `json:"guarantee"`
 		Columns      []columnJSON `json:"columns"`
 		Partition    []partJSON   `json:"partition_by,omitempty"`
@@ -99,7 +100,7 @@ func (p *Plan) JSON(w io.Writer) error {
 
 func (d *Dataset) json() datasetJSON {
 	j := datasetJSON{Name: d.Name, Kind: string(d.Kind), Layer: d.Layer, Description: d.Description, Streaming: d.Streaming, Steady: d.Steady,
-		Refresh: d.Refresh, Guarantee: d.Guarantee, Columns: columnsJSON(d.Columns), Flows: []flowJSON{}}
+		Refresh: d.Refresh, Wave: d.Wave + 1, Guarantee: d.Guarantee, Columns: columnsJSON(d.Columns), Flows: []flowJSON{}}
 	if d.RefreshEvery > 0 {
 		j.RefreshEvery = short(d.RefreshEvery)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -32,7 +33,13 @@ func (c *compiler) bindRules(ctx context.Context) error {
 				sound = append(sound, i)
 			}
 		}
-		if len(sound) > 0 {
+		switch {
+		case len(sound) == 0:
+		case d.doubtful || slices.ContainsFunc(sound, func(i int) bool { return d.decl.Expectations[i].Flawed }):
+			if err := c.bindRulesSingly(ctx, d, sound); err != nil {
+				return err
+			}
+		default:
 			ruled = append(ruled, ruledDataset{d, sound})
 		}
 	}
@@ -69,20 +76,16 @@ func (c *compiler) bindGroup(ctx context.Context, group []ruledDataset) error {
 
 func (c *compiler) bindRulesSingly(ctx context.Context, d *dataset, all []int) error {
 	for _, i := range all {
-		one := []int{i}
-		columns, err := c.describe(ctx, describePrefix+ruleQuery(d, one))
+		e := d.decl.Expectations[i]
+		statement := ruleQuery(d, []int{i})
+		known, err := c.bindText(ctx, binding{query: e.Expect, sql: e.Expect.Text, before: describePrefix + ruleQueryPrefix,
+			after: statement[len(ruleQueryPrefix)+len(e.Expect.Text):], code: codeRuleBind, what: ruleTitle(e.Name), doubtful: d.doubtful || e.Flawed})
 		if err != nil {
-			e := d.decl.Expectations[i]
-			if refused := readDuckError(err); refused != nil && strings.HasPrefix(refused.Message, "TRY can not be used") {
-				c.diags.Errorf(codeRuleForm, at(e.Expect, -1, 0), ruleHelp, "expectation %s calls a function that is not decided from one row", e.Name)
-				continue
-			}
-			if err := c.bindError(err, e.Expect, len(describePrefix+ruleQueryPrefix), codeRuleBind, "expectation "+e.Name); err != nil {
-				return err
-			}
-			continue
+			return err
 		}
-		c.checkRuleTypes(d, one, columns)
+		if known.ok && !known.doubtful {
+			c.checkRuleTypes(d, []int{i}, known.columns)
+		}
 	}
 	return nil
 }
@@ -91,9 +94,17 @@ func (c *compiler) checkRuleTypes(d *dataset, rules []int, columns []column) {
 	for k, i := range rules {
 		if e := d.decl.Expectations[i]; columns[k].duckType != "BOOLEAN" {
 			c.diags.Errorf(codeRuleType, at(e.Expect, -1, 0), "compare it with something, as in delay > 0 or origin IS NOT NULL",
-				"expectation %s is %s, not a boolean", e.Name, typeWithArticle(columns[k].duckType))
+				"%s is %s, not a boolean", ruleTitle(e.Name), typeWithArticle(columns[k].duckType))
 		}
 	}
+}
+
+// ruleTitle names an expectation in a message.
+func ruleTitle(name string) string {
+	if tokenLength(name, 0) < len(name) || strings.ContainsAny(name, `."'`) {
+		name = strconv.Quote(name)
+	}
+	return "expectation " + name
 }
 
 func typeWithArticle(duckType string) string {

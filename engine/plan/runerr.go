@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -24,6 +25,9 @@ type Statement struct {
 	Text string
 }
 
+// noCast is a cast that DuckDB does not have.
+var noCast = regexp.MustCompile(`^Unimplemented type for cast \((.+) -> (.+?)\)`)
+
 // RunError makes an error of DuckDB that came up while the flow ran readable. The statements are those in which the error may have come
 // up: the one that held the flow's own query, and those of the views that it reads.
 func (f *Flow) RunError(table string, err error, statements ...Statement) error {
@@ -32,12 +36,15 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 	switch {
 	case e == nil:
 		return fmt.Errorf("%s%w", where, err)
-	case readDuckError(err) == nil:
+	case readDuckError(err) == nil, duckerr.World(err):
 		return errors.New(where + before + f.secrets.Hide(e.Plain()))
 	}
 	message, help := lowerFirst(strings.TrimRight(e.Plain(), "!. ")), "put it into TRY(…), which gives NULL where it fails"
 	if e.Type == "Conversion" {
 		help = "write TRY_CAST(… AS type), which gives NULL where the cast fails"
+	}
+	if m := noCast.FindStringSubmatch(e.Message); m != nil && castHelp(m[1], m[2], "…") != "" {
+		return &QueryError{where + before + f.secrets.Hide(message), castHelp(m[1], m[2], "…") + "; nothing of this batch is published", f.place(e, statements)}
 	}
 	return &QueryError{where + before + f.secrets.Hide(message), help + ", and let an expectation decide about the row; nothing of this batch is published",
 		f.place(e, statements)}

@@ -21,7 +21,7 @@ const (
 // settle writes down, for every dataset, how it is refreshed and what is promised, and finishes its flows.
 func (c *compiler) settle(context.Context) error {
 	for _, d := range c.ordered {
-		if d.failed {
+		if d.failed || d.doubtful {
 			continue
 		}
 		d.out.Steady = true

@@ -99,6 +99,8 @@ func (c *compiler) published(s *dsl.Sink) *dataset {
 		c.diags.Errorf(codeSinkFrom, s.At("from"), help, "the pipeline has no table %q for sink %s to publish", s.From, s.Name)
 	case e.source != nil:
 		c.diags.Errorf(codeSinkFrom, s.At("from"), "publish a streaming table that reads it", "%s is a source, and sink %s publishes a table", e.name, s.Name)
+	case e.dataset.decl.Guessed:
+		return e.dataset
 	case e.dataset.decl.Kind == dsl.MaterializedView:
 		c.diags.Errorf(codeSinkKind, s.At("from"), "publish a streaming table that it reads", "%s is a materialized view, whose rows are replaced: sink %s cannot tell which are new", e.name, s.Name)
 	case e.dataset.decl.Kind == dsl.View:

@@ -15,13 +15,15 @@ func (c *compiler) checkStreams(context.Context) error {
 			if f.syn == nil {
 				continue
 			}
+			if d.decl.Guessed {
+				continue
+			}
 			ok := c.checkRefs(f)
 			if d.decl.Kind == dsl.StreamingTable && len(f.out.Streams) == 0 && len(f.refs) == len(f.syn.tables) && ok {
 				c.diags.Errorf(codeNoStream, c.noStreamAt(f), c.noStreamHelp(f),
 					"the streaming table %s reads no stream%s", d.name, inFlow(d, f))
 				ok = false
 			}
-			d.failed = d.failed || !ok
 			if ok && d.out.Streaming {
 				c.warnBatchOps(f)
 			}
@@ -65,6 +67,9 @@ func (c *compiler) checkRefs(f *flow) bool {
 	ok := true
 	for _, r := range f.refs {
 		switch {
+		case r.guessed != "":
+			ok = false
+			continue
 		case r.stream && f.ds.decl.Kind == dsl.MaterializedView:
 			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare kind: streaming_table",
 				"the materialized view %s cannot read a stream", f.ds.name)
@@ -74,7 +79,7 @@ func (c *compiler) checkRefs(f *flow) bool {
 				what, help = "a view over whole tables; it has no stream of new rows", "read it whole, or have the view itself read a STREAM"
 			}
 			c.diags.Errorf(codeNotAStream, r.at, help, "%s is %s", r.name, what)
-		case !r.stream && r.dataset != nil && r.dataset.decl.Kind == dsl.View && r.dataset.streams():
+		case !r.stream && r.dataset != nil && !r.dataset.decl.Guessed && r.dataset.decl.Kind == dsl.View && r.dataset.streams():
 			help := "write STREAM " + r.name
 			if f.ds.decl.Kind == dsl.MaterializedView {
 				help = "read a streaming table, whose rows are stored"

@@ -31,6 +31,7 @@ func (p *Plan) Text(w io.Writer) error {
 	if p.Mode == dsl.Continuous {
 		t.printf("Runs until it is stopped: a batch every %s, or as soon as %d rows or %s are waiting\n", short(p.Trigger.Interval), p.Trigger.MaxRows, humanize.IBytes(uint64(p.Trigger.MaxBytes)))
 	}
+	t.waves(p)
 	for _, s := range p.Sources {
 		t.printf("\n%s  (source, %s)\n", s.Name, s.Format)
 		t.list("columns", columnTexts(s.Columns))
@@ -58,6 +59,23 @@ type textWriter struct{ *bufio.Writer }
 // printf writes to the buffer, which keeps the first error for Flush.
 func (t *textWriter) printf(format string, args ...any) {
 	_, _ = t.WriteString(diag.Visible(fmt.Sprintf(format, args...)))
+}
+
+// waves lists the parts of an update, when there are several.
+func (t *textWriter) waves(p *Plan) {
+	if p.Waves < 2 {
+		return
+	}
+	t.printf("An update brings them up to date in %d waves, each complete before the next one reads it in full\n", p.Waves)
+	for wave := range p.Waves {
+		var names []string
+		for _, d := range p.Datasets {
+			if d.Wave == wave && d.Kind != View {
+				names = append(names, d.Name)
+			}
+		}
+		t.list(fmt.Sprintf("wave %d", wave+1), names)
+	}
 }
 
 func (t *textWriter) dataset(d *Dataset) {

@@ -132,8 +132,17 @@ const selectPointers = `SELECT t.table_name, coalesce(t.metadata_location, ''), 
 	FROM iceberg_tables t LEFT JOIN lakeflow_heads h ON h.metadata_location = t.metadata_location
 	WHERE t.catalog_name = ? AND t.table_namespace = ? AND coalesce(t.iceberg_type, 'TABLE') = 'TABLE'`
 
-// pointers reads the pointers of all tables of the namespace.
+// pointers reads the pointers of all tables of the namespace, if the tables are in this warehouse.
 func (l *Lake) pointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
+	all, err := l.allPointers(ctx, db)
+	if err == nil {
+		err = l.placed(all...)
+	}
+	return all, err
+}
+
+// allPointers reads the pointers of all tables of the namespace, wherever they lead to.
+func (l *Lake) allPointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
 	rows, err := db.QueryContext(ctx, selectPointers, catalogName, l.namespace)
 	if err != nil {
 		return nil, l.passing(fmt.Errorf("read catalog: %w", err))
@@ -153,8 +162,17 @@ func (l *Lake) pointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
 	return out, nil
 }
 
-// pointer reads the pointer of one table.
+// pointer reads the pointer of one table, if the table is in this warehouse.
 func (l *Lake) pointer(ctx context.Context, table string) (pointer, error) {
+	p, err := l.anyPointer(ctx, table)
+	if err == nil {
+		err = l.placed(p)
+	}
+	return p, err
+}
+
+// anyPointer reads the pointer of one table, wherever it leads to.
+func (l *Lake) anyPointer(ctx context.Context, table string) (pointer, error) {
 	db, err := l.catalog(ctx, false)
 	if err != nil {
 		return pointer{}, err

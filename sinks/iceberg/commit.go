@@ -246,7 +246,14 @@ var errConflict = errors.New("conflict")
 // publish makes the staged changes visible with one transaction: all or none. Their files are removed when they do not become visible.
 func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, changes []*staged, files *output) (sinks.Status, error) {
 	failpoint.Hit("catalog.before-tx")
-	err := l.transact(ctx, db, epoch, changes)
+	err := l.transact(ctx, db, epoch, func(tx *sql.Tx) error {
+		for _, st := range changes {
+			if err := l.movePointer(ctx, tx, st); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err == nil {
 		failpoint.Hit("catalog.after-commit")
 	}
@@ -286,9 +293,9 @@ func (l *Lake) visible(ctx context.Context, changes []*staged) (bool, error) {
 	return err == nil && changes[i].next.location == p.location, err
 }
 
-// transact moves all tables' metadata pointers. It returns errConflict when the owner or a table is not the
-// one that the commit was made for.
-func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, changes []*staged) error {
+// transact moves metadata pointers in one transaction. It returns errConflict when the owner is not the one that the
+// move was made for, or when move does.
+func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, move func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -302,10 +309,8 @@ func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, changes []
 	if err != nil {
 		return fmt.Errorf("read owner: %w", err)
 	}
-	for _, st := range changes {
-		if err := l.movePointer(ctx, tx, st); err != nil {
-			return err
-		}
+	if err := move(tx); err != nil {
+		return err
 	}
 	failpoint.Hit("catalog.after-pointers")
 	failpoint.Hit("catalog.before-commit")
@@ -346,16 +351,20 @@ func storeHead(ctx context.Context, tx *sql.Tx, st *staged) error {
 	if st.next == nil {
 		return nil
 	}
-	text, err := st.next.store()
-	if err != nil {
-		return err
-	}
 	if st.base != nil {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM lakeflow_heads WHERE metadata_location = ?", st.base.location); err != nil {
 			return fmt.Errorf("store head: %w", err)
 		}
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO lakeflow_heads (metadata_location, head) VALUES (?, ?)", st.next.location, text); err != nil {
+	return insertHead(ctx, tx, st.next)
+}
+
+func insertHead(ctx context.Context, tx *sql.Tx, h *head) error {
+	text, err := h.store()
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO lakeflow_heads (metadata_location, head) VALUES (?, ?)", h.location, text); err != nil {
 		return fmt.Errorf("store head: %w", err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -99,21 +100,26 @@ func (o *output) sync(root string) error {
 	o.mu.Lock()
 	paths := slices.Clone(o.files)
 	o.mu.Unlock()
-	for _, f := range o.files {
-		for dir := filepath.Dir(f); len(dir) >= len(root); dir = filepath.Dir(dir) {
-			if !slices.Contains(paths, dir) {
-				paths = append(paths, dir)
-			}
+	dirs := map[string]bool{}
+	for _, f := range paths {
+		for dir := filepath.Dir(f); len(dir) >= len(root) && !dirs[dir]; dir = filepath.Dir(dir) {
+			dirs[dir] = true
 		}
 	}
-	var wg sync.WaitGroup
+	paths = slices.AppendSeq(paths, maps.Keys(dirs))
 	errs := make([]error, len(paths))
-	for i, p := range paths {
-		wg.Go(func() { errs[i] = syncPath(p) })
+	for first := 0; first < len(paths); first += maxSyncs {
+		var wg sync.WaitGroup
+		for i := first; i < min(first+maxSyncs, len(paths)); i++ {
+			wg.Go(func() { errs[i] = syncPath(paths[i]) })
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 	return errors.Join(errs...)
 }
+
+// maxSyncs is how many files are open at a time to be synced.
+const maxSyncs = 128
 
 // remove deletes the files of an attempt that is known to be invisible.
 func (o *output) remove() {

@@ -234,7 +234,12 @@ func withEmptyBounds(m iceberg.ManifestFile) iceberg.ManifestFile {
 	for i := range fields {
 		fields[i].LowerBound, fields[i].UpperBound = empty(fields[i].LowerBound), empty(fields[i].UpperBound)
 	}
-	return iceberg.NewManifestFile(m.Version(), m.FilePath(), m.Length(), m.PartitionSpecID(), m.SnapshotID()).
+	return relabeled(m, m.FilePath(), m.Length(), fields)
+}
+
+// relabeled is what a manifest list says of a manifest, for one that is in another place.
+func relabeled(m iceberg.ManifestFile, location string, length int64, fields []iceberg.FieldSummary) iceberg.ManifestFile {
+	return iceberg.NewManifestFile(m.Version(), location, length, m.PartitionSpecID(), m.SnapshotID()).
 		SequenceNum(m.SequenceNum(), m.MinSequenceNum()).Content(m.ManifestContent()).
 		AddedFiles(m.AddedDataFiles()).ExistingFiles(m.ExistingDataFiles()).DeletedFiles(m.DeletedDataFiles()).
 		AddedRows(m.AddedRows()).ExistingRows(m.ExistingRows()).DeletedRows(m.DeletedRows()).

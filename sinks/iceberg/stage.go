@@ -92,12 +92,16 @@ func (st *staged) shape(location string) error {
 		return err
 	}
 	changed := iceberg.Properties{}
+	var gone []string
 	for k, v := range st.change.Properties {
-		if old.Properties[k] != v {
+		switch have, there := old.Properties[k]; {
+		case v == "" && there:
+			gone = append(gone, k)
+		case have != v:
 			changed[k] = v
 		}
 	}
-	return st.builder.SetProperties(changed)
+	return errors.Join(st.builder.SetProperties(changed), st.builder.RemoveProperties(gone))
 }
 
 // repartition gives the table another partition spec where the change has one.

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -327,8 +326,7 @@ func (l *Lake) checkUnborn(ctx context.Context, db *sql.DB, heads map[string]*he
 		}
 	}
 	var location string
-	within := uri(filepath.Join(l.warehouse, l.namespace)) + "/"
-	err := db.QueryRowContext(ctx, "SELECT metadata_location FROM lakeflow_heads WHERE substr(metadata_location, 1, length(?1)) = ?1 LIMIT 1", within).Scan(&location)
+	err := db.QueryRowContext(ctx, "SELECT metadata_location FROM lakeflow_heads WHERE instr(metadata_location, ?) > 0 LIMIT 1", "/"+l.namespace+"/").Scan(&location) // wherever the warehouse was then
 	switch {
 	case err == nil:
 		return l.lostLog("the catalog remembers tables that were there, for example " + local(location))

@@ -207,8 +207,9 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 		if err := c.formatted(ctx, w, more); err != nil {
 			return err
 		}
-		schema, added := jsonrecords.Extend(w.state.Schema, more)
+		schema, added, clashes := jsonrecords.Extend(w.state.Schema, more)
 		w.added(schema, added)
+		w.ignored(clashes...)
 	case mode == Fail:
 		for _, f := range w.files {
 			if unknown := lacks(w.state.Schema, f.header); len(unknown) > 0 {
@@ -288,23 +289,39 @@ func byHeader(files []*file) [][]*file {
 	return groups
 }
 
-// fileIndex is the expression of a row's file number, and the option it needs: DuckDB's own unless a column is called like that.
-func fileIndex(t schemas.Table, header []string, files []*file) (index, option string) {
-	const own = "file_index"
-	same := func(s string) bool { return strings.EqualFold(s, own) }
-	if t.Column(own) == nil && !slices.ContainsFunc(header, same) {
-		return own, ""
+// numbered are files that one reader reads, the expression of a row's file number, and the option that this needs.
+type numbered struct {
+	files         []*file
+	index, option string
+}
+
+// numberings finds how the rows of files tell their file: by DuckDB's own column, or by the file's name where a column of the source or of the files is called
+// like that. Once the name has a column, DuckDB takes a filter by a column filename for one by the name: then each file has a reader.
+func numberings(t schemas.Table, header []string, files []*file) []numbered {
+	taken := func(name string) bool {
+		return t.Column(name) != nil || slices.ContainsFunc(header, func(s string) bool { return strings.EqualFold(s, name) })
 	}
-	return "(list_position(" + pathTexts(files) + ", __lakeflow_file) - 1)", ", filename='__lakeflow_file'"
+	if !taken("file_index") {
+		return []numbered{{files, "file_index", ""}}
+	}
+	if !taken("filename") {
+		return []numbered{{files, "(list_position(" + pathTexts(files) + ", __lakeflow_file) - 1)", ", filename='__lakeflow_file'"}}
+	}
+	var out []numbered
+	for _, f := range files {
+		out = append(out, numbered{[]*file{f}, "0", ""})
+	}
+	return out
 }
 
 // strict is like jsonFormat.strict.
 func (c csvFormat) strict(w *work, files []*file) string {
 	var relations []string
 	for _, group := range byHeader(files) {
-		index, option := fileIndex(w.state.Schema, group[0].header, group)
-		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
-			strings.Join(c.columns(w, group[0].header), ", "), w.metadata(group, index), c.reader(w, group, true, option)))
+		for _, n := range numberings(w.state.Schema, group[0].header, group) {
+			relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
+				strings.Join(c.columns(w, group[0].header), ", "), w.metadata(n.files, n.index), c.reader(w, n.files, true, n.option)))
+		}
 	}
 	return union(relations)
 }

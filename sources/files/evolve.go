@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -81,6 +82,7 @@ func newColumn(path, column string) error {
 type look struct {
 	w       *work
 	tree    *jsonrecords.Tree // of the known columns
+	fitter  *jsonrecords.Fitter
 	mode    Evolution
 	first   bool // all columns are wanted
 	seen    []*seen
@@ -96,6 +98,9 @@ type seen struct {
 	whole bool              // it was read to its end
 	again bool              // its records stand in another way than was thought
 	cause error             // why it can't be read
+
+	learner *jsonrecords.Learner
+	failed  error // of the learner
 }
 
 // firstRecords of a file are taken for the order of columns that are all declared.
@@ -105,6 +110,7 @@ const firstRecords = 100
 func (l *look) files(ctx context.Context) error {
 	files := slices.Clone(l.w.files)
 	l.seen = make([]*seen, len(files))
+	l.fitter = jsonrecords.NewFitter(l.w.session.Conn, l.tree.Columns(), jsonrecords.FitOptions{Rescues: l.w.rescues(), Ignores: true, Nulls: l.w.src.cfg.JSON.NullValues})
 	eachFile(files, func(i int, f *file) { l.seen[i] = l.file(ctx, f) })
 	if err := ctx.Err(); err != nil {
 		return err
@@ -114,6 +120,9 @@ func (l *look) files(ctx context.Context) error {
 	}
 	l.shape = &jsonrecords.Shape{Nulls: l.w.src.cfg.JSON.NullValues}
 	for _, s := range l.seen {
+		if s.failed != nil {
+			return s.failed
+		}
 		if s.cause != nil {
 			l.w.drop(s.file, s.cause)
 			continue
@@ -140,13 +149,17 @@ func (l *look) file(ctx context.Context, f *file) *seen {
 	for {
 		s := &seen{file: f, whole: true, odd: f.kind == jsonMixed}
 		s.shape.Nulls = l.w.src.cfg.JSON.NullValues
+		s.learner = jsonrecords.NewLearner(&s.shape, l.fitter.Clone())
 		scanner := jsonrecords.Scanner{KeysDoNotMatter: l.mode == None && !l.first}
 		n := 0
 		s.cause = readRecords(f.path, l.w.src.cfg.JSON.Encoding, f.kind, func(r record) bool {
 			n++
-			s.whole = ctx.Err() == nil && l.record(s, &scanner, r, l.first && n <= firstRecords)
+			s.whole = ctx.Err() == nil && l.record(ctx, s, &scanner, r, l.first && n <= firstRecords)
 			return s.whole
 		})
+		if s.failed == nil && !s.again {
+			s.failed = s.learner.Flush(ctx)
+		}
 		if !s.again {
 			return s
 		}
@@ -155,7 +168,7 @@ func (l *look) file(ctx context.Context, f *file) *seen {
 }
 
 // record looks at one record, and says whether to go on.
-func (l *look) record(s *seen, scanner *jsonrecords.Scanner, r record, always bool) bool {
+func (l *look) record(ctx context.Context, s *seen, scanner *jsonrecords.Scanner, r record, always bool) bool {
 	mixed := s.file.kind == jsonMixed
 	if r.reason != "" {
 		s.odd, s.again = true, !mixed && r.misplaced()
@@ -167,7 +180,7 @@ func (l *look) record(s *seen, scanner *jsonrecords.Scanner, r record, always bo
 	} else {
 		found = scanner.Scan(r.raw, l.tree)
 		if len(found.Unknown) > 0 || always {
-			found.Odd = l.unknown(s, r, found) || found.Odd
+			found.Odd = l.unknown(ctx, s, r, found) || found.Odd
 		}
 	}
 	s.again = !mixed && !found.Whole && r.opens()
@@ -176,14 +189,15 @@ func (l *look) record(s *seen, scanner *jsonrecords.Scanner, r record, always bo
 		return false
 	}
 	learns := l.first || l.mode == AddNewColumns || l.mode == Fail
-	return !s.again && (learns || !s.odd)
+	return !s.again && s.failed == nil && (learns || !s.odd)
 }
 
 // unknown handles a record with new columns, and says whether it is to be read by itself.
-func (l *look) unknown(s *seen, r record, found jsonrecords.Found) (odd bool) {
+func (l *look) unknown(ctx context.Context, s *seen, r record, found jsonrecords.Found) (odd bool) {
 	switch {
 	case l.first || l.mode == AddNewColumns:
-		added := s.shape.Add(r.raw)
+		added, err := s.learner.Add(ctx, r.raw, found.Odd)
+		s.failed = errors.Join(s.failed, err)
 		return added.Odd && len(found.Unknown) > 0
 	case l.mode == Fail:
 		if jsonrecords.Valid(r.raw) == nil {

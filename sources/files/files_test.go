@@ -230,7 +230,7 @@ func TestJSONRepair(t *testing.T) {
 	b.put("c.json", "[{\"a\":9},\n {\"a\":[]}, {\"a\":01}, null, {\"b\":\"]\"}")
 	s := b.source("json", func(c *Config) { c.Hints = []Hint{{"a", "INTEGER"}} })
 	batch := b.next(s)
-	wantText(t, "rows", sorted(b.rows(batch)), "1|x\n7|NULL\n8|NULL\n9|NULL\nNULL|NULL\nNULL|]\n")
+	wantText(t, "rows", sorted(b.rows(batch)), "1|x\n7|NULL\n8|NULL\n9|NULL\nNULL|]\n")
 	wantText(t, "rejects", b.rejects(batch), strings.Join([]string{
 		`a.json|2|16|{"a":2,|the record is not closed|false`,
 		`a.json|3|24|{"a":"x","b":"y"}|column a: "x" is not INTEGER|false`,
@@ -239,9 +239,10 @@ func TestJSONRepair(t *testing.T) {
 		`a.json|6|60|{"a":1,"a":2}|a key occurs twice in the record|false`,
 		`c.json|2|11|{"a":[]}|column a: [] is not INTEGER|false`,
 		`c.json|2|21|{"a":01}|the record is not valid JSON|false`,
+		`c.json|2|31|null|the record is not a JSON object but null|false`,
 		`c.json|2|46||the file ends inside the array|false`,
 	}, "\n")+"\n")
-	if batch.RejectCount != 8 || batch.Items != 3 || len(batch.Marks) != 3 {
+	if batch.RejectCount != 9 || batch.Items != 3 || len(batch.Marks) != 3 {
 		t.Errorf("batch: %+v", batch)
 	}
 }

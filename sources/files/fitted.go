@@ -39,6 +39,9 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	var running sync.WaitGroup
 	for i := range workers {
 		workers[i] = &fitting{ctx: ctx, w: w, fitter: fitter.Clone(), goodPath: w.temp("good.json"), badPath: w.temp("bad.parquet")}
+		if w.proves {
+			workers[i].proof = w.temp("proof.json")
+		}
 		running.Go(func() {
 			errs[i] = workers[i].run(func() (int, bool) {
 				n := int(next.Add(1)) - 1
@@ -101,6 +104,7 @@ type fitting struct {
 	w                 *work
 	fitter            *jsonrecords.Fitter
 	goodPath, badPath string
+	proof             string // a file for records that DuckDB is to read before they are taken; empty: it need not
 
 	good    *bufio.Writer
 	bad     *parquet.GenericWriter[badRecord]
@@ -176,6 +180,9 @@ func (f *fitting) flush() error {
 		}
 	}
 	fitted, err := f.fitter.Fit(f.ctx, texts)
+	if err == nil && f.proof != "" {
+		err = f.fitter.Prove(f.ctx, fitted, f.proof)
+	}
 	if err != nil {
 		return err
 	}
@@ -210,8 +217,8 @@ func (f *fitting) write(fit jsonrecords.Fitted) {
 		b = append(b, `,"`+rescuedMember+`":`...)
 		b = jsonrecords.AppendText(b, []byte("{"+fit.Rescued+f.place))
 	}
-	if members := fit.Text[1:]; fit.Text[0] != '{' || members[0] == '}' {
-		b = append(b, '}') // null, or an object without members
+	if members := fit.Text[1:]; members[0] == '}' {
+		b = append(b, '}') // an object without members
 	} else {
 		b = append(append(b, ','), members...)
 	}

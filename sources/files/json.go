@@ -95,9 +95,13 @@ func (jsonFormat) strict(w *work, files []*file) string {
 		rescued = "NULL::VARCHAR AS " + jsonrecords.RescuedColumn + ", "
 	}
 	return union(readers(files, func(format string, files []*file) string {
-		index, option := fileIndex(w.state.Schema, nil, files)
-		return fmt.Sprintf("(SELECT %s, %s%s FROM read_json(%s, format='%s', records=true, columns=%s, hive_partitioning=false, maximum_object_size=%d%s) AS __lakeflow_row"+
-			" WHERE __lakeflow_row IS NOT NULL)", names(w.state.Schema), rescued, w.metadata(files, index), paths(files), format, readerColumns(w.state.Schema), maxRecord, option)
+		var relations []string
+		for _, n := range numberings(w.state.Schema, nil, files) {
+			relations = append(relations, fmt.Sprintf("(SELECT %s, %s%s FROM read_json(%s, format='%s', records=true, columns=%s, hive_partitioning=false, maximum_object_size=%d%s)"+
+				" AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
+				names(w.state.Schema), rescued, w.metadata(n.files, n.index), paths(n.files), format, readerColumns(w.state.Schema), maxRecord, n.option))
+		}
+		return union(relations)
 	}))
 }
 

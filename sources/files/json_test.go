@@ -111,3 +111,56 @@ func TestJSONFidelity(t *testing.T) {
 		"9007199254740993\n1234567890123456.1234567890\n1.10\n{\"x\":1.10}\ntrue\n100\n{a=1, b=2}\n")
 	wantText(t, "rejects", b.must("SELECT string_agg(line, ' ' ORDER BY line) FROM "+batch.Rejects), "8 9 10 11 12 13 14 15 16 17 18 19\n")
 }
+
+// TestJSONNull expects a null that stands in the place of a record to be a dead letter, however the records stand and whether the columns are known.
+func TestJSONNull(t *testing.T) {
+	const reason = "|null|the record is not a JSON object but null|false\n"
+	for content, where := range map[string]string{
+		`{"id":1}` + "\nnull\n" + `{"id":2}`: "2|9", "null\n" + `{"id":1} {"id":2}`: "1|0", `[{"id":1},null,{"id":2}]`: "1|10", "[{\"id\":1},\n null, {\"id\":2}]": "2|12", "null": "1|0",
+	} {
+		for _, known := range []bool{false, true} {
+			b := newBed(t)
+			s := b.source("json", nil)
+			if known {
+				b.put("0.json", `{"id":0}`)
+				b.commit(b.next(s))
+			}
+			b.put("a.json", content)
+			batch := b.next(s)
+			want := "1\n2\n"
+			if content == "null" {
+				want = ""
+			}
+			wantText(t, content, b.rows(batch), want)
+			wantText(t, content, b.rejects(batch), "a.json|"+where+reason)
+		}
+	}
+}
+
+// TestJSONRefusedTeachNothing expects columns and types from records that are taken only.
+func TestJSONRefusedTeachNothing(t *testing.T) {
+	for _, declared := range []bool{false, true} {
+		b := newBed(t)
+		s := b.source("json", func(c *Config) {
+			if c.MaxFiles = 1; declared {
+				c.Hints = []Hint{{"id", "BIGINT"}}
+			}
+		})
+		b.put("a.json", `{"id":1}`)
+		if declared { // also in the first batch
+			b.put("a.json", `{"id":1}`+"\n"+`{"id":"y","m":1}`)
+		}
+		b.commit(b.next(s))
+		b.put("b.json", `{"id":"x","n":1}`)
+		batch := b.next(s)
+		wantText(t, "columns", batch.Columns.SQLColumns(), `"id" BIGINT`)
+		wantText(t, "notices", notices(batch), "")
+		wantText(t, "rejects", b.rejects(batch), `b.json|1|0|{"id":"x","n":1}|column id: "x" is not BIGINT|false`+"\n")
+		b.commit(batch)
+		b.put("c.json", `{"id":"3","n":"y"}`+"\n"+`{"id":"x","n":1,"o":1}`)
+		batch = b.next(s)
+		wantText(t, "rows", b.rows(batch), "3|y\n")
+		wantText(t, "columns", batch.Columns.SQLColumns(), `"id" BIGINT, "n" VARCHAR`)
+		wantText(t, "notices", notices(batch), "column_added n")
+	}
+}

@@ -39,6 +39,7 @@ type file struct {
 	odd    bool      // csv: DuckDB may read it otherwise
 	csv    *csvFound // csv: once its records were looked at
 	shape  int       // parquet: files of one shape have the same columns
+	strays bool      // parquet: it may have values that stand for nothing; DuckDB must only read their bare numbers
 }
 
 // listing is what is below the root now.

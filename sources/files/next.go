@@ -132,6 +132,15 @@ func (w *work) reportChanges(changes []entry) {
 	}
 }
 
+// Fingerprint is a hash over the names, sizes and times of all files that are there.
+func (s *Source) Fingerprint(ctx context.Context) (sources.Position, error) {
+	l, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(l.fingerprint())
+}
+
 // Snapshot returns all files that are there as one relation.
 func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sources.Position) (*sources.Batch, error) {
 	removeAll(&s.snapshot)
@@ -143,7 +152,6 @@ func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sou
 	if err != nil {
 		return nil, err
 	}
-	st.Snapshot = l.fingerprint()
 	l.sortByAge()
 	w := &work{src: s, session: session, state: st, temps: &s.snapshot, out: &sources.Batch{}, noMarks: true}
 	all := *s

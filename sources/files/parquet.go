@@ -70,7 +70,7 @@ func parquetReader(files []*file, options string) string {
 // infer unites the columns of all files.
 func (p parquetFormat) infer(_ context.Context, w *work) error {
 	p.bound(w, nil)
-	w.state.Schema, _ = jsonrecords.Extend(nil, p.together(w))
+	w.state.Schema, _, _ = jsonrecords.Extend(nil, p.together(w))
 	for i := range w.state.Schema {
 		if c := &w.state.Schema[i]; !nested(c.Type) {
 			if h := w.src.hints.Column(c.Name); h != nil {
@@ -93,7 +93,7 @@ func (parquetFormat) together(w *work) schemas.Table {
 // bound drops files that would give the source too many columns.
 func (parquetFormat) bound(w *work, known schemas.Table) {
 	for _, group := range byShape(w.files) {
-		more, _ := jsonrecords.Extend(known, w.shapes[group[0].shape].table())
+		more, _, _ := jsonrecords.Extend(known, w.shapes[group[0].shape].table())
 		n := fields(more)
 		if n <= mostFields {
 			known = more
@@ -109,16 +109,21 @@ func (parquetFormat) bound(w *work, known schemas.Table) {
 func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error {
 	if mode == AddNewColumns {
 		p.bound(w, w.state.Schema)
-		schema, added := jsonrecords.Extend(w.state.Schema, p.together(w))
+		schema, added, _ := jsonrecords.Extend(w.state.Schema, p.together(w))
 		if len(added) > 0 {
 			w.added(schema, added)
 		}
 	}
+	for _, f := range w.files {
+		if f.strays {
+			w.slow = append(w.slow, f)
+		}
+	}
 	for _, group := range byShape(w.files) {
 		s := w.shapes[group[0].shape]
-		_, added := jsonrecords.Extend(w.state.Schema, s.table())
+		_, added, clashes := jsonrecords.Extend(w.state.Schema, s.table())
 		switch {
-		case mode == Rescue && len(added)+len(s.left) > 0:
+		case mode == Rescue && len(added)+len(clashes)+len(s.left) > 0:
 			w.slow = append(w.slow, group...)
 		case mode == Fail && len(added) > 0:
 			return newColumn(group[0].path, added[0])
@@ -132,14 +137,13 @@ func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error 
 
 // reportLeft says which columns are not read.
 func (parquetFormat) reportLeft(w *work) {
-	reported := map[string]bool{}
 	for _, group := range byShape(w.files) {
-		for _, c := range w.shapes[group[0].shape].left {
-			if !reported[c.name] {
-				reported[c.name] = true
-				w.ignored(c.name)
-			}
+		s := w.shapes[group[0].shape]
+		for _, c := range s.left {
+			w.ignored(c.name)
 		}
+		_, _, clashes := jsonrecords.Extend(w.state.Schema, s.table())
+		w.ignored(clashes...)
 	}
 }
 
@@ -181,13 +185,13 @@ func (w *work) convert(s *shape) conversion {
 			c.columns = append(c.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
 			continue
 		}
-		value, expression := from.value(), ""
-		if col.Type.Kind == schemas.Varchar && !nested(from.full) && from.nanoseconds() {
-			expression = fmt.Sprintf("CAST(%s AS VARCHAR)", quoted(from.ref)) // with all its digits
-		} else {
-			expression = f.to(value, from.known, col.Type)
+		value, known := from.valueFor(col.Type)
+		expression := f.to(value, known, col.Type)
+		if col.Type.Kind == schemas.Blob && expression == value {
+			// DuckDB compares bytes with Bloom filters wrongly, and finds none: filters by an expression do not go down to the file.
+			expression = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN %[1]s END", value)
 		}
-		wrong := f.lost(value, from.known, col.Type)
+		wrong := f.lost(value, known, col.Type)
 		if wrong != "" {
 			c.lossy = append(c.lossy, loss{col.Name, value, wrong, col.Type})
 			if w.rescues() {
@@ -217,71 +221,117 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 			}
 			where = fmt.Sprintf(" WHERE CASE WHEN %s THEN error('a value does not fit its column') ELSE true END", or(wrong))
 		}
-		index, option := fileIndex(w.state.Schema, s.known().Names(), group)
-		relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
-			strings.Join(c.columns, ", "), w.metadata(group, index), parquetReader(group, option), where))
+		for _, n := range numberings(w.state.Schema, s.names(), group) {
+			relations = append(relations, fmt.Sprintf("(SELECT %s, %s FROM %s%s)",
+				strings.Join(c.columns, ", "), w.metadata(n.files, n.index), parquetReader(n.files, n.option), where))
+		}
 	}
 	return union(relations)
 }
 
 // tolerant separates rows with values that do not fit. Files that can't be read to their end are dropped.
 func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
-	for _, f := range files {
-		columns := "*"
-		if s := w.shapes[f.shape]; len(s.columns) > 0 {
-			columns = "struct_pack(" + packed(s) + ")"
-		}
-		if err := w.reads(ctx, "(SELECT "+columns+" FROM "+parquetReader([]*file{f}, "")+")"); err != nil {
-			if err := w.blame(ctx, f, err); err != nil {
-				return "", "", err
-			}
-		}
-	}
-	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return !slices.Contains(w.files, f) })
 	var goods, bads []string
-	for _, group := range byShape(files) {
-		g, b, err := p.split(ctx, w, group)
+	var whole []*file
+	for _, f := range files {
+		g, b, err := p.splitBare(ctx, w, f)
 		if err != nil {
 			return "", "", err
 		}
-		goods, bads = append(goods, g), append(bads, b)
+		if g != "" {
+			goods, bads = append(goods, g), append(bads, b)
+		} else if slices.Contains(w.files, f) {
+			whole = append(whole, f)
+		}
+	}
+	for _, group := range byShape(whole) {
+		for _, n := range numberings(w.state.Schema, w.shapes[group[0].shape].names(), group) {
+			g, b, err := p.split(ctx, w, n)
+			if err != nil {
+				return "", "", err
+			}
+			goods, bads = append(goods, g), append(bads, b)
+		}
 	}
 	return union(goods), union(bads), nil
 }
 
 // split is tolerant for files of one shape.
-func (p parquetFormat) split(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+func (p parquetFormat) split(ctx context.Context, w *work, n numbered) (good, rejects string, err error) {
+	files, index, option := n.files, n.index, n.option
 	s := w.shapes[files[0].shape]
-	index, option := fileIndex(w.state.Schema, s.known().Names(), files)
-	line := "file_row_number + 1"
-	if s.column("file_row_number") == nil {
-		option += ", file_row_number=true"
-	} else {
+	if s.column(rowNumber) == nil {
+		option += ", " + rowNumber + "=true"
+	}
+	return p.splitRows(ctx, w, files, rowSet{parquetReader(files, option), index, packed(s), ""})
+}
+
+// splitBare is tolerant for a file that can't be read as it is, because of values that stand for nothing. What it returns is empty when that is not so, or when
+// the file is dropped.
+func (p parquetFormat) splitBare(ctx context.Context, w *work, f *file) (good, rejects string, err error) {
+	var cause error
+	if !f.strays {
+		columns := "*"
+		if s := w.shapes[f.shape]; len(s.columns) > 0 {
+			columns = "struct_pack(" + packed(s) + ")"
+		}
+		cause = w.reads(ctx, "(SELECT "+columns+" FROM "+parquetReader([]*file{f}, "")+")")
+		switch {
+		case cause == nil:
+			return "", "", nil
+		case ctx.Err() != nil || duckerr.Broken(cause) || duckerr.World(cause) || readable(f.path) != nil:
+			return "", "", w.blame(ctx, f, cause)
+		}
+	}
+	relation, packed, err := w.bare(ctx, f)
+	if err != nil {
+		if cause != nil && !duckerr.Broken(err) && !duckerr.World(err) {
+			err = cause
+		}
+		return "", "", w.blame(ctx, f, err)
+	}
+	return p.splitRows(ctx, w, []*file{f}, rowSet{relation, "0", packed, strayReason})
+}
+
+// rowSet is the rows of files of one shape.
+type rowSet struct {
+	reader, index string // the relation, and the expression for the number of the file
+	packed        string // the columns, as arguments of struct_pack
+	stray         string // a column that says why a row is refused anyway; empty: there is none
+}
+
+// splitRows separates the rows.
+func (p parquetFormat) splitRows(ctx context.Context, w *work, files []*file, r rowSet) (good, rejects string, err error) {
+	s := w.shapes[files[0].shape]
+	line, index := rowNumber+" + 1", r.index
+	if s.column(rowNumber) != nil {
 		line = "0::BIGINT" // DuckDB can't tell the number then
 	}
-	reader := parquetReader(files, option)
 	c := w.convert(s)
 	if w.rescues() {
 		c.columns = append(c.columns, rescueOf(p.rescued(w, s, c), pathAt(files, index)))
 		c.lossy = nil
 	}
-	if len(c.lossy) == 0 {
-		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(c.columns, ", "), w.metadata(files, index), reader), noRejects, nil
+	if len(c.lossy) == 0 && r.stray == "" {
+		return fmt.Sprintf("(SELECT %s, %s FROM %s)", strings.Join(c.columns, ", "), w.metadata(files, index), r.reader), noRejects, nil
 	}
 	reasons := make([]string, len(c.lossy))
 	for i, l := range c.lossy {
 		reasons[i] = fmt.Sprintf("CASE WHEN %s THEN %s || left(CAST(%s AS VARCHAR), 200) || %s END",
 			l.wrong, literal("column "+l.column+": "), l.value, literal(" is not "+l.typ.String()))
 	}
+	if r.stray != "" {
+		reasons = append(reasons, "nullif("+r.stray+", '')")
+	}
 	reason := "concat_ws('; ', " + strings.Join(reasons, ", ") + ")"
 	bad := w.temp("bad.parquet")
 	_, err = w.session.Conn.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s AS file, %s AS line, -1::BIGINT AS "offset",
 		encode(left(CAST(to_json(struct_pack(%s)) AS VARCHAR), 262144)) AS raw, %s AS reason, false AS whole FROM %s WHERE %s <> '') TO %s (FORMAT parquet)`,
-		pathAt(files, index), line, packed(s), reason, reader, reason, literal(bad)))
+		pathAt(files, index), line, r.packed, reason, r.reader, reason, literal(bad)))
 	if err != nil {
 		return "", "", fmt.Errorf("check rows of %s: %w", files[0].path, err)
 	}
-	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), w.metadata(files, index), reader, reason),
+	return fmt.Sprintf("(SELECT %s, %s FROM %s WHERE %s = '')", strings.Join(c.columns, ", "), w.metadata(files, index), r.reader, reason),
 		fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, whole FROM read_parquet(%s))`, located(bad)), nil
 }
 
@@ -298,15 +348,16 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 		col := w.state.Schema.Column(from.name)
 		more := []string{from.name}
 		if col != nil {
-			_, more = jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}))
+			_, added, clashes := jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}))
+			more = append(added, clashes...)
 		}
 		if len(more) > 0 {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.value())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.whole())))
 		}
 	}
 	for _, c := range s.left {
 		if !strings.Contains(c.ref+c.name, "\x00") {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.value())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.whole())))
 		}
 	}
 	return out
@@ -316,7 +367,7 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 func packed(s *shape) string {
 	items := make([]string, len(s.columns))
 	for i, c := range s.columns {
-		items[i] = quoted(c.name) + " := " + c.value()
+		items[i] = quoted(c.name) + " := " + c.whole()
 	}
 	return strings.Join(items, ", ")
 }

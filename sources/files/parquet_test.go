@@ -442,3 +442,69 @@ func TestParquetEmpty(t *testing.T) {
 	wantText(t, "rows", batch.Columns.SQLColumns()+" "+b.rows(batch), "\"id\" BIGINT 7\n")
 	wantText(t, "notices", notices(batch), "file_unsupported columns.parquet")
 }
+
+// TestNamesInside leaves columns out whose names Iceberg has for what is inside of others.
+func TestNamesInside(t *testing.T) {
+	for _, c := range []struct{ first, second, columns, ignored string }{
+		{`1 AS "a.b", {'b': 2} AS a`, "", `"a" STRUCT(b INTEGER)`, "a.b"},
+		{`{'B': 2} AS a, 1 AS "A.b", 3 AS c`, "", `"a" STRUCT(B INTEGER), "c" INTEGER`, "A.b"},
+		{`[1] AS l, 2 AS "l.element"`, "", `"l" INTEGER[]`, "l.element"},
+		{`MAP{'a': 1} AS m, 2 AS "m.key", 3 AS "m.value"`, "", `"m" MAP(VARCHAR, INTEGER)`, "m.key m.value"},
+		{`{'x.y': 1, 'x': {'y': 2}, 'z': 3} AS s`, "", `"s" STRUCT(x STRUCT(y INTEGER), z INTEGER)`, "s.x.y"},
+		{`[{'x.y': 1, 'x': {'y': 2}}] AS s`, "", `"s" STRUCT(x STRUCT(y INTEGER))[]`, "s.x.y"},
+		{`{'b': 2} AS a`, `{'b': 2} AS a, 1 AS "a.b"`, `"a" STRUCT(b INTEGER)`, "a.b"},
+		{`1 AS "a.b"`, `{'b': 2, 'c': 3} AS a, 1 AS "a.b"`, `"a.b" INTEGER, "a" STRUCT(c INTEGER)`, "a.b"},
+		{`1 AS "a.b"`, `{'b': 2} AS a, 1 AS "a.b"`, `"a.b" INTEGER`, "a.b"},
+	} {
+		for _, evolution := range []Evolution{AddNewColumns, Rescue} {
+			b := newBed(t)
+			b.write("1.parquet", "SELECT "+c.first)
+			s := b.source("parquet", mode(evolution))
+			batch := b.next(s)
+			if c.second != "" {
+				b.rows(batch)
+				b.commit(batch)
+				b.write("2.parquet", "SELECT "+c.second)
+				batch = b.next(s)
+			}
+			rows := b.rows(batch)
+			if evolution == Rescue {
+				for _, name := range strings.Fields(c.ignored) {
+					if last := name[strings.LastIndexByte(name, '.')+1:]; !strings.Contains(rows, last) || !strings.Contains(rows, `_file_path`) {
+						t.Errorf("%s: %s is not rescued: %s", c.first, name, rows)
+					}
+				}
+				continue
+			}
+			wantText(t, c.first, batch.Columns.SQLColumns(), c.columns)
+			wantText(t, c.first, strings.ReplaceAll(strings.ReplaceAll(notices(batch), "column_ignored ", ""), ",", ""), map[bool]string{true: "column_added a "}[strings.Contains(c.columns, "(c ")]+c.ignored)
+		}
+	}
+	b := newBed(t)
+	b.put("a.csv", "a.b,c\n1,2\n")
+	batch := b.next(b.source("csv", func(c *Config) { c.Hints = []Hint{{"a", "STRUCT(b BIGINT)"}} }))
+	wantText(t, "csv", batch.Columns.SQLColumns()+" "+notices(batch), `"c" BIGINT, "a" STRUCT(b BIGINT) column_ignored a.b`)
+	wantText(t, "csv", b.rows(batch), "2|NULL\n")
+}
+
+// TestParquetUnnamedField sets a file aside with a struct that DuckDB takes for one without names.
+func TestParquetUnnamedField(t *testing.T) {
+	b := newBed(t)
+	var out bytes.Buffer
+	if err := parquet.NewWriter(&out, parquet.NewSchema("root", parquet.Group{"s": parquet.Group{"": parquet.Int(64), "a": parquet.Int(64)}})).Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.put("a.parquet", out.String())
+	b.write("b.parquet", "SELECT 1 AS id")
+	batch := b.next(b.source("parquet", nil))
+	wantText(t, "rows", b.rows(batch), "1\n")
+	wantText(t, "notices", notices(batch), "file_unsupported a.parquet")
+}
+
+// TestParquetBlobFilter finds bytes by their value where the file has a Bloom filter of them.
+func TestParquetBlobFilter(t *testing.T) {
+	b := newBed(t)
+	b.write("a.parquet", `SELECT encode(chr(9) || '"x' || (i % 5) || '"') AS b FROM range(1000) AS r(i)`)
+	batch := b.next(b.source("parquet", nil))
+	wantText(t, "found", b.must(`SELECT count(*) FROM `+batch.Relation+` WHERE b = encode(chr(9) || '"x1"')`), "200\n")
+}

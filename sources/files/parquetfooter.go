@@ -19,11 +19,15 @@ const deepestColumn = 100
 var errEncrypted = &unsupportedError{"it is encrypted", "write it without encryption"}
 
 // soundFooter looks at the footer of a Parquet file before DuckDB does, which ends the process, or is of no use any more, over some that are damaged.
-func soundFooter(path string) (err error) {
+func soundFooter(path string) (*parquetmeta.FileMetaData, error) {
 	meta, size, err := readFooter(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return meta, checkFooter(meta, size)
+}
+
+func checkFooter(meta *parquetmeta.FileMetaData, size int64) error {
 	c := footerCheck{schema: meta.Schema}
 	if _, err := c.node(0); err != nil {
 		return err
@@ -151,12 +155,20 @@ func (c *footerCheck) node(depth int) (n schemaNode, err error) {
 		if err != nil {
 			return n, err
 		}
+		if child.Name == "" && !root && !n.wraps() {
+			return n, &unsupportedError{fmt.Sprintf("column %s has a field without a name", shown(n.Name)), "name it"}
+		}
 		n.children = append(n.children, child)
 	}
 	if _, ok := n.LogicalType.Value.(*parquetmeta.VariantType); ok && !n.variant("metadata", "value") {
 		return n, n.wrong("is a VARIANT without its parts")
 	}
 	return n, nil
+}
+
+// wraps says whether the node is part of what lists and maps are made of, whose names do not matter.
+func (n schemaNode) wraps() bool {
+	return n.ConvertedType.Valid || n.LogicalType.Value != nil || n.RepetitionType.V == parquetmeta.Repeated
 }
 
 func (n schemaNode) wrong(what string) error {
@@ -211,11 +223,17 @@ func (c *footerCheck) leaf(n schemaNode) error {
 	return nil
 }
 
-// checkFooters drops files with footers that DuckDB must not see.
+// checkFooters drops files with footers that DuckDB must not see, and marks those with values that it must not.
 func (w *work) checkFooters() {
 	files := slices.Clone(w.files)
 	causes := make([]error, len(files))
-	eachFile(files, func(i int, f *file) { causes[i] = soundFooter(f.path) })
+	eachFile(files, func(i int, f *file) {
+		meta, err := soundFooter(f.path)
+		if err == nil {
+			f.strays = !allMean(f.path, meta)
+		}
+		causes[i] = err
+	})
 	for i, f := range files {
 		if causes[i] != nil {
 			w.drop(f, causes[i])

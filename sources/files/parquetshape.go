@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +47,64 @@ func (c parquetColumn) value() string {
 // nanoseconds says whether the column has times with more digits than tables store.
 func (c parquetColumn) nanoseconds() bool { return strings.Contains(c.duck, "_NS") }
 
+// valueFor is the column as a value of a type between its own and the one that is wanted, and that type: times with nanoseconds are texts where a text is
+// wanted, so that they keep their digits.
+func (c parquetColumn) valueFor(want schemas.Type) (value string, known schemas.Type) {
+	if known = c.withDigits(want); known.Equal(c.known) {
+		return c.value(), known
+	}
+	return fmt.Sprintf("CAST(%s AS %s)", quoted(c.ref), known), known
+}
+
+// whole is the value for JSON, where times with nanoseconds have all their digits.
+func (c parquetColumn) whole() string {
+	if c.nanoseconds() && c.full.Kind != schemas.Varchar {
+		return quoted(c.ref)
+	}
+	return c.value()
+}
+
+func (c parquetColumn) withDigits(want schemas.Type) schemas.Type {
+	if !c.nanoseconds() || c.full.Kind == schemas.Varchar || !c.known.Equal(c.full) {
+		return c.known
+	}
+	texts, err := schemas.OfFile(strings.NewReplacer("TIMESTAMP_NS", "VARCHAR", "TIME_NS", "VARCHAR").Replace(c.duck))
+	if err != nil {
+		return c.known
+	}
+	return digits(c.known, texts, want)
+}
+
+// digits is a type like full, but texts where both it and what is wanted have a text.
+func digits(full, texts, want schemas.Type) schemas.Type {
+	if want.Kind == schemas.Varchar {
+		want = texts
+	}
+	if full.Kind == want.Kind && full.Kind == texts.Kind {
+		switch full.Kind {
+		case schemas.Struct:
+			fields := slices.Clone(full.Fields)
+			for i := range fields {
+				if w := schemas.Table(want.Fields).Column(fields[i].Name); w != nil && i < len(texts.Fields) {
+					fields[i].Type = digits(fields[i].Type, texts.Fields[i].Type, w.Type)
+				}
+			}
+			full.Fields = fields
+		case schemas.List:
+			elem := digits(*full.Elem, *texts.Elem, *want.Elem)
+			full.Elem = &elem
+		case schemas.Map:
+			key, elem := digits(*full.Key, *texts.Key, *want.Key), digits(*full.Elem, *texts.Elem, *want.Elem)
+			full.Key, full.Elem = &key, &elem
+		}
+		return full
+	}
+	if !nested(full) && texts.Kind == schemas.Varchar && want.Kind == schemas.Varchar {
+		return texts
+	}
+	return full
+}
+
 // manifold says whether DuckDB's type has values that only JSON writes so that they can be read again.
 func manifold(duck string) bool {
 	return duck == "VARIANT" || strings.HasPrefix(duck, "STRUCT(") || strings.HasPrefix(duck, "MAP(") || strings.HasSuffix(duck, "]")
@@ -58,6 +117,15 @@ func (s *shape) known() schemas.Table {
 	out := make(schemas.Table, len(s.columns))
 	for i, c := range s.columns {
 		out[i] = schemas.Column{Name: c.name, Type: c.known}
+	}
+	return out
+}
+
+// names are those of all columns in DuckDB, also of those that are not read.
+func (s *shape) names() []string {
+	var out []string
+	for _, c := range append(s.columns[:len(s.columns):len(s.columns)], s.left...) {
+		out = append(out, c.ref)
 	}
 	return out
 }
@@ -188,18 +256,13 @@ func fieldsOf(t schemas.Type) int {
 
 // shapeOf asks DuckDB for the columns of a file with this footer.
 func shapeOf(ctx context.Context, w *work, f *file, foot *footer) (*shape, error) {
-	rows, err := w.session.Conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+parquetReader([]*file{f}, "")+")")
+	columns, err := describe(ctx, w, parquetReader([]*file{f}, ""))
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	s := &shape{}
 	tops := foot.tops()
-	for i := 0; rows.Next(); i++ {
-		var c parquetColumn
-		if err := rows.Scan(&c.ref, &c.duck); err != nil {
-			return nil, err
-		}
+	for i, c := range columns {
 		if c.full, err = schemas.OfFile(c.duck); err != nil {
 			c.full = schemas.Type{Kind: schemas.Varchar} // everything has a text
 		}
@@ -213,7 +276,25 @@ func shapeOf(ctx context.Context, w *work, f *file, foot *footer) (*shape, error
 		}
 		s.columns = append(s.columns, c)
 	}
-	return s, rows.Err()
+	return s, nil
+}
+
+// describe asks DuckDB for the names and types of a relation's columns.
+func describe(ctx context.Context, w *work, relation string) ([]parquetColumn, error) {
+	rows, err := w.session.Conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+relation+")")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []parquetColumn
+	for rows.Next() {
+		var c parquetColumn
+		if err := rows.Scan(&c.ref, &c.duck); err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
 }
 
 // tops splits the nodes behind the root into those of each column.
@@ -315,50 +396,4 @@ func unreadParquet(err error) error {
 		return errEncrypted
 	}
 	return errors.New(why)
-}
-
-// reportCuts says how many times of Parquet files have more digits than tables store.
-func (w *work) reportCuts(ctx context.Context) error {
-	if !w.batch || w.src.cfg.Format != "parquet" {
-		return nil
-	}
-	for _, group := range byShape(w.files) {
-		var names, counts []string
-		for _, c := range w.shapes[group[0].shape].columns {
-			if col := w.state.Schema.Column(c.name); c.nanoseconds() && col != nil && (col.Type.Kind != schemas.Varchar || nested(c.full)) {
-				names = append(names, c.name)
-				counts = append(counts, fmt.Sprintf("count(*) FILTER (WHERE CAST(%s AS %s) IS DISTINCT FROM %s)", c.value(), c.duck, quoted(c.ref)))
-			}
-		}
-		if len(names) == 0 {
-			continue
-		}
-		for _, f := range group {
-			if err := w.reportCutsOf(ctx, f, names, counts); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *work) reportCutsOf(ctx context.Context, f *file, names, counts []string) error {
-	found, into := make([]int64, len(names)), make([]any, len(names))
-	for i := range found {
-		into[i] = &found[i]
-	}
-	err := w.session.Conn.QueryRowContext(ctx, "SELECT "+strings.Join(counts, ", ")+" FROM "+parquetReader([]*file{f}, "")).Scan(into...)
-	if err != nil {
-		return w.blame(ctx, f, err)
-	}
-	for i, n := range found {
-		values := fmt.Sprintf("%d values of column %s have", n, shown(names[i]))
-		if n == 1 {
-			values = "1 value of column " + shown(names[i]) + " has"
-		}
-		if n > 0 {
-			w.notice("digits_cut", f.rel, "file "+shown(f.rel)+": "+values+" more than six digits of a second; the rest was cut off; declare the column VARCHAR to keep them")
-		}
-	}
-	return nil
 }

@@ -24,6 +24,8 @@ type splitter struct {
 	err     error  // of the reader; io.EOF at the end
 	indent  int    // of the line that buf[0] is on
 	fresh   bool   // nothing but space was on that line so far
+	ahead   *track // the one that was followed farthest, of what is broken
+	spare   *track // to be used again
 	array   bool   // inside an array of records
 	wants   bool   // an element must follow, as a comma was there
 	stopped bool   // yield returned false
@@ -99,6 +101,8 @@ func (s *splitter) next(c byte) {
 	case s.array && (c == ',' || c == ']'):
 		if s.wants {
 			s.hand(0, missing)
+			s.passCommas()
+			c = s.buf[0]
 		}
 		s.array, s.wants = c == ',', c == ','
 		s.drop(1)
@@ -113,6 +117,19 @@ func (s *splitter) next(c byte) {
 	default:
 		s.wants = false
 		s.scalar(c)
+	}
+}
+
+// passCommas steps over the commas at buf[0] but for the last one: a run of them is one mistake.
+func (s *splitter) passCommas() {
+	for n := 1; s.has(n) && n < fillBytes; n++ {
+		switch c := s.buf[n]; {
+		case c == ',':
+			s.drop(n)
+			n = 0
+		case c > ' ':
+			return
+		}
 	}
 }
 
@@ -169,32 +186,37 @@ func (s *splitter) scalar(c byte) {
 
 // value hands out the object or array at buf[0].
 func (s *splitter) value() {
-	w := walk{}
-	n := 0
-	for ; s.has(n); n++ {
-		if n > maxRecord {
-			s.long(&w, n)
-			return
-		}
-		switch w.step(s.buf[n]) {
-		case ends:
-			s.complete(n + 1)
-			return
-		case breaks:
-			s.broken(n)
-			return
-		case nests:
-			s.pass(n, tooDeep)
-			return
-		}
+	t, n, closed := s.follow()
+	if closed {
+		s.complete(t, n)
+		return
 	}
-	s.resume(n, endsInside)
+	e := goesOn
+	for n <= maxRecord && s.has(n) {
+		if e = t.step(s, n); e != goesOn {
+			break
+		}
+		n++
+	}
+	s.leave(t, n, e == ends && len(t.lines) == 0)
+	switch {
+	case e == ends:
+		s.complete(t, n+1)
+	case e == breaks:
+		s.broken(t, n)
+	case e == nests:
+		s.deep(t, n)
+	case n > maxRecord:
+		s.long(t, n)
+	default:
+		s.resume(t, n, endsInside)
+	}
 }
 
 // complete hands out a value whose brackets fit. One over several lines that makes no sense may be several broken ones.
-func (s *splitter) complete(n int) {
+func (s *splitter) complete(t *track, n int) {
 	if bytes.IndexByte(s.buf[:n], '\n') >= 0 && utf8.Valid(s.buf[:n]) && jsonrecords.Valid(s.buf[:n]) != nil {
-		if at := s.nextLine(n); at >= 0 {
+		if at := t.nextLine(s, n); at >= 0 {
 			s.hand(at, notClosed)
 			return
 		}
@@ -203,25 +225,53 @@ func (s *splitter) complete(n int) {
 }
 
 // broken hands out a value whose brackets do not fit at buf[n].
-func (s *splitter) broken(n int) {
+func (s *splitter) broken(t *track, n int) {
 	if at := bytes.IndexByte(s.buf[:n], '\n'); at < 0 && s.buf[n] != '\n' {
-		for i := max(n, 1); s.has(i) && s.buf[i] != '\n' && i <= maxRecord; i++ {
-			if s.buf[i] == '{' {
-				s.hand(i, notClosed)
-				return
-			}
+		if i := s.nextBrace(max(n, 1)); i >= 0 {
+			s.hand(i, notClosed)
+			return
 		}
 	}
-	s.resume(n, notClosed)
+	s.resume(t, n, notClosed)
+}
+
+// nextBrace is where, from buf[n] to the end of the line, an object begins that ends on the line, or has members there; -1 when there is none.
+func (s *splitter) nextBrace(n int) int {
+	for ; s.has(n) && s.buf[n] != '\n' && n <= maxRecord; n++ {
+		if s.buf[n] != '{' {
+			continue
+		}
+		w, i, e := walk{}, n, goesOn
+		for ; e == goesOn && s.has(i) && (s.buf[i] != '\n' || w.quoted) && i <= maxRecord; i++ {
+			e = w.step(s.buf[i])
+		}
+		switch {
+		case e == ends || e == goesOn && w.last != '{':
+			return n
+		case e == goesOn:
+			return -1
+		}
+		n = max(n, i-2) // what breaks it may be the next one
+	}
+	return -1
 }
 
 // resume hands out what is broken up to the line where the next record may begin. buf[:n] was looked at.
-func (s *splitter) resume(n int, reason string) {
-	if at := s.nextLine(n + 1); at >= 0 {
+func (s *splitter) resume(t *track, n int, reason string) {
+	if at := t.nextLine(s, n+1); at >= 0 {
 		s.hand(at, notClosed)
 		return
 	}
 	s.pass(n, reason)
+}
+
+// deep hands out a value that opens too many levels at buf[n]. In an array they may be those of elements that are not closed.
+func (s *splitter) deep(t *track, n int) {
+	if s.array {
+		s.resume(t, n, tooDeep)
+		return
+	}
+	s.pass(n, tooDeep)
 }
 
 // pass hands out what is broken up to the next line behind buf[n] that may begin a record.
@@ -245,35 +295,34 @@ func (s *splitter) pass(n int, reason string) {
 	s.hand(min(n, len(s.buf)), reason)
 }
 
-// nextLine is where, before buf[n], a line begins that may begin a record; -1 when there is none.
-func (s *splitter) nextLine(n int) int {
-	for at := 0; ; {
-		i := bytes.IndexByte(s.buf[at:min(n, len(s.buf))], '\n')
-		if i < 0 {
-			return -1
-		}
-		if at += i + 1; s.begins(at) {
-			return at
-		}
-	}
-}
-
 // begins says whether the line at buf[at] may begin a record, or end the array.
 func (s *splitter) begins(at int) bool {
-	for i := at; i-at <= s.indent && s.has(i); i++ {
-		switch c := s.buf[i]; c {
-		case ' ', '\t':
-		case '{', '[':
-			return true
-		default:
-			return c == ']' && s.array
-		}
-	}
-	return false
+	_, ok := s.headAt(at)
+	return ok
 }
 
-// long hands out the beginning of a value that is too long, and passes over the rest of it.
-func (s *splitter) long(w *walk, n int) {
+// headAt is how far the line at buf[at] is indented, which may begin a record or end the array.
+func (s *splitter) headAt(at int) (indent int, ok bool) {
+	for ; indent <= s.indent && s.has(at+indent); indent++ {
+		switch c := s.buf[at+indent]; c {
+		case ' ', '\t':
+		case '{', '[':
+			return indent, true
+		default:
+			return indent, c == ']' && s.array
+		}
+	}
+	return indent, false
+}
+
+// long hands out the beginning of a value that is too long, and passes over the rest of it. In an array it may be an element that is not closed.
+func (s *splitter) long(t *track, n int) {
+	if at := t.nextLine(s, n); s.array && at >= 0 {
+		s.hand(at, notClosed)
+		return
+	}
+	w := &t.walk
+	s.ahead = nil
 	r := record{line: s.line, offset: s.offset, raw: bytes.Clone(s.buf[:maxRaw]), reason: tooLong}
 	for at := n; s.has(at); at++ {
 		if at > fillBytes {
@@ -308,70 +357,4 @@ func (s *splitter) passLines() {
 			return
 		}
 	}
-}
-
-// effect is what a byte means for a value.
-type effect int
-
-const (
-	goesOn effect = iota
-	ends          // it is the last one
-	breaks        // it can't be there
-	nests         // it opens too many levels
-)
-
-// walk follows the brackets and strings of one value. It knows of the grammar just what tells soon that a bracket is missing: texts end on
-// their line, brackets are closed by their like, and values are opened where one can stand.
-type walk struct {
-	open    []byte // brackets
-	quoted  bool
-	escaped bool
-	last    byte // the last one that is no space, outside of strings
-}
-
-func (w *walk) step(c byte) effect {
-	if w.quoted {
-		switch {
-		case c == '\n':
-			return breaks
-		case w.escaped:
-			w.escaped = false
-		case c == '\\':
-			w.escaped = true
-		case c == '"':
-			w.quoted = false
-		}
-		return goesOn
-	}
-	switch c {
-	case ' ', '\t', '\r', '\n':
-		return goesOn
-	case '"':
-		w.quoted = true
-	case '{', '[':
-		if !w.mayOpen() {
-			return breaks
-		}
-		if len(w.open) == jsonrecords.MaxNested {
-			return nests
-		}
-		w.open = append(w.open, c)
-	case '}', ']':
-		if w.open[len(w.open)-1] != c-2 {
-			return breaks
-		}
-		if w.open = w.open[:len(w.open)-1]; len(w.open) == 0 {
-			return ends
-		}
-	}
-	w.last = c
-	return goesOn
-}
-
-// mayOpen says whether a value can begin here.
-func (w *walk) mayOpen() bool {
-	if len(w.open) == 0 {
-		return true
-	}
-	return w.last == ':' || w.open[len(w.open)-1] == '[' && (w.last == '[' || w.last == ',')
 }

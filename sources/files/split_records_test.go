@@ -3,10 +3,13 @@ package files
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // splitRecords are the records of a text: "line@offset text", with the reason before the text where there is one.
@@ -48,6 +51,10 @@ func TestSplitter(t *testing.T) {
 		{`{"a":1}}]{"a":2}`, `1@0 {"a":1};1@7 !the record is not valid JSON }];1@9 {"a":2}`},
 		{"nope {\"a\":0}\n{\"a\":1}", "1@0 nope {\"a\":0};2@13 {\"a\":1}"},
 		{"// {\n{\"a\":1}", "1@0 // {;2@5 {\"a\":1}"},
+		{strings.Repeat("{", 5000) + "\n{\"a\":2}", "1@0 !the record is not closed " + strings.Repeat("{", 5000) + ";2@5001 {\"a\":2}"},
+		{`{{"{"{"a":2}`, `1@0 !the record is not closed {{"{";1@5 {"a":2}`},
+		{`[1,,, ,,{}]`, `1@1 1;1@3 !an element of the array is missing;1@8 {}`},
+		{`[1,,,]`, `1@1 1;1@3 !an element of the array is missing;1@5 !an element of the array is missing`},
 		{"5\n\"x\"\nnull\n{}", "1@0 5;2@2 \"x\";3@6 null;4@11 {}"},
 		{"{\n \"a\": 1,,\n \"l\": [\n  {\"x\":1}\n ]\n}\n{\"a\":2}", "1@0 {\n \"a\": 1,,\n \"l\": [\n  {\"x\":1}\n ]\n};7@35 {\"a\":2}"},
 	} {
@@ -84,10 +91,72 @@ func FuzzSplitter(f *testing.F) {
 // TestSplitterIsLinear has inputs that a splitter which goes back could take for ever with.
 func TestSplitterIsLinear(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, piece := range []string{"{\n", "[\n", "{\"a\":\n", "{\"a\":[\n", "[{\"a\":[\n{", "\"", "{\"a\":\"", "}\n", "[1,\n", "{\"a\":{},\n"} {
-		text := strings.Repeat(piece, 100_000+random.IntN(10))
-		if _, err := splitRecords(bufio.NewReader(strings.NewReader(text))); err != nil {
-			t.Fatal(err)
+	for _, piece := range []string{"{\n", "[\n", "{\"a\":\n", "{\"a\":[\n", "[{\"a\":[\n{", "\"", "{\"a\":\"", "}\n", "[1,\n", "{\"a\":{},\n",
+		"{", "[{", "{\"", "{\"a\":[{", "{]", ",", "[,", "{\"a\":[1,\n", "{\"a\":[1,\n{},\n{},{\"a\":[2,\n"} {
+		for _, before := range []string{"", "[\n"} {
+			text := before + strings.Repeat(piece, 100_000+random.IntN(10))
+			began := time.Now()
+			if _, err := splitRecords(bufio.NewReader(strings.NewReader(text))); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("%s of %q: %s", before, piece, took)
+			}
 		}
+	}
+}
+
+// TestSplitterRemembers expects the same records from a splitter that forgets how far it has looked ahead, and takes long.
+func TestSplitterRemembers(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	pieces := []string{"{\"a\":1}", "{\"a\":[1,", "{", "}", "[", "]", "\n", "\n", "\n", ",", ",\n", " ", "\n  ", "\"", "1", "{\"a\":{\"b\":", "[{}],", "{},"}
+	for range 5000 {
+		text := ""
+		if random.IntN(2) == 0 {
+			text = "["
+		}
+		for range 1 + random.IntN(20) {
+			text += pieces[random.IntN(len(pieces))]
+		}
+		var got [2][]string
+		for i := range got {
+			s := &splitter{in: bufio.NewReader(strings.NewReader(text)), line: 1}
+			s.yield = func(r record) bool {
+				if got[i] = append(got[i], fmt.Sprintf("%d@%d %q %s", r.line, r.offset, r.raw, r.reason)); i == 1 {
+					s.ahead = nil
+				}
+				return true
+			}
+			if err := s.read(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(got[0], got[1]) {
+			t.Fatalf("%q:\n%s; want\n%s", text, strings.Join(got[0], "\n"), strings.Join(got[1], "\n"))
+		}
+	}
+}
+
+// TestBrokenElements has an array in which elements are not closed, each of which costs itself, however many there are.
+func TestBrokenElements(t *testing.T) {
+	var text strings.Builder
+	want := map[string]int{}
+	text.WriteString("[\n")
+	for i := range 200_000 {
+		if i%150 == 16 {
+			text.WriteString(`{"id":1,"tags":["x",` + "\n")
+			want[notClosed]++
+			continue
+		}
+		text.WriteString(`{"id":1,"tags":["x"],"p":"` + strings.Repeat("y", 50) + `"},` + "\n")
+		want[""]++
+	}
+	text.WriteString("{}\n]\n")
+	want[""]++
+	got := map[string]int{}
+	began := time.Now()
+	err := (&splitter{in: bufio.NewReader(strings.NewReader(text.String())), line: 1, yield: func(r record) bool { got[r.reason]++; return true }}).read()
+	if took := time.Since(began); err != nil || !maps.Equal(got, want) || took > 30*time.Second {
+		t.Errorf("%v, %v, %s; want %v", got, err, took, want)
 	}
 }

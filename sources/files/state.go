@@ -18,8 +18,6 @@ type state struct {
 	Partitions []string
 	// Read is a hash over the marks: inputs with equal positions have read the same files.
 	Read readHash
-	// Snapshot is the fingerprint of a snapshot's files.
-	Snapshot string
 }
 
 // position is state as JSON.
@@ -29,7 +27,6 @@ type position struct {
 	// Partitions are names of columns.
 	Partitions []string `json:"partitions,omitempty"`
 	Read       readHash `json:"read,omitzero"`
-	Snapshot   string   `json:"snapshot,omitempty"`
 }
 
 type column struct {
@@ -61,7 +58,7 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 }
 
 func (st state) encode() (sources.Position, error) {
-	pos := position{CSV: st.CSV, Partitions: st.Partitions, Read: st.Read, Snapshot: st.Snapshot}
+	pos := position{CSV: st.CSV, Partitions: st.Partitions, Read: st.Read}
 	for _, c := range st.Schema {
 		pos.Schema = append(pos.Schema, column{c.Name, c.Type.String()})
 	}

@@ -38,6 +38,7 @@ type work struct {
 	blank   bool      // there was nothing to infer it from: it is only what is hinted, and not remembered
 	slow    []*file   // files that can't be read strictly
 	parts   []part    // how they are read
+	proves  bool      // json: what is read record by record is only taken once DuckDB has read it
 	refused []refused // files of which nothing was taken
 	left    []leftOut // files that were dropped, for whatever reason
 	looked  *look     // json: at the records of the first batch, until the columns are known
@@ -139,6 +140,11 @@ func (w *work) learn(ctx context.Context) error {
 	}
 	w.blank = len(w.state.Schema) == 0
 	w.state.Schema = jsonrecords.WithHints(w.state.Schema, w.src.hints)
+	if w.src.cfg.Format == "csv" { // the others have looked for themselves
+		var clashes []string
+		w.state.Schema, _, clashes = jsonrecords.Extend(nil, w.state.Schema)
+		w.ignored(clashes...)
+	}
 	if w.blank {
 		return nil
 	}
@@ -369,7 +375,7 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 }
 
 // repair finds the files that can't be read strictly and reads them record by record.
-func (w *work) repair(ctx context.Context, session sources.Session, cause error) (bool, error) {
+func (w *work) repair(ctx context.Context, session sources.Session, cause error) (repaired bool, err error) {
 	if duckerr.World(cause) {
 		return false, nil
 	}
@@ -414,12 +420,43 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 		}
 	}
 	if len(failing) == 0 && len(w.files) == before {
-		return false, nil // a file that could not be read a moment ago can be read now, or the fault is not ours
+		if failing, err = w.refusedParts(ctx); err != nil || len(failing) == 0 {
+			return false, err // a file that could not be read a moment ago can be read now, or the fault is not ours
+		}
 	}
 	if err := w.readSlow(ctx, failing); err != nil {
 		return false, fmt.Errorf("set bad records aside after %q: %w", duckerr.Text(cause), err)
 	}
 	return true, w.finish(ctx)
+}
+
+// errUnread ends an update when DuckDB refuses what it has read before.
+var errUnread = errors.New("what was written to the temporary folder can't be read back; see to the disk, or report it if it goes on")
+
+// refusedParts are the files whose records were written for DuckDB, which refuses them. They are taken out of the parts, to be proved one by one.
+func (w *work) refusedParts(ctx context.Context) (refused []*file, err error) {
+	if w.src.cfg.Format != "json" {
+		return nil, nil
+	}
+	var sound []part
+	for _, p := range w.parts {
+		err := error(nil)
+		if p.good != "" {
+			err = w.reads(ctx, p.good)
+		}
+		switch {
+		case ctx.Err() != nil || duckerr.World(err):
+			return nil, errors.Join(ctx.Err(), err)
+		case err == nil:
+			sound = append(sound, p)
+		case w.proves:
+			return nil, errUnread
+		default:
+			refused = append(refused, p.files...)
+		}
+	}
+	w.parts, w.proves = sound, len(refused) > 0
+	return refused, nil
 }
 
 // reads evaluates all columns of the relation.
@@ -528,9 +565,27 @@ func metadata(files []*file, index string) string {
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }
 
-// ignored reports a column that is not read.
-func (w *work) ignored(name string) {
-	w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: its name is that of another column but for the letter case, or one that lakeflow uses itself")
+// ignored reports columns that are not read, each once.
+func (w *work) ignored(columns ...string) {
+	for _, name := range columns {
+		if !slices.ContainsFunc(w.out.Notices, func(n sources.Notice) bool { return n.Kind == "column_ignored" && n.Subject == name }) {
+			w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: "+whyIgnored(name))
+		}
+	}
+}
+
+func whyIgnored(name string) string {
+	switch {
+	case name == "":
+		return "its name is empty"
+	case strings.Contains(name, "\x00"):
+		return "its name has a NUL character"
+	case jsonrecords.Reserved(name):
+		return "lakeflow uses this name itself"
+	case strings.Contains(name, "."):
+		return "Iceberg has this name for what is inside another column, as a.b for the field b of a and l.element for what is in the list l; or it is that of another column but for the letter case"
+	}
+	return "its name is that of another column but for the letter case"
 }
 
 // added reports new columns, once the schema has them.

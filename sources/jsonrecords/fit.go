@@ -2,6 +2,7 @@ package jsonrecords
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -19,8 +20,6 @@ var (
 	errInvalid   = errors.New("the record is not valid JSON")
 	errSurrogate = errors.New("the record is not valid JSON: half of a pair of surrogates stands alone in it")
 )
-
-var null = []byte("null")
 
 const keyTwice = "a key occurs twice in the record"
 
@@ -52,7 +51,7 @@ func (f *Fitter) Clone() *Fitter {
 
 // Fitted is what became of a record.
 type Fitted struct {
-	Text    []byte // the record as DuckDB is to read it: an object or null, on one line
+	Text    []byte // the record as DuckDB is to read it: an object, on one line
 	Rescued string // members of a JSON object, "key":value,"key":value, that the columns do not hold
 	Reason  string // why the record can't be taken: a sentence
 }
@@ -85,8 +84,12 @@ type fitting struct {
 	*Fitter
 	lexer
 	out     []byte
+	nans    []int // where the words begin that quoteNaN made texts of
 	reasons []string
 	asks    bool // DuckDB has to be asked first
+	// stranger is the reason to refuse the record for a key that could be a column. It is none because no record is taken that has it, if there is another
+	// reason.
+	stranger string
 }
 
 func (f *Fitter) one(text []byte) (Fitted, bool) {
@@ -94,17 +97,18 @@ func (f *Fitter) one(text []byte) (Fitted, bool) {
 	if err := Valid(text); err != nil {
 		return Fitted{Reason: err.Error()}, false
 	}
+	var nans []int
 	if !json.Valid(text) {
-		text = quoteNaN(text)
-	}
-	if string(text) == "null" {
-		return Fitted{Text: null}, false
+		text, nans = quoteNaN(text)
 	}
 	if text[0] != '{' {
 		return Fitted{Reason: "the record is not a JSON object but " + kindOf(text[0])}, false
 	}
-	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16)}
+	r := &fitting{Fitter: f, lexer: lexer{text: text}, out: make([]byte, 0, len(text)+16), nans: nans}
 	lost := r.object(f.tree, place{})
+	if len(r.reasons) == 0 && r.stranger != "" {
+		r.reasons = []string{r.stranger}
+	}
 	if len(r.reasons) > 0 {
 		return Fitted{Reason: strings.Join(r.reasons, "; ")}, r.asks
 	}
@@ -115,6 +119,8 @@ func kindOf(first byte) string {
 	switch first {
 	case '[':
 		return "an array"
+	case 'n':
+		return "null"
 	case '"':
 		return "a text"
 	case 't', 'f':
@@ -242,7 +248,11 @@ func (r *fitting) unknown(lost []string, m *member, at place) []string {
 		return append(lost, r.whole(m))
 	case !r.options.Ignores:
 		label, path := at.prefix()
-		r.wrong("%s", r.columns.stranger(label, path, string(m.key)))
+		if why := r.columns.stranger(label, path, string(m.key)); r.columns.refusal(path, string(m.key)) != "" {
+			r.wrong("%s", why)
+		} else {
+			r.stranger = cmp.Or(r.stranger, why)
+		}
 	}
 	return lost
 }
@@ -309,39 +319,6 @@ func (r *fitting) items(k *Tree, at place) (whole bool) {
 	return whole
 }
 
-// entries writes the entries of a map, and says whether all of them fit.
-func (r *fitting) entries(k *Tree, at place) (whole bool) {
-	whole = true
-	members := r.read()
-	after := r.pos
-	keys := make(map[string]bool, len(members))
-	r.out = append(r.out, '{')
-	first := true
-	for _, m := range members {
-		key, ok := r.fits(*k.typ.Key, m.key)
-		if repeated := keys[string(key)]; repeated || !ok {
-			whole = false
-			if !r.options.Rescues && repeated {
-				r.wrong("column %s has the key %s twice", at.label, shortQuote(string(m.key)))
-			} else if !r.options.Rescues {
-				r.wrong("column %s: the key %s is not %s", at.label, shortQuote(string(m.key)), k.typ.Key)
-			}
-			continue
-		}
-		keys[string(key)] = true
-		if !first {
-			r.out = append(r.out, ',')
-		}
-		first = false
-		r.out = append(AppendText(r.out, key), ':')
-		r.pos = m.from
-		whole = r.value(k.elem, at.within("value")) == "" && whole
-	}
-	r.out = append(r.out, '}')
-	r.pos = after
-	return whole
-}
-
 // nested writes an object or array where a single value belongs: its text.
 func (r *fitting) nested(k *Tree, at place) (lost string) {
 	start := r.pos
@@ -350,6 +327,8 @@ func (r *fitting) nested(k *Tree, at place) (lost string) {
 	switch text := r.text[start:r.pos]; {
 	case k.typ.Kind != schemas.Varchar:
 		return r.misfit(k, at, text)
+	case r.hasNaN(start, r.pos):
+		r.out = AppendText(r.out, r.unquoteNaN(start, r.pos))
 	case r.rough:
 		r.out = AppendText(r.out, []byte(compact(text)))
 	default:
@@ -365,11 +344,15 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 	if r.text[start] == '"' {
 		inside, _ := r.str()
 		content := unescape(inside)
-		fit, ok := r.fits(k.typ, content)
+		var fit []byte
+		ok := false
+		if !nested {
+			fit, ok = r.fits(k.typ, content)
+		}
 		switch {
 		case kind != schemas.Varchar && slices.Contains(r.options.Nulls, string(content)):
 			r.out = append(r.out, "null"...)
-		case nested || !ok:
+		case !ok:
 			return r.misfit(k, at, r.text[start:r.pos])
 		case string(fit) == string(content):
 			r.out = append(r.out, r.text[start:r.pos]...)
@@ -397,10 +380,15 @@ func (r *fitting) single(k *Tree, at place) (lost string) {
 func (r *fitting) misfit(k *Tree, at place, text []byte) (lost string) {
 	r.out = append(r.out, "null"...)
 	if !r.options.Rescues {
-		shown := []rune(string(text[:min(len(text), 4*200)]))
-		r.wrong("column %s: %s is not %s", at.label, string(shown[:min(len(shown), 200)]), k.typ)
+		r.wrong("%s", misfitOf(at.label, text, k.typ))
 	}
 	return compact(text)
+}
+
+// misfitOf is why a record is not taken that has this value in the column.
+func misfitOf(column string, value []byte, t schemas.Type) string {
+	shown := []rune(string(value[:min(len(value), 4*200)]))
+	return fmt.Sprintf("column %s: %s is not %s", column, string(shown[:min(len(shown), 200)]), t)
 }
 
 // longestAsked is how long the text of a value may be that is no text and no bytes.
@@ -415,6 +403,11 @@ func (r *fitting) fits(t schemas.Type, text []byte) (fit []byte, ok bool) {
 	if len(text) > longestAsked {
 		return nil, false
 	}
+	return r.asked(t, text)
+}
+
+// asked is what DuckDB makes of the text.
+func (r *fitting) asked(t schemas.Type, text []byte) (fit []byte, ok bool) {
 	a, known := r.judge.of(doubt{t.String(), string(text)}, t)
 	r.asks = r.asks || !known
 	return []byte(a.text), a.ok
@@ -497,10 +490,11 @@ func (j *judge) askFor(ctx context.Context, name string, p *pending) (err error)
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var i int64
-		a := answer{ok: true}
+		var a answer
 		if err := rows.Scan(&i, &a.text); err != nil {
 			return err
 		}
+		a.ok = values.Same(p.texts[i-1], a.text, p.typ)
 		j.answers[doubt{name, p.texts[i-1]}] = a
 	}
 	return rows.Err()

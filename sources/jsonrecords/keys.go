@@ -26,6 +26,9 @@ type Tree struct {
 // NewTree makes the tree of a record with these columns.
 func NewTree(t schemas.Table) *Tree { return newTree(structOf(t), "") }
 
+// Columns are the columns that the tree was made of.
+func (k *Tree) Columns() schemas.Table { return k.typ.Fields }
+
 // Empty says that no column is known.
 func (k *Tree) Empty() bool { return len(k.names) == 0 }
 
@@ -107,7 +110,7 @@ type Found struct {
 func (s *Scanner) Scan(text []byte, root *Tree) Found {
 	s.lexer, s.unknown = lexer{text: text}, s.unknown[:0]
 	if s.peek() != '{' {
-		return Found{}
+		return Found{Odd: true}
 	}
 	whole := s.value(root)
 	s.space()
@@ -180,8 +183,9 @@ func fitsBare(token []byte, t schemas.Type) bool {
 		return word
 	case schemas.Struct, schemas.List, schemas.Map, schemas.Blob:
 		return false
-	case schemas.Decimal: // fractions become a DOUBLE on the way
-		return !word && values.Fits(token, t) && (len(token) <= 15 || bytes.IndexByte(token, '.') < 0)
+	case schemas.Decimal: // fractions become a DOUBLE on the way, of which 15 digits are sure
+		point := bytes.IndexByte(token, '.')
+		return !word && values.Fits(token, t) && (point < 0 || point+t.Scale <= 15)
 	}
 	return !word && values.Fits(token, t)
 }
@@ -251,7 +255,7 @@ func (s *Scanner) entries(k *Tree) bool {
 			return false
 		}
 		key := string(unescape(name))
-		if keys[key] || !fitsText(name, *k.typ.Key) {
+		if keys[key] || len(keys) == 1 && spelledInWays(*k.typ.Key) || !fitsText(name, *k.typ.Key) {
 			s.odd = true
 		}
 		keys[key] = true

@@ -41,6 +41,18 @@ func TestScanner(t *testing.T) {
 	}
 }
 
+// TestScannerFractions lets those fractions become a DOUBLE on the way to a DECIMAL that come through it.
+func TestScannerFractions(t *testing.T) {
+	root := NewTree(tableOf(t, `w DECIMAL(12,2), d DECIMAL(18,6), e DECIMAL(38,18), l STRUCT(m MAP(VARCHAR, DECIMAL(18,6)))[]`))
+	for text, odd := range map[string]bool{`{"w":1234567890.12}`: false, `{"d":123456789.5}`: false, `{"d":-12345678.123456}`: false, `{"d":77224226787.995}`: true, `{"d":77224226787}`: false,
+		`{"e":0.5}`: true, `{"l":[{"m":{"k":77224226787.995}}]}`: true, `{"l":[{"m":{"k":7722.995}}]}`: false} {
+		var s Scanner
+		if got := s.Scan([]byte(text), root); got.Odd != odd {
+			t.Errorf("%s: odd is %v", text, got.Odd)
+		}
+	}
+}
+
 // FuzzScanner compares with encoding/json: the scanner must see every key of a valid text, and end on any other.
 func FuzzScanner(f *testing.F) {
 	for _, text := range []string{`{"a":1,"z":{"b":2},"s":{"p":1,"q":[]}}`, `{"s":{"\u0070":"\\\""}, "l":[{"x":1,"y":[{}]}]}`, `{"a":`, `[{"a":1}]`} {

@@ -44,47 +44,106 @@ func Reserved(name string) bool {
 }
 
 // Extend adds to known what inferred has beyond it, also inside structs, and returns the names of what it added. Names that
-// differ from a known one only in case are left out: DuckDB takes them for the same.
-func Extend(known, inferred schemas.Table) (extended schemas.Table, added []string) {
-	return extend(known, inferred, "")
+// differ from a known one only in case are left out: DuckDB takes them for the same. So are those that clash with another: Iceberg has the name a.b for
+// the field b of a as well.
+func Extend(known, inferred schemas.Table) (extended schemas.Table, added, clashes []string) {
+	e := extension{set: newColumnSet(known)}
+	return e.table(known, inferred, "", ""), e.added, e.clashes
 }
 
-func extend(known, inferred schemas.Table, prefix string) (schemas.Table, []string) {
+type extension struct {
+	set            *columnSet
+	added, clashes []string
+}
+
+// table extends the columns, or the fields of a struct. Label is its name in messages, path that in Iceberg, both with a point behind.
+func (e *extension) table(known, inferred schemas.Table, label, path string) schemas.Table {
 	known = known.Clone()
-	var added []string
-	for _, c := range inferred {
+	fresh := func(c schemas.Column) bool {
+		return known.Column(c.Name) == nil && (label != "" || !Reserved(c.Name)) && c.Name != ""
+	}
+	clash := make([]bool, len(inferred))
+	inferred = inferred.Clone()
+	for _, dotted := range []bool{false, true} { // as grow
+		for i := range inferred {
+			if c := &inferred[i]; fresh(*c) && strings.Contains(c.Name, ".") == dotted {
+				clash[i] = !e.admit(c, label, path)
+			}
+		}
+	}
+	for i, c := range inferred {
 		if k := known.Column(c.Name); k != nil {
 			if k.Name == c.Name {
-				var more []string
-				k.Type, more = extendType(k.Type, c.Type, prefix+c.Name)
-				added = append(added, more...)
+				e.extend(&k.Type, c.Type, label+c.Name, path+c.Name)
 			}
-			continue
+		} else if fresh(c) && !clash[i] {
+			known = append(known, c)
+			e.added = append(e.added, label+c.Name)
 		}
-		if prefix == "" && Reserved(c.Name) || c.Name == "" {
-			continue
-		}
-		known = append(known, c)
-		added = append(added, prefix+c.Name)
 	}
-	return known, added
+	return known
 }
 
-func extendType(known, inferred schemas.Type, name string) (schemas.Type, []string) {
+func (e *extension) extend(known *schemas.Type, inferred schemas.Type, label, path string) {
 	if known.Kind != inferred.Kind {
-		return known, nil
+		return
 	}
 	switch known.Kind {
 	case schemas.Struct:
-		fields, added := extend(known.Fields, inferred.Fields, name+".")
-		known.Fields = fields
-		return known, added
+		known.Fields = e.table(known.Fields, inferred.Fields, label+".", path+".")
 	case schemas.List, schemas.Map:
-		elem, added := extendType(*known.Elem, *inferred.Elem, name)
+		step := ".element"
+		if known.Kind == schemas.Map {
+			step = ".value"
+		}
+		elem := *known.Elem
+		e.extend(&elem, *inferred.Elem, label, path+step)
 		known.Elem = &elem
-		return known, added
 	}
-	return known, nil
+}
+
+// admit takes the fields out of a new column that clash, and reports whether anything is left.
+func (e *extension) admit(c *schemas.Column, label, path string) bool {
+	if e.set.paths[fold(path+c.Name)] {
+		e.clashes = append(e.clashes, label+c.Name)
+		return false
+	}
+	e.set.paths[fold(path+c.Name)] = true
+	return e.admitType(&c.Type, label+c.Name, path+c.Name)
+}
+
+func (e *extension) admitType(t *schemas.Type, label, path string) bool {
+	ok := true
+	if t.Kind == schemas.Struct {
+		fields := t.Fields
+		kept := make([]bool, len(fields))
+		for _, dotted := range []bool{false, true} {
+			for i := range fields {
+				if strings.Contains(fields[i].Name, ".") == dotted {
+					kept[i] = e.admit(&fields[i], label+".", path+".")
+				}
+			}
+		}
+		t.Fields = nil
+		for i, f := range fields {
+			if kept[i] {
+				t.Fields = append(t.Fields, f)
+			}
+		}
+		ok = len(t.Fields) > 0 || len(fields) == 0
+	}
+	e.set.within(path, *t, func(path string, inner schemas.Type) bool {
+		e.set.paths[fold(path)] = true
+		ok = e.admitType(&inner, label, path) && ok
+		switch path[strings.LastIndexByte(path, '.'):] {
+		case ".key":
+			t.Key = &inner
+		default:
+			t.Elem = &inner
+		}
+		return true
+	})
+	return ok
 }
 
 // structOf is the table as a struct type.

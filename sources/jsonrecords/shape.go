@@ -64,7 +64,7 @@ func (s *Shape) Empty() bool { return len(s.root.names) == 0 }
 func (s *Shape) Add(text []byte) Found {
 	w := shaper{lexer: lexer{text: text}, shape: s}
 	if w.peek() != '{' {
-		return Found{}
+		return Found{Odd: true}
 	}
 	if w.known(&s.root, 0) && !w.news {
 		w.space()
@@ -85,7 +85,7 @@ func (s *Shape) Add(text []byte) Found {
 // Valid says why a text can't be taken as JSON: a sentence as error, or nil.
 func Valid(text []byte) error {
 	if !json.Valid(text) {
-		if quoted := quoteNaN(text); quoted == nil || !json.Valid(quoted) {
+		if quoted, _ := quoteNaN(text); quoted == nil || !json.Valid(quoted) {
 			return errInvalid
 		}
 	}
@@ -496,38 +496,6 @@ func (n *node) rough() bool {
 		}
 	}
 	return false
-}
-
-// quoteNaN makes texts of NaN and Infinity, which are numbers to many programs but not in JSON. It returns nil where there are none.
-func quoteNaN(text []byte) []byte {
-	var out []byte
-	from := 0
-	l := lexer{text: text}
-	for l.pos < len(text) {
-		switch c := text[l.pos]; {
-		case c == '"':
-			if _, ok := l.str(); !ok {
-				return nil
-			}
-		case c == 'N' || c == 'I' || c == '-':
-			start := l.pos
-			if l.pos++; c == '-' && (l.pos == len(text) || text[l.pos] != 'I') {
-				continue
-			}
-			token := text[start : start+len(l.bare())+1]
-			if word := string(bytes.TrimPrefix(token, []byte("-"))); word != "NaN" && word != "Infinity" || string(token) == "-NaN" {
-				return nil
-			}
-			out = append(append(append(append(out, text[from:start]...), '"'), token...), '"')
-			from = l.pos
-		default:
-			l.pos++
-		}
-	}
-	if out == nil {
-		return nil
-	}
-	return append(out, text[from:]...)
 }
 
 // halfSurrogate says whether a text has the escape of one half of a surrogate pair alone, which stands for no character.

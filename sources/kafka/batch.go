@@ -26,6 +26,7 @@ type work struct {
 	snapshot bool
 	first    bool     // the schema is found by this work
 	slow     []*lines // files that are read record by record
+	proves   bool     // what is read record by record is only taken once DuckDB has read it
 	good     string   // the relation of what is read record by record
 	rejects  string
 	serial   int
@@ -130,7 +131,7 @@ func (w *work) finish() (err error) {
 	remembered := w.state
 	remembered.topics = w.seg.next
 	if w.snapshot {
-		remembered.topics, remembered.snapshot = nil, w.seg.next
+		remembered.topics = nil
 	}
 	if w.src.plain() != nil || len(remembered.schema) == 0 {
 		remembered.schema = nil
@@ -186,13 +187,36 @@ func (w *work) repair(ctx context.Context, session sources.Session, cause error)
 		}
 	}
 	if len(failing) == 0 {
-		return false, nil
+		refused, err := w.refusesGood(ctx)
+		if err != nil || !refused {
+			return false, err
+		}
+		w.proves = true
 	}
 	w.slow = append(w.slow, failing...)
 	if err := w.readSlow(ctx); err != nil {
 		return false, fmt.Errorf("set bad records aside after %q: %w", duckerr.Text(cause), err)
 	}
 	return true, w.finish()
+}
+
+// errUnread ends an update when DuckDB refuses what it has read before.
+var errUnread = errors.New("what was written to the temporary folder can't be read back; see to the disk, or report it if it goes on")
+
+// refusesGood says whether DuckDB refuses the records that were written for it one by one.
+func (w *work) refusesGood(ctx context.Context) (bool, error) {
+	if w.good == "" || w.src.plain() != nil || len(w.state.schema) == 0 {
+		return false, nil
+	}
+	switch err := w.reads(ctx, w.good); {
+	case err == nil:
+		return false, nil
+	case ctx.Err() != nil || duckerr.World(err):
+		return false, errors.Join(ctx.Err(), err)
+	case w.proves:
+		return false, errUnread
+	}
+	return true, nil
 }
 
 // reads evaluates all columns of the relation.

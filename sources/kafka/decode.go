@@ -76,6 +76,7 @@ const (
 	reasonKeyUTF8 = "the key is not valid UTF-8"
 	reasonKeyJSON = "the key is not valid JSON"
 	reasonEmpty   = "the value is empty"
+	reasonNull    = "the record is not a JSON object but null" // which is no tombstone
 	reasonDeep    = "the record nests more than 1000 levels deep"
 )
 
@@ -164,6 +165,9 @@ func (d *decoder) json(value []byte, out *decoded) {
 	switch {
 	case len(value) == 0:
 		out.reason = reasonEmpty
+		return
+	case string(bytes.TrimSpace(value)) == "null":
+		out.reason = reasonNull
 		return
 	case !utf8.Valid(value):
 		out.reason = reasonUTF8

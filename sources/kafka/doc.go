@@ -5,7 +5,7 @@
 //
 // What becomes of odd records:
 //
-//	NULL value (tombstone), or the JSON null    a row of NULLs; _metadata.key says what was deleted
+//	NULL value (tombstone)                      a row of NULLs; _metadata.key says what was deleted
 //	empty value                                 json, avro, protobuf: a dead letter; string and bytes: an empty value
 //	no JSON object, two values, a NUL byte      a dead letter
 //	a value that does not fit its column        a dead letter, or in _rescued_data; also where only a fraction would be lost

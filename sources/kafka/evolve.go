@@ -162,10 +162,20 @@ func (w *work) shape(ctx context.Context, known schemas.Table) (*jsonrecords.Sha
 	}
 	files := w.seg.files()
 	shapes := make([]jsonrecords.Shape, len(files)+1)
-	add := func(scanner *jsonrecords.Scanner, to *jsonrecords.Shape, value []byte) {
-		if root == nil || len(scanner.Scan(value, root).Unknown) > 0 {
-			to.Add(value)
+	learners := make([]*jsonrecords.Learner, len(shapes))
+	fitter := jsonrecords.NewFitter(w.session.Conn, known, jsonrecords.FitOptions{Rescues: w.src.rescues(), Ignores: true})
+	for i := range shapes {
+		learners[i] = jsonrecords.NewLearner(&shapes[i], fitter.Clone())
+	}
+	add := func(scanner *jsonrecords.Scanner, to *jsonrecords.Learner, value []byte) error {
+		found := jsonrecords.Found{}
+		if root != nil {
+			if found = scanner.Scan(value, root); len(found.Unknown) == 0 {
+				return nil
+			}
 		}
+		_, err := to.Add(ctx, value, found.Odd)
+		return err
 	}
 	same := known != nil && w.seg.schema.Equal(known)
 	err := each(files, func(i int, l *lines) error {
@@ -173,21 +183,22 @@ func (w *work) shape(ctx context.Context, known schemas.Table) (*jsonrecords.Sha
 			return nil
 		}
 		var scanner jsonrecords.Scanner
-		return w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
-			add(&scanner, &shapes[i], value)
-			return true, nil
+		err := w.eachValue(ctx, l, func(_, value []byte) (bool, error) {
+			return true, add(&scanner, learners[i], value)
 		})
+		return errors.Join(err, learners[i].Flush(ctx))
 	})
 	if err != nil {
 		return nil, err
 	}
 	var scanner jsonrecords.Scanner
 	err = w.eachOdd(func(r rawRecord) (bool, error) {
-		if r.Reason == "" {
-			add(&scanner, &shapes[len(files)], []byte(r.Raw))
+		if r.Reason != "" {
+			return true, nil
 		}
-		return true, nil
+		return true, add(&scanner, learners[len(files)], []byte(r.Raw))
 	})
+	err = errors.Join(err, learners[len(files)].Flush(ctx))
 	total := &jsonrecords.Shape{}
 	for i := range shapes {
 		total.Merge(&shapes[i])
@@ -230,7 +241,7 @@ func (w *work) evolveTyped(mode Evolution) error {
 
 // extend is jsonrecords.Extend for columns whose types are known: types of known columns are widened where all their values stay the same.
 func extend(known, columns schemas.Table) (schemas.Table, []string) {
-	out, added := jsonrecords.Extend(known, columns)
+	out, added, _ := jsonrecords.Extend(known, columns)
 	for _, c := range columns {
 		k := out.Column(c.Name)
 		if k == nil || k.Name != c.Name || k.Type.Equal(c.Type) {

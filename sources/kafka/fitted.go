@@ -41,6 +41,9 @@ func (w *work) readSlow(ctx context.Context) error {
 	sorters := make([]*sorter, len(inputs))
 	for i := range inputs {
 		s := &sorter{ctx: ctx, fitter: fitter.Clone(), fits: fits, topics: w.seg.topics, goodPath: w.temp("good.json"), badPath: w.temp("bad.parquet")}
+		if w.proves && fits {
+			s.proof = w.temp("proof.json")
+		}
 		goods, bads, sorters[i] = append(goods, s.goodPath), append(bads, s.badPath), s
 	}
 	if err := each(sorters, func(i int, s *sorter) error { return s.run(inputs[i]) }); err != nil {
@@ -74,6 +77,7 @@ type sorter struct {
 	fits              bool // the values are objects, to be fitted to columns
 	topics            []string
 	goodPath, badPath string
+	proof             string // a file for values that DuckDB is to read before they are taken; empty: it need not
 
 	good    *bufio.Writer
 	bad     *rawWriter
@@ -117,17 +121,20 @@ func (s *sorter) run(records input) error {
 func (s *sorter) flush() error {
 	var texts [][]byte
 	for _, r := range s.block {
-		if s.fits && r.Reason == "" {
+		if s.toFit(r) {
 			texts = append(texts, []byte(r.Raw))
 		}
 	}
 	fitted, err := s.fitter.Fit(s.ctx, texts)
+	if err == nil && s.proof != "" {
+		err = s.fitter.Prove(s.ctx, fitted, s.proof)
+	}
 	for _, r := range s.block {
 		if err != nil {
 			break
 		}
 		rescued := ""
-		if s.fits && r.Reason == "" {
+		if s.toFit(r) {
 			fit := fitted[0]
 			fitted = fitted[1:]
 			if r.Reason = fit.Reason; r.Reason == "" {
@@ -148,6 +155,9 @@ func (s *sorter) flush() error {
 	s.block, s.bytes = s.block[:0], 0
 	return err
 }
+
+// toFit says whether the record is to be fitted to columns. The value of a tombstone is null, which becomes a row of NULLs.
+func (s *sorter) toFit(r rawRecord) bool { return s.fits && r.Reason == "" && r.Raw != string(null) }
 
 // rescued adds where the record is from.
 func (s *sorter) rescued(r rawRecord, members string) string {

@@ -22,7 +22,7 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{"plain", []byte(`{"id":1,"name":"a"}`), "1 | a", ""},
 		{"missing keys", []byte(`{}`), "<nil> | <nil>", ""},
-		{"null", []byte(` null `), "<nil> | <nil>", ""},
+		{"null", []byte(" null\n"), "", reasonNull},
 		{"tombstone", nil, "<nil> | <nil>", ""},
 		{"empty value", []byte{}, "", "the value is empty"},
 		{"spaces", []byte("  "), "", "the record is not valid JSON"},

@@ -14,8 +14,6 @@ import (
 type state struct {
 	topics offsets
 	schema schemas.Table // nil until something was inferred
-	// snapshot holds the ends of what a snapshot read.
-	snapshot offsets
 }
 
 // offsets are how far topics have been read.
@@ -53,9 +51,8 @@ type column struct {
 
 // position is state as JSON.
 type position struct {
-	Topics   offsets  `json:"topics,omitzero"` // nil for none: the beginning; empty when there were none yet
-	Schema   []column `json:"schema,omitempty"`
-	Snapshot offsets  `json:"snapshot,omitempty"`
+	Topics offsets  `json:"topics,omitzero"` // nil for none: the beginning; empty when there were none yet
+	Schema []column `json:"schema,omitempty"`
 }
 
 // decodeState reads a position; hints that were declared since then win over what was inferred.
@@ -84,7 +81,7 @@ func (s *Source) decodeState(p sources.Position) (state, error) {
 }
 
 func (st state) encode() (sources.Position, error) {
-	pos := position{Topics: st.topics, Snapshot: st.snapshot}
+	pos := position{Topics: st.topics}
 	for _, c := range st.schema {
 		pos.Schema = append(pos.Schema, column{c.Name, c.Type.String()})
 	}

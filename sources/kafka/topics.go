@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
@@ -66,6 +68,30 @@ func (s *Source) look(ctx context.Context) (map[string]topic, error) {
 		out[name] = t
 	}
 	return out, nil
+}
+
+// Fingerprint is the topics' ids and the offsets that their partitions have.
+func (s *Source) Fingerprint(ctx context.Context) (sources.Position, error) {
+	if err := s.connect(); err != nil {
+		return nil, err
+	}
+	there, err := s.look(ctx)
+	if err != nil {
+		return nil, broker.Worldly(ctx, err)
+	}
+	type held struct {
+		ID         string             `json:"id"`
+		Partitions map[int32][2]int64 `json:"partitions"`
+	}
+	all := map[string]held{}
+	for name, t := range there {
+		h := held{t.id, map[int32][2]int64{}}
+		for p, b := range t.bounds {
+			h.Partitions[p] = [2]int64{b.start, b.visible}
+		}
+		all[name] = h
+	}
+	return json.Marshal(all)
 }
 
 // Reach asks the brokers for the topics.

@@ -146,6 +146,7 @@ func TestUnavailableAnywhere(t *testing.T) {
 	b.fake.Close()
 	for what, ask := range map[string]func() error{
 		"Schema":      func() error { _, err := s.Schema(t.Context(), b.session, nil); return err },
+		"Fingerprint": func() error { _, err := s.Fingerprint(t.Context()); return err },
 		"Snapshot":    func() error { _, err := s.Snapshot(t.Context(), b.session, nil); return err },
 		"Acknowledge": func() error { return s.Acknowledge(t.Context(), at) },
 	} {

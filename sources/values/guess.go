@@ -22,7 +22,7 @@ const (
 	boolean  kind = 1 << iota
 	whole         // fits BIGINT
 	huge          // a whole number of up to 38 digits
-	fraction      // up to 17 significant digits
+	fraction      // of a DOUBLE
 	date
 	timestamp
 	zoned // a timestamp with an offset
@@ -73,9 +73,7 @@ func (g *Guess) Number(b []byte) {
 
 func (g *Guess) add(n number) {
 	switch {
-	case n.fraction && n.places == 0 && n.exponent == 0 && n.digits > exactDigits: // 9007199254740993.0
-		g.kinds |= text
-	case n.fraction && (n.digits > doubleDigits || max(n.exponent, -n.exponent) > mostExponent):
+	case n.fraction && !n.inDouble():
 		g.kinds |= text
 	case n.fraction:
 		g.kinds |= fraction

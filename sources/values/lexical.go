@@ -5,10 +5,11 @@ import "strings"
 // How many significant digits a type holds whatever they are.
 const (
 	bigintDigits  = 18
-	exactDigits   = 15 // whole numbers in DOUBLE
-	doubleDigits  = 17 // of a fraction: what programs print so that the same DOUBLE is read again
+	exactDigits   = 15 // of DOUBLE
+	doubleDigits  = 17 // of DOUBLE where it is as close as that: what programs print so that the same DOUBLE is read again
+	singleDigits  = 6  // of FLOAT
+	floatDigits   = 9  // of FLOAT where it is as close as that
 	decimalDigits = 38
-	mostExponent  = 280 // of DOUBLE, with room for the digits
 )
 
 // number is a number as it is written.
@@ -19,6 +20,7 @@ type number struct {
 	digits   int  // significant: without zeros in front and, of a fraction, at the end
 	places   int  // digits behind the point, without zeros at the end
 	exponent int  // as written
+	first    int  // the power of ten of the first significant digit
 	// asText says that a text like that is a number, too, rather than an identifier: no zeros in front, digits around the point, and an exponent only
 	// with a point or a sign.
 	asText bool
@@ -74,9 +76,10 @@ func (n *number) count(ints, decimals []byte) {
 	}
 	n.places = end
 	ints = trimZeros(ints)
-	n.digits = len(ints) + end
+	n.digits, n.first = len(ints)+end, n.exponent+len(ints)-1
 	if len(ints) == 0 {
 		n.digits = len(trimZeros(decimals[:end]))
+		n.first = n.exponent + n.digits - end - 1
 	}
 }
 

@@ -1,0 +1,150 @@
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/ledger"
+	"github.com/lakeflow/lakeflow/engine/position"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// lake has the files of the ledger.
+type lake struct {
+	sinks.Reader // not used
+	t            testing.TB
+	db           *duck.DB
+	dir          string
+	schema       schemas.Table
+	files        []sinks.DataFile
+	commit       int64
+}
+
+func newLake(t testing.TB) *lake {
+	dir := t.TempDir()
+	db, err := duck.Open(t.Context(), duck.Config{Folders: []string{dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	l := &lake{t: t, db: db, dir: filepath.Join(dir, "data")}
+	l.schema, _ = schemas.AssignIDs(ledger.Schema(), 0)
+	return l
+}
+
+func (l *lake) Files(context.Context, string, sinks.Version) (*sinks.Contents, error) {
+	if l.files == nil {
+		return nil, sinks.ErrNoTable
+	}
+	return &sinks.Contents{Schema: l.schema, Files: l.files}, nil
+}
+
+func (l *lake) change(changes ...ledger.Change) sinks.Mode {
+	l.t.Helper()
+	l.commit++
+	query, mode, err := ledger.Query(l.t.Context(), l.db, l, l.commit, changes)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	files, _, err := l.db.WriteParquet(l.t.Context(), query, duck.Layout{Dir: l.dir, Schema: l.schema})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if mode == sinks.Replace {
+		l.files = []sinks.DataFile{}
+	}
+	l.files = append(l.files, files...)
+	return mode
+}
+
+func (l *lake) expect(k position.Key, want string) {
+	l.t.Helper()
+	var got []string
+	for m, err := range ledger.Marks(l.db, l, sinks.Version{}, k).All(l.t.Context()) {
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		got = append(got, m.Key+"="+m.Value)
+	}
+	if strings.Join(got, " ") != want {
+		l.t.Errorf("marks of %s: %q, want %q", k, got, want)
+	}
+}
+
+func input(table string) position.Key {
+	return position.Key{Kind: position.Source, Table: table, Flow: table, Input: "s"}
+}
+
+func marks(pairs ...string) (out []sources.Mark) {
+	for i := 0; i < len(pairs); i += 2 {
+		out = append(out, sources.Mark{Key: pairs[i], Value: pairs[i+1]})
+	}
+	return out
+}
+
+func TestMarks(t *testing.T) {
+	l := newLake(t)
+	a, b := input("a"), input(`b's "t"`)
+	l.expect(a, "")
+	l.change(ledger.Change{Key: a, Set: marks("z", "1", "B", "2", "é x'", "3")}, ledger.Change{Key: b, Set: marks("z", "9")})
+	l.expect(a, "B=2 z=1 é x'=3")
+	l.expect(b, "z=9")
+	l.change(ledger.Change{Key: a, Set: marks("z", "new", "c", "")})
+	l.expect(a, "B=2 c= z=new é x'=3")
+	if mode := l.change(ledger.Change{Key: b, Clear: true, Set: marks("k", "1")}); mode != sinks.Replace {
+		t.Errorf("clearing gave mode %v", mode)
+	}
+	l.expect(a, "B=2 c= z=new é x'=3")
+	l.expect(b, "k=1")
+	l.change(ledger.Change{Key: a, Clear: true}, ledger.Change{Key: b, Clear: true})
+	l.expect(a, "")
+	l.expect(b, "")
+	for range ledger.Marks(l.db, l, sinks.Version{}, b).All(t.Context()) {
+		break // a reader may stop early
+	}
+}
+
+// Many commits leave few files.
+func TestFolds(t *testing.T) {
+	l := newLake(t)
+	k := input("t")
+	var want []string
+	for i := range 150 {
+		path := fmt.Sprintf("%03d", i)
+		l.change(ledger.Change{Key: k, Set: marks(path, "v")})
+		want = append(want, path+"=v")
+		if len(l.files) > 65 {
+			t.Fatalf("%d files after %d commits", len(l.files), i+1)
+		}
+	}
+	l.expect(k, strings.Join(want, " "))
+}
+
+// BenchmarkMarks reads a ledger of a million files.
+func BenchmarkMarks(b *testing.B) {
+	l := newLake(b)
+	k := input("t")
+	all := make([]sources.Mark, 1_000_000)
+	for i := range all {
+		all[i] = sources.Mark{Key: fmt.Sprintf("2024/01/file-%07d.json.gz", i), Value: "12345 1700000000000000000 r"}
+	}
+	l.change(ledger.Change{Key: k, Set: all})
+	for b.Loop() {
+		n := 0
+		for _, err := range ledger.Marks(l.db, l, sinks.Version{}, k).All(b.Context()) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != len(all) {
+			b.Fatal(n)
+		}
+	}
+}
