@@ -70,6 +70,7 @@ type csvReader struct {
 
 	// oddText says that what was passed over may be read otherwise: blank lines, and quotes before the header.
 	oddText bool
+	empty   int64 // bytes of empty lines
 	ends    lineEnds
 	// doubtful is the offset where a record ended that was cut after its first line: a quote inside of a field before it may be that record's.
 	doubtful int64
@@ -236,7 +237,8 @@ func (r *csvReader) skipEmpty() {
 			break
 		}
 	}
-	r.oddText = r.oddText || lines > 0 && r.want == 1 // DuckDB takes them for NULL
+	r.empty += int64(n)
+	r.oddText = r.oddText || lines > 0 && r.want == 1 || r.empty > tooWide // DuckDB takes them for NULL, and stumbles over very many
 	r.step(n, lines)
 }
 

@@ -228,3 +228,11 @@ func TestOtherEndsBehindTheWindow(t *testing.T) {
 		t.Errorf("%s", strings.ReplaceAll(strings.Join(got, " "), long, "LONG"))
 	}
 }
+
+// TestManyEmptyLines keeps a file from DuckDB that takes them for one long line.
+func TestManyEmptyLines(t *testing.T) {
+	b := newBed(t)
+	b.put("a.csv", "a,b\n1,2\n"+strings.Repeat("\n", 40<<20)+"3,4\n")
+	batch := b.next(b.source("csv", nil))
+	wantText(t, "rows, without a repair", b.must("SELECT a, b FROM "+batch.Relation), "1|2\n3|4\n")
+}
