@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 
@@ -236,10 +237,32 @@ func (b *builder) csv(s *specCSV) CSV {
 			b.diags.Errorf("LF0112", s.At("skip"), "write how many lines stand before the header", "skip must be at least 0")
 		}
 	}
+	b.numberSign("decimal_separator", c.DecimalSeparator, c, s)
+	b.numberSign("thousands", c.Thousands, c, s)
 	if c.Thousands != "" && c.Thousands == cmp.Or(c.DecimalSeparator, ".") {
 		b.diags.Errorf("LF0112", s.At("thousands"), "write the character that stands between groups of three digits, and decimal_separator", "thousands and decimal_separator are both %q", c.Thousands)
 	}
 	return c
+}
+
+// numberSign refuses characters that mean something else in a number, or around it. The delimiter may stand in numbers in quotes.
+func (b *builder) numberSign(key, char string, c CSV, s *specCSV) {
+	if len(char) != 1 {
+		return
+	}
+	quote := `"`
+	if c.Quote != nil {
+		quote = *c.Quote
+	}
+	escape := quote
+	if c.Escape != nil {
+		escape = *c.Escape
+	}
+	r := rune(char[0])
+	switch {
+	case unicode.IsLetter(r), unicode.IsDigit(r), unicode.IsControl(r), strings.Contains("+-"+quote+escape, char), r == ' ' && key == "decimal_separator":
+		b.diags.Errorf("LF0112", s.At(key), "write the character that stands there in the numbers, as in "+key+": \",\"", "%s cannot be %q, which means something else in a number or around a field", key, char)
+	}
 }
 
 // strptime checks the format of dates: DuckDB's letters, some of which may have a dash before them.
