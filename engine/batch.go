@@ -126,7 +126,7 @@ func (b *batch) take(ctx context.Context, d *plan.Dataset, f *plan.Flow, in stri
 	}
 	var marks sources.Marks = noMarks{}
 	if pos != nil {
-		marks = ledger.Marks(b.u.DB, b.u.Lake, sinks.Version{}, k)
+		marks = ledger.Marks(b.u.DB, b.u.Lake, k)
 	} else if other := b.u.remembered(in); other != nil {
 		var err error
 		if pos, err = b.u.Sources[in].Rewind(other); err != nil {

@@ -68,6 +68,16 @@ func (a *auditor) hidden() []string {
 	return nil
 }
 
+// audited gives the version of the ledger that is audited, which an update may have expired meanwhile.
+type audited struct {
+	sinks.Reader
+	ledger *sinks.Contents
+}
+
+func (a audited) Files(context.Context, string, sinks.Version) (*sinks.Contents, error) {
+	return a.ledger, nil
+}
+
 // checkLedger compares the ledger with itself and with the positions.
 func (a *auditor) checkLedger(ctx context.Context) error {
 	if a.State.Tables[ledger.Table].Commit == 0 {
@@ -83,7 +93,7 @@ func (a *auditor) checkLedger(ctx context.Context) error {
 			continue
 		}
 		var disagree *sources.MarksError
-		err := a.Verify(ctx, at, ledger.Marks(a.DB, a.Lake, sinks.Version{Commit: a.State.Commit}, k))
+		err := a.Verify(ctx, at, ledger.Marks(a.DB, audited{a.Lake, a.loaded[ledger.Table].head}, k))
 		if errors.As(err, &disagree) {
 			a.find(Finding{Table: k.Table, Check: CheckLedger, Message: fmt.Sprintf("flow %s, source %s: %v", k.Flow, k.Input, err), Remedy: a.recompute(k.Table)})
 		} else if err != nil {

@@ -37,21 +37,20 @@ type Change struct {
 	Set   []sources.Mark
 }
 
-// Marks are the marks that one input had at a version of the ledger, read with db when they are asked for.
-func Marks(db *duck.DB, lake sinks.Reader, at sinks.Version, k position.Key) sources.Marks {
-	return &marks{db, lake, at, k}
+// Marks are the marks of one input, read with db when they are asked for.
+func Marks(db *duck.DB, lake sinks.Reader, k position.Key) sources.Marks {
+	return &marks{db, lake, k}
 }
 
 type marks struct {
 	db   *duck.DB
 	lake sinks.Reader
-	at   sinks.Version
 	key  position.Key
 }
 
-// stored is a version of the ledger. Before the first mark there is none.
-func stored(ctx context.Context, lake sinks.Reader, at sinks.Version) (*sinks.Contents, error) {
-	c, err := lake.Files(ctx, Table, at)
+// stored is the ledger's last version. Before the first mark there is none.
+func stored(ctx context.Context, lake sinks.Reader) (*sinks.Contents, error) {
+	c, err := lake.Files(ctx, Table, sinks.Version{})
 	if errors.Is(err, sinks.ErrNoTable) {
 		return &sinks.Contents{}, nil
 	}
@@ -68,7 +67,7 @@ func (m *marks) All(ctx context.Context) iter.Seq2[sources.Mark, error] {
 }
 
 func (m *marks) each(ctx context.Context, yield func(sources.Mark, error) bool) error {
-	c, err := stored(ctx, m.lake, m.at)
+	c, err := stored(ctx, m.lake)
 	if err != nil || len(c.Files) == 0 {
 		return err
 	}
@@ -95,7 +94,7 @@ const newMarks = "__new_marks"
 
 // Query is the query of the rows that a commit writes to the ledger, and whether they replace all that it had. Its temp table lives until the next call.
 func Query(ctx context.Context, db *duck.DB, lake sinks.Reader, commit int64, changes []Change) (query string, mode sinks.Mode, err error) {
-	c, err := stored(ctx, lake, sinks.Version{})
+	c, err := stored(ctx, lake)
 	if err != nil {
 		return "", 0, fmt.Errorf("read the ledger: %w", err)
 	}

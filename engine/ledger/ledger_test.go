@@ -66,7 +66,7 @@ func (l *lake) change(changes ...ledger.Change) sinks.Mode {
 func (l *lake) expect(k position.Key, want string) {
 	l.t.Helper()
 	var got []string
-	for m, err := range ledger.Marks(l.db, l, sinks.Version{}, k).All(l.t.Context()) {
+	for m, err := range ledger.Marks(l.db, l, k).All(l.t.Context()) {
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestMarks(t *testing.T) {
 	l.change(ledger.Change{Key: a, Clear: true}, ledger.Change{Key: b, Clear: true})
 	l.expect(a, "")
 	l.expect(b, "")
-	for range ledger.Marks(l.db, l, sinks.Version{}, b).All(t.Context()) {
+	for range ledger.Marks(l.db, l, b).All(t.Context()) {
 		break // a reader may stop early
 	}
 }
@@ -137,7 +137,7 @@ func BenchmarkMarks(b *testing.B) {
 	l.change(ledger.Change{Key: k, Set: all})
 	for b.Loop() {
 		n := 0
-		for _, err := range ledger.Marks(l.db, l, sinks.Version{}, k).All(b.Context()) {
+		for _, err := range ledger.Marks(l.db, l, k).All(b.Context()) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -33,6 +33,9 @@ func (l *Lake) Check(ctx context.Context, name string) error {
 	}
 	kept, broken := restore(name, p.location, p.stored)
 	meta, err := readMetadata(name, p.location)
+	if l.moved(ctx, err) {
+		return l.Check(ctx, name)
+	}
 	if err != nil {
 		return err
 	}
