@@ -175,7 +175,8 @@ func TestKilledWhileUpdating(t *testing.T) {
 func TestKilledInFullRefresh(t *testing.T) {
 	t.Parallel()
 	c := newCrash(t, 2)
-	for i, name := range failpoint.Names {
+	places := slices.DeleteFunc(slices.Clone(failpoint.Names), func(name string) bool { return strings.HasPrefix(name, "ledger.") }) // the table reads no files
+	for i, name := range places {
 		args := []string{"--full-refresh", "silver", "--param", fmt.Sprintf("shift=%d", (i+1)*1000)}
 		c.kill(name, 1, args...)
 		before, after := state(2, i), state(2, i+1)

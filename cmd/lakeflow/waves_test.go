@@ -18,7 +18,7 @@ import (
 // what its definition gives when the tables are computed one after the other, without batches. LAKEFLOW_SEED repeats one.
 func TestRandomGraphs(t *testing.T) {
 	t.Parallel()
-	first, n := uint64(time.Now().UnixNano()), 4
+	first, n := uint64(time.Now().UnixNano()), 3
 	if s, err := strconv.ParseUint(os.Getenv("LAKEFLOW_SEED"), 10, 64); err == nil {
 		first, n = s, 1
 	}
