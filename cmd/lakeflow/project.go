@@ -17,11 +17,12 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
+	"github.com/lakeflow/lakeflow/engine/retry"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
@@ -52,7 +53,7 @@ type project struct {
 	metadata                   map[string]string // types of the sources' _metadata
 	unreached                  map[string]string // why sources could not be asked
 	found                      map[string]sources.Found
-	tell                       func(engine.Progress)
+	tell                       func(event.Event)
 	placed                     func(*dsl.Pipeline) error
 }
 
@@ -77,7 +78,7 @@ func acceptGaps(sources []string) openOption { return func(p *project) { p.gaps 
 
 // waiting makes a continuous update wait for brokers that are away when it begins, and for the first record of topics whose columns are not declared. It
 // tells what it waits for.
-func waiting(tell func(engine.Progress)) openOption { return func(p *project) { p.tell = tell } }
+func waiting(tell func(event.Event)) openOption { return func(p *project) { p.tell = tell } }
 
 // whenPlaced calls do once this process is the pipeline's writer, before sources are opened, which may wait for them. Its error ends openProject.
 func whenPlaced(do func(*dsl.Pipeline) error) openOption {
@@ -212,13 +213,13 @@ func (p *project) place() error {
 func (p *project) patient(ctx context.Context, do func() error) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
 		err := do()
-		if err == nil || p.tell == nil || p.Pipeline.Mode != dsl.Continuous || !engine.Transient(err) || ctx.Err() != nil {
+		if err == nil || p.tell == nil || p.Pipeline.Mode != dsl.Continuous || !retry.Transient(err) || ctx.Err() != nil {
 			return err
 		}
 		if err := p.place(); err != nil {
 			return err
 		}
-		p.tell(engine.Progress{Kind: "waiting", Message: duckerr.Text(err), Elapsed: wait})
+		p.tell(event.Waiting{Message: duckerr.Text(err), Pause: wait})
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -252,7 +253,7 @@ func (p *project) takePlace(ctx context.Context) error {
 func (p *project) relocate(ctx context.Context) (err error) {
 	p.relocated, err = p.Lake.Relocate(ctx, p.Epoch)
 	if err == nil && p.tell != nil && len(p.relocated.Tables) > 0 {
-		p.tell(engine.Progress{Kind: "notice", Message: fmt.Sprintf("the warehouse was moved from %s to %s: its tables name "+
+		p.tell(event.Notice{Message: fmt.Sprintf("the warehouse was moved from %s to %s: its tables name "+
 			"their files here now", p.relocated.From, p.relocated.To)})
 	}
 	return err
@@ -472,7 +473,7 @@ func (p *project) columns(ctx context.Context, s *dsl.Source, session sources.Se
 		if err != nil {
 			why = duckerr.Text(err)
 		}
-		p.tell(engine.Progress{Kind: "waiting", Message: "source " + s.Name + ": " + why, Elapsed: wait})
+		p.tell(event.Waiting{Message: "source " + s.Name + ": " + why, Pause: wait})
 		select {
 		case <-ctx.Done():
 			return sources.Found{}, ctx.Err()
@@ -500,11 +501,7 @@ func (p *project) readers(source string) []sources.Position {
 
 // compile makes the plan for sources with these columns. Mistakes in the pipeline are a diag.List; warnings are kept.
 func (p *project) compile(ctx context.Context, columns map[string]schemas.Table) (*plan.Plan, error) {
-	stored := map[string]schemas.Table{}
-	for name, t := range p.State.Tables {
-		stored[name] = t.Schema
-	}
-	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Flawed: p.loaded.HasErrors(), Conn: p.DB.Conn(), SourceColumns: columns, StoredColumns: stored,
+	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Flawed: p.loaded.HasErrors(), Conn: p.DB.Conn(), SourceColumns: columns,
 		Found: p.found, Metadata: p.metadata, Unreached: p.unreached})
 	if err != nil {
 		return nil, err

@@ -16,7 +16,11 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/event"
+	"github.com/lakeflow/lakeflow/engine/publish"
+	"github.com/lakeflow/lakeflow/engine/refresh"
 )
 
 // runFlags are the flags of lakeflow run.
@@ -70,8 +74,8 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	var s *status // of a continuous update
 	defer func() {
 		v.end()
-		var unknown *engine.UnknownTableError
-		var noSink *engine.UnknownSinkError
+		var unknown *definitions.UnknownTableError
+		var noSink *publish.UnknownSinkError
 		switch {
 		case err == nil || violation(err):
 		case errors.As(err, &unknown), errors.As(err, &noSink):
@@ -91,12 +95,8 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	observe := func(p engine.Progress) {
-		p.Message = flags.secrets.Hide(p.Message)
-		s.step(p)
-		v.step(p)
-	}
-	p, err := openProject(ctx, file, flags.globalFlags, acquire, acceptGaps(flags.gaps), whenPlaced(serve), waiting(observe))
+	events := event.Subscribers{func(e event.Event) { s.count(e) }, v.show}.Hiding(func(m string) string { return flags.secrets.Hide(m) })
+	p, err := openProject(ctx, file, flags.globalFlags, acquire, acceptGaps(flags.gaps), whenPlaced(serve), waiting(events.Emit))
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 		v.discards[d.Name] = !d.Rules.DeadLetter
 	}
 	env := engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Sinks: p.Sinks, Lake: p.Lake,
-		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Observe: observe}
+		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Events: events}
 	if p.Pipeline.Mode == dsl.Continuous {
 		return p.follow(ctx, env, flags.Options)
 	}
@@ -120,7 +120,7 @@ func (p *project) follow(ctx context.Context, env engine.Env, opts engine.Option
 	var end func() error
 	err = p.patient(ctx, func() (err error) {
 		end, err = p.tidy(ctx, func(err error) {
-			env.Observe(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
+			env.Events.Emit(event.Notice{Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
 		})
 		return err
 	})
@@ -176,7 +176,7 @@ func writeResult(out io.Writer, r *engine.Result, failure error) error {
 		Diagnostics []diagnostic `json:"diagnostics,omitempty"`
 	}{Result: r}
 	if r == nil {
-		result.Result = &engine.Result{Status: "failed", Tables: []engine.TableResult{}}
+		result.Result = &engine.Result{Status: "failed", Tables: []event.Table{}}
 		if failure == nil { // ended by a signal
 			result.Status = "canceled"
 		}
@@ -198,6 +198,6 @@ func writeResult(out io.Writer, r *engine.Result, failure error) error {
 
 // violation reports whether the update was stopped by an expectation.
 func violation(err error) bool {
-	var v *engine.ViolationError
+	var v *refresh.ViolationError
 	return errors.As(err, &v)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 )
 
 func newValidateCmd(flags *globalFlags) *cobra.Command {
@@ -51,7 +52,7 @@ func (p *project) checkStored(file string, flags *globalFlags) error {
 	if p.Plan == nil || len(p.unreached) > 0 {
 		return nil
 	}
-	err := engine.CheckDefinitions(p.Plan, p.State, engine.Options{Again: "lakeflow run " + p.arguments(file, flags.params)})
+	err := engine.CheckDefinitions(p.Plan, p.State, engine.Options{Selection: definitions.Selection{Again: "lakeflow run " + p.arguments(file, flags.params)}})
 	var changed diag.List
 	if !errors.As(err, &changed) {
 		return err
