@@ -44,6 +44,10 @@ var layers = []struct {
 	{"engine/audit", []string{"schemas", "expectations", "sources", "sinks", "engine/duck", "engine/duckerr", "engine/ledger", "engine/position"}},
 	{"engine/maintain", []string{"sinks", "engine/failpoint", "engine/duck"}},
 	{"engine", []string{"dsl/diag", "schemas", "expectations", "sources", "sinks", "engine/failpoint", "engine/graph", "engine/plan", "engine/duck", "engine/duckerr", "engine/maintain", "engine/position", "engine/ledger"}},
+	{"engine/query", []string{"dsl", "dsl/diag", "dsl/sqltext", "schemas", "sinks", "engine/plan", "engine/duck", "engine/duckerr"}},
+	{"engine/project", []string{"dsl", "dsl/diag", "dsl/sqltext", "schemas", "expectations", "sources", "sources/files", "sources/kafka", "sources/kafka/broker",
+		"sources/jsonrecords", "sinks", "sinks/iceberg", "sinks/kafka", "engine", "engine/plan", "engine/duck", "engine/duckerr", "engine/position", "engine/audit",
+		"engine/maintain", "engine/query"}},
 }
 
 // duckdb is the driver. In lakeflow engine/duck alone imports it; cmd/bench runs plain DuckDB beside lakeflow.
@@ -134,6 +138,7 @@ func TestWrongImports(t *testing.T) {
 		{"cmd/lakeflow", "github.com/duckdb/duckdb-go/v2", true},
 		{"cmd/bench", "github.com/duckdb/duckdb-go/v2", false},
 		{"cmd/lakeflow", module + "engine", false},
+		{"engine/query", module + "engine/project", true},
 		{"nowhere", module + "schemas", true},
 	} {
 		if got := wrongImport(c.name, c.path); (got != "") != c.wrong {
