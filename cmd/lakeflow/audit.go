@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -13,8 +11,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/audit"
-	"github.com/lakeflow/lakeflow/sinks"
-	"github.com/lakeflow/lakeflow/sources/files"
+	"github.com/lakeflow/lakeflow/engine/project"
 )
 
 func newAuditCmd(flags *globalFlags) *cobra.Command {
@@ -30,51 +27,29 @@ beside an update.
 
 The exit code is 0 when everything agrees, and 1 when something does not.`,
 		Example: "  lakeflow audit pipeline.yaml\n  lakeflow audit pipeline.yaml --format json",
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			write := auditWriter(format)
 			if write == nil {
 				return unknownFormat(format, "text or json")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags, lakeOnly)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, p.Close()) }()
-			in := audit.Input{Pipeline: p.Pipeline.Name, State: p.State, Lake: p.Lake, DB: p.DB, DeadLetter: p.Pipeline.DeadLetter.Table,
-				Verify: files.Verify, Deep: deep, Again: "lakeflow run " + quoted(args[0]) + repeated(flags.params, p.Pipeline.Parameters)}
-			for _, t := range p.Pipeline.Tables {
-				in.Tables = append(in.Tables, t.Name)
-			}
-			r, err := auditAgain(cmd.Context(), in, p.Lake)
-			if err != nil {
-				return err
-			}
-			if err := write(r, cmd.OutOrStdout()); err != nil {
-				return err
-			}
-			if n := findings(r); n > 0 {
-				return fmt.Errorf("audit: %s; what is stored is not what the commits wrote", count(n, "finding"))
-			}
-			return nil
+			return flags.with(cmd.Context(), args[0], project.Read, func(p *project.Project) error {
+				r, err := p.Audit(cmd.Context(), deep)
+				if err != nil {
+					return err
+				}
+				if err := write(r, cmd.OutOrStdout()); err != nil {
+					return err
+				}
+				if n := findings(r); n > 0 {
+					return fmt.Errorf("audit: %s; what is stored is not what the commits wrote", count(n, "finding"))
+				}
+				return nil
+			})
 		},
 	}
 	formatFlag(cmd, &format, "text", "text", "json")
 	cmd.Flags().BoolVar(&deep, "deep", false, "read every byte of the data files")
 	return cmd
-}
-
-// auditAgain audits, and begins again with the last commit when an update has expired the one that was to be audited.
-func auditAgain(ctx context.Context, in audit.Input, lake sinks.Lake) (*audit.Report, error) {
-	const attempts = 20
-	for n := 1; ; n++ {
-		r, err := audit.Run(ctx, in)
-		if n == attempts || !errors.Is(err, sinks.ErrExpired) {
-			return r, err
-		}
-		if in.State, err = lake.State(ctx); err != nil {
-			return nil, err
-		}
-	}
 }
 
 func auditWriter(format string) func(*audit.Report, io.Writer) error {

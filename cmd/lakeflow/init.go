@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lakeflow/lakeflow/engine/project"
 )
 
 //go:embed template
@@ -37,7 +39,7 @@ func newInitCmd() *cobra.Command {
 			if filepath.Clean(dir) == "." {
 				where = "the current folder"
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Wrote a pipeline to %s. Next:\n  lakeflow run %s\n", where, quoted(filepath.Join(dir, "pipeline.yaml")))
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Wrote a pipeline to %s. Next:\n  lakeflow run %s\n", where, project.Quote(filepath.Join(dir, "pipeline.yaml")))
 			return err
 		},
 	}

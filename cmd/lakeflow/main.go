@@ -17,10 +17,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/project"
 )
 
 // The exit codes, as the root command's help lists them.
@@ -46,12 +46,40 @@ func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
+// wrongUsage reports whether err is a mistake on the command line.
+func wrongUsage(err error) bool {
+	var coded *exitError
+	var usage *project.UsageError
+	return errors.As(err, &coded) && coded.code == exitUsage || errors.As(err, &usage)
+}
+
 // globalFlags are the flags of every command.
 type globalFlags struct {
 	pipeline string   // the pipeline file, where no argument names it
 	params   []string // name=value
 	noColor  bool
-	secrets  *dsl.Secrets // of the pipeline, once it is read
+}
+
+// open opens a pipeline file with the parameters that were given. The caller closes the project.
+func (g *globalFlags) open(ctx context.Context, file string, opts project.Options) (*project.Project, error) {
+	for _, p := range g.params {
+		name, value, ok := strings.Cut(p, "=")
+		if !ok || name == "" {
+			return nil, usagef("--param %s: write it as name=value", p)
+		}
+		opts.Params = append(opts.Params, project.Param{Name: name, Value: value})
+	}
+	return project.Open(ctx, file, opts)
+}
+
+// with opens a pipeline file for what is published, and closes it when work is done.
+func (g *globalFlags) with(ctx context.Context, file string, purpose project.Purpose, work func(*project.Project) error) (err error) {
+	p, err := g.open(ctx, file, project.Options{Purpose: purpose})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	return work(p)
 }
 
 func main() { os.Exit(realMain()) }
@@ -100,6 +128,8 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
+	case wrongUsage(err):
+		return exitUsage
 	case errors.As(err, &list):
 		return exitInvalid
 	case violation(err):
@@ -123,8 +153,7 @@ func showError(w io.Writer, err error, color bool) {
 		return
 	}
 	_, _ = fmt.Fprintln(w, "lakeflow:", diag.Visible(duckerr.Text(err)))
-	var coded *exitError
-	if errors.As(err, &coded) && coded.code == exitUsage {
+	if wrongUsage(err) {
 		_, _ = fmt.Fprintln(w, "Run the command with --help to see how it is used.")
 	}
 }
@@ -162,7 +191,6 @@ Exit codes:
 			takePipeline(cmd, flags)
 		}
 	}
-	flags.hideErrors(root)
 	return root
 }
 

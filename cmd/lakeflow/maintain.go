@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/maintain"
+	"github.com/lakeflow/lakeflow/engine/project"
 )
 
 func newMaintainCmd(flags *globalFlags) *cobra.Command {
@@ -36,42 +35,19 @@ time; the next one goes on.`,
 			if write == nil {
 				return unknownFormat(format, "text or json")
 			}
-			if olderThan < 0 {
-				return usagef("--older-than %s: write how old files must be, as in 1h", olderThan)
-			}
-			r, err := maintainLake(cmd.Context(), args[0], flags, maintain.Input{OlderThan: olderThan, Dry: dry})
-			if err != nil {
-				return err
-			}
-			return write(r, cmd.OutOrStdout())
+			return flags.with(cmd.Context(), args[0], project.Read, func(p *project.Project) error {
+				r, err := p.Maintain(cmd.Context(), project.Maintenance{OlderThan: olderThan, Dry: dry})
+				if err != nil {
+					return err
+				}
+				return write(r, cmd.OutOrStdout())
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what there is to do, and do nothing")
 	cmd.Flags().DurationVar(&olderThan, "older-than", time.Hour, "grace time of files that nothing needs")
 	formatFlag(cmd, &format, "text", "text", "json")
 	return cmd
-}
-
-// maintainLake opens the lake of a pipeline and tidies it up. The report has no tables when the pipeline has not run yet.
-func maintainLake(ctx context.Context, file string, flags *globalFlags, in maintain.Input) (r *maintain.Report, err error) {
-	p, err := openProject(ctx, file, flags, lakeOnly)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	if p.State.Commit == 0 {
-		return &maintain.Report{Dry: in.Dry, Tables: []maintain.Table{}}, nil
-	}
-	if !in.Dry {
-		if err := p.takePlace(ctx); err != nil {
-			return nil, err
-		}
-	}
-	in.Lake, in.Epoch, in.DB, in.Layouts = p.Lake, p.Epoch, p.DB, p.layouts()
-	if r, err = maintain.Run(ctx, in); err != nil && ctx.Err() == nil {
-		err = advised(err)
-	}
-	return r, err
 }
 
 func maintainJSON(r *maintain.Report, w io.Writer) error {

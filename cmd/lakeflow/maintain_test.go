@@ -17,8 +17,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg"
 )
 
 // tidy writes a second file of the pipeline that keeps two snapshots only.
@@ -84,19 +86,27 @@ func TestKilledInMaintain(t *testing.T) {
 // checkNothingElse expects that the data files in the warehouse are those that some version of a table has.
 func checkNothingElse(t *testing.T, file string) {
 	t.Helper()
-	p, err := openProject(t.Context(), file, &globalFlags{}, lakeOnly)
+	p, _, err := dsl.Load(file, dsl.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = p.Close() }()
+	lake, err := iceberg.Open(t.Context(), p.Target.Warehouse, p.Target.Schema, p.Name, iceberg.Retention{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lake.Close() }()
+	state, err := lake.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	needed := map[string]bool{}
-	for name := range p.State.Tables {
-		history, err := p.Lake.History(t.Context(), name)
+	for name := range state.Tables {
+		history, err := lake.History(t.Context(), name)
 		if err != nil || len(history) > 2 {
 			t.Fatalf("table %s has %d snapshots, %v", name, len(history), err)
 		}
 		for _, s := range history {
-			contents, err := p.Lake.Files(t.Context(), name, sinks.Version{Snapshot: s.ID})
+			contents, err := lake.Files(t.Context(), name, sinks.Version{Snapshot: s.ID})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,11 +116,11 @@ func checkNothingElse(t *testing.T, file string) {
 		}
 	}
 	found := map[string]bool{}
-	err = filepath.WalkDir(p.Pipeline.Target.Warehouse, func(path string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(p.Target.Warehouse, func(path string, e fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".parquet") {
 			found[path] = true
 		}
-		if strings.HasPrefix(e.Name(), ".tmp-") && e.Name() != ".tmp-"+p.UpdateID {
+		if strings.HasPrefix(e.Name(), ".tmp-") {
 			t.Errorf("%s is still there", path)
 		}
 		return err

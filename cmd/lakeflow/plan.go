@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/project"
 )
 
 func newPlanCmd(flags *globalFlags) *cobra.Command {
@@ -15,26 +15,21 @@ func newPlanCmd(flags *globalFlags) *cobra.Command {
 		Use:     "plan pipeline.yaml",
 		Short:   "Show what a pipeline does, in which order",
 		Example: "  lakeflow plan pipeline.yaml\n  lakeflow plan pipeline.yaml --format dot | dot -Tsvg > plan.svg",
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			write := planWriter(format)
 			if write == nil {
 				return unknownFormat(format, "text, json, mermaid or dot")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags, lookOnly)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, p.Close()) }()
-			if err := p.checkStored(args[0], flags); err != nil {
-				return err
-			}
-			if err := showWarnings(cmd, p.warnings); err != nil {
-				return err
-			}
-			if p.Plan == nil {
-				return errors.New("there is no plan without the columns of the sources that cannot be reached; declare them, or look again later")
-			}
-			return write(p.Plan, cmd.OutOrStdout())
+			return flags.with(cmd.Context(), args[0], project.Look, func(p *project.Project) error {
+				if err := showWarnings(cmd, p.Warnings()); err != nil {
+					return err
+				}
+				made, err := p.Plan()
+				if err != nil {
+					return err
+				}
+				return write(made, cmd.OutOrStdout())
+			})
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text, json, mermaid or dot")

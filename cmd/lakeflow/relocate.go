@@ -1,14 +1,15 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine/project"
+	"github.com/lakeflow/lakeflow/sinks"
 )
 
 func newRelocateCmd(flags *globalFlags) *cobra.Command {
@@ -24,39 +25,27 @@ own, whose tables have UUIDs of their own, and the original stays as it is. It m
 begins anew.`,
 		Example: "  lakeflow relocate pipeline.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return relocateLake(cmd.Context(), args[0], flags, cmd.OutOrStdout())
+			return flags.with(cmd.Context(), args[0], project.Move, func(p *project.Project) error {
+				done, err := p.Relocate(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return relocateText(p.Pipeline, done, cmd.OutOrStdout())
+			})
 		},
 	}
 }
 
-// relocateLake relocates the warehouse of a pipeline, and says what it did.
-func relocateLake(ctx context.Context, file string, flags *globalFlags, out io.Writer) (err error) {
-	p, err := openProject(ctx, file, flags, relocate)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	if p.moved != nil {
-		if err := p.takePlace(ctx); err != nil {
-			if ctx.Err() == nil {
-				err = advised(err)
-			}
-			return err
-		}
-	}
-	return relocateText(p, out)
-}
-
-func relocateText(p *project, out io.Writer) error {
-	r := p.relocated
+// relocateText says what was done.
+func relocateText(p *dsl.Pipeline, r *sinks.Relocation, out io.Writer) error {
 	if r == nil || len(r.Tables) == 0 {
 		_, err := fmt.Fprintf(out, "the warehouse %s was not moved: there is nothing to relocate\n",
-			diag.Visible(p.Pipeline.Target.Warehouse))
+			diag.Visible(p.Target.Warehouse))
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%s of %s now name their files in %s: %s written anew\n", count(len(r.Tables), "table"),
 		diag.Visible(r.From), diag.Visible(r.To), count(r.Files, "metadata file"))
-	if err == nil && r.Copied && len(p.Pipeline.Sinks) > 0 {
+	if err == nil && r.Copied && len(p.Sinks) > 0 {
 		_, err = fmt.Fprintln(out, "the tables of a copy have UUIDs of their own: its sinks ask for --republish before they "+
 			"publish to the original's topics; give them others")
 	}

@@ -12,10 +12,19 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine/query"
 )
 
+// valuesOf says how a format has its values.
+func valuesOf(format string) query.Values {
+	if format == "json" {
+		return query.JSON
+	}
+	return query.Texts
+}
+
 // rowsWriter writes rows of text columns in a format, or is nil for one that is not known.
-func rowsWriter(format string) func(*sql.Rows, io.Writer) error {
+func rowsWriter(format string) func(*query.Rows, io.Writer) error {
 	switch format {
 	case "table":
 		return writeTable
@@ -27,7 +36,7 @@ func rowsWriter(format string) func(*sql.Rows, io.Writer) error {
 	return nil
 }
 
-func writeTable(rows *sql.Rows, w io.Writer) error {
+func writeTable(rows *query.Rows, w io.Writer) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
@@ -63,7 +72,7 @@ func tableRow(values []string) table.Row {
 }
 
 // writeCSV writes NULL as an empty field.
-func writeCSV(rows *sql.Rows, w io.Writer) error {
+func writeCSV(rows *query.Rows, w io.Writer) error {
 	c := csv.NewWriter(w)
 	err := eachRow(rows, c.Write, func(values []sql.NullString) error {
 		record := make([]string, len(values))
@@ -80,7 +89,7 @@ func writeCSV(rows *sql.Rows, w io.Writer) error {
 }
 
 // writeJSON writes each row as an object on a line. The values are JSON texts already. What would steer a terminal is escaped, which is the same text.
-func writeJSON(rows *sql.Rows, w io.Writer) error {
+func writeJSON(rows *query.Rows, w io.Writer) error {
 	var keys []string
 	return eachRow(rows, func(names []string) error {
 		keys = make([]string, len(names))
@@ -114,26 +123,24 @@ func jsonText(text string) (string, error) {
 	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
-func eachRow(rows *sql.Rows, header func([]string) error, row func([]sql.NullString) error) error {
-	names, err := rows.Columns()
-	if err != nil {
+func eachRow(rows *query.Rows, header func([]string) error, row func([]sql.NullString) error) error {
+	if err := header(rows.Columns()); err != nil {
 		return err
-	}
-	if err := header(names); err != nil {
-		return err
-	}
-	values := make([]sql.NullString, len(names))
-	targets := make([]any, len(names))
-	for i := range values {
-		targets[i] = &values[i]
 	}
 	for rows.Next() {
-		if err := rows.Scan(targets...); err != nil {
-			return err
-		}
-		if err := row(values); err != nil {
+		if err := row(rows.Values()); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+// showRows writes rows and closes them. When the output takes no more, the error says of what.
+func showRows(rows *query.Rows, write func(*query.Rows, io.Writer) error, out io.Writer, what string) error {
+	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
+	err := write(rows, out)
+	if err != nil && rows.Err() == nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	return err
 }

@@ -6,20 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
-	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/event"
-	"github.com/lakeflow/lakeflow/engine/publish"
+	"github.com/lakeflow/lakeflow/engine/project"
 	"github.com/lakeflow/lakeflow/engine/refresh"
 )
 
@@ -45,7 +40,6 @@ func newRunCmd(global *globalFlags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v := newRunView(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.json, flags.noColor)
 			result, err := update(cmd.Context(), args[0], flags, v)
-			err = flags.hide(err)
 			if flags.json {
 				return errors.Join(err, writeResult(cmd.OutOrStdout(), result, err))
 			}
@@ -74,18 +68,12 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 	var s *status // of a continuous update
 	defer func() {
 		v.end()
-		var unknown *definitions.UnknownTableError
-		var noSink *publish.UnknownSinkError
 		switch {
-		case err == nil || violation(err):
-		case errors.As(err, &unknown), errors.As(err, &noSink):
-			err = &exitError{exitUsage, err}
+		case err == nil || violation(err) || wrongUsage(err):
 		case ctx.Err() != nil && s != nil && result == nil: // it was still waiting for its sources: nothing is under way
 			err = nil
 		case ctx.Err() != nil:
 			err = interrupted(result)
-		default:
-			err = advised(err)
 		}
 	}()
 	serve := func(pipeline *dsl.Pipeline) (err error) {
@@ -95,53 +83,16 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	events := event.Subscribers{func(e event.Event) { s.count(e) }, v.show}.Hiding(func(m string) string { return flags.secrets.Hide(m) })
-	p, err := openProject(ctx, file, flags.globalFlags, acquire, acceptGaps(flags.gaps), whenPlaced(serve), waiting(events.Emit))
+	events := event.Subscribers{func(e event.Event) { s.count(e) }, v.show}
+	p, err := flags.open(ctx, file, project.Options{Purpose: project.Write, AcceptGaps: flags.gaps, Events: events, Placed: serve})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	v.warn(p.warnings)
-	v.pipeline = p.arguments(file, flags.params)
-	flags.Again = "lakeflow run " + v.pipeline
-	for _, d := range p.Plan.Datasets {
-		v.discards[d.Name] = !d.Rules.DeadLetter
-	}
-	env := engine.Env{Plan: p.Plan, Compile: p.compile, Sources: p.Sources, Sinks: p.Sinks, Lake: p.Lake,
-		State: p.State, Epoch: p.Epoch, DB: p.DB, Update: p.UpdateID, Events: events}
-	if p.Pipeline.Mode == dsl.Continuous {
-		return p.follow(ctx, env, flags.Options)
-	}
-	return engine.Run(ctx, env, flags.Options)
-}
-
-// follow does a continuous update until ctx is done, and tidies up files beside it.
-func (p *project) follow(ctx context.Context, env engine.Env, opts engine.Options) (result *engine.Result, err error) {
-	var end func() error
-	err = p.patient(ctx, func() (err error) {
-		end, err = p.tidy(ctx, func(err error) {
-			env.Events.Emit(event.Notice{Message: "tidying up files beside the update failed, nothing is lost, and it is tried again: " + duckerr.Text(err)})
-		})
-		return err
-	})
-	if err != nil {
+	if err := v.begin(p); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, end()) }()
-	opts.Follow = &engine.Follow{Interval: p.Pipeline.Trigger.Interval, Stop: ctx.Done()}
-	ctx, cancel := drained(ctx)
-	defer cancel()
-	return engine.Run(ctx, env, opts)
-}
-
-// drain is how long a continuous update may take to finish its batch after the first signal.
-const drain = 30 * time.Second
-
-// drained is a context that outlives ctx by the time to drain.
-func drained(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(drain, cancel) })
-	return longer, cancel
+	return p.Run(ctx, flags.Options)
 }
 
 // interrupted says what an interrupt left behind.
@@ -154,18 +105,6 @@ func interrupted(r *engine.Result) error {
 		return errors.New("interrupted: nothing was published; run again")
 	}
 	return fmt.Errorf("interrupted: the batches before it are published (%s), nothing of the one under way; run again to go on from there", countRows(written))
-}
-
-// advised adds what to do next to an error of the disk. SQLite's and DuckDB's errors are known by their texts only.
-func advised(err error) error {
-	text := err.Error()
-	switch {
-	case errors.Is(err, syscall.ENOSPC), strings.Contains(text, "No space left on device"), strings.Contains(text, "disk is full"):
-		return fmt.Errorf("%w\n  the disk is full; nothing is lost: make room and run again", err)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), strings.Contains(text, "Permission denied"), strings.Contains(text, "readonly database"):
-		return fmt.Errorf("%w\n  lakeflow must be able to read the sources and to write to the warehouse (target.warehouse) and its temp folder", err)
-	}
-	return err
 }
 
 // writeResult writes the one JSON object of --json, also for an update that failed or did not begin.

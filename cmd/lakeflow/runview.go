@@ -14,6 +14,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/event"
+	"github.com/lakeflow/lakeflow/engine/project"
 	"github.com/lakeflow/lakeflow/engine/refresh"
 )
 
@@ -53,6 +54,20 @@ func (v *runView) end() {
 	if len(v.skipped) > 0 {
 		v.log.Info("views skipped: none of their inputs changed", "tables", strings.Join(v.skipped, ","))
 	}
+}
+
+// begin takes in what is to be updated, and shows what the compiler warns of.
+func (v *runView) begin(p *project.Project) error {
+	v.warn(p.Warnings())
+	v.pipeline = p.Arguments()
+	made, err := p.Plan()
+	if err != nil {
+		return err
+	}
+	for _, d := range made.Datasets {
+		v.discards[d.Name] = !d.Rules.DeadLetter
+	}
+	return nil
 }
 
 // warn shows what the compiler warns of.

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -12,7 +10,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 
-	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/event"
@@ -128,29 +125,6 @@ func (s summary) next(b *strings.Builder) {
 	if s.letters {
 		fmt.Fprintf(b, "rows that were not written: lakeflow dead-letters list -f %s\n", diag.Visible(s.pipeline))
 	}
-}
-
-var plainArgument = regexp.MustCompile(`^[\pL\pN_./@%+=:,-]+$`)
-
-// quoted is an argument as a shell reads it.
-func quoted(s string) string {
-	if plainArgument.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// repeated are the parameters that were given, for a command that goes on with them. The value of a secret is not shown.
-func repeated(params []string, declared []dsl.Parameter) string {
-	text := ""
-	for _, param := range params {
-		name, _, _ := strings.Cut(param, "=")
-		if slices.ContainsFunc(declared, func(p dsl.Parameter) bool { return p.Name == name && p.Secret }) {
-			param = name + "=***"
-		}
-		text += " --param " + quoted(param)
-	}
-	return text
 }
 
 func (s summary) paint(c text.Color, t string) string {

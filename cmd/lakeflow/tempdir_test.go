@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lakeflow/lakeflow/engine/project"
+	"github.com/lakeflow/lakeflow/engine/query"
 )
 
 // What killed processes leave in a temp_directory is removed, with what is in it; folders of processes that live and of the user stay.
@@ -36,7 +39,7 @@ func TestTempDirectoryOfKilledProcesses(t *testing.T) {
 	}
 	before := names(t, spill)
 
-	living, err := openProject(t.Context(), file, &globalFlags{}, lakeOnly)
+	living, err := project.Open(t.Context(), file, project.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +65,11 @@ func TestTempDirectoryOfKilledProcesses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := living.DB.Exec(t.Context(), "CREATE TABLE x AS SELECT 1"); err != nil {
-		t.Error(err)
+	rows, err := living.Query(t.Context(), "SELECT count(*) FROM t", query.Texts)
+	if err != nil {
+		t.Fatal(err)
 	}
+	_ = rows.Close()
 }
 
 // names are those of what is in a folder.

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/engine"
-	"github.com/lakeflow/lakeflow/engine/definitions"
+	"github.com/lakeflow/lakeflow/engine/project"
 )
 
 func newValidateCmd(flags *globalFlags) *cobra.Command {
@@ -21,50 +19,25 @@ func newValidateCmd(flags *globalFlags) *cobra.Command {
 		Use:     "validate pipeline.yaml",
 		Short:   "Check a pipeline without running it",
 		Example: "  lakeflow validate pipeline.yaml\n  lakeflow validate pipeline.yaml --format json",
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "text" && format != "json" {
 				return unknownFormat(format, "text or json")
 			}
-			p, err := openProject(cmd.Context(), args[0], flags, lookOnly)
-			if err != nil {
-				return invalid(cmd, err, format)
-			}
-			defer func() { err = errors.Join(err, p.Close()) }()
-			if err := p.checkStored(args[0], flags); err != nil {
-				return invalid(cmd, err, format)
-			}
-			if format == "json" {
-				return writeDiagnostics(cmd.OutOrStdout(), p.warnings)
-			}
-			if err := showWarnings(cmd, p.warnings); err != nil {
+			err := flags.with(cmd.Context(), args[0], project.Look, func(p *project.Project) error {
+				if format == "json" {
+					return writeDiagnostics(cmd.OutOrStdout(), p.Warnings())
+				}
+				if err := showWarnings(cmd, p.Warnings()); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", p.Pipeline.Name, count(len(p.Pipeline.Sources), "source"), count(len(p.Pipeline.Tables), "table"))
 				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", p.Pipeline.Name, count(len(p.Pipeline.Sources), "source"), count(len(p.Pipeline.Tables), "table"))
-			return err
+			})
+			return invalid(cmd, err, format)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "how mistakes are written: text or json")
 	return cmd
-}
-
-// checkStored says what an update would refuse of the tables that are stored. Where sources are not reached, too little is known of their columns to tell.
-func (p *project) checkStored(file string, flags *globalFlags) error {
-	if p.Plan == nil || len(p.unreached) > 0 {
-		return nil
-	}
-	err := engine.CheckDefinitions(p.Plan, p.State, engine.Options{Selection: definitions.Selection{Again: "lakeflow run " + p.arguments(file, flags.params)}})
-	var changed diag.List
-	if !errors.As(err, &changed) {
-		return err
-	}
-	all := append(slices.Clone(p.warnings), changed...)
-	all.Sort()
-	return all
-}
-
-// arguments are the pipeline file and its parameters as a command line has them.
-func (p *project) arguments(file string, params []string) string {
-	return quoted(file) + repeated(params, p.Pipeline.Parameters)
 }
 
 // invalid writes diagnostics to the output where JSON was asked for; they still decide the exit code.

@@ -1,40 +1,118 @@
-package main
+package project
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/plan"
-	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	kafkasink "github.com/lakeflow/lakeflow/sinks/kafka"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/files"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/kafka"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
-// newSource is the list of connectors: it makes the source that the pipeline file declares, and says of which type its _metadata is. For a project that
-// only looks, a source ends where its topics end now.
-func (p *project) newSource(s *dsl.Source) (_ sources.Source, metadata string, err error) {
+// connections are the sources and sinks of a pipeline.
+type connections struct {
+	pipeline *dsl.Pipeline
+	sources  map[string]sources.Source
+	sinks    map[string]sinks.Publisher // they have reached for nothing yet
+	metadata map[string]string          // types of the sources' _metadata
+}
+
+func newConnections(p *dsl.Pipeline) connections {
+	return connections{p, map[string]sources.Source{}, map[string]sinks.Publisher{}, map[string]string{}}
+}
+
+// folders are those that sources read.
+func (c *connections) folders() []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(c.sources)) {
+		all = append(all, c.sources[name].Folders()...)
+	}
+	return all
+}
+
+func (c *connections) close() error {
+	var errs []error
+	for _, s := range c.sources {
+		errs = append(errs, s.Close())
+	}
+	for _, s := range c.sinks {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// makeSources makes the sources that have no mistakes yet. Those that their connector refuses have one then.
+func (p *Project) makeSources() {
+	for _, s := range p.Pipeline.Sources {
+		if s.Flawed {
+			continue
+		}
+		source, metadata, err := p.ends.newSource(s, p.opts)
+		if err != nil {
+			p.loaded, s.Flawed = append(p.loaded, refused(s, err)), true
+			continue
+		}
+		p.ends.sources[s.Name], p.ends.metadata[s.Name] = source, metadata
+	}
+}
+
+func (p *Project) makeSinks() {
+	for _, s := range p.Pipeline.Sinks {
+		if s.Flawed {
+			continue
+		}
+		sink, err := p.ends.newSink(s, p.db.TempDir())
+		if err != nil {
+			p.loaded, s.Flawed = append(p.loaded, refusedSink(s, err)), true
+			continue
+		}
+		p.ends.sinks[s.Name] = sink
+	}
+}
+
+// checkGaps refuses gaps of what is no source of topics.
+func (p *Project) checkGaps() error {
+	var topics []string
+	for _, s := range p.Pipeline.Sources {
+		if s.Kafka != nil {
+			topics = append(topics, s.Name)
+		}
+	}
+	for _, name := range p.opts.AcceptGaps {
+		if !slices.Contains(topics, name) {
+			return usagef("accept-gap", "%s: the pipeline has no source of topics with this name; %s", name,
+				diag.DidYouMean(name, topics, "leave it out"))
+		}
+	}
+	return nil
+}
+
+// newSource is the list of connectors: it makes the source that the pipeline file declares, and says of which type its _metadata is. For who only looks,
+// a source ends where its topics end now.
+func (c *connections) newSource(s *dsl.Source, opts Options) (_ sources.Source, metadata string, err error) {
 	switch {
 	case s.Files != nil:
-		c := filesConfig(s)
-		c.Outside = []string{p.Pipeline.Target.Warehouse, p.Pipeline.DuckDB.TempDirectory}
-		source, err := files.New(c)
+		config := filesConfig(s)
+		config.Outside = []string{c.pipeline.Target.Warehouse, c.pipeline.DuckDB.TempDirectory}
+		source, err := files.New(config)
 		return source, plan.MetadataStruct, err
 	case s.Kafka != nil:
-		c := kafkaConfig(p.Pipeline, s)
-		c.Continuous, c.AcceptGap = p.writer && p.Pipeline.Mode == dsl.Continuous, slices.Contains(p.gaps, s.Name)
-		if p.looking {
-			c.Timeout = lookTime / 2 // a connection is tried twice
+		config := kafkaConfig(c.pipeline, s)
+		config.Continuous = opts.Purpose == Write && c.pipeline.Mode == dsl.Continuous
+		config.AcceptGap = slices.Contains(opts.AcceptGaps, s.Name)
+		if opts.Purpose == Look {
+			config.Timeout = lookTime / 2 // a connection is tried twice
 		}
-		source, err := kafka.New(c)
-		return source, c.Metadata(), err
+		source, err := kafka.New(config)
+		return source, config.Metadata(), err
 	}
 	return nil, "", errors.New("the source has no connector; declare its files, or a topic of kafka")
 }
@@ -84,13 +162,13 @@ func securityConfig(s dsl.KafkaSecurity) broker.Security {
 }
 
 // newSink makes the publisher that the pipeline file declares. Nothing is sent yet.
-func (p *project) newSink(s *dsl.Sink) (sinks.Publisher, error) {
+func (c *connections) newSink(s *dsl.Sink, tempDir string) (sinks.Publisher, error) {
 	k := s.Kafka
 	if k == nil {
 		return nil, errors.New("the sink has no connector; declare its topic of kafka")
 	}
-	return kafkasink.New(kafkasink.Config{Name: s.Name, Pipeline: p.Pipeline.Name, Brokers: k.Brokers, Topic: k.Topic, Key: k.Key, Format: k.Value.Format,
-		Registry: registryConfig(k.Registry), Security: securityConfig(k.Security), TempDir: p.DB.TempDir()})
+	return kafkasink.New(kafkasink.Config{Name: s.Name, Pipeline: c.pipeline.Name, Brokers: k.Brokers, Topic: k.Topic, Key: k.Key, Format: k.Value.Format,
+		Registry: registryConfig(k.Registry), Security: securityConfig(k.Security), TempDir: tempDir})
 }
 
 // refused is what a connector says against its configuration, at its place in the file. It begins with the option, if it is about one, and ends
@@ -122,20 +200,4 @@ func refusal(of string, node dsl.Node, err error) diag.Diagnostic {
 		help = "correct it"
 	}
 	return diag.Diagnostic{Code: "LF0401", Message: of + ": " + what, Range: node.At(option), Help: help}
-}
-
-// declared are the columns that the pipeline file gives a source.
-func declared(s *dsl.Source) (sources.Found, error) {
-	var t schemas.Table
-	for _, h := range s.Schema {
-		typ, err := schemas.Storable(h.Type)
-		if err != nil {
-			return sources.Found{}, err
-		}
-		t = append(t, schemas.Column{Name: h.Name, Type: typ})
-	}
-	if len(t) > 0 && s.Evolution == dsl.Rescue {
-		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
-	}
-	return sources.Found{Columns: t}, nil
 }

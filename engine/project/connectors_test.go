@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"path/filepath"
@@ -16,7 +16,7 @@ import (
 func TestKafkaConfig(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pipeline.yaml")
-	writeFile(t, file, `name: stream
+	put(t, file, `name: stream
 mode: continuous
 trigger: {max_rows: 100000, max_bytes: 64MB}
 sources:
@@ -72,8 +72,8 @@ tables:
 func TestKafkaMetadata(t *testing.T) {
 	for format, want := range map[string]string{"bytes": kafka.MetadataStruct, "string": kafka.MetadataStructText, "json": kafka.MetadataStructText} {
 		s := &dsl.Source{Name: "feed", Kafka: &dsl.Kafka{Brokers: []string{"b:1"}, Topics: []string{"t"}, Key: dsl.KafkaFormat{Format: format}}}
-		p := &project{Pipeline: &dsl.Pipeline{}}
-		source, metadata, err := p.newSource(s)
+		c := newConnections(&dsl.Pipeline{})
+		source, metadata, err := c.newSource(s, Options{})
 		if err != nil || metadata != want {
 			t.Error(format, metadata, err)
 			continue

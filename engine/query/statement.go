@@ -1,9 +1,10 @@
-package main
+package query
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -16,25 +17,69 @@ import (
 	"github.com/lakeflow/lakeflow/engine/plan"
 )
 
-// statement is the SQL of lakeflow query.
-type statement struct {
+// UsageError says that what was asked for is not a query, or not of a version that there is.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+// Statement is a query whose relations are there, ready to be run.
+type Statement struct {
 	*sqltext.Query
+	names     *names
 	travels   []sqltext.Travel
 	relations []plan.Named // that it reads, once it is checked
 }
 
-// readStatement reads the query as written: AS OF, parameters of the pipeline, STREAM.
-func (p *project) readStatement(query string) (*statement, error) {
+// Prepare makes one SELECT, DESCRIBE, SUMMARIZE or SHOW ready to be run: with AS OF behind tables, ${parameters} of the pipeline, and STREAM, which gives all
+// rows. It makes a relation in t.DB of every table, of every version that the text asks for, and of every view of the pipeline; those of the statement before
+// are replaced.
+//
+// A text that is no query, or of a version that there is not, is a *UsageError; other errors say what the query may not do or name, with the place in the text.
+func Prepare(ctx context.Context, t *Tables, text string) (*Statement, error) {
+	s, err := read(t, text)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(ctx, t.DB); err != nil {
+		return nil, err
+	}
+	if err := s.names.make(ctx, s.travels); err != nil {
+		return nil, err
+	}
+	if err := s.names.readable(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// allTables is a query for the tables of all schemas. Those of which every table is a view here are left out, beside the pipeline's own.
+var allTables = regexp.MustCompile(`^(?i:\s*SHOW\s+ALL\s+TABLES[\s;]*)$`)
+
+// Rows runs the statement. The caller closes the rows before anything else is done with the session.
+func (s *Statement) Rows(ctx context.Context, values Values) (*Rows, error) {
+	t := s.names.Tables
+	if allTables.MatchString(s.Text) {
+		return Run(ctx, t.DB, "SELECT schema, name, column_names, column_types FROM (SHOW ALL TABLES) WHERE schema = "+
+			sqltext.Literal(t.Pipeline.Target.Schema), values, func(err error) error { return err })
+	}
+	return Run(ctx, t.DB, s.Text, values, func(err error) error { return s.explain(err, values) })
+}
+
+// read reads the query as written: AS OF, parameters of the pipeline, STREAM.
+func read(t *Tables, query string) (*Statement, error) {
 	text, travels, err := sqltext.TimeTravel(query)
 	if err != nil {
-		return nil, &exitError{exitUsage, err}
+		return nil, &UsageError{err}
 	}
 	params := map[string]any{}
-	for _, v := range p.Pipeline.Parameters {
+	for _, v := range t.Pipeline.Parameters {
 		params[v.Name] = v.Value
 	}
 	var diags diag.List
-	s := &statement{Query: sqltext.New(text, sqltext.WholeFile("query"), params, &diags), travels: travels}
+	s := &Statement{Query: sqltext.New(text, sqltext.WholeFile("query"), params, &diags), names: &names{Tables: t, missing: map[string]string{}}, travels: travels}
 	for _, d := range diags {
 		if d.Severity == diag.Error {
 			return nil, usagef("query: %s; %s%s", d.Message, d.Help, s.caret(d.Range.Start))
@@ -44,7 +89,7 @@ func (p *project) readStatement(query string) (*statement, error) {
 }
 
 // check makes sure that DuckDB parses the query as one statement that reads, and that no function in it does more.
-func (s *statement) check(ctx context.Context, db *duck.DB) error {
+func (s *Statement) check(ctx context.Context, db *duck.DB) error {
 	in, err := plan.Inspect(ctx, db.Conn(), s.Text)
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
@@ -60,7 +105,7 @@ func (s *statement) check(ctx context.Context, db *duck.DB) error {
 	case in.Statements == 0:
 		return usagef("query: there is no statement; %s", form)
 	case in.Statements > 1:
-		return fmt.Errorf("query: %s; %s", count(in.Statements, "statement"), form)
+		return fmt.Errorf("query: %d statements; %s", in.Statements, form)
 	}
 	if len(in.Refused) > 0 {
 		return fmt.Errorf("query: %s; %s%s", in.Refused[0].Message, in.Refused[0].Help, s.caretAt(in.Refused[0].At))
@@ -70,14 +115,14 @@ func (s *statement) check(ctx context.Context, db *duck.DB) error {
 }
 
 // pivots reports whether the query seems to have a PIVOT.
-func (s *statement) pivots() bool {
+func (s *Statement) pivots() bool {
 	words := strings.FieldsFunc(s.Text, func(c rune) bool { return !unicode.IsLetter(c) })
 	return len(words) > 0 && (strings.EqualFold(words[0], "PIVOT") || strings.EqualFold(words[0], "FROM") || strings.EqualFold(words[0], "WITH")) &&
 		strings.Contains(strings.ToUpper(s.Text), "PIVOT")
 }
 
 // caretAt shows the place of a byte offset of Text in what the user wrote. It is empty when the place is not known.
-func (s *statement) caretAt(offset int) string {
+func (s *Statement) caretAt(offset int) string {
 	if offset < 0 || offset > len(s.Text) {
 		return ""
 	}
@@ -85,7 +130,7 @@ func (s *statement) caretAt(offset int) string {
 }
 
 // caret shows a line of the query and a mark below it. AS OF was rewritten, so that places behind one are not the user's.
-func (s *statement) caret(at diag.Pos) string {
+func (s *Statement) caret(at diag.Pos) string {
 	lines := strings.Split(s.Raw, "\n")
 	if len(s.travels) > 0 || at.Line < 1 || at.Line > len(lines) {
 		return ""
@@ -103,10 +148,7 @@ func (s *statement) caret(at diag.Pos) string {
 }
 
 // explain says for people what DuckDB answered.
-func (q *queryNames) explain(err error, s *statement, format string) error {
-	if err == nil {
-		return nil
-	}
+func (s *Statement) explain(err error, values Values) error {
 	_, e := duckerr.Read(err)
 	if e == nil {
 		if strings.Contains(err.Error(), "incorrect argument count") {
@@ -115,14 +157,14 @@ func (q *queryNames) explain(err error, s *statement, format string) error {
 		return fmt.Errorf("query: %w", err)
 	}
 	place := ""
-	before, _ := wrapping(format)
+	before, _ := values.wrapping()
 	if n := e.Offset(); n >= 0 {
 		place = s.caretAt(n - len(before))
 	}
 	message := e.Plain()
 	switch {
 	case e.Type == "Catalog" && e.Kind == "Table":
-		message = q.whyUnknown(e.Name)
+		message = s.names.whyUnknown(e.Name)
 	case e.Type == "Permission":
 		message += "; a query reads the pipeline's tables, and no other files"
 	}

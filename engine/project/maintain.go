@@ -1,0 +1,111 @@
+package project
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/maintain"
+	"github.com/lakeflow/lakeflow/sinks/iceberg"
+)
+
+// Maintenance says how a lake is tidied up.
+type Maintenance struct {
+	OlderThan time.Duration // the grace time of files that nothing needs
+	Dry       bool          // only tell what there is to do
+}
+
+// Maintain merges small files, drops old snapshots and removes files that nothing needs. This process becomes the
+// pipeline's writer for it, unless it is dry. The report has no tables when the pipeline has not run yet. The project
+// was opened for Read.
+func (p *Project) Maintain(ctx context.Context, m Maintenance) (*maintain.Report, error) {
+	if m.OlderThan < 0 {
+		return nil, usagef("older-than", "%s: write how old files must be, as in 1h", m.OlderThan)
+	}
+	if p.place.state.Commit == 0 {
+		return &maintain.Report{Dry: m.Dry, Tables: []maintain.Table{}}, nil
+	}
+	if !m.Dry {
+		if _, err := p.place.take(ctx, false); err != nil {
+			return nil, p.hide(err)
+		}
+	}
+	in := p.maintenance(p.db)
+	in.OlderThan, in.Dry = m.OlderThan, m.Dry
+	r, err := maintain.Run(ctx, in)
+	if err != nil && ctx.Err() == nil {
+		err = advised(err)
+	}
+	return r, p.hide(err)
+}
+
+func (p *Project) maintenance(db *duck.DB) maintain.Input {
+	layouts := map[string]duck.Layout{}
+	for _, t := range p.Pipeline.Tables {
+		layouts[t.Name] = duck.Layout{Compression: t.Parquet.Compression, RowGroupSize: t.Parquet.RowGroupSize}
+	}
+	return maintain.Input{Lake: p.place.lake, Epoch: p.place.epoch, DB: db, Layouts: layouts}
+}
+
+// How often a continuous update merges its small files and removes files that nothing needs, and how long readers have to finish with those.
+const (
+	mergeEvery  = time.Second
+	removeEvery = time.Minute
+	removeGrace = 10 * time.Minute
+)
+
+// tidyMemory bounds the DuckDB that merges files beside the one that runs the pipeline.
+const tidyMemory = "256MiB"
+
+// tidier keeps the lake of a continuous update in shape, in a goroutine of its own. Its commits lose every race against
+// the update's. What goes wrong is reported, and tried again.
+type tidier struct {
+	lake   *iceberg.Lake
+	in     maintain.Input
+	report func(error)
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// startTidier begins. The caller calls end.
+func startTidier(ctx context.Context, p *Project) (*tidier, error) {
+	db, err := duck.Open(ctx, duck.Config{MemoryLimit: tidyMemory, Threads: 1, TempDir: filepath.Join(p.db.TempDir(), "tidy"),
+		Folders: []string{p.Pipeline.Target.Warehouse}})
+	if err != nil {
+		return nil, err
+	}
+	t := &tidier{lake: p.place.lake, in: p.maintenance(db), report: p.untidy, ended: make(chan struct{})}
+	t.in.OlderThan = removeGrace
+	ctx, t.cancel = context.WithCancel(ctx)
+	go t.run(ctx)
+	return t, nil
+}
+
+func (t *tidier) run(ctx context.Context) {
+	defer close(t.ended)
+	merge, remove := time.NewTicker(mergeEvery), time.NewTicker(removeEvery)
+	defer merge.Stop()
+	defer remove.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-merge.C:
+			_, err = maintain.Compact(ctx, t.in)
+		case <-remove.C:
+			_, err = t.lake.RemoveOrphans(ctx, removeGrace)
+		}
+		if err != nil && ctx.Err() == nil {
+			t.report(err)
+		}
+	}
+}
+
+// end stops it, and returns when nothing of it is left.
+func (t *tidier) end() error {
+	t.cancel()
+	<-t.ended
+	return t.in.DB.Close()
+}

@@ -1,0 +1,69 @@
+package project
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/query"
+)
+
+// put writes a file, and its folder.
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustOpen opens a project until the test ends.
+func mustOpen(t *testing.T, file string, opts Options) *Project {
+	t.Helper()
+	p, err := Open(t.Context(), file, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// mustRun does an update that must succeed.
+func mustRun(t *testing.T, file string, opts engine.Options, params ...Param) {
+	t.Helper()
+	p, err := Open(t.Context(), file, Options{Purpose: Write, Params: params})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Run(t.Context(), opts)
+	if err := errors.Join(err, p.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// read gives the rows of a query, their values divided by commas.
+func read(t *testing.T, p *Project, text string) (all []string) {
+	t.Helper()
+	rows, err := p.Query(t.Context(), text, query.Texts)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var row []string
+		for _, v := range rows.Values() {
+			row = append(row, v.String)
+		}
+		all = append(all, strings.Join(row, ","))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return all
+}

@@ -1,0 +1,234 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// names are the relations that a query may name.
+type names struct {
+	*Tables
+	known   []string          // relations that were made
+	missing map[string]string // views that could not be made, and why
+}
+
+// make makes a relation of every published table, of every earlier version that the query asks for, and of every view.
+func (q *names) make(ctx context.Context, travels []sqltext.Travel) error {
+	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
+		if err := q.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+duck.Ident(schema)); err != nil {
+			return err
+		}
+	}
+	stored, err := q.Relations(ctx)
+	if err != nil {
+		return err
+	}
+	for name, schema := range q.systemTables() {
+		if _, ok := stored[name]; !ok {
+			stored[name] = duck.Empty(schema)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(stored)) {
+		if err := q.create(ctx, name, "SELECT * FROM "+stored[name]); err != nil {
+			return err
+		}
+	}
+	if err := q.makeViews(ctx); err != nil {
+		return err
+	}
+	for _, t := range travels {
+		if err := q.travel(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own queries, and
+// behind STREAM, which outside of an update gives all rows.
+func (q *names) create(ctx context.Context, name, query string) error {
+	if err := q.DB.Exec(ctx, "CREATE OR REPLACE VIEW main."+duck.Ident(name)+" AS "+query+"\n"); err != nil {
+		return err
+	}
+	q.known = append(q.known, name)
+	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
+		if err := q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW IF NOT EXISTS %s.%s AS SELECT * FROM main.%[2]s", duck.Ident(schema), duck.Ident(name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeViews makes the pipeline's views, each after those that it reads. A view that reads what is not stored is noted as missing.
+func (q *names) makeViews(ctx context.Context) error {
+	var waiting []*dsl.Table
+	for _, t := range q.Pipeline.Tables {
+		if t.Kind == dsl.View && len(t.Flows) > 0 && t.Flows[0].SQL != nil {
+			waiting = append(waiting, t)
+		}
+	}
+	for progress := true; progress; {
+		progress = false
+		waiting = slices.DeleteFunc(waiting, func(t *dsl.Table) bool {
+			err := q.createView(ctx, t.Name, t.Flows[0].SQL.Text)
+			q.missing[t.Name] = q.whyMissing(err)
+			if err == nil {
+				delete(q.missing, t.Name)
+				progress = true
+			}
+			return err == nil
+		})
+	}
+	return ctx.Err()
+}
+
+// createView makes a view of the pipeline, unless its query would do more than read.
+func (q *names) createView(ctx context.Context, name, query string) error {
+	in, err := plan.Inspect(ctx, q.DB.Conn(), query)
+	switch {
+	case err != nil:
+		return err
+	case in.Failed != nil || in.Statements != 1:
+		return errors.New("its query is not one SELECT; lakeflow validate says more")
+	case len(in.Refused) > 0:
+		return errors.New(in.Refused[0].Message + "; lakeflow validate says more")
+	}
+	return q.create(ctx, name, query)
+}
+
+// readable refuses relations that are neither tables nor views: files, and DuckDB's own lists, which tell where files are.
+func (q *names) readable(s *Statement) error {
+	known := slices.Clone(q.known)
+	for _, t := range s.travels {
+		known = append(known, t.Relation)
+	}
+	ours := []string{"", "main", q.Pipeline.Target.Schema, sqltext.StreamSchema}
+	for _, r := range s.relations {
+		standard := strings.EqualFold(r.Schema, "information_schema") && fold([]string{"tables", "columns", "schemata"}, r.Name)
+		recurring := r.Catalog == "" && strings.EqualFold(r.Schema, "recurring") // DuckDB's name for all rows of a recursive query
+		here := fold([]string{"", "memory"}, r.Catalog) && fold(ours, r.Schema)
+		switch {
+		case standard, recurring, here && fold(known, r.Name):
+		case !here && fold(known, r.Name):
+			return fmt.Errorf("query: %s is not in schema %s; write %[1]s alone%s", r.Name, r.Schema, s.caretAt(r.At))
+		default:
+			return fmt.Errorf("query: %s%s", q.whyUnknown(r.Name), s.caretAt(r.At))
+		}
+	}
+	return nil
+}
+
+// fold reports whether a name is among others, letter case aside.
+func fold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// whyMissing says why a view cannot be made.
+func (q *names) whyMissing(err error) string {
+	_, e := duckerr.Read(err)
+	switch {
+	case err == nil:
+		return ""
+	case e == nil:
+		return err.Error()
+	case e.Kind == "Table" && q.isSource(e.Name):
+		return fmt.Sprintf("it reads source %s, whose rows are not stored; query a table that the source feeds", e.Name)
+	case e.Kind == "Table":
+		return fmt.Sprintf("it reads %s, which cannot be read either: %s", e.Name, q.whyUnknown(e.Name))
+	}
+	return e.Plain()
+}
+
+func (q *names) isSource(name string) bool {
+	return slices.ContainsFunc(q.Pipeline.Sources, func(s *dsl.Source) bool { return strings.EqualFold(s.Name, name) })
+}
+
+// whyUnknown says why there is no relation of that name, and what to do.
+func (q *names) whyUnknown(name string) string {
+	for view, why := range q.missing {
+		if strings.EqualFold(view, name) {
+			return fmt.Sprintf("view %s cannot be queried: %s", view, why)
+		}
+	}
+	for _, t := range q.Pipeline.Tables {
+		if strings.EqualFold(t.Name, name) {
+			return fmt.Sprintf("table %s has no rows yet; run the pipeline first: lakeflow run", t.Name)
+		}
+	}
+	if q.isSource(name) {
+		return fmt.Sprintf("%s is a source, whose rows are not stored; query a table that it feeds", name)
+	}
+	return fmt.Sprintf("there is no table %s; %s", name, diag.DidYouMean(name, q.known, "see what there is with SHOW TABLES"))
+}
+
+// travel makes the relation of an earlier version of a table.
+func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
+	name := ""
+	for stored := range q.State.Tables {
+		if strings.EqualFold(stored, t.Name) {
+			name = stored
+		}
+	}
+	if name == "" {
+		for system := range q.systemTables() {
+			if strings.EqualFold(system, t.Name) {
+				return fmt.Errorf("query: %s has no versions yet: nothing was written to it; leave out AS OF", system)
+			}
+		}
+		if fold(q.known, t.Name) {
+			return fmt.Errorf("query: %s is a view and has no versions; write AS OF behind the tables that it reads", t.Name)
+		}
+		return fmt.Errorf("query: %s", q.whyUnknown(t.Name))
+	}
+	at, err := q.version(ctx, name, t)
+	if err != nil {
+		return err
+	}
+	contents, err := q.Lake.Files(ctx, name, at)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	relation := q.shown(name, duck.ReadFiles(contents.Schema, contents.Files))
+	return q.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE VIEW main.%s AS SELECT * FROM %s", duck.Ident(t.Relation), relation))
+}
+
+// version reads what stands after AS OF: a time, a snapshot id, or a commit number.
+func (q *names) version(ctx context.Context, table string, t sqltext.Travel) (sinks.Version, error) {
+	if t.Version == "" {
+		var at time.Time
+		err := q.DB.Conn().QueryRowContext(ctx, "SELECT CAST(? AS TIMESTAMPTZ)", t.Timestamp).Scan(&at)
+		if err != nil {
+			return sinks.Version{}, usagef("%q is not a time; write it as '2025-01-31 12:00:00'", t.Timestamp)
+		}
+		return sinks.Version{AsOf: at}, nil
+	}
+	n, err := strconv.ParseInt(t.Version, 10, 64)
+	if err != nil || n <= 0 {
+		return sinks.Version{}, usagef("%q is not a version; write a commit number or a snapshot id", t.Version)
+	}
+	history, err := q.Lake.History(ctx, table)
+	if err != nil {
+		return sinks.Version{}, fmt.Errorf("read the history of %s: %w", table, err)
+	}
+	if slices.ContainsFunc(history, func(s sinks.Snapshot) bool { return s.ID == n }) {
+		return sinks.Version{Snapshot: n}, nil
+	}
+	if n > q.State.Commit {
+		return sinks.Version{}, usagef("%s has no version %d; the last commit is %d", table, n, q.State.Commit)
+	}
+	return sinks.Version{Commit: n}, nil
+}
