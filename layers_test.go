@@ -28,7 +28,7 @@ var layers = []struct {
 	{"dsl", []string{"dsl/diag", "dsl/sqltext", "schemas"}},
 	{"schemas/quote", nil},
 	{"expectations", []string{"schemas"}},
-	{"expectations/report", []string{"dsl/diag", "schemas", "expectations"}},
+	{"expectations/report", []string{"dsl/diag", "dsl/sqltext", "schemas", "expectations"}},
 	{"sources", []string{"dsl/diag", "schemas"}},
 	{"sources/sourcetest", []string{"dsl/diag", "schemas", "sources"}},
 	{"sources/values", []string{"schemas"}},
