@@ -39,7 +39,8 @@ var layers = []struct {
 	{"sinks", []string{"dsl/diag", "schemas", "sources", "engine/position"}},
 	{"sinks/sinktest", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint", "engine/position"}},
 	{"sinks/kafka", []string{"schemas", "sources", "sources/kafka/broker", "sinks", "engine/failpoint"}},
-	{"sinks/*", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint", "engine/position"}},
+	{"sinks/iceberg/metadata", nil},
+	{"sinks/iceberg", []string{"dsl/diag", "schemas", "sources", "sinks", "sinks/iceberg/metadata", "engine/failpoint", "engine/position"}},
 	{"engine/plan", []string{"engine/position", "dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks"}},
 	{"engine/duck", []string{"schemas", "sources", "sinks", "engine/failpoint"}},
 	{"engine/ledger", []string{"schemas", "sources", "sinks", "engine/duck", "engine/position"}},
@@ -66,6 +67,9 @@ var layers = []struct {
 // duckdb is the driver. In lakeflow engine/duck alone imports it; cmd/bench runs plain DuckDB beside lakeflow.
 const duckdb = "github.com/duckdb/duckdb-go/"
 
+// icebergTable is iceberg-go's own implementation of tables. It brings substrait along, whose definitions are parsed when the process starts.
+const icebergTable = "github.com/apache/iceberg-go/table"
+
 var importDuckDB = []string{"engine/duck", "cmd/bench"}
 
 func allowed(name string) (may []string, found bool) {
@@ -89,6 +93,9 @@ func free(name string) bool {
 func wrongImport(name, path string) string {
 	if strings.HasPrefix(path, duckdb) && !slices.Contains(importDuckDB, name) {
 		return "only engine/duck imports DuckDB"
+	}
+	if path == icebergTable {
+		return "lakeflow has sinks/iceberg/metadata in its place"
 	}
 	target, ours := strings.CutPrefix(path, module)
 	if !ours || free(name) {
@@ -151,6 +158,8 @@ func TestWrongImports(t *testing.T) {
 		{"sinks", module + "sources", false},
 		{"dsl/diag", module + "schemas", true},
 		{"sinks/iceberg", "github.com/duckdb/duckdb-go/v2", true},
+		{"sinks/iceberg", icebergTable, true},
+		{"sinks/iceberg", module + "sinks/iceberg/metadata", false},
 		{"cmd/lakeflow", "github.com/duckdb/duckdb-go/v2", true},
 		{"cmd/bench", "github.com/duckdb/duckdb-go/v2", false},
 		{"cmd/lakeflow", module + "engine", false},
@@ -160,5 +169,20 @@ func TestWrongImports(t *testing.T) {
 		if got := wrongImport(c.name, c.path); (got != "") != c.wrong {
 			t.Errorf("%s imports %s: %q, want wrong: %v", c.name, c.path, got, c.wrong)
 		}
+	}
+}
+
+// TestInstallable makes sure that go install takes the module from outside: it refuses one with a replace directive.
+func TestInstallable(t *testing.T) {
+	out, err := exec.Command("go", "mod", "edit", "-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct{ Replace, Exclude []any }
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	if len(mod.Replace)+len(mod.Exclude) > 0 {
+		t.Errorf("go install %scmd/lakeflow@latest does not work with %v %v in go.mod", module, mod.Replace, mod.Exclude)
 	}
 }
