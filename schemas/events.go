@@ -88,11 +88,9 @@ type FlowDefinition struct {
 
 // FlowMetrics are Databricks' figures of a flow.
 type FlowMetrics struct {
-	OutputRows   int64 `json:"num_output_rows"`
-	OutputBytes  int64 `json:"num_output_bytes"`
-	BacklogBytes int64 `json:"backlog_bytes,omitempty"`
-	BacklogFiles int64 `json:"backlog_files,omitempty"`
-	ExecutorMS   int64 `json:"executor_time_ms"`
+	OutputRows  int64 `json:"num_output_rows"`
+	OutputBytes int64 `json:"num_output_bytes"`
+	ExecutorMS  int64 `json:"executor_time_ms"`
 }
 
 // DataQuality is Databricks' block that dashboards read.
@@ -116,19 +114,18 @@ type ExpectationResult struct {
 // QueryRows = Written + DeadLettered + Discarded; Unreadable records never became rows.
 type Accounting struct {
 	Commit       int64  `json:"commit"`
-	Mode         string `json:"mode"`                  // append, replace
-	InputFiles   int64  `json:"input_files"`           // files, or snapshots of an upstream table
-	InputBytes   int64  `json:"input_bytes"`           // of those files
-	InputRows    int64  `json:"input_rows"`            // of upstream tables
-	Unreadable   int64  `json:"unreadable_records"`    // dead-lettered because they could not be parsed or cast
-	QueryRows    int64  `json:"query_rows"`            // rows that the flow's query gave
-	Written      int64  `json:"written_records"`       // rows in the table's new files
-	DeadLettered int64  `json:"quarantined_records"`   // rows in the dead-letter table
-	Discarded    int64  `json:"discarded_records"`     // dropped by a table with dead_letter: false
-	RuleSet      string `json:"rule_set_hash"`         // of the expectations that were applied
-	Table        string `json:"quarantine_table"`      // the dead-letter table; empty for a table with dead_letter: false
-	Files        int64  `json:"output_files"`          // files written
-	Snapshot     int64  `json:"snapshot_id,omitempty"` // of the table, when known
+	Mode         string `json:"mode"`                // append, replace
+	InputFiles   int64  `json:"input_files"`         // files, or snapshots of an upstream table
+	InputBytes   int64  `json:"input_bytes"`         // of those files
+	InputRows    int64  `json:"input_rows"`          // of upstream tables
+	Unreadable   int64  `json:"unreadable_records"`  // dead-lettered because they could not be parsed or cast
+	QueryRows    int64  `json:"query_rows"`          // rows that the flow's query gave
+	Written      int64  `json:"written_records"`     // rows in the table's new files
+	DeadLettered int64  `json:"quarantined_records"` // rows in the dead-letter table
+	Discarded    int64  `json:"discarded_records"`   // dropped by a table with dead_letter: false
+	RuleSet      string `json:"rule_set_hash"`       // of the expectations that were applied
+	Table        string `json:"quarantine_table"`    // the dead-letter table; empty for a table with dead_letter: false
+	Files        int64  `json:"output_files"`        // files written
 }
 
 // Balances reports whether every row is accounted for.

@@ -111,7 +111,7 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 type Batch struct {
 	// Relation is a DuckDB table expression, to be put behind FROM. It has the columns of Columns, in order, then
 	// _metadata, a struct. Reading it may fail when a record can't be parsed: see Repair. It is empty when the
-	// batch brings no records but Marks, Rejects or Notices to commit; Repair can leave it empty too.
+	// batch brings no records but Marks, Rejects or Notices to commit; Repair can give such a one too.
 	Relation string
 	// Columns of the relation. They differ from the last position's when the source's schema evolved.
 	Columns schemas.Table
@@ -133,11 +133,10 @@ type Batch struct {
 	Backlog int
 	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.
 	Newest time.Time
-	// Repair is called when reading Relation failed with cause. It finds out which records are to
-	// blame, sets them aside in Rejects, replaces Relation with one that leaves them out, corrects Marks, Notices,
-	// Items and Bytes, and returns true; the engine then evaluates the batch again. It returns false when the source is
-	// not to blame. Nil when the source cannot fail that way.
-	Repair func(ctx context.Context, s Session, cause error) (bool, error)
+	// Repair is called when reading Relation failed with cause. It finds out which records are to blame, and returns a batch that takes the
+	// place of this one: with those in Rejects, a Relation that leaves them out, and the Marks, Notices, Items and Bytes that follow from that. This
+	// one is not changed. It returns nil when the source is not to blame. Nil when the source cannot fail that way.
+	Repair func(ctx context.Context, s Session, cause error) (*Batch, error)
 }
 
 // RejectColumns are the columns of Batch.Rejects, one row per record or file that could not be read:

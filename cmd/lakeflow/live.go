@@ -13,7 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/event"
 )
 
 // live shows at the bottom of a terminal what an update is doing: what is being worked on, and the figures of each table. It is
@@ -32,7 +32,7 @@ type live struct {
 
 // liveRow are the figures of one table over all batches of the update.
 type liveRow struct {
-	engine.TableResult
+	figures event.Table
 	batch   int64
 	note    string // stands in the place of the figures
 	touched time.Time
@@ -72,14 +72,14 @@ func (l *live) print(write func(io.Writer)) {
 	l.start()
 }
 
-func (l *live) step(p engine.Progress) {
-	if p.Kind == "notice" {
+func (l *live) show(e event.Event) {
+	if n, ok := e.(event.Notice); ok {
 		l.print(func(w io.Writer) {
-			_, _ = fmt.Fprintln(w, diag.Visible(strings.TrimPrefix(p.Table+": "+p.Message, ": ")))
+			_, _ = fmt.Fprintln(w, diag.Visible(strings.TrimPrefix(n.Table+": "+n.Message, ": ")))
 		})
 		return
 	}
-	l.program.Send(p)
+	l.program.Send(e)
 }
 
 // echoing is a terminal that shows the keys which are pressed meanwhile; they move the cursor to the right. The program leaves it
@@ -103,7 +103,7 @@ func (l *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return l, l.Init()
 	case tea.WindowSizeMsg:
 		l.height = m.Height
-	case engine.Progress:
+	case event.Event:
 		l.take(m)
 	case end:
 		l.over = true
@@ -112,42 +112,40 @@ func (l *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return l, nil
 }
 
-func (l *live) take(p engine.Progress) {
-	switch p.Kind {
-	case "evaluating":
-		l.row(p.Table)
-		l.head = fmt.Sprintf("batch %d: %s", p.Batch, p.Table)
-	case "committed":
-		for _, t := range p.Tables {
+func (l *live) take(e event.Event) {
+	switch e := e.(type) {
+	case event.Evaluating:
+		l.row(e.Table)
+		l.head = fmt.Sprintf("batch %d: %s", e.Batch, e.Table)
+	case event.Committed:
+		for _, t := range e.Tables {
 			r := l.row(t.Table)
-			r.batch, r.note, r.TableResult = p.Batch, "", plus(r.TableResult, t)
+			r.batch, r.note, r.figures = e.Batch, "", plus(r.figures, t)
 		}
-	case "published":
-		for _, s := range p.Sinks {
-			r := l.row(s.Sink)
-			r.batch, r.note, r.Written, r.Seconds = p.Batch, "", r.Written+s.Rows, r.Seconds+s.Seconds
-		}
-	case "away":
-		for _, s := range p.Sinks {
-			l.row(s.Sink).note = "away: " + diag.VisibleLine(strings.Join(strings.Fields(p.Message), " "))
-		}
-	case "back":
-		for _, s := range p.Sinks {
-			l.row(s.Sink).note = ""
-		}
-	case "skipped":
-		l.row(p.Table).note = diag.VisibleLine(p.Message)
-	case "waiting":
-		l.head = fmt.Sprintf("a batch failed and is tried again in %s: %s", p.Elapsed, diag.VisibleLine(strings.Join(strings.Fields(p.Message), " ")))
+	case event.Published:
+		r := l.row(e.Sink.Sink)
+		r.batch, r.note, r.figures.Written, r.figures.Seconds = e.Commit, "", r.figures.Written+e.Rows, r.figures.Seconds+e.Seconds
+	case event.SinkUnavailable:
+		l.row(e.Sink).note = "away: " + oneLine(e.Message)
+	case event.SinkAvailable:
+		l.row(e.Sink).note = ""
+	case event.Skipped:
+		l.row(e.Table).note = diag.VisibleLine(e.Message)
+	case event.Waiting:
+		l.head = fmt.Sprintf("a batch failed and is tried again in %s: %s", e.Pause, oneLine(e.Message))
 	}
+}
+
+func oneLine(message string) string {
+	return diag.VisibleLine(strings.Join(strings.Fields(message), " "))
 }
 
 // row is the row of a table, which now changes.
 func (l *live) row(name string) *liveRow {
-	i := slices.IndexFunc(l.rows, func(r *liveRow) bool { return r.Table == name })
+	i := slices.IndexFunc(l.rows, func(r *liveRow) bool { return r.figures.Table == name })
 	if i < 0 {
 		i = len(l.rows)
-		l.rows = append(l.rows, &liveRow{TableResult: engine.TableResult{Table: name}, note: "..."})
+		l.rows = append(l.rows, &liveRow{figures: event.Table{Table: name}, note: "..."})
 	}
 	l.rows[i].touched = time.Now()
 	return l.rows[i]
@@ -177,7 +175,7 @@ func (l *live) lines(fit int) []string {
 	}
 	width := 0
 	for _, r := range shown {
-		width = max(width, min(len(r.Table), 32))
+		width = max(width, min(len(r.figures.Table), 32))
 	}
 	lines := []string{head}
 	for _, r := range shown {
@@ -187,18 +185,18 @@ func (l *live) lines(fit int) []string {
 }
 
 func (r *liveRow) line(width int) string {
-	name := text.Pad(text.Snip(r.Table, width, "~"), width, ' ')
+	name := text.Pad(text.Snip(r.figures.Table, width, "~"), width, ' ')
 	if r.note != "" {
 		return fmt.Sprintf("  %s  %s", name, r.note)
 	}
-	rate := int64(float64(r.Written) / max(r.Seconds, 0.001))
-	return fmt.Sprintf("  %s  %11s rows  %10s/s  %s dropped  batch %d", name, humanize.Comma(r.Written), humanize.Comma(rate),
-		humanize.Comma(r.DeadLettered+r.Discarded+r.Unreadable), r.batch)
+	rate := int64(float64(r.figures.Written) / max(r.figures.Seconds, 0.001))
+	return fmt.Sprintf("  %s  %11s rows  %10s/s  %s dropped  batch %d", name, humanize.Comma(r.figures.Written), humanize.Comma(rate),
+		humanize.Comma(dropped(r.figures)), r.batch)
 }
 
 // plus adds the figures of a batch.
-func plus(a, b engine.TableResult) engine.TableResult {
-	sum := total([]engine.TableResult{a, b})
+func plus(a, b event.Table) event.Table {
+	sum := total([]event.Table{a, b})
 	sum.Table = a.Table
 	return sum
 }

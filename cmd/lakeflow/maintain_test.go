@@ -234,10 +234,13 @@ from pyiceberg.catalog.sql import SqlCatalog
 catalog = SqlCatalog("lakeflow", uri="sqlite:///" + urllib.parse.quote(sys.argv[1] + "/catalog.db"))
 for name in catalog.list_tables("py"):
     table = catalog.load_table(name)
-    for s in table.metadata.snapshots:
+    snapshots = table.metadata.snapshots
+    for s in snapshots:
         rows = sum(task.file.record_count for task in table.scan(snapshot_id=s.snapshot_id).plan_files())
-        read = table.scan(snapshot_id=s.snapshot_id, selected_fields=(table.schema().fields[0].name,)).to_arrow().num_rows
-        print(name[1], s.snapshot_id, read == rows == int(s.summary["total-records"]))
+        same = rows == int(s.summary["total-records"])
+        if s in snapshots[:1] + snapshots[-2:]: # to read all takes minutes
+            same = same and rows == table.scan(snapshot_id=s.snapshot_id, selected_fields=(table.schema().fields[0].name,)).to_arrow().num_rows
+        print(name[1], s.snapshot_id, same)
 `
 	out, err := exec.Command("python3", "-c", script, warehouse).CombinedOutput()
 	if err != nil {

@@ -13,7 +13,9 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/engine/project"
+	"github.com/lakeflow/lakeflow/engine/refresh"
 )
 
 // runFlags are the flags of lakeflow run.
@@ -81,11 +83,8 @@ func update(ctx context.Context, file string, flags *runFlags, v *runView) (resu
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	observe := func(p engine.Progress) {
-		s.step(p)
-		v.step(p)
-	}
-	p, err := flags.open(ctx, file, project.Options{Purpose: project.Write, AcceptGaps: flags.gaps, Observe: observe, Placed: serve})
+	events := event.Subscribers{func(e event.Event) { s.count(e) }, v.show}
+	p, err := flags.open(ctx, file, project.Options{Purpose: project.Write, AcceptGaps: flags.gaps, Events: events, Placed: serve})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +115,7 @@ func writeResult(out io.Writer, r *engine.Result, failure error) error {
 		Diagnostics []diagnostic `json:"diagnostics,omitempty"`
 	}{Result: r}
 	if r == nil {
-		result.Result = &engine.Result{Status: "failed", Tables: []engine.TableResult{}}
+		result.Result = &engine.Result{Status: "failed", Tables: []event.Table{}}
 		if failure == nil { // ended by a signal
 			result.Status = "canceled"
 		}
@@ -138,6 +137,6 @@ func writeResult(out io.Writer, r *engine.Result, failure error) error {
 
 // violation reports whether the update was stopped by an expectation.
 func violation(err error) bool {
-	var v *engine.ViolationError
+	var v *refresh.ViolationError
 	return errors.As(err, &v)
 }

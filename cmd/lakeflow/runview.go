@@ -13,7 +13,9 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/engine/project"
+	"github.com/lakeflow/lakeflow/engine/refresh"
 )
 
 // runView shows an update while it runs: a live display on a terminal, log lines elsewhere.
@@ -79,51 +81,61 @@ func (v *runView) warn(list diag.List) {
 	}
 }
 
-func (v *runView) step(p engine.Progress) {
+// show tells one event of the update.
+func (v *runView) show(e event.Event) {
 	if v.live != nil {
-		v.live.step(p)
+		v.live.show(e)
 		return
 	}
-	switch p.Kind {
-	case "committed":
-		v.log.Info("batch committed", batchAttrs(p)...)
-	case "published":
-		for _, r := range p.Sinks {
-			v.log.Info("rows published", "sink", r.Sink, "table", r.Table, "rows", r.Rows, "commit", p.Batch, "seconds", millis(r.Seconds))
-		}
-	case "notice":
-		if p.Table == "" {
-			v.log.Warn(p.Message)
+	switch e := e.(type) {
+	case event.Committed:
+		v.log.Info("batch committed", batchAttrs(e)...)
+	case event.Published:
+		v.log.Info("rows published", "sink", e.Sink.Sink, "table", e.Table, "rows", e.Rows, "commit", e.Commit, "seconds", millis(e.Seconds))
+	case event.Notice:
+		if e.Table == "" {
+			v.log.Warn(e.Message)
 			return
 		}
-		v.log.Warn(p.Message, "table", p.Table)
-	case "waiting":
-		v.log.Warn("waiting for the next attempt", "seconds", millis(p.Elapsed.Seconds()), "reason", p.Message)
-	case "away":
-		v.log.Warn("a sink is away, and the tables go on without it", "table", p.Table, "reason", p.Message)
-	case "back":
-		v.log.Info("a sink is back", "table", p.Table, "sink", p.Sinks[0].Sink)
-	case "skipped":
-		v.skipped = append(v.skipped, p.Table)
+		v.log.Warn(e.Message, "table", e.Table)
+	case event.Waiting:
+		v.log.Warn("waiting for the next attempt", "seconds", millis(e.Pause.Seconds()), "reason", e.Message)
+	case event.SinkUnavailable:
+		v.log.Warn("a sink is away, and the tables go on without it", "table", e.Table, "reason", e.Message)
+	case event.SinkAvailable:
+		v.log.Info("a sink is back", "table", e.Table, "sink", e.Sink)
+	case event.Skipped:
+		v.skipped = append(v.skipped, e.Table)
 	}
 }
 
-// batchAttrs are the figures of a batch: the sum first, then those of each table in a group.
-func batchAttrs(p engine.Progress) []any {
-	attrs := append([]any{"batch", p.Batch, "seconds", millis(p.Elapsed.Seconds())}, rowCounts(total(p.Tables))...)
+// batchAttrs are the figures of a batch: the sum first, then those of each table in a group, without what is 0.
+func batchAttrs(p event.Committed) []any {
+	sum := total(p.Tables)
+	attrs := []any{"batch", p.Batch, "seconds", millis(p.Elapsed.Seconds()), "written", sum.Written, "dead_lettered", sum.DeadLettered,
+		"discarded", sum.Discarded, "unreadable", sum.Unreadable}
 	for _, t := range p.Tables {
 		attrs = append(attrs, slog.Group(t.Table, rowCounts(t)...))
 	}
 	return attrs
 }
 
-func rowCounts(t engine.TableResult) []any {
-	return []any{"written", t.Written, "dead_lettered", t.DeadLettered, "discarded", t.Discarded, "unreadable", t.Unreadable}
+func rowCounts(t event.Table) []any {
+	attrs := []any{"written", t.Written}
+	for _, c := range []struct {
+		name string
+		n    int64
+	}{{"dead_lettered", t.DeadLettered}, {"discarded", t.Discarded}, {"unreadable", t.Unreadable}} {
+		if c.n > 0 {
+			attrs = append(attrs, c.name, c.n)
+		}
+	}
+	return attrs
 }
 
 // total sums the figures of tables.
-func total(tables []engine.TableResult) engine.TableResult {
-	var sum engine.TableResult
+func total(tables []event.Table) event.Table {
+	var sum event.Table
 	for _, t := range tables {
 		sum.Written += t.Written
 		sum.DeadLettered += t.DeadLettered
@@ -136,11 +148,11 @@ func total(tables []engine.TableResult) engine.TableResult {
 
 // keptLetters reports whether the update left dead letters to look at.
 func (v *runView) keptLetters(r *engine.Result, failure error) bool {
-	var violation *engine.ViolationError
+	var violation *refresh.ViolationError
 	if errors.As(failure, &violation) && !v.discards[violation.Table] {
 		return true
 	}
-	return slices.ContainsFunc(r.Tables, func(t engine.TableResult) bool {
+	return slices.ContainsFunc(r.Tables, func(t event.Table) bool {
 		return t.DeadLettered > 0 || t.Unreadable > 0 && !v.discards[t.Table]
 	})
 }

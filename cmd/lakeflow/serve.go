@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/event"
 )
 
 // status is what a continuous update tells over HTTP: /metrics for Prometheus, /healthz while the process works at all, /readyz while
@@ -33,8 +33,8 @@ type status struct {
 	committed                                              prometheus.Gauge
 
 	mu   sync.Mutex
-	lags map[string]engine.SourceResult // of the last batch that read the source
-	read map[string]bool                // sources that a batch read since nothing was under way
+	lags map[string]event.Source // of the last batch that read the source
+	read map[string]bool         // sources that a batch read since nothing was under way
 }
 
 // serveStatus begins to listen. The caller ends it with close.
@@ -43,7 +43,7 @@ func serveStatus(address string) (*status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for /metrics: %w; choose another address with --listen", err)
 	}
-	s := &status{lags: map[string]engine.SourceResult{}, read: map[string]bool{}}
+	s := &status{lags: map[string]event.Source{}, read: map[string]bool{}}
 	s.wait("the update has not begun yet: it opens its sources")
 	registry := prometheus.NewRegistry()
 	s.register(registry)
@@ -119,43 +119,41 @@ func (s *status) register(r *prometheus.Registry) {
 	r.MustRegister(s.stages, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
-// step counts one step of the update.
-func (s *status) step(p engine.Progress) {
+// count takes in one event of the update.
+func (s *status) count(e event.Event) {
 	if s == nil {
 		return
 	}
-	switch p.Kind {
-	case "waiting":
-		s.wait("waiting for the next attempt: " + p.Message)
+	switch e := e.(type) {
+	case event.Waiting:
+		s.wait("waiting for the next attempt: " + e.Message)
 		s.retries.Inc()
-	case "away":
-		s.wait("a sink is away: " + p.Message)
+	case event.SinkUnavailable:
+		s.wait("a sink is away: " + e.Message)
 		s.retries.Inc()
-	case "back":
-		s.ready(p.Message)
-	case "idle":
-		s.ready(p.Message)
+	case event.SinkAvailable:
+		s.ready(e.Unavailable)
+	case event.Idle:
+		s.ready(e.Unavailable)
 		s.caughtUp()
-	case "published":
-		for _, r := range p.Sinks {
-			s.published.WithLabelValues(r.Sink).Add(float64(r.Rows))
-		}
-	case "committed":
+	case event.Published:
+		s.published.WithLabelValues(e.Sink.Sink).Add(float64(e.Rows))
+	case event.Committed:
 		s.batches.Inc()
 		s.committed.SetToCurrentTime()
-		s.stages.WithLabelValues("read").Observe(p.Stages.Read.Seconds())
-		s.stages.WithLabelValues("evaluate").Observe(p.Stages.Evaluate.Seconds())
-		s.stages.WithLabelValues("commit").Observe(p.Stages.Commit.Seconds())
-		for _, t := range p.Tables {
+		s.stages.WithLabelValues("read").Observe(e.Stages.Read.Seconds())
+		s.stages.WithLabelValues("evaluate").Observe(e.Stages.Evaluate.Seconds())
+		s.stages.WithLabelValues("commit").Observe(e.Stages.Commit.Seconds())
+		for _, t := range e.Tables {
 			s.table(t)
 		}
-		for _, r := range p.Sources {
+		for _, r := range e.Sources {
 			s.lag(r)
 		}
 	}
 }
 
-func (s *status) table(t engine.TableResult) {
+func (s *status) table(t event.Table) {
 	for counter, n := range map[*prometheus.CounterVec]int64{s.rows: t.Written, s.deadLetters: t.DeadLettered, s.discarded: t.Discarded,
 		s.unreadable: t.Unreadable, s.files: t.Files, s.bytes: t.Bytes} {
 		counter.WithLabelValues(t.Table).Add(float64(n))
@@ -165,7 +163,7 @@ func (s *status) table(t engine.TableResult) {
 	}
 }
 
-func (s *status) lag(r engine.SourceResult) {
+func (s *status) lag(r event.Source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lags[r.Source], s.read[r.Source] = r, true

@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/event"
 )
 
 const awayPipeline = `name: away
@@ -94,7 +94,7 @@ func TestLagGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.close() }()
-	s.step(engine.Progress{Kind: "committed", Sources: []engine.SourceResult{{Source: "behind", Backlog: 7, Newest: time.Now().Add(-time.Hour)}, {Source: "done", Newest: time.Now().Add(-time.Hour)}}})
+	s.count(event.Committed{Sources: []event.Source{{Source: "behind", Backlog: 7, Newest: time.Now().Add(-time.Hour)}, {Source: "done", Newest: time.Now().Add(-time.Hour)}}})
 	lag := func(name string) float64 {
 		t.Helper()
 		m := regexp.MustCompile(`(?m)^lakeflow_source_lag_seconds\{source="` + name + `"\} (.*)$`).FindStringSubmatch(get(t, "http://"+address+"/metrics"))
@@ -115,20 +115,20 @@ func TestLagGrows(t *testing.T) {
 	if text := get(t, "http://"+address+"/metrics"); !strings.Contains(text, `lakeflow_source_lag_records{source="behind"} 7`) {
 		t.Errorf("the metrics do not tell of 7 records:\n%s", text)
 	}
-	s.step(engine.Progress{Kind: "idle"})
+	s.count(event.Idle{})
 	if n := lag("behind"); n < 3600 {
 		t.Errorf("after the batch the lag is %v s", n)
 	}
-	s.step(engine.Progress{Kind: "idle"})
+	s.count(event.Idle{})
 	if n := lag("behind"); n != 0 {
 		t.Errorf("after a look that found nothing the lag is %v s", n)
 	}
-	s.step(engine.Progress{Kind: "away", Message: "sink out: gone"})
-	for _, kind := range []string{"committed", "idle"} { // the tables go on
-		s.step(engine.Progress{Kind: kind, Message: "sink out: gone"})
+	s.count(event.SinkUnavailable{Message: "sink out: gone"})
+	for _, e := range []event.Event{event.Committed{}, event.Idle{Unavailable: "sink out: gone"}} { // the tables go on
+		s.count(e)
 		awaitAnswer(t, "http://"+address+"/readyz", http.StatusServiceUnavailable, "a sink is away: sink out: gone")
 	}
-	s.step(engine.Progress{Kind: "back"})
+	s.count(event.SinkAvailable{})
 	awaitAnswer(t, "http://"+address+"/readyz", http.StatusOK, "ok")
 }
 

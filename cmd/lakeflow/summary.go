@@ -12,6 +12,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/event"
 )
 
 // summary is what is said of an update at its end.
@@ -62,7 +63,7 @@ func (s summary) tables(width int) string {
 }
 
 // dropped are the rows and records that did not get into the table.
-func dropped(t engine.TableResult) int64 { return t.DeadLettered + t.Discarded + t.Unreadable }
+func dropped(t event.Table) int64 { return t.DeadLettered + t.Discarded + t.Unreadable }
 
 // table draws the table. The narrow one leaves out labels, and counts that are zero everywhere.
 func (s summary) table(narrow bool) string {
@@ -84,7 +85,7 @@ func (s summary) table(narrow bool) string {
 	return t.Render()
 }
 
-func (s summary) numbers(t engine.TableResult) table.Row {
+func (s summary) numbers(t event.Table) table.Row {
 	lost := func(n int64) string {
 		if n == 0 {
 			return "0"

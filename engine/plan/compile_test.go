@@ -232,8 +232,8 @@ func TestRescanSteadyAndFingerprint(t *testing.T) {
 		{"WITH s AS (SELECT id FROM STREAM stored) SELECT id FROM s", "", false, true},
 	} {
 		d := one(tc.query, tc.rule)
-		if d.Flows[0].Rescan != tc.rescan || d.Steady != tc.steady {
-			t.Errorf("%s, rule %q: rescan %v, steady %v; want %v, %v", tc.query, tc.rule, d.Flows[0].Rescan, d.Steady, tc.rescan, tc.steady)
+		if d.Flows[0].Rescan != tc.rescan || d.Deterministic != tc.steady {
+			t.Errorf("%s, rule %q: rescan %v, deterministic %v; want %v, %v", tc.query, tc.rule, d.Flows[0].Rescan, d.Deterministic, tc.rescan, tc.steady)
 		}
 	}
 	base := one("SELECT id FROM STREAM stored WHERE id > 3", "").Flows[0].Fingerprint

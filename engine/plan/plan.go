@@ -74,13 +74,13 @@ type Dataset struct {
 	Wave int
 	// Streaming is true for a streaming table, and for a view whose query reads a stream.
 	Streaming bool
-	// Steady is true when the queries give the same rows as long as what they read stays the same; now(), random() or
+	// Deterministic is true when the queries give the same rows as long as what they read stays the same; now(), random() or
 	// a sample make it false. Such a materialized view is recomputed although no input changed.
-	Steady bool
-	// Refresh says in words how the dataset is kept up to date: "appends new rows", "recomputed in full when an
-	// input changed", "computed when read". Guarantee: "exactly once".
-	Refresh, Guarantee string
-	At                 diag.Range
+	Deterministic bool
+	Refresh       Refresh
+	// Technique is Refresh in words: "appends new rows", "recomputed in full when an input changed", "computed when read". Guarantee: "exactly once".
+	Technique, Guarantee string
+	At                   diag.Range
 }
 
 // Flow is one query of a dataset.
@@ -138,6 +138,4 @@ type Input struct {
 	// Unreached says of sources why they cannot be asked now. Columns that SourceColumns has of them are the declared ones; without any, what reads
 	// the source is not checked, and there is no plan.
 	Unreached map[string]string
-	// StoredColumns are the columns of the tables that exist in the lake.
-	StoredColumns map[string]schemas.Table
 }

@@ -33,21 +33,21 @@ type (
 		Columns []columnJSON `json:"columns"`
 	}
 	datasetJSON struct {
-		Name         string       `json:"name"`
-		Kind         string       `json:"kind"`
-		Layer        string       `json:"layer,omitempty"`
-		Description  string       `json:"description,omitempty"`
-		Streaming    bool         `json:"streaming"`
-		Steady       bool         `json:"steady"`
-		Refresh      string       `json:"refresh"`
-		RefreshEvery string       `json:"refresh_every,omitempty"`
-		Wave         int          `json:"wave"`
-		Guarantee    string       `json:"guarantee"`
-		Columns      []columnJSON `json:"columns"`
-		Partition    []partJSON   `json:"partition_by,omitempty"`
-		Flows        []flowJSON   `json:"flows"`
-		Expectations []ruleJSON   `json:"expectations,omitempty"`
-		RuleSet      string       `json:"rule_set_hash,omitempty"`
+		Name          string       `json:"name"`
+		Kind          string       `json:"kind"`
+		Layer         string       `json:"layer,omitempty"`
+		Description   string       `json:"description,omitempty"`
+		Streaming     bool         `json:"streaming"`
+		Deterministic bool         `json:"deterministic"`
+		Refresh       string       `json:"refresh"`
+		RefreshEvery  string       `json:"refresh_every,omitempty"`
+		Wave          int          `json:"wave"`
+		Guarantee     string       `json:"guarantee"`
+		Columns       []columnJSON `json:"columns"`
+		Partition     []partJSON   `json:"partition_by,omitempty"`
+		Flows         []flowJSON   `json:"flows"`
+		Expectations  []ruleJSON   `json:"expectations,omitempty"`
+		RuleSet       string       `json:"rule_set_hash,omitempty"`
 	}
 	sinkJSON struct {
 		Name      string `json:"name"`
@@ -99,8 +99,8 @@ func (p *Plan) JSON(w io.Writer) error {
 }
 
 func (d *Dataset) json() datasetJSON {
-	j := datasetJSON{Name: d.Name, Kind: string(d.Kind), Layer: d.Layer, Description: d.Description, Streaming: d.Streaming, Steady: d.Steady,
-		Refresh: d.Refresh, Wave: d.Wave + 1, Guarantee: d.Guarantee, Columns: columnsJSON(d.Columns), Flows: []flowJSON{}}
+	j := datasetJSON{Name: d.Name, Kind: string(d.Kind), Layer: d.Layer, Description: d.Description, Streaming: d.Streaming, Deterministic: d.Deterministic,
+		Refresh: d.Technique, Wave: d.Wave + 1, Guarantee: d.Guarantee, Columns: columnsJSON(d.Columns), Flows: []flowJSON{}}
 	if d.RefreshEvery > 0 {
 		j.RefreshEvery = short(d.RefreshEvery)
 	}

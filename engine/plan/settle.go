@@ -24,24 +24,25 @@ func (c *compiler) settle(context.Context) error {
 		if d.failed || d.doubtful {
 			continue
 		}
-		d.out.Steady = true
+		d.out.Deterministic = true
 		for _, f := range d.flows {
 			f.out.Project = project(f, d.columns)
-			d.out.Steady = d.out.Steady && c.steady(f)
+			d.out.Deterministic = d.out.Deterministic && c.steady(f)
 		}
 		for _, f := range d.flows {
 			f.out.Rescan = c.rescan(f)
 			d.out.Flows = append(d.out.Flows, f.out)
 		}
-		switch d.decl.Kind {
-		case dsl.StreamingTable:
-			d.out.Refresh, d.out.Guarantee = refreshAppend, guaranteeOnce
-		case dsl.View:
-			d.out.Refresh, d.out.Guarantee = refreshRead, guaranteeInputs
-		default:
-			d.out.Refresh, d.out.Guarantee = refreshReplace, guaranteeOnce
-			if !d.out.Steady {
-				d.out.Refresh = refreshAlways
+		d.out.Refresh = refreshOf(d.decl.Kind)
+		switch d.out.Refresh {
+		case Append:
+			d.out.Technique, d.out.Guarantee = refreshAppend, guaranteeOnce
+		case Inline:
+			d.out.Technique, d.out.Guarantee = refreshRead, guaranteeInputs
+		case Replace:
+			d.out.Technique, d.out.Guarantee = refreshReplace, guaranteeOnce
+			if !d.out.Deterministic {
+				d.out.Technique = refreshAlways
 			}
 		}
 	}
@@ -55,7 +56,7 @@ func (c *compiler) steady(f *flow) bool {
 		return false
 	}
 	for _, r := range f.refs {
-		if r.dataset != nil && r.dataset.decl.Kind == dsl.View && !r.dataset.out.Steady {
+		if r.dataset != nil && r.dataset.decl.Kind == dsl.View && !r.dataset.out.Deterministic {
 			return false
 		}
 	}

@@ -70,7 +70,7 @@ func (t *textWriter) waves(p *Plan) {
 	for wave := range p.Waves {
 		var names []string
 		for _, d := range p.Datasets {
-			if d.Wave == wave && d.Kind != View {
+			if d.Wave == wave && d.Refresh.Stored() {
 				names = append(names, d.Name)
 			}
 		}
@@ -102,9 +102,9 @@ func (t *textWriter) dataset(d *Dataset) {
 // refresh says how the dataset is kept up to date, and how often.
 func (d *Dataset) refresh() string {
 	if d.RefreshEvery > 0 {
-		return d.Refresh + ", at most every " + short(d.RefreshEvery) + " in continuous mode"
+		return d.Technique + ", at most every " + short(d.RefreshEvery) + " in continuous mode"
 	}
-	return d.Refresh
+	return d.Technique
 }
 
 // short writes a length of time without the units that are zero: 1h, not 1h0m0s.

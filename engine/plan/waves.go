@@ -11,7 +11,7 @@ func (p *Plan) Whole(f *Flow) []string { return p.leaves(f, false, nil) }
 func (p *Plan) leaves(f *Flow, stream bool, found []string) []string {
 	visit := func(names []string, leaf bool) {
 		for _, name := range names {
-			if d := p.Dataset(name); d != nil && d.Kind == View {
+			if d := p.Dataset(name); d != nil && !d.Refresh.Stored() {
 				for _, vf := range d.Flows {
 					found = p.leaves(vf, stream, found)
 				}
@@ -47,7 +47,7 @@ func (p *Plan) schedule() {
 		d.Wave = last
 	}
 	for _, d := range slices.Backward(p.Datasets) {
-		if d.Kind == View {
+		if !d.Refresh.Stored() {
 			continue
 		}
 		for _, f := range d.Flows {
@@ -63,7 +63,7 @@ func (p *Plan) schedule() {
 
 // apart is by how many waves a table comes before one that reads it in full. Materialized views are computed at the end of a wave, one after the other.
 func (p *Plan) apart(reader *Dataset, name string) int {
-	if reader.Kind == StreamingTable && p.Dataset(name) != nil {
+	if reader.Refresh.Resumes() && p.Dataset(name) != nil {
 		return 1
 	}
 	return 0

@@ -7,6 +7,8 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/definitions"
+	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -65,12 +67,23 @@ func (p *Project) compileSources(ctx context.Context) error {
 
 // compile makes the plan for sources with these columns. Mistakes in the pipeline are a diag.List; warnings are kept.
 func (p *Project) compile(ctx context.Context, columns map[string]schemas.Table) (*plan.Plan, error) {
-	stored := map[string]schemas.Table{}
-	for name, t := range p.place.state.Tables {
-		stored[name] = t.Schema
+	return p.compileWith(ctx, p.db, columns)
+}
+
+// recompile is compile while an update runs, whose relations in p.db it leaves alone: DuckDB is opened once more.
+func (p *Project) recompile(ctx context.Context, columns map[string]schemas.Table) (made *plan.Plan, err error) {
+	d := p.Pipeline.DuckDB
+	db, err := duck.Open(ctx, duck.Config{MemoryLimit: d.MemoryLimit, Threads: d.Threads})
+	if err != nil {
+		return nil, err
 	}
-	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Flawed: p.loaded.HasErrors(), Conn: p.db.Conn(),
-		SourceColumns: columns, StoredColumns: stored, Found: p.columns.found, Metadata: p.ends.metadata,
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return p.compileWith(ctx, db, columns)
+}
+
+func (p *Project) compileWith(ctx context.Context, db *duck.DB, columns map[string]schemas.Table) (*plan.Plan, error) {
+	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Flawed: p.loaded.HasErrors(), Conn: db.Conn(),
+		SourceColumns: columns, Found: p.columns.found, Metadata: p.ends.metadata,
 		Unreached: p.columns.unreached})
 	if err != nil {
 		return nil, err
@@ -89,7 +102,7 @@ func (p *Project) checkStored() error {
 	if p.plan == nil || len(p.columns.unreached) > 0 {
 		return nil
 	}
-	err := engine.CheckDefinitions(p.plan, p.place.state, engine.Options{Again: "lakeflow run " + p.Arguments()})
+	err := engine.CheckDefinitions(p.plan, p.place.state, engine.Options{Selection: definitions.Selection{Again: "lakeflow run " + p.Arguments()}})
 	var changed diag.List
 	if !errors.As(err, &changed) {
 		return err

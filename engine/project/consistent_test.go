@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 )
 
 // A query and an audit see the state of when they began, whatever an update publishes meanwhile.
@@ -26,7 +27,7 @@ tables:
 
 	put(t, filepath.Join(dir, "data", "b.json"), `{"id":2}`)
 	mustRun(t, file, engine.Options{})
-	mustRun(t, file, engine.Options{FullAll: true})
+	mustRun(t, file, engine.Options{Selection: definitions.Selection{FullAll: true}})
 
 	if got := read(t, p, "SELECT (SELECT count(*) FROM bronze) AS rows, (SELECT n FROM gold) AS n"); fmt.Sprint(got) != "[1,1]" {
 		t.Errorf("a query that began at commit %d sees %q", p.place.state.Commit, got)

@@ -9,9 +9,10 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/publish"
 	"github.com/lakeflow/lakeflow/engine/query"
 )
 
@@ -37,8 +38,8 @@ func usagef(parameter, format string, args ...any) error {
 
 // usage makes a *UsageError of what other packages call one.
 func usage(err error) error {
-	var table *engine.UnknownTableError
-	var sink *engine.UnknownSinkError
+	var table *definitions.UnknownTableError
+	var sink *publish.UnknownSinkError
 	var text *query.UsageError
 	if errors.As(err, &table) || errors.As(err, &sink) || errors.As(err, &text) {
 		return &UsageError{Err: err}

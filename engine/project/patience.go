@@ -4,15 +4,16 @@ import (
 	"context"
 	"time"
 
-	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/event"
+	"github.com/lakeflow/lakeflow/engine/retry"
 )
 
 // patience has a continuous update that begins wait for what goes away by itself, as one does that is under way: a full
 // disk, a locked catalog, brokers that are away.
 type patience struct {
 	allowed bool
-	tell    func(engine.Progress)
+	tell    func(event.Event)
 	first   func() error // what is to be called before anything is waited for; nil once it was
 }
 
@@ -28,15 +29,15 @@ func (w *patience) begin() error {
 
 // until does something until it succeeds, or fails with what stays. That it waits can be asked for by then.
 func (w *patience) until(ctx context.Context, do func() error) error {
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
+	for backoff := (retry.Backoff{}); ; {
 		err := do()
-		if err == nil || !w.allowed || !engine.Transient(err) || ctx.Err() != nil {
+		if err == nil || !w.allowed || !retry.Transient(err) || ctx.Err() != nil {
 			return err
 		}
 		if err := w.begin(); err != nil {
 			return err
 		}
-		if err := w.pause(ctx, duckerr.Text(err), wait); err != nil {
+		if err := w.pause(ctx, duckerr.Text(err), backoff.Next()); err != nil {
 			return err
 		}
 	}
@@ -44,7 +45,7 @@ func (w *patience) until(ctx context.Context, do func() error) error {
 
 // pause tells what is waited for, and waits. Its error is that of ctx.
 func (w *patience) pause(ctx context.Context, reason string, wait time.Duration) error {
-	w.tell(engine.Progress{Kind: "waiting", Message: reason, Elapsed: wait})
+	w.tell(event.Waiting{Message: reason, Pause: wait})
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

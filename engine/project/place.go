@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/dsl"
-	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
 )
@@ -17,7 +17,7 @@ import (
 type place struct {
 	pipeline *dsl.Pipeline
 	update   string
-	tell     func(engine.Progress)
+	tell     func(event.Event)
 
 	lake  *iceberg.Lake
 	state *sinks.State
@@ -55,7 +55,7 @@ func (l *place) take(ctx context.Context, copied bool) (done *sinks.Relocation, 
 			return nil, err
 		}
 		if len(done.Tables) > 0 {
-			l.tell(engine.Progress{Kind: "notice", Message: fmt.Sprintf("the warehouse was moved from %s to %s: its tables "+
+			l.tell(event.Notice{Message: fmt.Sprintf("the warehouse was moved from %s to %s: its tables "+
 				"name their files here now", done.From, done.To)})
 		}
 	}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/query"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -45,9 +45,9 @@ type Options struct {
 	Params []Param
 	// AcceptGaps are sources of topics that go on behind records which they have lost. It is for Write.
 	AcceptGaps []string
-	// Observe is told what Open waits for, and the steps of Run; nil tells nobody. Messages show no secrets. It is
-	// called from the goroutine of Open and Run, and, of a continuous update, from another one beside it.
-	Observe func(engine.Progress)
+	// Events are told what Open waits for, and what Run does. Messages show no secrets. They are called from the goroutine of
+	// Open and Run, and, of a continuous update, from another one beside it.
+	Events event.Subscribers
 	// Placed is called once with the pipeline when this process is its writer, before sources are opened, which may wait
 	// for them. Its error ends Open.
 	Placed func(*dsl.Pipeline) error
@@ -103,13 +103,14 @@ func Open(ctx context.Context, file string, opts Options) (_ *Project, err error
 
 func newProject(pipeline *dsl.Pipeline, file string, opts Options, diags diag.List) *Project {
 	id := uuid.NewString()
+	opts.Events = opts.Events.Hiding(pipeline.Secrets.Hide)
 	p := &Project{Pipeline: pipeline, file: file, opts: opts, update: id, loaded: diags, warnings: diags,
 		ends: newConnections(pipeline)}
-	p.wait = &patience{allowed: opts.Purpose == Write && pipeline.Mode == dsl.Continuous, tell: p.tell}
+	p.wait = &patience{allowed: opts.Purpose == Write && pipeline.Mode == dsl.Continuous, tell: opts.Events.Emit}
 	if opts.Placed != nil && opts.Purpose == Write {
 		p.wait.first = func() error { return opts.Placed(pipeline) }
 	}
-	p.place = place{pipeline: pipeline, update: id, tell: p.tell}
+	p.place = place{pipeline: pipeline, update: id, tell: opts.Events.Emit}
 	return p
 }
 
@@ -142,14 +143,6 @@ func (p *Project) withCommand(err error) error {
 		return fmt.Errorf("%w:\n  lakeflow relocate %s", err, p.Arguments())
 	}
 	return err
-}
-
-// tell shows no secrets.
-func (p *Project) tell(progress engine.Progress) {
-	if p.opts.Observe != nil {
-		progress.Message = p.Pipeline.Secrets.Hide(progress.Message)
-		p.opts.Observe(progress)
-	}
 }
 
 func (p *Project) openDuck(ctx context.Context) error {

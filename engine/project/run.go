@@ -8,21 +8,22 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/event"
 )
 
 // Run does one update, which the options select; it sets Again and Follow itself. A continuous one goes on until ctx is
 // done, finishes its batch then, and tidies up the lake's files beside it. A project runs once.
 //
 // The result is nil when the update did not begin. Tables and sinks that the pipeline does not have are a *UsageError,
-// an expectation that stopped the update is an *engine.ViolationError, changed definitions that need somebody's word are
+// an expectation that stopped the update is an *refresh.ViolationError, changed definitions that need somebody's word are
 // a diag.List.
 func (p *Project) Run(ctx context.Context, opts engine.Options) (*engine.Result, error) {
 	if p.opts.Purpose != Write {
 		return nil, errors.New("the project is not open for writing")
 	}
 	opts.Again = "lakeflow run " + p.Arguments()
-	env := engine.Env{Plan: p.plan, Compile: p.compile, Sources: p.ends.sources, Sinks: p.ends.sinks, Lake: p.place.lake,
-		State: p.place.state, Epoch: p.place.epoch, DB: p.db, Update: p.update, Observe: p.tell}
+	env := engine.Env{Plan: p.plan, Compile: p.recompile, Sources: p.ends.sources, Sinks: p.ends.sinks, Lake: p.place.lake,
+		State: p.place.state, Epoch: p.place.epoch, DB: p.db, Update: p.update, Events: p.opts.Events}
 	var result *engine.Result
 	var err error
 	if p.Pipeline.Mode == dsl.Continuous {
@@ -55,7 +56,7 @@ func (p *Project) follow(ctx context.Context, env engine.Env, opts engine.Option
 
 // untidy tells what went wrong beside the update.
 func (p *Project) untidy(err error) {
-	p.tell(engine.Progress{Kind: "notice", Message: "tidying up files beside the update failed, nothing is lost, and it is " +
+	p.opts.Events.Emit(event.Notice{Message: "tidying up files beside the update failed, nothing is lost, and it is " +
 		"tried again: " + duckerr.Text(err)})
 }
 

@@ -283,9 +283,10 @@ func (l load) batch(s *Source, places map[place]written) (typ string, got []beca
 			break
 		}
 		repaired, rerr := batch.Repair(ctx, b.session, err)
-		if rerr != nil || !repaired {
+		if rerr != nil || repaired == nil {
 			return "", nil, errors.Join(fmt.Errorf("not repaired: %w", err), rerr)
 		}
+		*batch = *repaired
 		clear(got)
 		err = l.rows(batch, got)
 	}

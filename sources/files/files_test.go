@@ -170,13 +170,14 @@ func (b *bed) rows(batch *sources.Batch) string {
 		if err == nil {
 			return out
 		}
-		ok, rerr := batch.Repair(context.Background(), b.session, err)
+		repaired, rerr := batch.Repair(context.Background(), b.session, err)
 		if rerr != nil {
 			b.t.Fatal(rerr)
 		}
-		if !ok {
+		if repaired == nil {
 			b.t.Fatalf("not repaired: %v", err)
 		}
+		*batch = *repaired
 	}
 	b.t.Fatal("repaired too often")
 	return ""

@@ -70,10 +70,11 @@ func (b *bed) readBeside(content string) error {
 			}
 			return nil
 		}
-		ok, fault := batch.Repair(b.t.Context(), b.session, err)
-		if fault != nil || !ok {
+		repaired, fault := batch.Repair(b.t.Context(), b.session, err)
+		if fault != nil || repaired == nil {
 			return fmt.Errorf("not repaired: %w, %w", err, fault)
 		}
+		batch = repaired
 	}
 	return fmt.Errorf("repaired too often")
 }

@@ -33,8 +33,9 @@ func TestRefusedParts(t *testing.T) {
 	if cause == nil {
 		t.Fatal("the damaged file was read")
 	}
-	if ok, err := batch.Repair(context.Background(), b.session, cause); err != nil || !ok {
-		t.Fatal(ok, err)
+	batch, err = batch.Repair(context.Background(), b.session, cause)
+	if err != nil || batch == nil {
+		t.Fatal(batch, err)
 	}
 	if got, want := b.must("SELECT id, t FROM "+batch.Relation+" ORDER BY id"), "1|2024-01-01 10:00:00 +0000 UTC\n2|2024-01-01 10:00:00 +0000 UTC\n4|NULL\n"; got != want {
 		t.Errorf("rows: %s, want %s", got, want)
@@ -48,7 +49,7 @@ func TestRefusedParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ok, err := batch.Repair(context.Background(), b.session, cause); ok || !errors.Is(err, errUnread) {
-		t.Errorf("damaged again: %v, %v", ok, err)
+	if again, err := batch.Repair(context.Background(), b.session, cause); again != nil || !errors.Is(err, errUnread) {
+		t.Errorf("damaged again: %v, %v", again, err)
 	}
 }

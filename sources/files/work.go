@@ -374,8 +374,22 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 	return nil
 }
 
-// repair finds the files that can't be read strictly and reads them record by record.
-func (w *work) repair(ctx context.Context, session sources.Session, cause error) (repaired bool, err error) {
+// repair gives a batch without the records that can't be read strictly, or nil when it is not they that made reading fail.
+func (w *work) repair(ctx context.Context, session sources.Session, cause error) (*sources.Batch, error) {
+	before := w.out
+	next := *before
+	next.Marks, next.Notices = slices.Clone(before.Marks), slices.Clone(before.Notices)
+	w.out = &next
+	repaired, err := w.setAside(ctx, session, cause)
+	if !repaired || err != nil {
+		w.out = before
+		return nil, err
+	}
+	return &next, nil
+}
+
+// setAside finds the files that can't be read strictly and reads them record by record.
+func (w *work) setAside(ctx context.Context, session sources.Session, cause error) (repaired bool, err error) {
 	if duckerr.World(cause) {
 		return false, nil
 	}

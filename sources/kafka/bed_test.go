@@ -248,9 +248,11 @@ func (b *bed) rows(batch *sources.Batch, columns string) string {
 		if err == nil {
 			return out
 		}
-		if ok, rerr := batch.Repair(b.t.Context(), b.session, err); !ok || rerr != nil {
-			b.t.Fatalf("read the batch: %v; repair: %t, %v", err, ok, rerr)
+		repaired, rerr := batch.Repair(b.t.Context(), b.session, err)
+		if repaired == nil || rerr != nil {
+			b.t.Fatalf("read the batch: %v; repair: %v", err, rerr)
 		}
+		*batch = *repaired
 	}
 	b.t.Fatal("still not readable")
 	return ""

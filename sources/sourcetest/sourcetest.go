@@ -99,11 +99,15 @@ func (r *reading) ids(b *sources.Batch) []int64 {
 		if b.Repair == nil {
 			r.t.Fatalf("read the batch, which can't be repaired: %v", err)
 		}
-		switch ok, rerr := b.Repair(r.t.Context(), r.session, err); {
+		switch repaired, rerr := b.Repair(r.t.Context(), r.session, err); {
 		case rerr != nil:
 			r.t.Fatalf("repair: %v", rerr)
-		case !ok:
+		case repaired == nil:
 			r.t.Fatalf("the source says it is not to blame for: %v", err)
+		case repaired == b:
+			r.t.Fatal("repair changed the batch instead of making another")
+		default:
+			*b = *repaired
 		}
 	}
 	r.t.Fatal("still not readable after ten repairs")
@@ -326,8 +330,8 @@ func (h Harness) othersFault(t *testing.T) {
 		t.Fatal("the query should have failed")
 	}
 	for _, cause := range []error{cause, errors.New("out of memory")} {
-		if ok, err := b.Repair(t.Context(), r.session, cause); ok || err != nil {
-			t.Errorf("repair after %v: %t, %v", cause, ok, err)
+		if repaired, err := b.Repair(t.Context(), r.session, cause); repaired != nil || err != nil {
+			t.Errorf("repair after %v: %v, %v", cause, repaired, err)
 		}
 	}
 	if ids := r.ids(b); !slices.Equal(ids, upTo(5)) {

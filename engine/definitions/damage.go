@@ -1,4 +1,4 @@
-package engine
+package definitions
 
 import (
 	"encoding/json"
@@ -7,54 +7,57 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/engine/plan"
-	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
 // checkStored refuses to go on from a state that no sequence of updates and crashes can leave, and from tables that were defined otherwise.
-func (u *update) checkStored() error {
-	defined, err := u.redefined()
+func (c checker) checkStored() (forget []string, err error) {
+	defined, err := c.redefined()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := u.report(append(u.checkState(), defined...)); err != nil {
-		return err
+	damaged := c.checkState()
+	ledgers, given := c.lostLedger()
+	if err := c.report(slices.Concat(damaged, ledgers, defined)); err != nil {
+		return nil, err
 	}
-	return u.checkLetters()
+	letters, err := c.checkLetters()
+	return append(given, letters...), err
 }
 
 // checkState finds tables that another program dropped or rolled back, and positions that are gone. Each of them would be begun anew, or lose rows,
 // without a word.
-func (u *update) checkState() []change {
+func (c checker) checkState() []change {
 	var changes []change
-	for _, d := range u.Plan.Datasets {
-		if d.Kind == plan.View || u.reset[d.Name] {
+	for _, d := range c.plan.Datasets {
+		if !d.Refresh.Stored() || c.state.Reset(d.Name) {
 			continue
 		}
-		stored, exists := u.tables[d.Name]
-		text := lost("table "+d.Name, stored, exists, u.State.Recorded[d.Name])
-		if text == "" && exists && d.Kind == plan.StreamingTable {
-			text = u.lostPosition(d, stored)
+		stored, exists := c.state.Table(d.Name)
+		text := lost("table "+d.Name, stored, exists, c.state.Recorded(d.Name))
+		if text == "" && exists && d.Refresh.Resumes() {
+			text = c.lostPosition(d, stored)
 		}
 		if text != "" {
 			changes = append(changes, change{code: "LF0308", text: text, at: d.At, table: d})
 		}
 	}
-	return append(changes, u.lostLedger()...)
+	return changes
 }
 
 // checkLetters refuses to go on without dead letters that another program dropped or rolled back, unless they are given up.
-func (u *update) checkLetters() error {
-	letters, exists := u.tables[u.Plan.DeadLetter]
-	text := lost("the dead-letter table "+u.Plan.DeadLetter, letters, exists, u.State.Recorded[u.Plan.DeadLetter])
+func (c checker) checkLetters() (forget []string, err error) {
+	table := c.plan.DeadLetter
+	letters, exists := c.state.Table(table)
+	text := lost("the dead-letter table "+table, letters, exists, c.state.Recorded(table))
 	if text == "" {
-		return nil
+		return nil, nil
 	}
-	if !slices.Contains(u.opts.Accept, u.Plan.DeadLetter) {
-		return fmt.Errorf("%s; restore it from a backup, or go on without the dead letters that are gone: %s", text, u.command(nil, map[string]bool{u.Plan.DeadLetter: true}))
+	if !slices.Contains(c.choice.Accept, table) {
+		return nil, fmt.Errorf("%s; restore it from a backup, or go on without the dead letters that are gone: %s", text,
+			c.choice.command(nil, map[string]bool{table: true}))
 	}
-	u.given = append(u.given, u.Plan.DeadLetter)
-	return nil
+	return []string{table}, nil
 }
 
 // lost says that a table is not what the last commit left, or gives "".
@@ -71,14 +74,14 @@ func lost(what string, stored sinks.TableState, exists bool, recorded int64) str
 }
 
 // lostPosition says that a table has rows of an input, but that it is not known how far the input was read.
-func (u *update) lostPosition(d *plan.Dataset, stored sinks.TableState) string {
+func (c checker) lostPosition(d *plan.Dataset, stored sinks.TableState) string {
 	var old definition
 	if stored.Snapshot == 0 || json.Unmarshal([]byte(stored.Properties[definitionKey]), &old) != nil {
 		return ""
 	}
 	for _, f := range d.Flows {
-		for _, name := range u.Plan.Inputs(f) {
-			if old.Inputs[f.Name][name] == u.kindOf(name) && u.positions[u.key(d, f, name)] == nil {
+		for _, name := range c.plan.Inputs(f) {
+			if old.Inputs[f.Name][name] == c.plan.InputKind(name) && !c.state.Has(c.plan.Key(d, f, name)) {
 				return fmt.Sprintf("table %s has rows, but the position of its flow %s in %s is missing", d.Name, f.Name, name)
 			}
 		}
@@ -86,21 +89,20 @@ func (u *update) lostPosition(d *plan.Dataset, stored sinks.TableState) string {
 	return ""
 }
 
-// lostLedger finds the tables that read files, when it is no longer known which ones.
-func (u *update) lostLedger() []change {
-	stored, exists := u.tables[ledger.Table]
-	text := lost("the ledger of files that were read", stored, exists, u.State.Recorded[ledger.Table])
+// lostLedger finds the tables that read files, when it is no longer known which ones. Where there are none, the ledger is given up.
+func (c checker) lostLedger() (changes []change, forget []string) {
+	stored, exists := c.state.Table(ledger.Table)
+	text := lost("the ledger of files that were read", stored, exists, c.state.Recorded(ledger.Table))
 	if text == "" && (!exists || stored.Commit > 0) {
-		return nil
+		return nil, nil
 	}
 	if text == "" {
 		text = "another program has written to the ledger of files that were read"
 	}
-	var changes []change
-	for _, d := range u.Plan.Datasets {
+	for _, d := range c.plan.Datasets {
 		reads := slices.ContainsFunc(d.Flows, func(f *plan.Flow) bool {
-			return slices.ContainsFunc(u.Plan.Inputs(f), func(name string) bool {
-				return u.kindOf(name) == "files" && u.positions.At(position.Key{Kind: position.Source, Table: d.Name, Flow: f.Name, Input: name}) != nil
+			return slices.ContainsFunc(c.plan.Inputs(f), func(name string) bool {
+				return c.plan.InputKind(name) == "files" && c.state.At(c.plan.Key(d, f, name)) != nil
 			})
 		})
 		if reads {
@@ -108,7 +110,7 @@ func (u *update) lostLedger() []change {
 		}
 	}
 	if len(changes) == 0 {
-		u.given = append(u.given, ledger.Table)
+		forget = []string{ledger.Table}
 	}
-	return changes
+	return changes, forget
 }

@@ -1,4 +1,4 @@
-package engine
+package journal
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// TestEventsBecomeRows writes random events through eventsSQL and reads them back as JSON: no text is changed or ends the statement.
+// TestEventsBecomeRows writes random events through SQL and reads them back as JSON: no text is changed or ends the statement.
 func TestEventsBecomeRows(t *testing.T) {
 	db, err := duck.Open(t.Context(), duck.Config{})
 	if err != nil {
@@ -37,7 +37,7 @@ func TestEventsBecomeRows(t *testing.T) {
 			}
 			events = append(events, e)
 		}
-		if diff := cmp.Diff(events, readEvents(t, db, eventsSQL(events))); diff != "" {
+		if diff := cmp.Diff(events, readEvents(t, db, SQL(events))); diff != "" {
 			t.Fatal(diff)
 		}
 	})

@@ -1,4 +1,5 @@
-package engine
+// Package definitions compares what a pipeline says of its tables with what they were written with, and with what the last commit left.
+package definitions
 
 import (
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/state"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 )
@@ -19,17 +21,22 @@ const definitionKey = "lakeflow.definition"
 // commentKey is the table property that holds the table's description, as Spark and Trino have it.
 const commentKey = "comment"
 
-// properties are what is remembered of a table beside its rows.
-func (u *update) properties(d *plan.Dataset, stored sinks.TableState) map[string]string {
-	props := map[string]string{definitionKey: u.definition(d).String()}
+// Properties are what is remembered of a table beside its rows.
+func Properties(p *plan.Plan, d *plan.Dataset, stored sinks.TableState) map[string]string {
+	props := map[string]string{definitionKey: of(p, d).String()}
 	if _, described := stored.Properties[commentKey]; described || d.Description != "" {
 		props[commentKey] = d.Description
 	}
 	return props
 }
 
-// described reports whether a stored table has the descriptions of the plan.
-func described(d *plan.Dataset, stored sinks.TableState) bool {
+// Equal reports whether a stored table was written with the definition that the plan has of it.
+func Equal(p *plan.Plan, d *plan.Dataset, stored sinks.TableState) bool {
+	return stored.Properties[definitionKey] == of(p, d).String()
+}
+
+// Described reports whether a stored table has the descriptions of the plan.
+func Described(d *plan.Dataset, stored sinks.TableState) bool {
 	for _, c := range d.Columns {
 		if have := stored.Schema.Column(c.Name); have != nil && have.Doc != c.Doc {
 			return false
@@ -49,27 +56,18 @@ type definition struct {
 	Partition []schemas.PartitionField     `json:"partition,omitempty"`
 }
 
-func (u *update) definition(d *plan.Dataset) definition {
+func of(p *plan.Plan, d *plan.Dataset) definition {
 	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Shapes: map[string]plan.Shape{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
 	for _, f := range d.Flows {
 		def.Flows[f.Name] = f.Fingerprint
-		if d.Kind == plan.StreamingTable {
+		if d.Refresh.Resumes() {
 			def.Shapes[f.Name], def.Inputs[f.Name] = f.Shape, map[string]string{}
-			for _, name := range u.Plan.Inputs(f) {
-				def.Inputs[f.Name][name] = u.kindOf(name)
+			for _, name := range p.Inputs(f) {
+				def.Inputs[f.Name][name] = p.InputKind(name)
 			}
 		}
 	}
 	return def
-}
-
-// kindOf is the connector of a source, or table.
-func (u *update) kindOf(input string) string {
-	i := slices.IndexFunc(u.Plan.Sources, func(s *plan.Source) bool { return s.Name == input })
-	if i < 0 {
-		return "table"
-	}
-	return u.Plan.Sources[i].Kind
 }
 
 func (d definition) String() string {
@@ -91,39 +89,51 @@ type change struct {
 	begun []string
 }
 
-// CheckDefinitions compares a plan with what is stored, as an update does that begins, and starts none. What Run would refuse with is its error, a diag.List where
-// a definition changed.
-func CheckDefinitions(p *plan.Plan, state *sinks.State, opts Options) error {
-	return prepare(Env{Plan: p, State: state}, opts).check()
+// checker compares a plan with a state.
+type checker struct {
+	plan   *plan.Plan
+	state  *state.State
+	choice Choice
 }
 
-// checkDefinitions compares every table with what is stored. Added columns and safe widenings pass; everything else
+// Check compares a plan with the state that an update begins with. What the update would refuse is its error, a diag.List where it is about the definitions or
+// positions of tables. It returns the tables of the system whose lost rows are given up.
+func Check(p *plan.Plan, st *state.State, choice Choice) (forget []string, err error) {
+	c := checker{p, st, choice}
+	if err := c.checkResets(); err != nil {
+		return nil, err
+	}
+	return c.checkStored()
+}
+
+// CheckChanged compares every table of a plan that was made anew with what is stored. Added columns and safe widenings pass; everything else
 // stops with what changed and the command that accepts all of it.
-func (u *update) checkDefinitions() error {
-	changes, err := u.redefined()
+func CheckChanged(p *plan.Plan, st *state.State, choice Choice) error {
+	c := checker{p, st, choice}
+	changes, err := c.redefined()
 	if err != nil {
 		return err
 	}
-	return u.report(changes)
+	return c.report(changes)
 }
 
-func (u *update) redefined() ([]change, error) {
+func (c checker) redefined() ([]change, error) {
 	var changes []change
-	for _, d := range u.Plan.Datasets {
-		stored, ok := u.tables[d.Name]
-		if !ok || d.Kind == plan.View || u.reset[d.Name] {
+	for _, d := range c.plan.Datasets {
+		stored, ok := c.state.Table(d.Name)
+		if !ok || !d.Refresh.Stored() || c.state.Reset(d.Name) {
 			continue
 		}
 		var old definition
 		if err := json.Unmarshal([]byte(stored.Properties[definitionKey]), &old); err != nil {
 			return nil, fmt.Errorf("table %s exists but was not made by this pipeline (no readable %s): choose another table name or target.schema", d.Name, definitionKey)
 		}
-		changes = append(changes, u.compare(d, stored, old)...)
+		changes = append(changes, c.compare(d, stored, old)...)
 	}
 	return changes, nil
 }
 
-func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definition) []change {
+func (c checker) compare(d *plan.Dataset, stored sinks.TableState, old definition) []change {
 	one := func(code, format string, args ...any) change {
 		return change{code: code, text: fmt.Sprintf(format, args...), at: d.At, table: d}
 	}
@@ -141,33 +151,33 @@ func (u *update) compare(d *plan.Dataset, stored sinks.TableState, old definitio
 	if len(incompatible) > 0 {
 		return append(changes, one("LF0303", "table %s does not fit its stored columns: %s", d.Name, texts(incompatible)))
 	}
-	if d.Kind == plan.StreamingTable && !slices.Contains(u.opts.Accept, d.Name) {
-		changes = append(changes, u.compareFlows(d, old, len(added) > 0)...)
+	if d.Refresh.Resumes() && !slices.Contains(c.choice.Accept, d.Name) {
+		changes = append(changes, c.compareFlows(d, old, len(added) > 0)...)
 	}
 	return changes
 }
 
 // compareFlows looks for queries that changed in more than columns that were added, and for flows that are gone.
-func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []change {
+func (c checker) compareFlows(d *plan.Dataset, old definition, grown bool) []change {
 	how := " changed since its rows were written"
 	if grown {
 		how = " changed, in more than new columns, since its rows were written"
 	}
 	var changes []change
-	now := u.definition(d)
+	now := of(c.plan, d)
 	for _, f := range d.Flows {
 		was, ok := old.Flows[f.Name]
 		if !ok {
 			continue
 		}
-		begun := u.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name])
+		begun := c.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name])
 		if len(begun) == 0 && (was == f.Fingerprint || f.Shape.Extends(old.Shapes[f.Name])) {
 			continue
 		}
 		text := "the query of " + f.Name
 		if was == f.Fingerprint {
 			text = "what " + f.Name + " streams from"
-		} else if u.seesViews(f) {
+		} else if c.seesViews(f) {
 			text += ", or of a view that it reads,"
 		}
 		changes = append(changes, change{code: "LF0304", text: text + how, at: f.At, table: d, keep: true, begun: begun})
@@ -182,102 +192,76 @@ func (u *update) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 
 // exchanged are the inputs that a flow would read from their beginning, where it no longer reads one that it did, or reads it through another connector: they
 // may be the same by another name.
-func (u *update) exchanged(d *plan.Dataset, f *plan.Flow, old, now map[string]string) []string {
+func (c checker) exchanged(d *plan.Dataset, f *plan.Flow, old, now map[string]string) []string {
 	gone := false
 	for name, kind := range old {
 		gone = gone || now[name] != kind
 	}
 	var begun []string
 	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if was, known := old[name]; gone && (known && was != now[name] || u.positions.At(u.key(d, f, name)) == nil) {
+		if was, known := old[name]; gone && (known && was != now[name] || c.state.At(c.plan.Key(d, f, name)) == nil) {
 			begun = append(begun, name)
 		}
 	}
 	return begun
 }
 
-func (u *update) seesViews(f *plan.Flow) bool {
+func (c checker) seesViews(f *plan.Flow) bool {
 	return slices.ContainsFunc(slices.Concat(f.Streams, f.Reads), func(name string) bool {
-		d := u.Plan.Dataset(name)
-		return d != nil && d.Kind == plan.View
+		d := c.plan.Dataset(name)
+		return d != nil && !d.Refresh.Stored()
 	})
 }
 
 // report turns changes into diagnostics whose remedy, one command, is good for all of them.
-func (u *update) report(changes []change) error {
+func (c checker) report(changes []change) error {
 	all, lost, kept := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, c := range changes {
-		all[c.table.Name] = true
-		if !c.keep {
-			lost[c.table.Name] = true
+	for _, ch := range changes {
+		all[ch.table.Name] = true
+		if !ch.keep {
+			lost[ch.table.Name] = true
 		}
 	}
-	u.addReaders(all)
-	u.addReaders(lost)
-	for _, c := range changes {
-		if !lost[c.table.Name] {
-			kept[c.table.Name] = true
+	c.addReaders(all)
+	c.addReaders(lost)
+	for _, ch := range changes {
+		if !lost[ch.table.Name] {
+			kept[ch.table.Name] = true
 		}
 	}
 	var list diag.List
-	for _, c := range changes {
-		full := u.command(all, nil)
-		if kept[c.table.Name] {
+	for _, ch := range changes {
+		full := c.choice.command(all, nil)
+		if kept[ch.table.Name] {
 			keep := "keep the rows and apply the change to new ones"
-			if len(c.begun) > 0 {
-				names := strings.Join(c.begun, " and ")
+			if len(ch.begun) > 0 {
+				names := strings.Join(ch.begun, " and ")
 				keep = fmt.Sprintf("keep the rows and add all that %s has, from the beginning, which is there twice then if it is what was read under another name", names)
 			}
-			list.Errorf(c.code, c.at, fmt.Sprintf("recompute from the beginning: %s; or %s: %s", full, keep, u.command(lost, kept)), "%s", c.text)
+			list.Errorf(ch.code, ch.at, fmt.Sprintf("recompute from the beginning: %s; or %s: %s", full, keep, c.choice.command(lost, kept)), "%s", ch.text)
 		} else {
-			list.Errorf(c.code, c.at, "accept it, which recomputes from the beginning: "+full, "%s", c.text)
+			list.Errorf(ch.code, ch.at, "accept it, which recomputes from the beginning: "+full, "%s", ch.text)
 		}
 	}
 	list.Sort()
 	return list.Err()
 }
 
-// command is the command line that goes on with these tables recomputed and those kept, beside what was asked for already.
-func (u *update) command(full, accept map[string]bool) string {
-	full, accept = maps.Clone(full), maps.Clone(accept)
-	for _, name := range u.opts.FullRefresh {
-		full[name] = true
-	}
-	if accept == nil {
-		accept = map[string]bool{}
-	}
-	for _, name := range u.opts.Accept {
-		if !full[name] {
-			accept[name] = true
-		}
-	}
-	text := u.opts.Again
-	for _, flag := range []struct {
-		name   string
-		tables map[string]bool
-	}{{"--full-refresh", full}, {"--accept", accept}} {
-		if len(flag.tables) > 0 {
-			text += " " + flag.name + " " + strings.Join(slices.Sorted(maps.Keys(flag.tables)), ",")
-		}
-	}
-	return text
-}
-
-// withReaders is a table and those that stream from it.
-func (u *update) withReaders(table string) map[string]bool {
+// Recompute is the command line that computes a table from the beginning, and those that stream from it.
+func Recompute(p *plan.Plan, st *state.State, choice Choice, table string) string {
 	all := map[string]bool{table: true}
-	u.addReaders(all)
-	return all
+	checker{p, st, choice}.addReaders(all)
+	return choice.command(all, nil)
 }
 
 // addReaders adds the stored tables that stream from one of tables, directly or not: they cannot keep rows made from rows that are replaced.
-func (u *update) addReaders(tables map[string]bool) {
-	for _, d := range u.Plan.Datasets { // upstream comes first
-		if _, stored := u.tables[d.Name]; !stored || d.Kind != plan.StreamingTable {
+func (c checker) addReaders(tables map[string]bool) {
+	for _, d := range c.plan.Datasets { // upstream comes first
+		if _, stored := c.state.Table(d.Name); !stored || !d.Refresh.Resumes() {
 			continue
 		}
 		for _, f := range d.Flows {
-			if slices.ContainsFunc(u.Plan.Inputs(f), func(in string) bool { return tables[in] }) {
+			if slices.ContainsFunc(c.plan.Inputs(f), func(in string) bool { return tables[in] }) {
 				tables[d.Name] = true
 			}
 		}
@@ -285,13 +269,13 @@ func (u *update) addReaders(tables map[string]bool) {
 }
 
 // checkResets refuses a full refresh that would pull the rows from under a table that streams from it.
-func (u *update) checkResets() error {
-	all := maps.Clone(u.reset)
-	u.addReaders(all)
+func (c checker) checkResets() error {
+	all := c.state.Resets()
+	c.addReaders(all)
 	var list diag.List
-	for _, d := range u.Plan.Datasets {
-		if all[d.Name] && !u.reset[d.Name] {
-			list.Errorf("LF0306", d.At, "recompute them together: "+u.command(all, nil), "table %s streams from a table whose rows are to be recomputed", d.Name)
+	for _, d := range c.plan.Datasets {
+		if all[d.Name] && !c.state.Reset(d.Name) {
+			list.Errorf("LF0306", d.At, "recompute them together: "+c.choice.command(all, nil), "table %s streams from a table whose rows are to be recomputed", d.Name)
 		}
 	}
 	return list.Err()

@@ -1,4 +1,4 @@
-package engine
+package refresh
 
 import (
 	"context"
@@ -15,27 +15,27 @@ import (
 // suspectRelation holds the new rows of one input, numbered, while those on which the query fails are looked for.
 const suspectRelation = "__suspect"
 
-// maxIsolated bounds how many records of one input may be set aside in a batch: a query that fails on more is to be mended.
-const maxIsolated = 1000
+// maxPoison bounds how many records of one input may be set aside in a batch: a query that fails on more is to be mended.
+const maxPoison = 1000
 
 // dataErrors are the types of DuckDB's errors that a value can cause.
 var dataErrors = []string{"Conversion", "Out of Range", "Invalid Input", "Mismatch Type", "Divide by Zero", "Decimal"}
 
-// isolate looks for the new rows on which a flow's query fails, cutting them in halves, and leaves them out of the input; they are
+// bisect looks for the new rows on which a flow's query fails, cutting them in halves, and leaves them out of the input; they are
 // rejects of it from then on. Only a continuous update does so: a triggered one ends, for somebody is there to mend the query. It returns false
 // when the error is not about single rows of one input.
-func (b *batch) isolate(ctx context.Context, f *plan.Flow, in *input, cause error) (bool, error) {
+func (b *Batch) bisect(ctx context.Context, f *plan.Flow, in *input, cause error) (bool, error) {
 	_, e := duckerr.Read(cause)
-	if b.u.opts.Follow == nil || e == nil || !slices.Contains(dataErrors, e.Type) || len(in.isolated) > 0 {
+	if !b.Bisect || e == nil || !slices.Contains(dataErrors, e.Type) || len(in.poison) > 0 {
 		return false, nil
 	}
-	for _, name := range b.u.Plan.Inputs(f) {
+	for _, name := range b.plan.Inputs(f) {
 		relation := in.streams[name]
-		if err := b.u.DB.Exec(ctx, `CREATE OR REPLACE TEMP TABLE `+suspectRelation+` AS SELECT row_number() OVER () AS "__n", * FROM `+relation); err != nil {
+		if err := b.DB.Exec(ctx, `CREATE OR REPLACE TEMP TABLE `+suspectRelation+` AS SELECT row_number() OVER () AS "__n", * FROM `+relation); err != nil {
 			return false, ctx.Err() // the input itself cannot be read
 		}
 		var rows int64
-		if err := b.u.DB.Conn().QueryRowContext(ctx, "SELECT count(*) FROM "+suspectRelation).Scan(&rows); err != nil {
+		if err := b.DB.Conn().QueryRowContext(ctx, "SELECT count(*) FROM "+suspectRelation).Scan(&rows); err != nil {
 			return false, fmt.Errorf("look for the rows that fail: %w", err)
 		}
 		s := search{b: b, f: f, in: in, name: name}
@@ -54,7 +54,7 @@ func (b *batch) isolate(ctx context.Context, f *plan.Flow, in *input, cause erro
 
 // search is the search for the rows of one input on which a query fails.
 type search struct {
-	b    *batch
+	b    *Batch
 	f    *plan.Flow
 	in   *input
 	name string
@@ -79,7 +79,7 @@ func (s *search) halve(ctx context.Context, from, to int64) (bool, error) {
 		return false, ctx.Err()
 	case from == to:
 		s.bad = append(s.bad, badRow{from, duckerr.FirstLine(err)})
-		return len(s.bad) <= maxIsolated, nil
+		return len(s.bad) <= maxPoison, nil
 	}
 	before, middle := len(s.bad), (from+to)/2
 	if ok, err := s.halve(ctx, from, middle); !ok {
@@ -98,7 +98,7 @@ func (s *search) try(ctx context.Context, from, to int64) error {
 		return err
 	}
 	var hash any
-	return s.b.u.DB.Conn().QueryRowContext(ctx, "SELECT bit_xor(hash(r)) FROM ("+s.f.Project+"\n) r").Scan(&hash)
+	return s.b.DB.Conn().QueryRowContext(ctx, "SELECT bit_xor(hash(r)) FROM ("+s.f.Project+"\n) r").Scan(&hash)
 }
 
 // leaveOut makes the bad rows rejects of the input, and the rest its new rows.
@@ -110,12 +110,12 @@ func (s *search) leaveOut() {
 	}
 	s.in.streams[s.name] = fmt.Sprintf(`(SELECT * EXCLUDE ("__n") FROM %s WHERE "__n" NOT IN (%s))`, suspectRelation, strings.Join(numbers, ", "))
 	place := `CAST(NULL AS JSON)`
-	if _, ok := s.b.u.Sources[s.name]; ok {
+	if _, ok := s.b.Sources[s.name]; ok {
 		place = "to_json(" + duck.Ident(plan.MetadataColumn) + ")"
 	}
 	rejects := fmt.Sprintf(`(SELECT coalesce(place->>'file_path', place->>'topic') AS file, CAST(0 AS BIGINT) AS line,
 		coalesce(CAST(place->>'offset' AS BIGINT), -1) AS "offset", raw, reason, false AS whole, CAST(place->>'partition' AS INTEGER) AS "partition"
 		FROM (SELECT %s AS place, encode(CAST(to_json(struct_pack(*COLUMNS(s.* EXCLUDE ("__n")))) AS VARCHAR)) AS raw, 'the query fails on it: ' || v.reason AS reason
 			FROM %s s JOIN (VALUES %s) v("number", reason) ON s."__n" = v."number"))`, place, suspectRelation, strings.Join(reasons, ", "))
-	s.in.isolated = []read{{source: s.name, batch: &sources.Batch{Rejects: rejects, RejectCount: int64(len(s.bad))}}}
+	s.in.poison = []read{{source: s.name, batch: &sources.Batch{Rejects: rejects, RejectCount: int64(len(s.bad))}}}
 }

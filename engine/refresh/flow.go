@@ -1,4 +1,4 @@
-package engine
+package refresh
 
 import (
 	"bytes"
@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/journal"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
@@ -30,9 +32,9 @@ const warnPartitions = 300
 
 // evaluate runs a flow's query over its input, applies the expectations, stages files and dead letters, and checks that every
 // row is accounted for. Records that cannot be read are set aside by their source, and the query is run again.
-func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) error {
+func (b *Batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) error {
 	began := time.Now()
-	b.u.Observe(Progress{Kind: "evaluating", Table: d.Name, Batch: b.number, Elapsed: began.Sub(b.u.started)})
+	b.Events.Emit(event.Evaluating{Table: d.Name, Batch: b.draft.number, Elapsed: began.Sub(b.Evaluator.began)})
 	failpoint.Hit("source.after-batch")
 	if err := b.readWhole(ctx, f, in); err != nil {
 		return err
@@ -44,25 +46,24 @@ func (b *batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in 
 		}
 		repaired, rerr := b.repair(ctx, in, err, attempt)
 		if rerr == nil && !repaired {
-			repaired, rerr = b.isolate(ctx, f, in, err)
+			repaired, rerr = b.bisect(ctx, f, in, err)
 		}
 		if rerr != nil {
 			return rerr
 		}
 		if !repaired {
-			return b.u.inFlow(d, f, err)
+			return b.inFlow(d, f, err)
 		}
 	}
 }
 
 // readWhole adds the sources that the flow reads in full.
-func (b *batch) readWhole(ctx context.Context, f *plan.Flow, in *input) error {
-	for _, name := range b.u.Plan.Whole(f) {
-		src, ok := b.u.Sources[name]
-		if !ok {
+func (b *Batch) readWhole(ctx context.Context, f *plan.Flow, in *input) error {
+	for _, name := range b.plan.Whole(f) {
+		if b.Sources[name] == nil {
 			continue
 		}
-		snap, err := b.snapshot(ctx, name, src)
+		snap, err := b.snapshot(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -72,25 +73,27 @@ func (b *batch) readWhole(ctx context.Context, f *plan.Flow, in *input) error {
 }
 
 // repair asks the sources of the flow whether their records are to blame for the error.
-func (b *batch) repair(ctx context.Context, in *input, cause error, attempt int) (bool, error) {
+func (b *Batch) repair(ctx context.Context, in *input, cause error, attempt int) (bool, error) {
 	var violation *ViolationError
 	if errors.As(cause, &violation) || attempt >= maxRepairs || ctx.Err() != nil {
 		return false, nil
 	}
-	for _, r := range in.reads {
+	for i, r := range in.reads {
 		if r.batch.Repair == nil || r.batch.Relation == "" {
 			continue
 		}
-		ok, err := r.batch.Repair(ctx, b.u.session(r.source), cause)
+		with, err := r.batch.Repair(ctx, b.session(r.source), cause)
 		if err != nil {
 			return false, fmt.Errorf("set aside unreadable records of %s: %w", r.source, err)
 		}
-		if ok {
-			if !r.whole {
-				in.streams[r.source] = b.relationOf(r)
-			}
-			return true, nil
+		if with == nil {
+			continue
 		}
+		in.reads[i] = b.repaired(r, with)
+		if !r.whole {
+			in.streams[r.source] = b.relationOf(in.reads[i])
+		}
+		return true, nil
 	}
 	return false, nil
 }
@@ -120,16 +123,16 @@ func (o *outcome) discard() {
 }
 
 // attempt evaluates the query once and writes its rows and dead letters. After an error, nothing of it is left.
-func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) (out outcome, err error) {
+func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) (out outcome, err error) {
 	if err := b.relations(ctx, f, in.streams); err != nil {
 		return out, err
 	}
-	if err := b.u.DB.Exec(ctx, rowsStatement(d, f)); err != nil {
+	if err := b.DB.Exec(ctx, rowsStatement(d, f)); err != nil {
 		return out, err
 	}
 	defer func() {
 		drop := "DROP " + rowsKind(d, f) + " " + rowsRelation + "; DROP TABLE IF EXISTS " + brokenRelation
-		if e := b.u.DB.Exec(context.WithoutCancel(ctx), drop); err == nil {
+		if e := b.DB.Exec(context.WithoutCancel(ctx), drop); err == nil {
 			err = e
 		}
 		if err != nil {
@@ -155,22 +158,22 @@ func (b *batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 }
 
 // writeRows writes the rows of a query to the table's folder.
-func (b *batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, int64, error) {
-	schema := b.stage(d, d.Kind == plan.MaterializedView).Schema
-	files, n, err := b.u.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.u.Lake.DataDir(d.Name), Schema: schema,
+func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, int64, error) {
+	schema := b.draft.stageRows(d).Schema
+	files, n, err := b.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema,
 		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize})
 	for _, f := range files {
-		b.u.isSound(f)
+		b.checked.add(f)
 	}
 	return files, n, err
 }
 
 // judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample staged.
-func (b *batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expectations.Verdict, error) {
-	if err := b.u.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(rowsRelation)); err != nil {
+func (b *Batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expectations.Verdict, error) {
+	if err := b.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(rowsRelation)); err != nil {
 		return expectations.Verdict{}, err
 	}
-	counts, err := d.Rules.Count(ctx, b.u.DB.Conn(), rowsRelation, brokenRelation)
+	counts, err := d.Rules.Count(ctx, b.DB.Conn(), rowsRelation, brokenRelation)
 	if err != nil {
 		return expectations.Verdict{}, err
 	}
@@ -183,22 +186,23 @@ func (b *batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expec
 
 // sample keeps some of the rows that stopped the update: everything else of the batch is forgotten, and the sample is
 // committed with the event that tells why.
-func (b *batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v expectations.Verdict) error {
+func (b *Batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v expectations.Verdict) error {
+	violation := &ViolationError{Table: d.Name, Flow: f.Name, Rules: v.Failing}
 	if d.Rules.DeadLetter {
 		var err error
-		if b.u.sample, err = b.writeLetters(ctx, d, d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows)); err != nil {
+		violation.Sample, err = b.writeLetters(ctx, d, d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows))
+		if err != nil {
 			return fmt.Errorf("keep a sample of the offending rows: %w", err)
 		}
 	}
-	b.u.event("flow_progress", d.Name, f.Name, "ERROR", "expectation failed", schemas.FlowProgress{Status: "FAILED",
-		DataQuality: &schemas.DataQuality{Expectations: v.Results}})
-	return &ViolationError{Table: d.Name, Flow: f.Name, Rules: v.Failing}
+	b.Journal.Violated(d.Name, f.Name, v.Results)
+	return violation
 }
 
 // writeLetters writes dead letters of one table to files.
-func (b *batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, error) {
-	c := b.letters()
-	files, _, err := b.u.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.u.Lake.DataDir(c.Table), Schema: c.Schema, Partition: c.Partition})
+func (b *Batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, error) {
+	c := b.draft.letters()
+	files, _, err := b.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.Lake.DataDir(c.Table), Schema: c.Schema, Partition: c.Partition})
 	if err != nil {
 		return nil, fmt.Errorf("write dead letters of %s: %w", d.Name, err)
 	}
@@ -213,34 +217,14 @@ func rowsOf(files []sinks.DataFile) (n int64) {
 }
 
 // account stages the files and the unreadable records, and refuses the batch unless every row went somewhere.
-func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, out outcome, began time.Time) (err error) {
+func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, out outcome, began time.Time) (err error) {
 	defer func() {
 		if err != nil {
 			out.discard()
 		}
 	}()
-	v := out.verdict
-	a := schemas.Accounting{Commit: b.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, InputRows: in.rows, QueryRows: v.Rows,
-		RuleSet: d.Rules.Hash(), Files: int64(len(out.rows)), DeadLettered: rowsOf(out.letters)}
-	if d.Kind == plan.MaterializedView || b.u.reset[d.Name] {
-		a.Mode = "replace"
-	}
-	partitions := map[string]bool{}
-	var bytes int64
-	for _, file := range out.rows {
-		a.Written += file.Rows
-		bytes += file.Bytes
-		partitions[fmt.Sprint(partitionKey(file.Partition))] = true
-	}
-	if len(partitions) > warnPartitions {
-		b.u.notice(d.Name, fmt.Sprintf("the batch wrote %d partitions of %s: many small files; choose a coarser partition_by", len(partitions), d.Name))
-	}
-	if d.Rules.DeadLetter {
-		a.Table = b.u.Plan.DeadLetter
-	} else {
-		a.Discarded = v.Dropped
-	}
-	for _, r := range slices.Concat(in.reads, in.isolated) {
+	a := b.accounting(d, in, out)
+	for _, r := range slices.Concat(in.reads, in.poison) {
 		files, err := b.rejects(ctx, d, f, r)
 		if err != nil {
 			return err
@@ -257,16 +241,33 @@ func (b *batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		return fmt.Errorf("table %s, flow %s: the rows do not balance: the query gave %d, %d were written, %d dead-lettered, %d discarded; nothing is published: please report this",
 			d.Name, f.Name, a.QueryRows, a.Written, a.DeadLettered, a.Discarded)
 	}
-	c := b.stage(d, false)
+	c := b.draft.stage(d)
 	c.Add = append(c.Add, out.rows...)
-	if len(out.letters) > 0 {
-		letters := b.letters()
-		letters.Add = append(letters.Add, out.letters...)
-	}
-	took := time.Since(began)
-	b.record(d, a, v, bytes, took)
-	b.flowEvent(d, f, a, v, bytes, took)
+	b.AddDeadLetters(out.letters)
+	b.record(d, f, a, out, time.Since(began))
 	return nil
+}
+
+// accounting says where the rows of an evaluation went.
+func (b *Batch) accounting(d *plan.Dataset, in *input, out outcome) schemas.Accounting {
+	a := schemas.Accounting{Commit: b.draft.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, InputRows: in.rows, QueryRows: out.verdict.Rows,
+		RuleSet: d.Rules.Hash(), Files: int64(len(out.rows)), Written: rowsOf(out.rows), DeadLettered: rowsOf(out.letters)}
+	if d.Refresh == plan.Replace || b.state.Reset(d.Name) {
+		a.Mode = "replace"
+	}
+	if d.Rules.DeadLetter {
+		a.Table = b.plan.DeadLetter
+	} else {
+		a.Discarded = out.verdict.Dropped
+	}
+	partitions := map[string]bool{}
+	for _, file := range out.rows {
+		partitions[fmt.Sprint(partitionKey(file.Partition))] = true
+	}
+	if len(partitions) > warnPartitions {
+		b.notice(d.Name, fmt.Sprintf("the batch wrote %d partitions of %s: many small files; choose a coarser partition_by", len(partitions), d.Name))
+	}
+	return a
 }
 
 // rejected are the records of a source that could not be read.
@@ -277,11 +278,11 @@ type rejected struct {
 
 // rejects writes the records of a source that could not be read. They never became rows of the query, so they are counted apart. Those of
 // a source that is read whole are new only when the source changed since the flow last ran.
-func (b *batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, r read) (out rejected, err error) {
+func (b *Batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, r read) (out rejected, err error) {
 	if r.whole {
-		k := wholeKey(d, f, r.source)
-		b.positions[k] = b.held[r.source]
-		if d.Kind == plan.StreamingTable && bytes.Equal(b.u.positions[k], b.held[r.source]) {
+		k, holds := plan.WholeKey(d, f, r.source), b.whole.fingerprints[r.source]
+		b.draft.positions[k] = holds
+		if d.Refresh.Resumes() && bytes.Equal(b.state.At(k), holds) {
 			return out, nil
 		}
 	}
@@ -309,38 +310,49 @@ func partitionKey(p map[string]*string) map[string]string {
 	return out
 }
 
-func (b *batch) record(d *plan.Dataset, a schemas.Accounting, v expectations.Verdict, bytes int64, took time.Duration) {
-	if b.results[d.Name] == nil {
-		b.results[d.Name] = &TableResult{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated"}
+// record notes what a flow did, in the batch's results and events.
+func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out outcome, took time.Duration) {
+	did := event.Table{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated", Written: a.Written, DeadLettered: a.DeadLettered,
+		Discarded: a.Discarded, Unreadable: a.Unreadable, Files: a.Files, Bytes: bytesOf(out.rows), Seconds: took.Seconds(), Rules: out.verdict.Results}
+	if have := b.results[d.Name]; have != nil {
+		have.Add(did)
+	} else {
+		did.Rules = slices.Clone(did.Rules)
+		b.results[d.Name] = &did
 	}
-	b.results[d.Name].add(TableResult{Written: a.Written, DeadLettered: a.DeadLettered, Discarded: a.Discarded, Unreadable: a.Unreadable,
-		Files: a.Files, Bytes: bytes, Seconds: took.Seconds(), Rules: v.Results})
+	b.draft.events = append(b.draft.events, b.Journal.Flow(d.Name, f.Name, d.Name+" wrote "+journal.Rows(a.Written), schemas.FlowProgress{
+		Status:      "RUNNING",
+		Metrics:     &schemas.FlowMetrics{OutputRows: a.Written, OutputBytes: did.Bytes, ExecutorMS: took.Milliseconds()},
+		DataQuality: &schemas.DataQuality{DroppedRecords: out.verdict.Dropped, Expectations: out.verdict.Results},
+		Lakeflow:    &a,
+	}))
+}
+
+func bytesOf(files []sinks.DataFile) (n int64) {
+	for _, f := range files {
+		n += f.Bytes
+	}
+	return n
+}
+
+func (b *Batch) info(d *plan.Dataset, f *plan.Flow, source string) expectations.DeadLetterInfo {
+	return expectations.DeadLetterInfo{Pipeline: b.plan.Name, Table: d.Name, Flow: f.Name, UpdateID: b.Update,
+		Commit: b.draft.number, Source: source, FirstSeen: b.intake.began}
 }
 
 // inFlow says where an error happened. A violated expectation says so itself.
-func (u *update) inFlow(d *plan.Dataset, f *plan.Flow, err error) error {
+func (b *Batch) inFlow(d *plan.Dataset, f *plan.Flow, err error) error {
 	var violation *ViolationError
 	if errors.As(err, &violation) {
 		return err
 	}
 	statements := []plan.Statement{{Flow: f, Text: rowsStatement(d, f)}}
-	for _, v := range u.Plan.Datasets {
-		if v.Kind == plan.View && u.sees(f, v.Name) {
+	for _, v := range b.plan.Datasets {
+		if !v.Refresh.Stored() && b.plan.Sees(f, v.Name) {
 			for _, schema := range []string{"main", streamSchema} {
 				statements = append(statements, plan.Statement{Flow: v.Flows[0], Text: createView(schema, v.Name, v.Flows[0].SQL+"\n")})
 			}
 		}
 	}
 	return f.RunError(d.Name, err, statements...)
-}
-
-// sees reports whether a flow reads a view, by itself or through other views.
-func (u *update) sees(f *plan.Flow, view string) bool {
-	for _, name := range slices.Concat(f.Streams, f.Reads) {
-		d := u.Plan.Dataset(name)
-		if name == view || d != nil && d.Kind == plan.View && u.sees(d.Flows[0], view) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,0 +1,186 @@
+// Package journal makes the events that an update leaves in the lake's event log. They are written by the commits that they tell of.
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// Table is the table of the lake that is part of every commit.
+const Table = "event_log"
+
+// Journal collects the events of one update. It is used by one goroutine.
+type Journal struct {
+	pipeline, update string
+	hide             func(string) string
+	host             string
+	seq              int64
+	commit           int64 // the number of the next commit
+	waiting          []schemas.Event
+	defined          *plan.Plan // that the events tell of
+}
+
+// New makes the journal of an update that goes on after a commit. Messages pass through hide, which knows the secrets.
+func New(p *plan.Plan, update string, commit int64) *Journal {
+	host, _ := os.Hostname()
+	return &Journal{pipeline: p.Name, update: update, hide: p.Secrets.Hide, host: host, commit: commit + 1}
+}
+
+// Waiting are the events that the next commit is to write.
+func (j *Journal) Waiting() []schemas.Event { return j.waiting }
+
+// Written takes note that a commit has written what was waiting.
+func (j *Journal) Written(commit int64) { j.waiting, j.commit = nil, commit+1 }
+
+// At takes note of the number of the last commit, after one that was not this update's own or that failed.
+func (j *Journal) At(commit int64) { j.commit = commit + 1 }
+
+// add has an event wait for the next commit. details becomes the value of the key eventType.
+func (j *Journal) add(eventType, dataset, flow, level, message string, details any) {
+	j.waiting = append(j.waiting, j.event(eventType, dataset, flow, level, message, details))
+}
+
+func (j *Journal) event(eventType, dataset, flow, level, message string, details any) schemas.Event {
+	text, err := json.Marshal(map[string]any{eventType: details})
+	if err != nil {
+		panic(err) // details are plain structs and maps of this package
+	}
+	j.seq++
+	return schemas.Event{ID: uuid.NewString(), Sequence: schemas.Sequence{DataPlane: schemas.DataPlaneID{Instance: j.update, SeqNo: j.seq}},
+		Origin:    schemas.Origin{PipelineName: j.pipeline, UpdateID: j.update, DatasetName: dataset, FlowName: flow, BatchID: j.commit, Host: j.host},
+		Timestamp: time.Now().UTC(), Message: j.hide(message), Level: level, Maturity: "STABLE", Details: string(text), EventType: eventType}
+}
+
+// Created notes that the update begins.
+func (j *Journal) Created() {
+	j.add("create_update", "", "", "INFO", "Update "+j.update+" started", map[string]any{"cause": "USER_ACTION"})
+}
+
+// Progress notes a state of the update.
+func (j *Journal) Progress(state string) {
+	j.add("update_progress", "", "", "INFO", "Update "+j.update+" is "+state, map[string]any{"state": state})
+}
+
+// Define notes what a plan holds, once for each plan of the update.
+func (j *Journal) Define(p *plan.Plan) {
+	if j.defined == p {
+		return
+	}
+	j.defined = p
+	for _, d := range p.Datasets {
+		def := schemas.DatasetDefinition{Type: strings.ToUpper(string(d.Kind)), Flows: len(d.Flows), Expectations: []schemas.ExpectationDefinition{}}
+		for _, r := range d.Rules.Rules {
+			def.Expectations = append(def.Expectations, schemas.ExpectationDefinition{Name: r.Name, Expression: r.Expr, Action: string(r.Action)})
+		}
+		j.add("dataset_definition", d.Name, "", "INFO", "Dataset "+d.Name+" is defined", def)
+		for _, f := range d.Flows {
+			j.add("flow_definition", d.Name, f.Name, "INFO", "Flow "+f.Name+" is defined", schemas.FlowDefinition{
+				Inputs: append(slices.Clone(f.Streams), f.Reads...), Output: d.Name, Type: flowType(d), Language: "SQL", Comment: d.Description})
+		}
+	}
+}
+
+func flowType(d *plan.Dataset) string {
+	if d.Refresh == plan.Append {
+		return "APPEND"
+	}
+	return strings.ToUpper(string(d.Kind))
+}
+
+// Flow makes the event that tells what a batch did in a flow. It belongs to the batch: it is written with it, or never.
+func (j *Journal) Flow(table, flow, message string, p schemas.FlowProgress) schemas.Event {
+	return j.event("flow_progress", table, flow, "METRICS", message, p)
+}
+
+// Published notes what was published to a sink.
+func (j *Journal) Published(sink, table string, rows int64, took time.Duration) {
+	j.waiting = append(j.waiting, j.Flow(table, sink, sink+" published "+Rows(rows),
+		schemas.FlowProgress{Status: "RUNNING", Metrics: &schemas.FlowMetrics{OutputRows: rows, ExecutorMS: took.Milliseconds()}}))
+}
+
+// Violated notes that rows violate a fail rule of a flow.
+func (j *Journal) Violated(table, flow string, rules []schemas.ExpectationResult) {
+	j.add("flow_progress", table, flow, "ERROR", "expectation failed",
+		schemas.FlowProgress{Status: "FAILED", DataQuality: &schemas.DataQuality{Expectations: rules}})
+}
+
+// Notice notes what the user should know.
+func (j *Journal) Notice(table, message string) {
+	j.add("flow_progress", table, table, "WARN", message, map[string]any{"status": "RUNNING"})
+}
+
+// Planned notes how a materialized view is kept up to date in this update, in Databricks' words: NO_OP or COMPLETE_RECOMPUTE.
+func (j *Journal) Planned(table, technique string) {
+	j.add("planning_information", table, table, "INFO", table+" has been planned to be executed as "+technique, map[string]any{
+		"technique_information": []map[string]any{{"maintenance_type": "MAINTENANCE_TYPE_" + technique, "is_chosen": true, "is_applicable": true}}})
+}
+
+// Skipped notes that a materialized view is left as it is.
+func (j *Journal) Skipped(table, why string) {
+	j.add("flow_progress", table, table, "INFO", table+" is skipped: "+why, schemas.FlowProgress{Status: "SKIPPED"})
+	j.Planned(table, "NO_OP")
+}
+
+// Ended notes how a flow of an update stands that came to its end: COMPLETED or EXCLUDED.
+func (j *Journal) Ended(table, flow, status string) {
+	j.add("flow_progress", table, flow, "INFO", "Flow "+flow+" is "+status, schemas.FlowProgress{Status: status})
+}
+
+// Canceled notes that the update was interrupted.
+func (j *Journal) Canceled() {
+	j.add("update_progress", "", "", "WARN", "Update "+j.update+" is CANCELED", map[string]any{"state": "CANCELED", "cancellation_cause": "USER_ACTION"})
+}
+
+// Failed notes the error that ended the update.
+func (j *Journal) Failed(cause error) {
+	text := duckerr.Text(cause)
+	e := j.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %s", j.update, text), map[string]any{"state": "FAILED"})
+	e.Error = &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: fmt.Sprintf("%T", cause), Message: j.hide(text)}}}
+	j.waiting = append(j.waiting, e)
+}
+
+// Rows is a number of rows in words.
+func Rows(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
+}
+
+// SQL is a query that gives events as rows of the event log.
+func SQL(events []schemas.Event) string {
+	text, err := json.Marshal(events)
+	if err != nil {
+		panic(err) // events hold nothing that JSON cannot
+	}
+	shape, err := json.Marshal([]any{shapeOf(schemas.Type{Kind: schemas.Struct, Fields: schemas.EventLog()})})
+	if err != nil {
+		panic(err) // made of strings
+	}
+	return "SELECT unnest(from_json('" + strings.ReplaceAll(string(text), "'", "''") + "', '" + string(shape) + "'), max_depth := 2)"
+}
+
+// shapeOf is a type as DuckDB's from_json wants it: objects and arrays with type names in them.
+func shapeOf(t schemas.Type) any {
+	switch t.Kind {
+	case schemas.Struct:
+		fields := map[string]any{}
+		for _, f := range t.Fields {
+			fields[f.Name] = shapeOf(f.Type)
+		}
+		return fields
+	case schemas.List:
+		return []any{shapeOf(*t.Elem)}
+	}
+	return t.String()
+}

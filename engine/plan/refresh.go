@@ -1,0 +1,107 @@
+package plan
+
+import (
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/engine/position"
+)
+
+// Refresh is how a dataset is brought up to date. The set is closed: engine/refresh has one evaluator for each that is stored.
+type Refresh int
+
+const (
+	// Inline is that of a view: nothing is stored, its query becomes part of those that read it.
+	Inline Refresh = iota
+	// Append evaluates the queries over what is new since the last time, and adds their rows.
+	Append
+	// Replace evaluates the queries over everything when an input has changed, and its rows take the place of those before.
+	Replace
+)
+
+// refreshOf is how datasets of a kind are brought up to date.
+func refreshOf(kind dsl.Kind) Refresh {
+	switch kind {
+	case dsl.StreamingTable:
+		return Append
+	case dsl.MaterializedView:
+		return Replace
+	}
+	return Inline
+}
+
+// Stored reports whether the dataset is a table of the lake.
+func (r Refresh) Stored() bool { return r != Inline }
+
+// Resumes reports whether the queries go on where they stopped: their rows cannot be made again from a part of the input.
+func (r Refresh) Resumes() bool { return r == Append }
+
+// TableInput is the kind of an input that is a table of the pipeline; that of a source is its connector.
+const TableInput = "table"
+
+// InputKind is the connector of a source, or TableInput.
+func (p *Plan) InputKind(input string) string {
+	for _, s := range p.Sources {
+		if s.Name == input {
+			return s.Kind
+		}
+	}
+	return TableInput
+}
+
+// Key names an input that a flow streams from.
+func (p *Plan) Key(d *Dataset, f *Flow, input string) position.Key {
+	k := position.Key{Kind: position.Upstream, Table: d.Name, Flow: f.Name, Input: input}
+	if p.InputKind(input) != TableInput {
+		k.Kind = position.Source
+	}
+	return k
+}
+
+// WholeKey names an input that a flow reads in full.
+func WholeKey(d *Dataset, f *Flow, input string) position.Key {
+	return position.Key{Kind: position.Whole, Table: d.Name, Flow: f.Name, Input: input}
+}
+
+// RulesKey names the expectations that a table was computed with.
+func RulesKey(d *Dataset, f *Flow) position.Key {
+	return position.Key{Kind: position.Rules, Table: d.Name, Flow: f.Name}
+}
+
+// SinkKey names how far a sink has published its table.
+func SinkKey(s *Sink) position.Key {
+	return position.Key{Kind: position.Sink, Table: s.From, Input: s.Name}
+}
+
+// Sees reports whether a flow reads a view, by itself or through other views.
+func (p *Plan) Sees(f *Flow, view string) bool {
+	for _, names := range [][]string{f.Streams, f.Reads} {
+		for _, name := range names {
+			d := p.Dataset(name)
+			if name == view || d != nil && !d.Refresh.Stored() && p.Sees(d.Flows[0], view) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Stored are the datasets that are tables of the lake, upstream before downstream.
+func (p *Plan) Stored() []*Dataset {
+	var stored []*Dataset
+	for _, d := range p.Datasets {
+		if d.Refresh.Stored() {
+			stored = append(stored, d)
+		}
+	}
+	return stored
+}
+
+// InWave are the tables that are refreshed in this way in a wave, upstream before downstream.
+func (p *Plan) InWave(wave int, how Refresh) []*Dataset {
+	var tables []*Dataset
+	for _, d := range p.Datasets {
+		if d.Wave == wave && d.Refresh == how {
+			tables = append(tables, d)
+		}
+	}
+	return tables
+}

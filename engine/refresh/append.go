@@ -1,0 +1,146 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/ledger"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/engine/position"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
+)
+
+// appendNew feeds a table with what is new for each of its flows.
+func (b *Batch) appendNew(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
+	for _, f := range d.Flows {
+		in, err := b.gather(ctx, d, f)
+		if err != nil {
+			return worked, err
+		}
+		if !in.any && !b.state.Reset(d.Name) {
+			continue
+		}
+		worked = true
+		if err := b.evaluate(ctx, d, f, in); err != nil {
+			return worked, err
+		}
+		maps.Copy(b.draft.positions, in.positions)
+		b.advance(d, f)
+	}
+	return worked, nil
+}
+
+// input is what one flow reads in one batch.
+type input struct {
+	any       bool
+	streams   map[string]string // relation of the new rows by input
+	reads     []read            // of sources
+	poison    []read            // rows on which the query fails, once they are found
+	positions position.Set
+	files     int64 // of upstream tables
+	bytes     int64
+	rows      int64
+}
+
+// read is what a flow reads of a source: a batch of new records, or everything.
+type read struct {
+	source string
+	batch  *sources.Batch
+	whole  bool
+}
+
+// gather finds the new rows of each input: of a source, its batch; of a table that the flow has read up to its last commit, what this
+// batch staged; of a table that it lags behind, stored files.
+func (b *Batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*input, error) {
+	in := &input{streams: map[string]string{}, positions: position.Set{}}
+	for _, name := range b.plan.Inputs(f) {
+		k := b.plan.Key(d, f, name)
+		if b.Sources[name] != nil {
+			b.gatherSource(in, k, name)
+			continue
+		}
+		if !b.state.Reset(name) && b.state.CommitAt(k) < b.state.TableCommit(name) {
+			if err := b.catchUp(ctx, in, k); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		in.streams[name] = duck.Empty(b.plan.Dataset(name).Columns)
+		if c := b.draft.changes[name]; c != nil {
+			in.any = in.any || len(c.Add) > 0
+			in.streams[name] = duck.ReadFiles(c.Schema, c.Add)
+			in.count(c.Add)
+			in.positions[k] = position.AtCommit(b.draft.number)
+		}
+	}
+	return in, nil
+}
+
+func (b *Batch) gatherSource(in *input, k position.Key, name string) {
+	in.streams[name] = b.emptySource(name)
+	got := b.intake.batches[name]
+	if got == nil || !b.intake.readers[k] {
+		return
+	}
+	r := read{source: name, batch: got}
+	in.any, in.reads, in.streams[name] = true, append(in.reads, r), b.relationOf(r)
+}
+
+// maxCatchUp bounds the stored bytes that one batch of a lagging flow reads.
+const maxCatchUp = 1 << 30
+
+// catchUp has a flow read stored rows of an upstream table from where it stands.
+func (b *Batch) catchUp(ctx context.Context, in *input, k position.Key) error {
+	name := k.Input
+	c, err := b.Lake.Appended(ctx, name, b.state.CommitAt(k), maxCatchUp)
+	switch {
+	case errors.Is(err, sinks.ErrRewritten):
+		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it: %s --full-refresh %s", k.Table, name, b.Choice.Again, k.Table)
+	case errors.Is(err, sinks.ErrExpired):
+		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; keep more with retention.snapshots, "+
+			"and recompute it: %s --full-refresh %s", k.Table, name, b.Choice.Again, k.Table)
+	case err == nil:
+		err = b.checked.check(c.Files)
+	}
+	if err != nil {
+		return fmt.Errorf("read the new rows of %s: %w", name, err)
+	}
+	in.any, b.more = true, true
+	in.streams[name] = b.storedRelation(name, c)
+	in.count(c.Files)
+	in.positions[k] = position.AtCommit(c.Commit)
+	return nil
+}
+
+func (in *input) count(files []sinks.DataFile) {
+	for _, f := range files {
+		in.files++
+		in.bytes += f.Bytes
+		in.rows += f.Rows
+	}
+}
+
+// advance takes over positions and ledger entries of the source batches that the flow has read.
+func (b *Batch) advance(d *plan.Dataset, f *plan.Flow) {
+	for _, name := range b.plan.Inputs(f) {
+		k := b.plan.Key(d, f, name)
+		if b.Sources[name] == nil {
+			continue
+		}
+		change := ledger.Change{Key: k, Clear: b.state.Reset(d.Name)}
+		if got := b.intake.batches[name]; got != nil && b.intake.readers[k] {
+			b.draft.positions[k] = got.Position
+			change.Set = got.Marks
+			for _, n := range got.Notices {
+				b.notice(d.Name, n.Message)
+			}
+		}
+		if change.Clear || len(change.Set) > 0 {
+			b.draft.ledger = append(b.draft.ledger, change)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks"
+)
+
+// relations makes every relation that the flow's query names, upstream views first.
+func (b *Batch) relations(ctx context.Context, f *plan.Flow, streams map[string]string) error {
+	if err := b.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+streamSchema); err != nil {
+		return err
+	}
+	return b.views(ctx, f, streams, f.UsesMetadata)
+}
+
+func (b *Batch) views(ctx context.Context, f *plan.Flow, streams map[string]string, metadata bool) error {
+	create := func(schema string, names []string) error {
+		for _, name := range names {
+			query, err := b.relation(ctx, schema, name, streams, metadata)
+			if err != nil {
+				return err
+			}
+			if err := b.DB.Exec(ctx, createView(schema, name, query)); err != nil {
+				return fmt.Errorf("prepare %s: %w", name, err)
+			}
+		}
+		return nil
+	}
+	if err := create("main", f.Reads); err != nil {
+		return err
+	}
+	return create(streamSchema, f.Streams)
+}
+
+// streamSchema holds the relations that are the new rows of a dataset.
+const streamSchema = `"__stream"`
+
+// createView is the statement that makes the relation of a name that a query reads.
+func createView(schema, name, query string) string {
+	return fmt.Sprintf("CREATE OR REPLACE VIEW %s.%s AS %s", schema, duck.Ident(name), query)
+}
+
+// relation is the query of one relation: a view's own, a source's, or the files of a table.
+func (b *Batch) relation(ctx context.Context, schema, name string, streams map[string]string, metadata bool) (string, error) {
+	if d := b.plan.Dataset(name); d != nil && !d.Refresh.Stored() {
+		if err := b.views(ctx, d.Flows[0], streams, d.Flows[0].UsesMetadata || metadata); err != nil {
+			return "", err
+		}
+		return d.Flows[0].SQL + "\n", nil
+	}
+	from := streams[name]
+	if schema == "main" {
+		var err error
+		if from, err = b.wholeRelation(ctx, name); err != nil {
+			return "", err
+		}
+	}
+	columns := "*"
+	if _, isSource := b.Sources[name]; isSource && !metadata {
+		columns = "* EXCLUDE (" + plan.MetadataColumn + ")"
+	}
+	return "SELECT " + columns + " FROM " + from, nil
+}
+
+// wholeRelation is everything that a source or table holds, what this batch staged included.
+func (b *Batch) wholeRelation(ctx context.Context, name string) (string, error) {
+	if b.Sources[name] != nil {
+		snap, err := b.snapshot(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		return b.relationOf(read{source: name, batch: snap, whole: true}), nil
+	}
+	change := b.draft.changes[name]
+	if change != nil && change.Mode == sinks.Replace {
+		return duck.ReadFiles(change.Schema, change.Add), nil
+	}
+	contents, err := b.Lake.Files(ctx, name, sinks.Version{})
+	if errors.Is(err, sinks.ErrNoTable) {
+		contents, err = &sinks.Contents{Schema: b.plan.Dataset(name).Columns}, nil
+	}
+	if err == nil {
+		err = b.checked.check(contents.Files)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read table %s: %w", name, err)
+	}
+	if change != nil {
+		return duck.ReadFiles(change.Schema, append(contents.Files, change.Add...)), nil
+	}
+	return b.storedRelation(name, contents), nil
+}
+
+// storedRelation reads a table's files with the columns that the plan gives it: those that its next commit will add are NULL.
+func (b *Batch) storedRelation(table string, c *sinks.Contents) string {
+	files := duck.ReadFiles(c.Schema, c.Files)
+	next, changes, _ := schemas.Evolve(c.Schema, b.plan.Dataset(table).Columns)
+	if len(changes) == 0 || next == nil {
+		return files
+	}
+	return "(SELECT " + shaped(c.Schema, next) + " FROM " + files + ")"
+}
+
+// relationOf has the columns that the plan was made with, those that the batch lacks as NULL.
+func (b *Batch) relationOf(r read) string {
+	want := b.intake.Columns[r.source]
+	if r.batch.Relation == "" {
+		return b.emptySource(r.source)
+	}
+	if r.batch.Columns.Equal(want) {
+		return r.batch.Relation
+	}
+	return "(SELECT " + shaped(r.batch.Columns, want) + ", " + plan.MetadataColumn + " FROM " + r.batch.Relation + ")"
+}
+
+// shaped is the select list that gives the columns of want from a relation that has those of have.
+func shaped(have, want schemas.Table) string {
+	items := make([]string, len(want))
+	for i, c := range want {
+		name := duck.Ident(c.Name)
+		switch old := have.Column(c.Name); {
+		case old == nil:
+			items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, name)
+		case old.Type.Equal(c.Type):
+			items[i] = name
+		default:
+			items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", name, c.Type, name)
+		}
+	}
+	return strings.Join(items, ", ")
+}
