@@ -38,8 +38,10 @@ func JSONSchema(connectors dsl.Connectors) ([]byte, error) {
 		RequiredFromJSONSchemaTags: true,
 		ExpandedStruct:             true,
 		Anonymous:                  true,
-		Namer:                      func(t reflect.Type) string { return cmp.Or(names[t], strings.TrimSuffix(strings.TrimPrefix(t.Name(), "spec"), "Options")) },
-		AdditionalFields:           func(t reflect.Type) []reflect.StructField { return kinds[t] },
+		Namer: func(t reflect.Type) string {
+			return cmp.Or(names[t], strings.TrimSuffix(strings.TrimPrefix(t.Name(), "spec"), "Options"))
+		},
+		AdditionalFields: func(t reflect.Type) []reflect.StructField { return kinds[t] },
 	}
 	s := r.Reflect(&specPipeline{})
 	s.Title = "lakeflow pipeline"
