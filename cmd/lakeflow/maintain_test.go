@@ -17,8 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/yamlfile"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/engine/project"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
 )
@@ -86,7 +87,7 @@ func TestKilledInMaintain(t *testing.T) {
 // checkNothingElse expects that the data files in the warehouse are those that some version of a table has.
 func checkNothingElse(t *testing.T, file string) {
 	t.Helper()
-	p, _, err := dsl.Load(file, dsl.Options{})
+	p, _, err := yamlfile.Load(file, yamlfile.Options{Connectors: project.Connectors()})
 	if err != nil {
 		t.Fatal(err)
 	}

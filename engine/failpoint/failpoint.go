@@ -1,5 +1,6 @@
 // Package failpoint kills the process at a named place, so that tests can check what a crash there
-// leaves behind. It does nothing unless LAKEFLOW_FAILPOINT is set.
+// leaves behind; tests in the same process have it call them instead. It does nothing unless
+// LAKEFLOW_FAILPOINT is set or At was called.
 package failpoint
 
 import (
@@ -7,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -53,9 +55,43 @@ var (
 	passed int
 )
 
+// watch is what At waits for.
+type watch struct {
+	mu   sync.Mutex
+	name string
+	left int // passes until do is called
+	do   func()
+}
+
+var watched atomic.Pointer[watch]
+
+// At has the nth pass of a place in this process call do, until restore is called, which must be. There is one such watch
+// at a time. While do runs, all of Hit's callers wait, at whatever place, so do must not get to one.
+func At(name string, nth int, do func()) (restore func()) {
+	w := &watch{name: name, left: nth, do: do}
+	if !watched.CompareAndSwap(nil, w) {
+		panic("failpoint: At is called twice")
+	}
+	return func() { watched.Store(nil) }
+}
+
+func (w *watch) hit(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if name != w.name {
+		return
+	}
+	if w.left--; w.left == 0 {
+		w.do()
+	}
+}
+
 // Hit sends SIGKILL to the process when LAKEFLOW_FAILPOINT is "name" or "name#n" and this is the
 // n-th pass. Safe for concurrent use.
 func Hit(name string) {
+	if w := watched.Load(); w != nil {
+		w.hit(name)
+	}
 	want, nth := target()
 	if want != name {
 		return

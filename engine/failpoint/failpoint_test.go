@@ -46,6 +46,26 @@ func TestHit(t *testing.T) {
 	}
 }
 
+func TestAt(t *testing.T) {
+	var called []string
+	hit := func(names ...string) {
+		for _, name := range names {
+			Hit(name)
+			called = append(called, name)
+		}
+	}
+	restore := At("b", 2, func() { called = append(called, "do") })
+	hit("a", "b", "b", "b")
+	restore()
+	restore = At("a", 1, func() { called = append(called, "again") })
+	hit("a")
+	restore()
+	hit("a")
+	if got, want := strings.Join(called, " "), "a b do b b again a a"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestNames(t *testing.T) {
 	if len(Names) < 15 {
 		t.Errorf("only %d places", len(Names))

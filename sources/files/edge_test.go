@@ -543,13 +543,13 @@ func TestConfig(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Path: "/x", Format: "xml"}, `format "xml" is unknown`},
-		{Config{Path: "x", Format: "json"}, "must be absolute"},
-		{Config{Path: "/x/[", Format: "json"}, "not a valid glob"},
-		{Config{Path: "/x", Format: "json", Evolution: "sometimes"}, `schema_evolution "sometimes" is unknown`},
-		{Config{Path: "/x", Format: "json", Hints: []Hint{{"a", "NOSUCH"}}}, "column a: type NOSUCH"},
-		{Config{Path: "/x", Format: "json", Hints: []Hint{{"_metadata", "INTEGER"}}}, "taken"},
-		{Config{Path: "/x", Format: "json", Hints: []Hint{{"a", "INTEGER"}, {"a", "DATE"}}}, "taken"},
+		{Config{Options: Options{Path: "/x", Format: "xml"}}, `format "xml" is unknown`},
+		{Config{Options: Options{Path: "x", Format: "json"}}, "must be absolute"},
+		{Config{Options: Options{Path: "/x/[", Format: "json"}}, "not a valid glob"},
+		{Config{Options: Options{Path: "/x", Format: "json"}, Evolution: "sometimes"}, `schema_evolution "sometimes" is unknown`},
+		{Config{Options: Options{Path: "/x", Format: "json"}, Hints: []Hint{{"a", "NOSUCH"}}}, "column a: type NOSUCH"},
+		{Config{Options: Options{Path: "/x", Format: "json"}, Hints: []Hint{{"_metadata", "INTEGER"}}}, "taken"},
+		{Config{Options: Options{Path: "/x", Format: "json"}, Hints: []Hint{{"a", "INTEGER"}, {"a", "DATE"}}}, "taken"},
 	} {
 		if _, err := New(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v; want %s", c.cfg, err, c.want)

@@ -189,7 +189,7 @@ func (l load) read() (typ string, got []became, err error) {
 
 // config declares how CSV files are written, for which nothing could be told from so few records.
 func (l load) config(dir string) Config {
-	c := Config{Path: dir, Format: l.format, MaxFiles: 10000}
+	c := Config{Options: Options{Path: dir, Format: l.format, MaxFiles: 10000}}
 	if l.format == "csv" {
 		header, quote := true, `"`
 		c.CSV = CSV{Header: &header, Delimiter: ",", Quote: &quote, Escape: &quote}

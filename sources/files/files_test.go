@@ -78,7 +78,7 @@ func (b *bed) put(name, content string) string {
 
 func (b *bed) source(format string, change func(*Config)) *Source {
 	b.t.Helper()
-	cfg := Config{Path: b.dir, Format: format}
+	cfg := Config{Options: Options{Path: b.dir, Format: format}}
 	if change != nil {
 		change(&cfg)
 	}

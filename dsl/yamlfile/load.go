@@ -1,18 +1,21 @@
-package dsl
+// Package yamlfile reads a pipeline that is declared in one file of YAML, with SQL inline or in files beside it.
+package yamlfile
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/option"
 )
 
 // Options are what a pipeline file is read with.
 type Options struct {
+	// Connectors are what its sources and sinks can be.
+	Connectors dsl.Connectors
 	// Params override parameters by name. Each is read as the type of the value that the file declares.
 	Params map[string]string
 	// Env looks up ${env:NAME}; nil means the environment of the process.
@@ -24,8 +27,8 @@ type Options struct {
 // All mistakes in the files are in the list, sorted, and show no secrets. The pipeline is nil when the file is not YAML. With other errors
 // in the list it holds what could be made of the file, so that later passes can find more mistakes: a table may lack flows, a
 // source its connector. The error is a failure to read the pipeline file itself.
-func Load(path string, opts Options) (*Pipeline, diag.List, error) {
-	content, err := readLimited(path)
+func Load(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
+	content, err := option.ReadLimited(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read pipeline: %w", err)
 	}
@@ -42,7 +45,7 @@ func Load(path string, opts Options) (*Pipeline, diag.List, error) {
 	return pipeline, diags, nil
 }
 
-func parse(path, dir, content string, opts Options, diags *diag.List) *Pipeline {
+func parse(path, dir, content string, opts Options, diags *diag.List) *dsl.Pipeline {
 	content, ok := checkText(path, content, diags)
 	if !ok {
 		return nil
@@ -51,35 +54,27 @@ func parse(path, dir, content string, opts Options, diags *diag.List) *Pipeline 
 	if root == nil {
 		return nil
 	}
-	var spec specPipeline
-	w := walker{diags}
-	w.value(reflect.ValueOf(&spec).Elem(), root, root.at, "")
-	if root.kind != mapping {
-		return nil
-	}
 	if opts.Env == nil {
 		opts.Env = os.LookupEnv
 	}
-	b := builder{file: path, dir: dir, opts: opts, diags: diags, hidden: &Secrets{}}
-	pipeline := b.pipeline(&spec)
-	b.hidden.prepare()
-	return pipeline
-}
-
-// readLimited reads one byte more than a file may have, so that the caller can see that it is too large.
-func readLimited(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
+	b := newBuilder(path, dir, opts, diags)
+	var declared specPipeline // for the parameters, which all else may refer to
+	first := option.Decoder{Diags: &diag.List{}, Open: b.decoder.Open}
+	first.Decode(&declared, root, root.At, "")
+	parameters := b.parameters(&declared)
+	var spec specPipeline
+	b.decoder.Decode(&spec, root, root.At, "")
+	if root.Kind != option.KindMapping {
+		return nil
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	return string(b), err
+	pipeline := b.pipeline(&spec)
+	pipeline.Parameters, pipeline.Secrets = parameters, dsl.NewSecrets(b.texts.Secrets)
+	return pipeline
 }
 
 // checkText refuses what is too large or no text, and evens out line ends and the byte order mark.
 func checkText(file, content string, diags *diag.List) (string, bool) {
-	if len(content) > maxFile {
+	if len(content) > option.MaxFile {
 		diags.Errorf("LF0001", diag.Range{File: file}, "split it, or move long queries to files of their own with sql_file:",
 			"the file is larger than 1 MiB")
 		return "", false

@@ -1,4 +1,4 @@
-package dsl
+package yamlfile
 
 import (
 	"flag"
@@ -11,8 +11,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/option"
+	"github.com/lakeflow/lakeflow/sinks"
+	kafkasink "github.com/lakeflow/lakeflow/sinks/kafka"
+	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/files"
+	"github.com/lakeflow/lakeflow/sources/kafka"
 )
+
+// connectors are those that the goldens and the stored schema have.
+var connectors = dsl.Connectors{Sources: []sources.Factory{files.Factory(), kafka.Factory()}, Sinks: []sinks.Factory{kafkasink.Factory()}}
 
 var update = flag.Bool("update", false, "rewrite the golden files and the JSON schema")
 
@@ -27,10 +37,10 @@ func golden(t *testing.T, file, got string) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v; run go test ./dsl -update", err)
+		t.Fatalf("%v; run go test ./dsl/yamlfile -update", err)
 	}
 	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s differs; run go test ./dsl -update and look at the change\n%s", file, d)
+		t.Errorf("%s differs; run go test ./dsl/yamlfile -update and look at the change\n%s", file, d)
 	}
 }
 
@@ -52,7 +62,7 @@ func TestDiagnostics(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			opts := Options{Params: map[string]string{}, Env: func(string) (string, bool) { return "", false }}
+			opts := Options{Connectors: connectors, Params: map[string]string{}, Env: func(string) (string, bool) { return "", false }}
 			if params, err := os.ReadFile(filepath.Join(dir, "params")); err == nil {
 				for line := range strings.SplitSeq(strings.TrimSpace(string(params)), "\n") {
 					key, value, _ := strings.Cut(line, "=")
@@ -80,21 +90,21 @@ func TestDiagnostics(t *testing.T) {
 // TestCodes checks that every code in the source is documented, and has a golden or, where that would be a
 // large file, a test of its own.
 func TestCodes(t *testing.T) {
-	doc, err := os.ReadFile("../docs/diagnostics.md")
+	doc, err := os.ReadFile("../../docs/diagnostics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+	var code []string
+	for _, folder := range []string{".", "../option", "../sqltext", "../../sources/*", "../../sources/kafka/broker", "../../sinks/kafka"} {
+		found, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		code = append(code, found...)
 	}
-	more, err := filepath.Glob("sqltext/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	code := regexp.MustCompile(`"(LF0[01][0-9]{2})"`)
+	pattern := regexp.MustCompile(`"(LF0[01][0-9]{2})"`)
 	used := map[string]bool{}
-	for _, file := range append(files, more...) {
+	for _, file := range code {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
@@ -102,7 +112,7 @@ func TestCodes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range code.FindAllStringSubmatch(string(src), -1) {
+		for _, m := range pattern.FindAllStringSubmatch(string(src), -1) {
 			used[m[1]] = true
 		}
 	}
@@ -126,19 +136,19 @@ func TestCodes(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	dir := t.TempDir()
-	big := strings.Repeat("# padding\n", maxFile/10+1)
+	big := strings.Repeat("# padding\n", option.MaxFile/10+1)
 	for name, content := range map[string]string{
 		"big.yaml":  "name: demo\n" + big,
 		"sql.yaml":  "name: demo\ntables: {one: {kind: view, sql_file: big.sql}}\n",
 		"big.sql":   "SELECT 1\n" + strings.ReplaceAll(big, "#", "--"),
-		"edge.yaml": ("name: demo\ntables: {one: {kind: view, sql: SELECT 1}}\n" + big)[:maxFile],
+		"edge.yaml": ("name: demo\ntables: {one: {kind: view, sql: SELECT 1}}\n" + big)[:option.MaxFile],
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, want := range map[string]string{"big.yaml": "big.yaml", "sql.yaml": "big.sql"} {
-		_, diags, err := Load(filepath.Join(dir, name), Options{})
+		_, diags, err := Load(filepath.Join(dir, name), Options{Connectors: connectors})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,15 +156,15 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("%s: %v", name, diags)
 		}
 	}
-	if _, diags, err := Load(filepath.Join(dir, "edge.yaml"), Options{}); err != nil || len(diags) > 0 {
+	if _, diags, err := Load(filepath.Join(dir, "edge.yaml"), Options{Connectors: connectors}); err != nil || len(diags) > 0 {
 		t.Errorf("a file of exactly 1 MiB: %v, %v", diags, err)
 	}
 }
 
 func TestJSONSchemaIsCurrent(t *testing.T) {
-	got, err := JSONSchema()
+	got, err := JSONSchema(connectors)
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "../schemas/pipeline.schema.json", string(got))
+	golden(t, "../../schemas/pipeline.schema.json", string(got))
 }

@@ -1,4 +1,4 @@
-package dsl
+package yamlfile
 
 import (
 	"cmp"
@@ -8,45 +8,48 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
 
-func (b *builder) table(name string, s *specTable) *Table {
+func (b *builder) table(name string, s *specTable) *dsl.Table {
 	b.name("table", name, s.Range)
-	t := &Table{Node: s.Node, Name: name, Kind: Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
-	t.Description = b.shown(s.Description, s.At("description"))
-	for _, column := range inOrder(s.Columns, func(x specDescribed) Node { return x.Node }) {
+	t := &dsl.Table{Node: s.Node, Name: name, Kind: dsl.Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
+	t.Description = b.texts.Shown(s.Description, s.At("description"))
+	for _, column := range inOrder(s.Columns, func(x specDescribed) option.Node { return x.Node }) {
 		if x := s.Columns[column]; x.Description != nil {
-			t.Columns = append(t.Columns, ColumnText{x.Node, column, b.shown(*x.Description, x.At("description"))})
+			t.Columns = append(t.Columns, dsl.ColumnText{Node: x.Node, Name: column, Description: b.texts.Shown(*x.Description, x.At("description"))})
 		}
 	}
 	t.Flows = b.flows(name, s)
 	t.Flawed = len(t.Flows) < max(len(s.Flows), 1)
 	if t.Kind == "" { // a mistake that is reported; later passes still want to check the query
-		t.Kind, t.Guessed = MaterializedView, true
-		if slices.ContainsFunc(t.Flows, func(f *Flow) bool { return len(f.SQL.Streams) > 0 }) {
-			t.Kind = StreamingTable
+		t.Kind, t.Guessed = dsl.MaterializedView, true
+		if slices.ContainsFunc(t.Flows, func(f *dsl.Flow) bool { return len(f.SQL.Streams) > 0 }) {
+			t.Kind = dsl.StreamingTable
 		}
 	}
 	t.PartitionBy = b.partitions(s)
-	for _, rule := range inOrder(s.Expectations, func(x specExpectation) Node { return x.Node }) {
+	for _, rule := range inOrder(s.Expectations, func(x specExpectation) option.Node { return x.Node }) {
 		x := s.Expectations[rule]
 		b.ruleName(rule, x.Range)
 		if q, flawed := b.query(x.Expect, "expectation "+rule); q != nil {
 			x.Flawed = flawed
-			t.Expectations = append(t.Expectations, Expectation{Node: x.Node, Name: rule, Expect: q, Violation: Action(cmp.Or(x.Violation, string(Warn)))})
+			t.Expectations = append(t.Expectations, dsl.Expectation{Node: x.Node, Name: rule, Expect: q, Violation: dsl.Action(cmp.Or(x.Violation, string(dsl.Warn)))})
 		}
 	}
-	t.Parquet = Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, "zstd"),
+	t.Parquet = dsl.Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, "zstd"),
 		RowGroupSize: b.positive(s.Parquet.RowGroupSize, s.Parquet.At("row_group_size"), defaultRowGroup)}
-	t.RefreshEvery = b.duration(s.RefreshEvery, s.At("refresh_every"), 0)
-	if at, ok := s.Fields["refresh_every"]; ok && s.Kind != string(MaterializedView) && s.Kind != "" {
+	t.RefreshEvery = time.Duration(s.RefreshEvery)
+	if at, ok := s.Fields["refresh_every"]; ok && s.Kind != string(dsl.MaterializedView) && s.Kind != "" {
 		b.diags.Errorf("LF0151", at, "remove it; trigger: {interval: …} says how often streaming tables get new rows", "refresh_every has no effect on the %s %s",
 			strings.ReplaceAll(s.Kind, "_", " "), name)
 	}
-	if s.Kind == string(View) {
+	if s.Kind == string(dsl.View) {
 		b.notOnView(name, s)
 	}
 	return t
@@ -63,21 +66,21 @@ func (b *builder) notOnView(name string, s *specTable) {
 }
 
 // flows gives the queries of a table: the one of sql or sql_file, or those of flows.
-func (b *builder) flows(table string, s *specTable) []*Flow {
+func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
 	if at, ok := s.Fields["flows"]; ok {
 		for _, key := range []string{"sql", "sql_file"} {
 			if other, ok := s.Fields[key]; ok {
 				b.diags.Errorf("LF0108", other, "make it one of the flows", "table %q has both %s and flows", table, key)
 			}
 		}
-		if s.Kind != string(StreamingTable) && s.Kind != "" {
+		if s.Kind != string(dsl.StreamingTable) && s.Kind != "" {
 			b.diags.Errorf("LF0111", at, "write one query in sql, with UNION ALL for several inputs", "a %s has one query; flows append to a streaming_table", s.Kind)
 		}
 		if len(s.Flows) == 0 && s.Flows != nil {
 			b.diags.Errorf("LF0114", at, "write name: {sql: SELECT …} below it", "table %q has no flows", table)
 		}
-		var out []*Flow
-		for _, name := range inOrder(s.Flows, func(x specFlow) Node { return x.Node }) {
+		var out []*dsl.Flow
+		for _, name := range inOrder(s.Flows, func(x specFlow) option.Node { return x.Node }) {
 			f := s.Flows[name]
 			b.name("flow", name, f.Range)
 			out = append(out, b.flow(name, f.Node, f.SQL, f.SQLFile)...)
@@ -88,7 +91,7 @@ func (b *builder) flows(table string, s *specTable) []*Flow {
 }
 
 // flow makes the flow of one pair of sql and sql_file; it is left out when the query is missing.
-func (b *builder) flow(name string, n Node, sql *specSQL, file *string) []*Flow {
+func (b *builder) flow(name string, n option.Node, sql *specSQL, file *string) []*dsl.Flow {
 	_, hasSQL := n.Fields["sql"]
 	fileAt, hasFile := n.Fields["sql_file"]
 	switch {
@@ -107,25 +110,25 @@ func (b *builder) flow(name string, n Node, sql *specSQL, file *string) []*Flow 
 		return nil
 	}
 	n.Flawed = flawed
-	return []*Flow{{Node: n, Name: name, SQL: q}}
+	return []*dsl.Flow{{Node: n, Name: name, SQL: q}}
 }
 
 // sqlFile reads the file of a query.
 func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
-	path := b.path(&written, at, "")
+	path := b.texts.Path(written, at)
 	if path == "" {
 		return nil
 	}
-	content, err := b.readFile(path)
+	content, err := b.texts.ReadFile(path)
 	if err != nil {
-		b.diags.Errorf("LF0109", at, "write a path that exists, relative to the pipeline file", "the file %q cannot be read: %v", written, rootCause(err))
+		b.diags.Errorf("LF0109", at, "write a path that exists, relative to the pipeline file", "the file %q cannot be read: %v", written, err)
 		return nil
 	}
 	shown := path
-	if rel, err := filepath.Rel(b.dir, path); err == nil {
+	if rel, err := filepath.Rel(b.texts.Dir, path); err == nil {
 		shown = filepath.Join(filepath.Dir(b.file), rel)
 	}
-	if secret.MatchString(written) {
+	if option.RefersOutside(written) {
 		shown = written
 	}
 	content, ok := checkText(shown, content, b.diags)
@@ -146,15 +149,15 @@ func (b *builder) query(s *specSQL, what string) (q *sqltext.Query, flawed bool)
 		return nil, true
 	}
 	before := len(*b.diags)
-	q = sqltext.New(s.raw, s.origin, b.params, b.diags)
+	q = sqltext.New(s.raw, s.origin, b.texts.Params, b.diags)
 	return q, len(*b.diags) > before
 }
 
 var transform = regexp.MustCompile(`^\s*([A-Za-z]+)\s*\((?:\s*([0-9]+)\s*,)?\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*\)\s*$`)
 var plainColumn = regexp.MustCompile(`^\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*$`)
 
-func (b *builder) partitions(s *specTable) []PartitionBy {
-	var out []PartitionBy
+func (b *builder) partitions(s *specTable) []dsl.PartitionBy {
+	var out []dsl.PartitionBy
 	split := false // by the comma of bucket(16, id): the first half is reported
 	for _, x := range s.PartitionBy {
 		if split && strings.HasSuffix(x.text, ")") && !strings.Contains(x.text, "(") {
@@ -166,7 +169,7 @@ func (b *builder) partitions(s *specTable) []PartitionBy {
 		if !ok {
 			continue
 		}
-		same := func(o PartitionBy) bool {
+		same := func(o dsl.PartitionBy) bool {
 			return strings.EqualFold(o.Column, p.Column) && o.Transform == p.Transform && o.Arg == p.Arg
 		}
 		if slices.ContainsFunc(out, same) {
@@ -179,8 +182,8 @@ func (b *builder) partitions(s *specTable) []PartitionBy {
 }
 
 // partition reads country, month(departed_at), bucket(16, id) or truncate(4, name).
-func (b *builder) partition(s specPartition) (PartitionBy, bool) {
-	p := PartitionBy{Node: Node{Range: s.at}, Transform: "identity"}
+func (b *builder) partition(s specPartition) (dsl.PartitionBy, bool) {
+	p := dsl.PartitionBy{Node: option.Node{Range: s.at}, Transform: "identity"}
 	if m := plainColumn.FindStringSubmatch(s.text); m != nil {
 		p.Column = unquote(m[1])
 		return p, true
@@ -220,7 +223,7 @@ func unquote(column string) string {
 }
 
 // uniqueNames reports names that two things have. SQL does not tell Orders from orders.
-func (b *builder) uniqueNames(p *Pipeline) {
+func (b *builder) uniqueNames(p *dsl.Pipeline) {
 	owners := map[string]string{"event_log": "the pipeline's event log", "stream": "the keyword STREAM"}
 	claim := func(name, what string, at diag.Range) {
 		key := strings.ToLower(name)

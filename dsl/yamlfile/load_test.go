@@ -1,4 +1,4 @@
-package dsl
+package yamlfile
 
 import (
 	"errors"
@@ -15,13 +15,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/files"
 )
 
 // withoutPlaces leaves ranges out of a comparison, and compares queries by their text for DuckDB.
 var withoutPlaces = cmp.Options{
-	cmpopts.IgnoreTypes(Node{}, &Secrets{}),
+	cmpopts.IgnoreTypes(option.Node{}, &dsl.Secrets{}),
 	cmp.Transformer("text", func(q *sqltext.Query) string {
 		if q == nil {
 			return ""
@@ -31,7 +35,7 @@ var withoutPlaces = cmp.Options{
 }
 
 func TestExample(t *testing.T) {
-	p, diags, err := Load("testdata/example/pipeline.yaml", Options{})
+	p, diags, err := Load("testdata/example/pipeline.yaml", Options{Connectors: connectors})
 	if err != nil || len(diags) > 0 {
 		t.Fatal(err, diags)
 	}
@@ -40,31 +44,32 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	query := func(s string) *sqltext.Query { return &sqltext.Query{Text: s} }
-	parquet := Parquet{Compression: "zstd", RowGroupSize: 122880}
-	want := &Pipeline{
+	parquet := dsl.Parquet{Compression: "zstd", RowGroupSize: 122880}
+	want := &dsl.Pipeline{
 		File: "testdata/example/pipeline.yaml", Dir: dir, Name: "flights",
-		Target:     Target{Warehouse: filepath.Join(dir, "warehouse"), Schema: "flights"},
-		Parameters: []Parameter{{Name: "max_delay", Value: int64(1440)}},
-		Sources: []*Source{{Name: "flights_feed", Evolution: AddNewColumns,
-			Files:  &Files{Root: dir, Path: "data/flights/*.json", Format: "json", MaxFilesPerBatch: 1000, MaxBytesPerBatch: 1 << 30},
-			Schema: []ColumnHint{{Name: "date", Type: "VARCHAR"}, {Name: "delay", Type: "INTEGER"}}}},
-		Tables: []*Table{
-			{Name: "bronze_flights", Kind: StreamingTable, Layer: "bronze", DeadLetter: true, Parquet: parquet,
-				Flows: []*Flow{{Name: "bronze_flights", SQL: query(`SELECT *, _metadata.file_path AS source_file FROM "__stream".flights_feed`)}}},
-			{Name: "silver_flights", Kind: StreamingTable, Layer: "silver", DeadLetter: true, Parquet: parquet,
-				Flows: []*Flow{{Name: "silver_flights", SQL: query("-- One row per flight.\nSELECT origin, destination, delay, distance,\n" +
+		Target:     dsl.Target{Warehouse: filepath.Join(dir, "warehouse"), Schema: "flights"},
+		Parameters: []dsl.Parameter{{Name: "max_delay", Value: int64(1440)}},
+		Sources: []*dsl.Source{{Name: "flights_feed", Evolution: sources.AddNewColumns, Connector: "files",
+			Options: &files.Options{Path: "data/flights/*.json", Format: "json", MaxFiles: 1000, MaxBytes: 1 << 30,
+				CSV: files.CSV{Encoding: "utf-8", DecimalSeparator: "."}, JSON: files.JSON{Encoding: "utf-8"}},
+			Schema: []dsl.ColumnHint{{Name: "date", Type: "VARCHAR"}, {Name: "delay", Type: "INTEGER"}}}},
+		Tables: []*dsl.Table{
+			{Name: "bronze_flights", Kind: dsl.StreamingTable, Layer: "bronze", DeadLetter: true, Parquet: parquet,
+				Flows: []*dsl.Flow{{Name: "bronze_flights", SQL: query(`SELECT *, _metadata.file_path AS source_file FROM "__stream".flights_feed`)}}},
+			{Name: "silver_flights", Kind: dsl.StreamingTable, Layer: "silver", DeadLetter: true, Parquet: parquet,
+				Flows: []*dsl.Flow{{Name: "silver_flights", SQL: query("-- One row per flight.\nSELECT origin, destination, delay, distance,\n" +
 					"       strptime(date, '%Y-%m-%d') AS departed_at\nFROM \"__stream\".bronze_flights AS b\nWHERE delay < 1440\n")}},
-				PartitionBy: []PartitionBy{{Column: "departed_at", Transform: "month"}},
-				Expectations: []Expectation{
-					{Name: "known_delay", Expect: query("delay BETWEEN -120 AND 1440"), Violation: Drop},
-					{Name: "has_route", Expect: query("origin IS NOT NULL AND destination <> origin"), Violation: Fail},
-					{Name: "short_hop", Expect: query("distance > 50"), Violation: Warn},
+				PartitionBy: []dsl.PartitionBy{{Column: "departed_at", Transform: "month"}},
+				Expectations: []dsl.Expectation{
+					{Name: "known_delay", Expect: query("delay BETWEEN -120 AND 1440"), Violation: dsl.Drop},
+					{Name: "has_route", Expect: query("origin IS NOT NULL AND destination <> origin"), Violation: dsl.Fail},
+					{Name: "short_hop", Expect: query("distance > 50"), Violation: dsl.Warn},
 				}},
-			{Name: "gold_routes", Kind: MaterializedView, Layer: "gold", DeadLetter: true, Parquet: parquet,
-				Flows: []*Flow{{Name: "gold_routes", SQL: query("SELECT origin, destination, count(*) AS flights, avg(delay) AS mean_delay FROM silver_flights GROUP BY ALL")}}},
+			{Name: "gold_routes", Kind: dsl.MaterializedView, Layer: "gold", DeadLetter: true, Parquet: parquet,
+				Flows: []*dsl.Flow{{Name: "gold_routes", SQL: query("SELECT origin, destination, count(*) AS flights, avg(delay) AS mean_delay FROM silver_flights GROUP BY ALL")}}},
 		},
-		DeadLetter: DeadLetter{Table: "dead_letter"},
-		Mode:       Triggered, Trigger: Trigger{Interval: time.Second, MaxRows: 500_000, MaxBytes: 64 << 20}, Retention: Retention{Snapshots: 100},
+		DeadLetter: dsl.DeadLetter{Table: "dead_letter"},
+		Mode:       dsl.Triggered, Trigger: dsl.Trigger{Interval: time.Second, MaxRows: 500_000, MaxBytes: 64 << 20}, Retention: dsl.Retention{Snapshots: 100},
 	}
 	if d := cmp.Diff(want, p, withoutPlaces); d != "" {
 		t.Error(d)
@@ -75,11 +80,12 @@ func TestExample(t *testing.T) {
 }
 
 // load reads a pipeline from a text; the file is p.yaml in a new folder.
-func load(t testing.TB, content string, opts Options) (*Pipeline, diag.List) {
+func load(t testing.TB, content string, opts Options) (*dsl.Pipeline, diag.List) {
 	t.Helper()
 	if opts.Env == nil {
 		opts.Env = func(string) (string, bool) { return "", false }
 	}
+	opts.Connectors = connectors
 	var diags diag.List
 	p := parse("p.yaml", t.TempDir(), content, opts, &diags)
 	diags.Sort()
@@ -151,26 +157,26 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 		t.Error(d)
 	}
 	f, empty, slash, two := false, "", `\`, 2
-	if d := cmp.Diff([]*Source{{Name: "feed", Evolution: Rescue, Files: &Files{Root: p.Dir, Path: "in", Format: "csv", MaxFilesPerBatch: 7,
-		MaxBytesPerBatch: 64_000_000, AllowOverwrites: true,
-		CSV: CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValues: []string{"NA"}, Skip: &two}}}}, p.Sources, withoutPlaces); d != "" {
+	if d := cmp.Diff([]*dsl.Source{{Name: "feed", Evolution: sources.Rescue, Connector: "files", Options: &files.Options{Path: "in", Format: "csv", MaxFiles: 7,
+		MaxBytes: 64_000_000, AllowOverwrites: true, JSON: files.JSON{Encoding: "utf-8"},
+		CSV: files.CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValues: []string{"NA"}, Skip: &two, Encoding: "utf-8", DecimalSeparator: "."}}}}, p.Sources, withoutPlaces); d != "" {
 		t.Error(d)
 	}
 	z := p.Tables[0]
-	if d := cmp.Diff(&Table{Name: "z", Kind: StreamingTable,
-		Flows: []*Flow{{Name: "two", SQL: &sqltext.Query{Text: `SELECT 'x-north' FROM "__stream".feed`}}, {Name: "one", SQL: &sqltext.Query{Text: "SELECT 1"}}},
-		PartitionBy: []PartitionBy{{Column: "country", Transform: "identity"}, {Column: `odd "name"`, Transform: "identity"},
+	if d := cmp.Diff(&dsl.Table{Name: "z", Kind: dsl.StreamingTable,
+		Flows: []*dsl.Flow{{Name: "two", SQL: &sqltext.Query{Text: `SELECT 'x-north' FROM "__stream".feed`}}, {Name: "one", SQL: &sqltext.Query{Text: "SELECT 1"}}},
+		PartitionBy: []dsl.PartitionBy{{Column: "country", Transform: "identity"}, {Column: `odd "name"`, Transform: "identity"},
 			{Column: "id", Transform: "bucket", Arg: 16}, {Column: "name", Transform: "truncate", Arg: 4}, {Column: "ts", Transform: "hour"}},
-		Parquet: Parquet{Compression: "snappy", RowGroupSize: 10000}}, z, withoutPlaces); d != "" {
+		Parquet: dsl.Parquet{Compression: "snappy", RowGroupSize: 10000}}, z, withoutPlaces); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(DuckDB{MemoryLimit: "512MB", TempDirectory: filepath.Join(p.Dir, "tmp"), Threads: 3}, p.DuckDB, withoutPlaces); d != "" {
+	if d := cmp.Diff(dsl.DuckDB{MemoryLimit: "512MB", TempDirectory: filepath.Join(p.Dir, "tmp"), Threads: 3}, p.DuckDB, withoutPlaces); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(Trigger{Interval: 50 * time.Millisecond, MaxRows: 1000, MaxBytes: 1 << 20}, p.Trigger, withoutPlaces); d != "" || p.Mode != Continuous || p.Retention.Snapshots != 7 {
+	if d := cmp.Diff(dsl.Trigger{Interval: 50 * time.Millisecond, MaxRows: 1000, MaxBytes: 1 << 20}, p.Trigger, withoutPlaces); d != "" || p.Mode != dsl.Continuous || p.Retention.Snapshots != 7 {
 		t.Error(d, p.Mode, p.Retention)
 	}
-	if p.DeadLetter.Table != "rejects" || p.Tables[1].Name != "a" || p.Tables[1].Kind != View {
+	if p.DeadLetter.Table != "rejects" || p.Tables[1].Name != "a" || p.Tables[1].Kind != dsl.View {
 		t.Error(p.DeadLetter, p.Tables[1])
 	}
 }
@@ -265,10 +271,10 @@ func TestSecretFile(t *testing.T) {
 
 // TestHostile gives the loader what makes YAML readers hang, blow up or panic.
 func TestHostile(t *testing.T) {
-	fill := func(s string) string { return strings.Repeat(s, maxFile/len(s)) }
+	fill := func(s string) string { return strings.Repeat(s, option.MaxFile/len(s)) }
 	numbered := func(format string) string {
 		var b strings.Builder
-		for i := 0; b.Len() < maxFile-100; i++ {
+		for i := 0; b.Len() < option.MaxFile-100; i++ {
 			fmt.Fprintf(&b, format, i)
 		}
 		return b.String()
@@ -280,13 +286,13 @@ func TestHostile(t *testing.T) {
 		"keys": numbered("k%d: v\n"), "nested keys": "a:\n" + numbered("  k%d: v\n"), "merges": "a: &a {b: 1}\n" + numbered("k%d: {<<: *a}\n"),
 		"cr": fill("\r"), "tabs": fill("\t"), "commas": fill(","), "escapes": `a: "` + fill(`\x`), "documents": fill("---\n"), "pipes": fill("|\n"),
 		"comments": fill("# x\n"), "indent": numbered("a%d:\n "), "long line": "a: " + fill("x "), "dollars": "a: " + fill("${"), "self": "a: &a [*a]\n", "refs": "name: " + fill("${x}"),
-		"sql": "name: a\ntables: {a: {kind: view, sql: \"" + fill("${x} ")[:maxFile-100] + "\"}}", "brackets in sql": "name: a\ntables: {a: {kind: view, sql: '" + fill("(${")[:maxFile-100] + "'}}", "one line": "name: a\ntables: {" + strings.Repeat("ééééééééééééééé: 1, ", 16000) + "}",
+		"sql": "name: a\ntables: {a: {kind: view, sql: \"" + fill("${x} ")[:option.MaxFile-100] + "\"}}", "brackets in sql": "name: a\ntables: {a: {kind: view, sql: '" + fill("(${")[:option.MaxFile-100] + "'}}", "one line": "name: a\ntables: {" + strings.Repeat("ééééééééééééééé: 1, ", 16000) + "}",
 		"unknown keys": "name: a\ntables: {}\n" + strings.Repeat("x: 1\n", 1000) + numbered("k%d: v\n")[:200_000],
 	}
 	for name, in := range inputs {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			_, diags := load(t, in[:min(len(in), maxFile)], Options{})
+			_, diags := load(t, in[:min(len(in), option.MaxFile)], Options{})
 			if len(diags) == 0 {
 				t.Error("no mistake found")
 			}
@@ -315,7 +321,7 @@ func FuzzLoad(f *testing.F) {
 	env := func(name string) (string, bool) { return "x", len(name) < 3 }
 	f.Fuzz(func(t *testing.T, content string) {
 		var diags diag.List
-		p := parse("p.yaml", dir, content, Options{Env: env, Params: map[string]string{"n": "1"}}, &diags)
+		p := parse("p.yaml", dir, content, Options{Connectors: connectors, Env: env, Params: map[string]string{"n": "1"}}, &diags)
 		lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\ufeff", "").Replace(content), "\n")
 		for _, d := range diags {
 			r := d.Range
@@ -338,7 +344,7 @@ func FuzzLoad(f *testing.F) {
 		if p == nil || diags.HasErrors() {
 			return
 		}
-		if p.Name == "" || len(p.Tables) == 0 || slices.ContainsFunc(p.Tables, func(t *Table) bool { return len(t.Flows) == 0 || t.Kind == "" }) {
+		if p.Name == "" || len(p.Tables) == 0 || slices.ContainsFunc(p.Tables, func(t *dsl.Table) bool { return len(t.Flows) == 0 || t.Kind == "" }) {
 			t.Fatalf("incomplete without a mistake: %+v", p)
 		}
 	})

@@ -1,4 +1,4 @@
-package dsl
+package yamlfile
 
 import (
 	"errors"
@@ -17,13 +17,12 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/dsl/option"
 )
 
 // Limits on what is read. A pipeline of 200 tables has about 20,000 tokens; the parser's time grows with the
 // square of the tokens of one mapping.
 const (
-	maxFile    = 1 << 20 // bytes
 	maxTokens  = 50_000
 	maxDepth   = 64
 	maxAliases = 100
@@ -31,59 +30,19 @@ const (
 	maxBlank   = 50      // blank lines in a row: the scanner's time grows with their square
 )
 
-type nodeKind int
-
-const (
-	null nodeKind = iota
-	boolean
-	integer
-	float
-	text
-	mapping
-	sequence
-)
-
-func (k nodeKind) String() string {
-	return [...]string{"empty", "true or false", "a whole number", "a number", "a text", "a mapping", "a list"}[k]
-}
-
-// node is a YAML value with its place. Nodes are shared where the file has aliases.
-type node struct {
-	kind    nodeKind
-	value   any            // bool, int64, float64, string
-	at      diag.Range     // of a scalar; where a mapping or list begins
-	written string         // a scalar as it stands in the file, without quotes
-	origin  sqltext.Origin // of a scalar's text
-	entries []entry        // of a mapping
-	items   []*node        // of a sequence
-	size    int            // nodes below and including this one, aliases expanded
-	broken  bool           // it is not what was meant, which is reported
-}
-
-// has reports whether a mapping has a key.
-func (n *node) has(key string) bool {
-	return slices.ContainsFunc(n.entries, func(e entry) bool { return e.key == key })
-}
-
-type entry struct {
-	key   string
-	at    diag.Range
-	value *node
-}
-
 // reader turns one YAML file into nodes.
 type reader struct {
 	file    string
 	src     source
 	diags   *diag.List
-	anchors map[string]*node
+	anchors map[string]*option.Value
 	broken  []bareText // what is left out
 }
 
 // parseYAML reads a file's text. It returns nil when the text is not one YAML document within the limits; the reason
 // is in diags then.
-func parseYAML(file, content string, diags *diag.List) *node {
-	r := &reader{file: file, src: newSource(content), diags: diags, anchors: map[string]*node{}}
+func parseYAML(file, content string, diags *diag.List) *option.Value {
+	r := &reader{file: file, src: newSource(content), diags: diags, anchors: map[string]*option.Value{}}
 	if !r.checkBlankLines() {
 		return nil
 	}
@@ -93,12 +52,12 @@ func parseYAML(file, content string, diags *diag.List) *node {
 	}
 	before := len(*diags)
 	root := r.node(doc)
-	if root.size > maxNodes {
+	if root.Size > maxNodes {
 		r.fail("LF0005", r.start(), "write the repeated parts out, or share less of them",
 			"the file grows to more than %d values when its aliases are expanded", maxNodes)
 		return nil
 	}
-	if diag.List((*diags)[before:]).HasErrors() && root.kind != mapping {
+	if diag.List((*diags)[before:]).HasErrors() && root.Kind != option.KindMapping {
 		return nil
 	}
 	return root
@@ -265,7 +224,7 @@ func (r *reader) first(n ast.Node) diag.Range {
 }
 
 // node converts a value, with what it holds. A mistake is reported and becomes an empty value.
-func (r *reader) node(n ast.Node) *node {
+func (r *reader) node(n ast.Node) *option.Value {
 	switch n := n.(type) {
 	case *ast.MappingNode:
 		values := n.Values
@@ -276,14 +235,14 @@ func (r *reader) node(n ast.Node) *node {
 	case *ast.MappingValueNode:
 		return r.mapping([]*ast.MappingValueNode{n}, r.first(n))
 	case *ast.SequenceNode:
-		s := &node{kind: sequence, at: r.tokenRange(n.GetToken()), size: 1}
+		s := &option.Value{Kind: option.KindList, At: r.tokenRange(n.GetToken()), Size: 1}
 		for _, v := range n.Values {
 			item := r.glued(v)
 			if item == nil {
 				item = r.node(v)
 			}
-			s.items = append(s.items, item)
-			s.size = grown(s.size, item.size)
+			s.Items = append(s.Items, item)
+			s.Size = grown(s.Size, item.Size)
 		}
 		return s
 	case *ast.AnchorNode:
@@ -295,7 +254,7 @@ func (r *reader) node(n ast.Node) *node {
 	case *ast.LiteralNode:
 		return r.literal(n)
 	case nil:
-		return &node{at: r.start(), size: 1}
+		return &option.Value{At: r.start(), Size: 1}
 	default:
 		return r.scalar(n.GetToken())
 	}
@@ -303,7 +262,7 @@ func (r *reader) node(n ast.Node) *node {
 
 // glued gives a text such as localhost:9092 in [ ] inside { }, where the library takes the colon for that of a mapping. To YAML it is
 // none, as no space follows. It gives nil for anything else.
-func (r *reader) glued(v ast.Node) *node {
+func (r *reader) glued(v ast.Node) *option.Value {
 	if m, ok := v.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) == 1 {
 		v = m.Values[0]
 	}
@@ -325,7 +284,7 @@ func (r *reader) glued(v ast.Node) *node {
 	return r.scalar(&joined)
 }
 
-func (r *reader) alias(n *ast.AliasNode) *node {
+func (r *reader) alias(n *ast.AliasNode) *option.Value {
 	t := n.Value.GetToken()
 	if v, ok := r.anchors[t.Value]; ok {
 		return v
@@ -337,56 +296,56 @@ func (r *reader) alias(n *ast.AliasNode) *node {
 	slices.Sort(known)
 	r.fail("LF0008", r.tokenRange(t), diag.DidYouMean(t.Value, known, "put &"+t.Value+" before the value that it stands for, above"),
 		"no anchor &%s comes before this alias", t.Value)
-	return &node{at: r.tokenRange(t), size: 1}
+	return &option.Value{At: r.tokenRange(t), Size: 1}
 }
 
-func (r *reader) mapping(values []*ast.MappingValueNode, at diag.Range) *node {
-	m := &node{kind: mapping, at: at, size: 1}
+func (r *reader) mapping(values []*ast.MappingValueNode, at diag.Range) *option.Value {
+	m := &option.Value{Kind: option.KindMapping, At: at, Size: 1}
 	seen := map[string]diag.Range{}
-	var merged []entry
+	var merged []option.Entry
 	for _, v := range values {
 		if v.Key.IsMergeKey() {
 			merged = append(merged, r.merge(v)...)
 			continue
 		}
 		t := v.Key.GetToken()
-		e := entry{key: unmask(t.Value), at: r.tokenRange(t)}
+		e := option.Entry{Key: unmask(t.Value), At: r.tokenRange(t)}
 		if v.Key.Type() == ast.AliasType || v.Key.Type() == ast.AnchorType {
-			r.fail("LF0007", e.at, "write the key itself", "an anchor or alias cannot be a key")
+			r.fail("LF0007", e.At, "write the key itself", "an anchor or alias cannot be a key")
 		}
-		e.value = r.node(v.Value)
-		if first, ok := seen[e.key]; ok {
-			r.fail("LF0104", e.at, fmt.Sprintf("remove one of them; the first is on line %d", first.Start.Line), "the key %q occurs twice", e.key)
+		e.Value = r.node(v.Value)
+		if first, ok := seen[e.Key]; ok {
+			r.fail("LF0104", e.At, fmt.Sprintf("remove one of them; the first is on line %d", first.Start.Line), "the key %q occurs twice", e.Key)
 			continue
 		}
-		seen[e.key] = e.at
-		m.entries = append(m.entries, e)
-		m.size = grown(m.size, e.value.size)
+		seen[e.Key] = e.At
+		m.Entries = append(m.Entries, e)
+		m.Size = grown(m.Size, e.Value.Size)
 	}
 	for _, e := range merged {
-		if _, ok := seen[e.key]; !ok {
-			seen[e.key] = e.at
-			m.entries = append(m.entries, e)
-			m.size = grown(m.size, e.value.size)
+		if _, ok := seen[e.Key]; !ok {
+			seen[e.Key] = e.At
+			m.Entries = append(m.Entries, e)
+			m.Size = grown(m.Size, e.Value.Size)
 		}
 	}
 	return m
 }
 
 // merge gives the entries that <<: brings in; of a list, the first mapping wins.
-func (r *reader) merge(v *ast.MappingValueNode) []entry {
+func (r *reader) merge(v *ast.MappingValueNode) []option.Entry {
 	from := r.node(v.Value)
-	list := []*node{from}
-	if from.kind == sequence {
-		list = from.items
+	list := []*option.Value{from}
+	if from.Kind == option.KindList {
+		list = from.Items
 	}
-	var entries []entry
+	var entries []option.Entry
 	for _, n := range list {
-		if n.kind != mapping {
-			r.fail("LF0102", r.tokenRange(v.Key.GetToken()), "write <<: *name, where &name marks a mapping", "<< must be a mapping, not %s", n.kind)
+		if n.Kind != option.KindMapping {
+			r.fail("LF0102", r.tokenRange(v.Key.GetToken()), "write <<: *name, where &name marks a mapping", "<< must be a mapping, not %s", n.Kind)
 			continue
 		}
-		entries = append(entries, n.entries...)
+		entries = append(entries, n.Entries...)
 		if len(entries) > maxNodes {
 			return entries[:maxNodes]
 		}
@@ -394,22 +353,22 @@ func (r *reader) merge(v *ast.MappingValueNode) []entry {
 	return entries
 }
 
-func (r *reader) literal(n *ast.LiteralNode) *node {
+func (r *reader) literal(n *ast.LiteralNode) *option.Value {
 	value := ""
 	if n.Value != nil {
 		value = unmask(n.Value.Value)
 	}
 	start := r.src.offset(n.Start.Position.Line, n.Start.Position.Column)
-	out := &node{kind: text, value: value, written: value, size: 1, at: r.src.span(r.file, start, r.src.lineEnd(start))}
-	out.origin, _ = r.src.align(r.file, start, block, value)
+	out := &option.Value{Kind: option.KindText, Scalar: value, Written: value, Size: 1, At: r.src.span(r.file, start, r.src.lineEnd(start))}
+	out.Origin, _ = r.src.align(r.file, start, block, value)
 	r.checkNUL(out)
 	return out
 }
 
-func (r *reader) scalar(t *token.Token) *node {
+func (r *reader) scalar(t *token.Token) *option.Value {
 	start := r.src.offset(t.Position.Line, t.Position.Column)
 	value := unmask(t.Value)
-	n := &node{kind: text, value: value, written: value, size: 1}
+	n := &option.Value{Kind: option.KindText, Scalar: value, Written: value, Size: 1}
 	style := plain
 	switch t.Type {
 	case token.SingleQuoteType:
@@ -417,23 +376,23 @@ func (r *reader) scalar(t *token.Token) *node {
 	case token.DoubleQuoteType:
 		style = double
 	case token.MappingValueType: // nothing stands after the colon
-		return &node{at: r.tokenRange(t), size: 1}
+		return &option.Value{At: r.tokenRange(t), Size: 1}
 	default:
-		n.kind, n.value = resolve(value)
+		n.Kind, n.Scalar = resolve(value)
 	}
 	end := start
-	n.origin, end = r.src.align(r.file, start, style, value)
-	n.at, n.broken = r.src.span(r.file, start, end), r.isBroken(start)
-	if n.kind == float && math.IsInf(n.value.(float64), 0) && !strings.Contains(strings.ToLower(value), "inf") {
-		r.fail("LF0112", n.at, "write it in quotes to keep it as a text", "the number %s is too large", value)
+	n.Origin, end = r.src.align(r.file, start, style, value)
+	n.At, n.Broken = r.src.span(r.file, start, end), r.isBroken(start)
+	if n.Kind == option.KindFloat && math.IsInf(n.Scalar.(float64), 0) && !strings.Contains(strings.ToLower(value), "inf") {
+		r.fail("LF0112", n.At, "write it in quotes to keep it as a text", "the number %s is too large", value)
 	}
 	r.checkNUL(n)
 	return n
 }
 
-func (r *reader) checkNUL(n *node) {
-	if s, ok := n.value.(string); ok && strings.ContainsRune(s, 0) {
-		r.fail("LF0002", n.at, "remove \\0 from the text", "the text holds a NUL character")
+func (r *reader) checkNUL(n *option.Value) {
+	if s, ok := n.Scalar.(string); ok && strings.ContainsRune(s, 0) {
+		r.fail("LF0002", n.At, "remove \\0 from the text", "the text holds a NUL character")
 	}
 }
 
@@ -444,32 +403,32 @@ var (
 
 // resolve gives the type of a plain scalar: YAML 1.2's core schema, except that digits after a leading zero are a text,
 // which keeps 00123 as it is.
-func resolve(s string) (nodeKind, any) {
+func resolve(s string) (option.Kind, any) {
 	switch s {
 	case "", "~", "null", "Null", "NULL":
-		return null, nil
+		return option.KindNull, nil
 	case "true", "True", "TRUE":
-		return boolean, true
+		return option.KindBool, true
 	case "false", "False", "FALSE":
-		return boolean, false
+		return option.KindBool, false
 	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF":
-		return float, math.Inf(1)
+		return option.KindFloat, math.Inf(1)
 	case "-.inf", "-.Inf", "-.INF":
-		return float, math.Inf(-1)
+		return option.KindFloat, math.Inf(-1)
 	case ".nan", ".NaN", ".NAN":
-		return float, math.NaN()
+		return option.KindFloat, math.NaN()
 	}
 	if wholeNumber.MatchString(s) {
 		if i, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 0, 64); err == nil {
-			return integer, i
+			return option.KindInt, i
 		}
-		return float, math.Inf(1) // reported as too large
+		return option.KindFloat, math.Inf(1) // reported as too large
 	}
 	if realNumber.MatchString(s) {
 		f, _ := strconv.ParseFloat(s, 64) // infinite when out of range
-		return float, f
+		return option.KindFloat, f
 	}
-	return text, s
+	return option.KindText, s
 }
 
 func grown(a, b int) int { return min(a+b, maxNodes+1) }
