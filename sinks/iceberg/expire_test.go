@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // expireHead makes the change that a commit with this retention makes to a head, and returns the head after it.
 func expireHead(t *testing.T, h *head, keep int, passed map[string]int64) *head {
 	t.Helper()
-	st, err := stagedFrom(h, &sinks.TableChange{Table: h.name})
+	st, err := stagedFrom(h, &lake.TableChange{Table: h.name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestExpire(t *testing.T) {
 			t.Errorf("%v, keeping %d, read up to %d: snapshots %s, want %s", c.commits, c.keep, c.read, got, c.want)
 		}
 		for _, after := range c.lost {
-			if _, err := h.since(after); !errors.Is(err, sinks.ErrExpired) {
+			if _, err := h.since(after); !errors.Is(err, lake.ErrExpired) {
 				t.Errorf("%v, keeping %d: after commit %d: %v", c.commits, c.keep, after, err)
 			}
 		}
@@ -101,7 +101,7 @@ func TestExpiredByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	h = &head{name: "t", meta: meta}
-	if _, err := h.since(3); !errors.Is(err, sinks.ErrExpired) {
+	if _, err := h.since(3); !errors.Is(err, lake.ErrExpired) {
 		t.Error(err)
 	}
 	if steps, err := h.since(4); err != nil || len(steps) > 0 {
@@ -170,14 +170,14 @@ func TestPointerMovesUnderReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	epoch, err := l.Acquire(t.Context(), sinks.Holder{})
+	epoch, err := l.Acquire(t.Context(), lake.Holder{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	columns, _ := schemas.AssignIDs(schemas.Table{{Name: "id", Type: schemas.Type{Kind: schemas.BigInt}}}, 0)
-	out, err := l.Commit(t.Context(), &sinks.Commit{Number: 1, Epoch: epoch, Tables: []sinks.TableChange{{Table: EventLog, Schema: columns,
-		Add: []sinks.DataFile{{Path: filepath.Join(dir, "x.parquet"), Rows: 1}}}}})
-	if err != nil || out.Status != sinks.Committed {
+	out, err := l.Commit(t.Context(), &lake.Commit{Number: 1, Epoch: epoch, Tables: []lake.TableChange{{Table: EventLog, Schema: columns,
+		Add: []lake.DataFile{{Path: filepath.Join(dir, "x.parquet"), Rows: 1}}}}})
+	if err != nil || out.Status != lake.Committed {
 		t.Fatal(out, err)
 	}
 	p, err := l.pointer(t.Context(), EventLog)

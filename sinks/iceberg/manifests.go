@@ -14,8 +14,8 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/google/uuid"
 
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // mergeCount manifests of about the same number of files are merged into one, so that a table of many small commits stays quick to open. The
@@ -308,11 +308,11 @@ func checkDeletes(name string, s *metadata.Snapshot) error {
 }
 
 // drop says which files a change removes: nil for none.
-func drop(c *sinks.TableChange, tg *target) (func(iceberg.DataFile) (bool, error), error) {
+func drop(c *lake.TableChange, tg *target) (func(iceberg.DataFile) (bool, error), error) {
 	switch c.Mode {
-	case sinks.Replace:
+	case lake.Replace:
 		return func(iceberg.DataFile) (bool, error) { return true, nil }, nil
-	case sinks.ReplacePartition:
+	case lake.ReplacePartition:
 		var wanted []map[int]any
 		for _, where := range c.Where {
 			want, err := tg.wherePartition(where)

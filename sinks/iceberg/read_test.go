@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // historyHead is a table whose snapshots 1, 2, … have these commit numbers; 0 stands for another program's, a negative one for a rewrite of files after
 // that commit.
 func historyHead(t *testing.T, commits ...int64) *head {
 	t.Helper()
-	d, err := newTable(&sinks.TableChange{Table: "t", Schema: schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.BigInt}}}}, "file:///t")
+	d, err := newTable(&lake.TableChange{Table: "t", Schema: schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.BigInt}}}}, "file:///t")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestNewerFormat(t *testing.T) {
 func TestVersionsOfCommits(t *testing.T) {
 	h := historyHead(t, 1, 2, 0, 4, 0)
 	for commit, want := range map[int64]int64{1: 1, 2: 3, 3: 3, 4: 5, 9: 5} {
-		s, err := h.version(sinks.Version{Commit: commit})
+		s, err := h.version(lake.Version{Commit: commit})
 		if err != nil || s.SnapshotID != want {
 			t.Errorf("commit %d is snapshot %v, want %d (%v)", commit, s, want, err)
 		}

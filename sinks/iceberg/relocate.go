@@ -19,13 +19,13 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Relocate writes the metadata of all tables that moved with the warehouse anew, with all their snapshots, and moves
 // all pointers in one transaction. The old metadata files stay as they are, and are orphans then.
-func (l *Lake) Relocate(ctx context.Context, epoch int64) (*sinks.Relocation, error) {
+func (l *Lake) Relocate(ctx context.Context, epoch int64) (*lake.Relocation, error) {
 	l.commits.Lock()
 	defer l.commits.Unlock()
 	done, err := l.relocate(ctx, epoch)
@@ -35,8 +35,8 @@ func (l *Lake) Relocate(ctx context.Context, epoch int64) (*sinks.Relocation, er
 	return done, nil
 }
 
-func (l *Lake) relocate(ctx context.Context, epoch int64) (*sinks.Relocation, error) {
-	done := &sinks.Relocation{To: l.warehouse}
+func (l *Lake) relocate(ctx context.Context, epoch int64) (*lake.Relocation, error) {
+	done := &lake.Relocation{To: l.warehouse}
 	db, err := l.catalog(ctx, false)
 	if db == nil {
 		return done, err
@@ -45,7 +45,7 @@ func (l *Lake) relocate(ctx context.Context, epoch int64) (*sinks.Relocation, er
 	if err != nil {
 		return nil, err
 	}
-	var moved *sinks.MovedError
+	var moved *lake.MovedError
 	if err := l.placed(pointers...); !errors.As(err, &moved) {
 		return done, err
 	}

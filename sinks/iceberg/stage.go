@@ -13,8 +13,8 @@ import (
 	"github.com/apache/iceberg-go"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // tableProperties are set on every table. Old metadata files are of no use, because the snapshots are in the new ones.
@@ -27,7 +27,7 @@ func tableProperties() map[string]string {
 
 // staged is one table's part of a commit: new files are written, the catalog does not know them yet.
 type staged struct {
-	change *sinks.TableChange
+	change *lake.TableChange
 	base   *head           // nil for a new table
 	meta   *metadata.Table // of base
 	// draft has base with the change applied; snapshot is nil when the change adds and removes nothing.
@@ -39,7 +39,7 @@ type staged struct {
 }
 
 // stage applies a change to the table's metadata and writes its manifests.
-func (l *Lake) stage(c *sinks.TableChange, base *head, props map[string]string, out *output) (*staged, error) {
+func (l *Lake) stage(c *lake.TableChange, base *head, props map[string]string, out *output) (*staged, error) {
 	st := &staged{change: c, base: base}
 	if base != nil {
 		meta, err := base.load()
@@ -132,7 +132,7 @@ func sameSources(spec iceberg.PartitionSpec, fields []schemas.PartitionField, t 
 }
 
 // newTable starts the metadata of a table that does not exist.
-func newTable(c *sinks.TableChange, location string) (*metadata.Draft, error) {
+func newTable(c *lake.TableChange, location string) (*metadata.Draft, error) {
 	next, err := successor(nil, 0, c)
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	if err := checkDeletes(st.change.Table, parent); err != nil {
 		return err
 	}
-	if len(st.change.Add) == 0 && (parent == nil || st.change.Mode == sinks.Append) {
+	if len(st.change.Add) == 0 && (parent == nil || st.change.Mode == lake.Append) {
 		return nil
 	}
 	tg, err := st.target()

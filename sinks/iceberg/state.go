@@ -17,8 +17,8 @@ import (
 	"sync"
 
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // The keys of snapshot summaries.
@@ -35,7 +35,7 @@ const (
 type head struct {
 	name     string
 	location string
-	state    sinks.TableState
+	state    lake.TableState
 	summary  map[string]string // lakeflow's entries of the head snapshot
 	repaired string            // what was damaged and read from elsewhere; empty when nothing was
 
@@ -47,7 +47,7 @@ type head struct {
 // unread when another version of lakeflow wrote it.
 type storedHead struct {
 	Version int
-	State   sinks.TableState
+	State   lake.TableState
 	Summary map[string]string
 }
 
@@ -140,12 +140,12 @@ func (l *Lake) moved(ctx context.Context, err error) bool {
 }
 
 // State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
-func (l *Lake) State(ctx context.Context) (*sinks.State, error) {
+func (l *Lake) State(ctx context.Context) (*lake.State, error) {
 	state, err := l.state(ctx)
 	return state, l.passing(err)
 }
 
-func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
+func (l *Lake) state(ctx context.Context) (*lake.State, error) {
 	db, err := l.catalog(ctx, false)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
 		if err := l.checkFolder(ctx, nil); err != nil {
 			return nil, err
 		}
-		return &sinks.State{Positions: position.Set{}, Tables: map[string]sinks.TableState{}}, nil
+		return &lake.State{Positions: position.Set{}, Tables: map[string]lake.TableState{}}, nil
 	}
 	heads, err := l.readHeads(ctx, db)
 	if err != nil {
@@ -164,7 +164,7 @@ func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state := &sinks.State{Commit: rec.commit, Positions: rec.positions, Recorded: rec.tables, Tables: make(map[string]sinks.TableState, len(heads))}
+	state := &lake.State{Commit: rec.commit, Positions: rec.positions, Recorded: rec.tables, Tables: make(map[string]lake.TableState, len(heads))}
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		h := heads[name]
 		state.Tables[name] = h.state
@@ -239,7 +239,7 @@ func newHead(name, location string, meta *metadata.Table) (*head, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", name, err)
 	}
-	state := sinks.TableState{Name: name, UUID: meta.UUID.String(), Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID}
+	state := lake.TableState{Name: name, UUID: meta.UUID.String(), Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID}
 	entries := map[string]string{}
 	if s := meta.CurrentSnapshot(); s != nil {
 		for _, key := range []string{keyCommit, keyPipeline, keyPositions, keyTables, keyOwner} {
