@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/apache/iceberg-go"
@@ -22,9 +23,9 @@ func (t *Table) check() error {
 }
 
 // unique refuses a list in which an id stands twice, and reports whether the wanted one is there.
-func unique[T any, ID comparable](what string, list []kept[T], id func(T) ID, wanted ID) (found bool, err error) {
-	seen := make(map[ID]bool, len(list))
-	for _, k := range list {
+func unique[T any, ID comparable](what string, objects list[T], id func(T) ID, wanted ID) (found bool, err error) {
+	seen := make(map[ID]bool, len(objects))
+	for _, k := range objects {
 		n := id(k.value)
 		if seen[n] {
 			return false, fmt.Errorf("%s %v is there twice", what, n)
@@ -77,6 +78,9 @@ func (t *Table) checkSnapshots() error {
 		return err
 	}
 	for _, s := range t.Snapshots() {
+		if s.SnapshotID == 0 || s.TimestampMs == 0 {
+			return errors.New("a snapshot has no snapshot-id or no timestamp-ms")
+		}
 		if t.FormatVersion > 1 && s.SequenceNumber > t.LastSequenceNumber {
 			return fmt.Errorf("snapshot %d has sequence number %d, but last-sequence-number is %d",
 				s.SnapshotID, s.SequenceNumber, t.LastSequenceNumber)

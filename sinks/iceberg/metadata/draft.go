@@ -33,7 +33,7 @@ func Create(location string, schema *iceberg.Schema, spec iceberg.PartitionSpec,
 		Location:        location,
 		lastPartitionID: iceberg.PartitionDataIDStart - 1,
 		properties:      map[string]string{},
-		orders:          []kept[sortOrder]{unsorted},
+		orders:          list[sortOrder]{unsorted},
 		refs:            map[string]kept[ref]{},
 		snapshotsByID:   map[int64]*Snapshot{},
 	}}

@@ -56,15 +56,15 @@ type Table struct {
 	defaultOrderID  int
 	properties      map[string]string
 	currentID       *int64
-	schemas         []kept[*iceberg.Schema]
-	specs           []kept[iceberg.PartitionSpec]
-	orders          []kept[sortOrder]
-	snapshots       []kept[*Snapshot]
-	snapshotLog     []kept[snapshotLogEntry]
-	metadataLog     []kept[metadataLogEntry]
+	schemas         list[*iceberg.Schema]
+	specs           list[iceberg.PartitionSpec]
+	orders          list[sortOrder]
+	snapshots       list[*Snapshot]
+	snapshotLog     list[snapshotLogEntry]
+	metadataLog     list[metadataLogEntry]
 	refs            map[string]kept[ref]
-	statistics      []kept[statisticsFile]
-	partitionStats  []kept[statisticsFile]
+	statistics      list[statisticsFile]
+	partitionStats  list[statisticsFile]
 	rest            map[string]json.RawMessage // fields that are not known
 	snapshotsByID   map[int64]*Snapshot
 }
@@ -118,6 +118,21 @@ func (k *kept[T]) UnmarshalJSON(text []byte) error {
 }
 
 func (k kept[T]) MarshalJSON() ([]byte, error) { return k.text, nil }
+
+// list is a list of such objects.
+type list[T any] []kept[T]
+
+// write does what json.Marshal does, without looking through texts that were looked through when they were made.
+func (l *list[T]) write(out *bytes.Buffer) {
+	out.WriteByte('[')
+	for i, k := range *l {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.Write(k.text)
+	}
+	out.WriteByte(']')
+}
 
 func isNull(text json.RawMessage) bool { return string(bytes.TrimSpace(text)) == "null" }
 
@@ -223,13 +238,15 @@ func (t *Table) Encode() ([]byte, error) {
 	separator := "{"
 	put := func(key string, value any) error {
 		name, nameErr := json.Marshal(key)
-		text, err := json.Marshal(value)
-		if err := errors.Join(nameErr, err); err != nil {
-			return fmt.Errorf("%s: %w", key, err)
-		}
-		fmt.Fprintf(&out, "%s%s:%s", separator, name, text)
+		fmt.Fprintf(&out, "%s%s:", separator, name)
 		separator = ","
-		return nil
+		if objects, ok := value.(interface{ write(*bytes.Buffer) }); ok {
+			objects.write(&out)
+			return nameErr
+		}
+		text, err := json.Marshal(value)
+		out.Write(text)
+		return errors.Join(nameErr, err)
 	}
 	for _, f := range t.fields() {
 		if f.since == 0 && empty(f.value) {
@@ -327,9 +344,9 @@ func (t *Table) StatisticsFiles() []string {
 	return files
 }
 
-func values[T any](list []kept[T]) []T {
-	out := make([]T, len(list))
-	for i, k := range list {
+func values[T any](objects list[T]) []T {
+	out := make([]T, len(objects))
+	for i, k := range objects {
 		out[i] = k.value
 	}
 	return out

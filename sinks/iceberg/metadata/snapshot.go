@@ -1,10 +1,5 @@
 package metadata
 
-import (
-	"encoding/json"
-	"errors"
-)
-
 // Snapshot is one state of a table.
 type Snapshot struct {
 	SnapshotID       int64   `json:"snapshot-id"`
@@ -14,17 +9,6 @@ type Snapshot struct {
 	ManifestList     string  `json:"manifest-list,omitempty"` // may be missing in version 1
 	Summary          Summary `json:"summary,omitempty"`
 	SchemaID         *int    `json:"schema-id,omitempty"`
-}
-
-func (s *Snapshot) UnmarshalJSON(text []byte) error {
-	type plain Snapshot
-	if err := json.Unmarshal(text, (*plain)(s)); err != nil {
-		return err
-	}
-	if s.SnapshotID == 0 || s.TimestampMs == 0 {
-		return errors.New("a snapshot has no snapshot-id or no timestamp-ms")
-	}
-	return nil
 }
 
 // Summary tells what a snapshot changed. It is nil where the writer said nothing.
