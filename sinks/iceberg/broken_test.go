@@ -136,8 +136,8 @@ func TestWrongStateStops(t *testing.T) {
 		f.Epoch = 0
 		f.Append("t", []string{"id INTEGER"}, "SELECT 2 id")
 		catalogExec(t, f, "UPDATE iceberg_tables SET metadata_location = (SELECT metadata_location FROM saved WHERE table_name = 'event_log') WHERE table_name = 'event_log'")
-		lake := f.Reopen()
-		if _, err := lake.State(context.Background()); err == nil || !strings.Contains(err.Error(), "table t is at commit 2, but event_log at commit 1") {
+		opened := f.Reopen()
+		if _, err := opened.State(context.Background()); err == nil || !strings.Contains(err.Error(), "table t is at commit 2, but event_log at commit 1") {
 			t.Errorf("error %v", err)
 		}
 	})

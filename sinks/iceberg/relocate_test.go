@@ -26,11 +26,11 @@ var variousTables = []string{"event_log", "gone", "many", "money", "nested", "pa
 func variousLake(t *testing.T) *sinktest.Fixture {
 	t.Helper()
 	f := sinktest.NewFixture(t, func(t *testing.T, warehouse string) sinktest.Lake {
-		lake, err := iceberg.Open(t.Context(), warehouse, "main", "p", iceberg.Retention{Snapshots: 6})
+		opened, err := iceberg.Open(t.Context(), warehouse, "main", "p", iceberg.Retention{Snapshots: 6})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return lake
+		return opened
 	})
 	partitioned(f)
 	money := f.Change("money", []string{"id INTEGER", "big DECIMAL(38,10)"}, "SELECT 1 id, -1e-10::DECIMAL(38,10) big")
@@ -133,7 +133,7 @@ func merge(f *sinktest.Fixture, table string) {
 }
 
 // story is everything that the lake tells of its tables, with $ in place of its folder, and the UUIDs of the tables.
-func story(t *testing.T, f *sinktest.Fixture, lake sinktest.Lake) (text string, ids []string) {
+func story(t *testing.T, f *sinktest.Fixture, opened sinktest.Lake) (text string, ids []string) {
 	t.Helper()
 	var b strings.Builder
 	note := func(what string, v any, err error) {
@@ -143,7 +143,7 @@ func story(t *testing.T, f *sinktest.Fixture, lake sinktest.Lake) (text string, 
 		}
 		fmt.Fprintf(&b, "%s: %s\n", what, told)
 	}
-	state, err := lake.State(t.Context())
+	state, err := opened.State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,27 +151,27 @@ func story(t *testing.T, f *sinktest.Fixture, lake sinktest.Lake) (text string, 
 		table := state.Tables[name]
 		ids, table.UUID = append(ids, table.UUID), ""
 		state.Tables[name] = table
-		if err := lake.Check(t.Context(), name); err != nil {
+		if err := opened.Check(t.Context(), name); err != nil {
 			t.Error(err)
 		}
-		history, err := lake.History(t.Context(), name)
+		history, err := opened.History(t.Context(), name)
 		note(name+" history", history, err)
 		for i, s := range history {
-			files, err := lake.Files(t.Context(), name, lake.Version{Snapshot: s.ID})
+			files, err := opened.Files(t.Context(), name, lake.Version{Snapshot: s.ID})
 			note(name+" files", files, err)
 			if i == 0 || i == len(history)-1 {
 				note(name+" rows", f.Rows(files), nil)
 			}
 		}
 		for after := range state.Commit + 1 {
-			files, err := lake.Appended(t.Context(), name, after, 1)
+			files, err := opened.Appended(t.Context(), name, after, 1)
 			note(fmt.Sprint(name, " appended after ", after), files, err)
 		}
-		stored, err := lake.Stored(t.Context(), name)
+		stored, err := opened.Stored(t.Context(), name)
 		note(name+" stored", stored, err)
 	}
 	note("state", state, nil)
-	expirable, err := lake.Expirable(t.Context())
+	expirable, err := opened.Expirable(t.Context())
 	note("expirable", expirable, err)
 	return strings.ReplaceAll(b.String(), f.Warehouse, "$"), ids
 }
@@ -191,7 +191,7 @@ func contents(t *testing.T, dir string) map[string]string {
 }
 
 // strayed expects that a lake that was moved is neither read nor written, and that nothing in its folder changes.
-func strayed(t *testing.T, lake sinktest.Lake, want lake.MovedError) {
+func strayed(t *testing.T, opened sinktest.Lake, want lake.MovedError) {
 	t.Helper()
 	before := contents(t, want.To)
 	var moved *lake.MovedError
@@ -199,18 +199,18 @@ func strayed(t *testing.T, lake sinktest.Lake, want lake.MovedError) {
 	rewrite := &lake.Rewrite{Table: log, Epoch: 1, Remove: []string{"/y"}, Add: data}
 	commit := &lake.Commit{Number: 1, Epoch: 1, Tables: []lake.TableChange{{Table: log, Add: data}}}
 	for what, err := range map[string]error{
-		"placed":    lake.(*iceberg.Lake).Placed(t.Context()),
-		"state":     second(lake.State(t.Context())),
-		"files":     second(lake.Files(t.Context(), log, lake.Version{})),
-		"history":   second(lake.History(t.Context(), log)),
-		"appended":  second(lake.Appended(t.Context(), log, 0, 0)),
-		"check":     lake.Check(t.Context(), log),
-		"stored":    second(lake.Stored(t.Context(), log)),
-		"expirable": second(lake.Expirable(t.Context())),
-		"orphans":   second(lake.Orphans(t.Context(), 0)),
-		"expire":    second(lake.Expire(t.Context(), 1)),
-		"rewrite":   second(lake.Rewrite(t.Context(), rewrite)),
-		"commit":    second(lake.Commit(t.Context(), commit)),
+		"placed":    opened.(*iceberg.Lake).Placed(t.Context()),
+		"state":     second(opened.State(t.Context())),
+		"files":     second(opened.Files(t.Context(), log, lake.Version{})),
+		"history":   second(opened.History(t.Context(), log)),
+		"appended":  second(opened.Appended(t.Context(), log, 0, 0)),
+		"check":     opened.Check(t.Context(), log),
+		"stored":    second(opened.Stored(t.Context(), log)),
+		"expirable": second(opened.Expirable(t.Context())),
+		"orphans":   second(opened.Orphans(t.Context(), 0)),
+		"expire":    second(opened.Expire(t.Context(), 1)),
+		"rewrite":   second(opened.Rewrite(t.Context(), rewrite)),
+		"commit":    second(opened.Commit(t.Context(), commit)),
 	} {
 		if !errors.As(err, &moved) {
 			t.Errorf("%s: %v", what, err)
@@ -251,8 +251,8 @@ func TestRelocateMoved(t *testing.T) {
 		if diff := cmp.Diff(&lake.Relocation{From: from, To: f.Warehouse, Tables: variousTables, Files: r.Files}, r); diff != "" || r.Files < 30 {
 			t.Errorf("relocation %+v: %s", r, diff)
 		}
-		for what, lake := range map[string]sinktest.Lake{"the one that relocated": f.Lake, "another": f.Reopen()} {
-			got, now := story(t, f, lake)
+		for what, opened := range map[string]sinktest.Lake{"the one that relocated": f.Lake, "another": f.Reopen()} {
+			got, now := story(t, f, opened)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s tells another story: %s", what, diff)
 			}

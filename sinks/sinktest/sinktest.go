@@ -103,9 +103,9 @@ func NewFixture(t *testing.T, open Open) *Fixture {
 // Reopen opens the warehouse once more.
 func (f *Fixture) Reopen() Lake {
 	f.T.Helper()
-	lake := f.open(f.T, f.Warehouse)
-	f.T.Cleanup(func() { _ = lake.Close() })
-	return lake
+	opened := f.open(f.T, f.Warehouse)
+	f.T.Cleanup(func() { _ = opened.Close() })
+	return opened
 }
 
 // Acquire makes this process the writer.
