@@ -4,12 +4,19 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/query"
 )
+
+// TestMain collects garbage as seldom as the program does, for the rows are in DuckDB's memory.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // put writes a file, and its folder.
 func put(t *testing.T, path, content string) {
