@@ -138,21 +138,19 @@ func (c *crash) fail(params ...Param) error {
 	return errors.Join(err, p.Close())
 }
 
-// expect compares everything with the state after so many files, with shift k, and audits it.
+// expect compares everything with the state after so many files, with shift k.
 func (c *crash) expect(files, k int) {
 	c.t.Helper()
-	p, err := Open(c.t.Context(), c.file, Options{})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer func() { _ = p.Close() }()
 	want := state(files, k)
-	if got := read(c.t, p, crashState); got[0] != strings.Join(want[:], ",") {
-		c.t.Fatalf("the tables hold %s, want %s", got[0], want)
+	if got := c.look(crashState); got != strings.Join(want[:], ",") {
+		c.t.Fatalf("the tables hold %s, want %s", got, want)
 	}
-	if r, err := p.Audit(c.t.Context(), false); err != nil || !r.OK {
-		c.t.Fatalf("audit: %v, %+v", err, r)
-	}
+}
+
+// audit expects that all commits are accounted for. It takes as long as the history is.
+func (c *crash) audit() {
+	c.t.Helper()
+	mustAudit(c.t, c.file)
 }
 
 // TestKilledAnywhere kills the first update and one that adds rows at every failpoint, updates again, and expects exactly
@@ -174,6 +172,7 @@ func TestKilledAnywhere(t *testing.T) {
 			}
 			c.run(engine.Options{})
 			c.expect(5, 0)
+			c.audit()
 		})
 	}
 }
@@ -194,6 +193,7 @@ func TestKilledInFullRefresh(t *testing.T) {
 		c.run(opts, shift)
 		c.expect(2, i+1)
 	}
+	c.audit()
 }
 
 // TestKilledInFullRefreshOfAll recomputes all tables in several batches. Old and new rows never meet in a table.
@@ -217,6 +217,7 @@ func TestKilledInFullRefreshOfAll(t *testing.T) {
 		c.run(opts, shift)
 		c.expect(3, i+1)
 	}
+	c.audit()
 }
 
 // TestKilledWhileFailing kills updates that an expectation stops. Nothing of the refused batch is ever seen, and when the rule is satisfied
@@ -241,4 +242,5 @@ func TestKilledWhileFailing(t *testing.T) {
 		files++
 		c.expect(files, 0)
 	}
+	c.audit()
 }

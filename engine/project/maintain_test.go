@@ -65,8 +65,10 @@ func TestKilledInMaintain(t *testing.T) {
 			t.Fatalf("%s was not passed: %v", name, err)
 		}
 		c.expect(files, 0)
+		c.audit()
 		mustMaintain(t, tidy, 0)
 		c.expect(files, 0)
+		c.audit()
 	}
 	mustMaintain(t, tidy, 0)
 	checkNothingElse(t, tidy)

@@ -54,6 +54,19 @@ func mustRun(t *testing.T, file string, opts engine.Options, params ...Param) {
 	}
 }
 
+// mustAudit expects that everything stored is accounted for.
+func mustAudit(t *testing.T, file string) {
+	t.Helper()
+	p, err := Open(t.Context(), file, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if r, err := p.Audit(t.Context(), false); err != nil || !r.OK {
+		t.Fatalf("audit: %v, %+v", err, r)
+	}
+}
+
 // read gives the rows of a query, their values divided by commas.
 func read(t *testing.T, p *Project, text string) (all []string) {
 	t.Helper()

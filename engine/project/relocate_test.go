@@ -70,6 +70,7 @@ func TestKilledInRelocate(t *testing.T) {
 		}
 		c.run(engine.Options{})
 		c.expect(i+3, 0)
+		c.audit()
 	}
 	if done := c.relocate(); done != nil {
 		t.Errorf("there is nothing to relocate, and done is %+v", done)
@@ -103,10 +104,12 @@ func TestKilledInRelocateOfCopy(t *testing.T) {
 		}
 		copied.run(engine.Options{})
 		copied.expect(3, 0)
+		copied.audit()
 		mustMaintain(t, copied.file, 0)
-		copied.expect(3, 0)
+		copied.audit()
 		c.expect(2, 0)
 	}
+	c.audit()
 	c.grow(3)
 	c.run(engine.Options{})
 	c.expect(3, 0)
