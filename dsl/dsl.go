@@ -1,31 +1,23 @@
-// Package dsl reads pipeline files into a *Pipeline: YAML, with SQL inline or in files beside it. Every
-// value knows where it was written. The package knows no connector and no DuckDB: what a query
-// reads and whether it binds is engine/plan's business.
+// Package dsl is what a pipeline declares: a *Pipeline, made of pipeline files by dsl/yamlfile. Every value knows where it
+// was written. The package knows no syntax, no connector and no DuckDB: what a query reads and whether it binds is engine/plan's business.
 package dsl
 
 import (
 	"time"
 
-	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // Node is the place of a mapping in a file, embedded in every declared thing.
-type Node struct {
-	// Range is the name or key that the thing is declared under.
-	Range diag.Range
-	// Fields are the ranges of the values by key; for a mapping or list, that of the key itself.
-	Fields map[string]diag.Range
-	// Flawed is true when a mistake was reported that may change what the thing gives.
-	Flawed bool
-}
+type Node = option.Node
 
-// At returns the range of the field's value, or of the thing itself when the field was not written.
-func (n Node) At(field string) diag.Range {
-	if r, ok := n.Fields[field]; ok {
-		return r
-	}
-	return n.Range
+// Connectors are the kinds of sources and sinks that a pipeline file can declare.
+type Connectors struct {
+	Sources []sources.Factory
+	Sinks   []sinks.Factory
 }
 
 // Pipeline is one pipeline file, checked as far as that goes without looking at data: keys, types, names,
@@ -88,18 +80,18 @@ type Parameter struct {
 	Secret bool
 }
 
-// Source is a declared input. Exactly one connector is set.
+// Source is a declared input.
 type Source struct {
 	Node
-	Name  string
-	Files *Files
-	Kafka *Kafka
+	Name      string
+	Connector string          // the name of its factory, empty where the file does not say one
+	Options   sources.Options // nil then, and where they are no mapping
 	// Schema holds hints: columns whose type is given (DuckDB type text, unparsed). The rest is inferred.
 	Schema []ColumnHint
 	// Texts says that inferred columns are texts: infer: none.
 	Texts bool
 	// Evolution is what happens when a column shows up that the source does not have.
-	Evolution Evolution
+	Evolution sources.Evolution
 }
 
 // ColumnHint gives the type of one column.
@@ -107,107 +99,6 @@ type ColumnHint struct {
 	Node
 	Name string
 	Type string
-}
-
-// Evolution is an Auto Loader schema evolution mode.
-type Evolution string
-
-// The evolution modes.
-const (
-	AddNewColumns Evolution = "add_new_columns" // the default
-	Rescue        Evolution = "rescue"
-	FailOnNew     Evolution = "fail"
-	IgnoreNew     Evolution = "none"
-)
-
-// Files is the file connector's configuration.
-type Files struct {
-	Node
-	Root             string // absolute: the folder that a relative Path starts in
-	Path             string // a folder, file or glob
-	Format           string // json, csv, parquet
-	MaxFilesPerBatch int    // default 1000
-	MaxBytesPerBatch int64  // default 1 GiB
-	AllowOverwrites  bool
-	PartitionColumns PartitionColumns
-	CSV              CSV
-	JSON             JSON
-}
-
-// PartitionColumns says which columns come from the names of folders, as in year=2024. Without None and Names it is those that all files have.
-type PartitionColumns struct {
-	None  bool
-	Names []string
-}
-
-// CSV options; zero values are detected from the data.
-type CSV struct {
-	Node
-	Header    *bool
-	Delimiter string
-	Quote     *string
-	Escape    *string
-	// NullValues are the texts that stand for NULL.
-	NullValues                  []string
-	Skip                        *int   // lines before the header; nil: detected
-	Comment                     string // a character, or empty
-	Encoding                    string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
-	DateFormat, TimestampFormat string // for strptime, or empty
-	DecimalSeparator, Thousands string // characters, or empty: a point, and none
-	NullPadding                 bool
-}
-
-// JSON are the options of JSON files.
-type JSON struct {
-	Node
-	Encoding   string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
-	NullValues []string
-}
-
-// Kafka is the configuration of the connector to Kafka's topics. Parameters and secrets are put into all texts; which options go together
-// is for the connector to say.
-type Kafka struct {
-	Node
-	Brokers    []string // host:port
-	Topics     []string // of topic or topics
-	Pattern    string   // a regular expression for topics, instead of Topics
-	Start      KafkaStart
-	Key, Value KafkaFormat
-	Registry   KafkaRegistry
-	Security   KafkaSecurity
-	Isolation  string // read_committed, read_uncommitted
-	Group      string // a consumer group that is told of commits
-}
-
-// KafkaStart is where topics are read from as long as there is no position.
-type KafkaStart struct {
-	Node
-	At      string                     // earliest, latest, timestamp, offsets
-	Time    time.Time                  // with timestamp
-	Offsets map[string]map[int32]int64 // with offsets: by topic and partition
-}
-
-// KafkaFormat is the encoding of keys or values.
-type KafkaFormat struct {
-	Node
-	Format  string // json, avro, protobuf, string, bytes
-	Schema  string // text of an Avro schema or .proto file, instead of the registry's
-	Message string // of a .proto file with several
-}
-
-// KafkaRegistry is a schema registry.
-type KafkaRegistry struct {
-	Node
-	URL, Username, Password, Token string
-}
-
-// KafkaSecurity is how brokers are reached. The files are absolute paths.
-type KafkaSecurity struct {
-	Node
-	Protocol, Mechanism       string
-	Username, Password        string
-	CAFile, CertFile, KeyFile string
-	Token, TokenURL, Scope    string
 }
 
 // Kind of a dataset.
@@ -288,23 +179,13 @@ type Parquet struct {
 	RowGroupSize int    // rows; default 122880
 }
 
-// Sink publishes the new rows of a streaming table outside of the lake. Kafka is nil where the file has a mistake there.
+// Sink publishes the new rows of a streaming table outside of the lake.
 type Sink struct {
 	Node
-	Name  string
-	From  string // a table's name
-	Kafka *KafkaSink
-}
-
-// KafkaSink is the configuration of a topic that rows are published to.
-type KafkaSink struct {
-	Node
-	Brokers  []string // host:port
-	Topic    string
-	Key      []string    // columns of the table
-	Value    KafkaFormat // json, avro
-	Registry KafkaRegistry
-	Security KafkaSecurity
+	Name      string
+	From      string        // a table's name
+	Connector string        // the name of its factory, empty where the file does not say one
+	Options   sinks.Options // nil then, and where they are no mapping
 }
 
 // DeadLetter names the pipeline's dead-letter table.

@@ -16,9 +16,8 @@ import (
 
 // Secrets are the values of a pipeline file that came from ${env:NAME} and ${file:path}. Messages show none of them. A nil *Secrets holds nothing.
 type Secrets struct {
-	values []string
-	forms  []string       // the texts that values have in messages, longest first
-	alone  *regexp.Regexp // those that are so short that they count only where they stand alone
+	forms []string       // the texts that values have in messages, longest first
+	alone *regexp.Regexp // those that are so short that they count only where they stand alone
 }
 
 // shownSecret stands in the place of a secret.
@@ -27,10 +26,30 @@ const shownSecret = "***"
 // Forms that are shorter would be found in any text.
 const shortestForm = 4
 
-func (s *Secrets) add(value string) {
-	if strings.TrimSpace(value) != "" && !slices.Contains(s.values, value) {
-		s.values = append(s.values, value)
+// NewSecrets returns the secrets with these values.
+func NewSecrets(values []string) *Secrets {
+	s := &Secrets{}
+	var short []string
+	for i, value := range values {
+		if strings.TrimSpace(value) == "" || slices.Contains(values[:i], value) {
+			continue
+		}
+		for _, part := range parts(value) {
+			for _, form := range spellings(part) {
+				if len(form) < shortestForm {
+					short = append(short, standingAlone(form))
+				} else {
+					s.forms = append(s.forms, form)
+				}
+			}
+		}
 	}
+	slices.SortFunc(s.forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	s.forms = slices.Compact(s.forms)
+	if len(short) > 0 {
+		s.alone = regexp.MustCompile(strings.Join(short, "|"))
+	}
+	return s
 }
 
 // Hide gives a message with *** in the place of secrets: as they are, in part where a part has a meaning (the password of an address, one line of several),
@@ -70,27 +89,6 @@ func (s *Secrets) HideAll(list diag.List) diag.List {
 		list[i].Message, list[i].Help = s.Hide(d.Message), s.Hide(d.Help)
 	}
 	return list
-}
-
-// prepare lists the forms, once all values are known.
-func (s *Secrets) prepare() {
-	var short []string
-	for _, value := range s.values {
-		for _, part := range parts(value) {
-			for _, form := range spellings(part) {
-				if len(form) < shortestForm {
-					short = append(short, standingAlone(form))
-				} else {
-					s.forms = append(s.forms, form)
-				}
-			}
-		}
-	}
-	slices.SortFunc(s.forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	s.forms = slices.Compact(s.forms)
-	if len(short) > 0 {
-		s.alone = regexp.MustCompile(strings.Join(short, "|"))
-	}
 }
 
 // standingAlone is a pattern of a text that no letter or digit continues.

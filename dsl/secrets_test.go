@@ -25,9 +25,7 @@ func TestHide(t *testing.T) {
 		{" \t", "a \tb", "a \tb"},
 		{"", "nothing", "nothing"},
 	} {
-		s := &Secrets{}
-		s.add(c.value)
-		s.prepare()
+		s := NewSecrets([]string{c.value})
 		if got := s.Hide(c.message); got != c.want {
 			t.Errorf("%q in %q: %q, want %q", c.value, c.message, got, c.want)
 		}
@@ -39,10 +37,7 @@ func TestHide(t *testing.T) {
 
 // The longer of two secrets is hidden whole.
 func TestHideTheLongerOne(t *testing.T) {
-	s := &Secrets{}
-	s.add("secret")
-	s.add("secret-and-more")
-	s.prepare()
+	s := NewSecrets([]string{"secret", "secret-and-more"})
 	if got := s.Hide("is secret-and-more, or secret"); got != "is ***, or ***" {
 		t.Error(got)
 	}

@@ -17,7 +17,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/yamlfile"
+	"github.com/lakeflow/lakeflow/engine/project"
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
@@ -35,7 +36,7 @@ func readReference(t *testing.T) string {
 // Every key of the pipeline file has a row with its default, and every word that a key takes is named.
 func TestReferenceHasEveryKey(t *testing.T) {
 	page := readReference(t)
-	text, err := dsl.JSONSchema()
+	text, err := yamlfile.JSONSchema(project.Connectors())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/yamlfile"
+	"github.com/lakeflow/lakeflow/engine/project"
 )
 
 func newSchemaCmd() *cobra.Command {
@@ -13,7 +14,7 @@ func newSchemaCmd() *cobra.Command {
 		Example: "  lakeflow schema > pipeline.schema.json",
 		Args:    checkArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			text, err := dsl.JSONSchema()
+			text, err := yamlfile.JSONSchema(project.Connectors())
 			if err != nil {
 				return err
 			}

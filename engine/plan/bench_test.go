@@ -8,6 +8,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/files"
 )
 
 // BenchmarkCompile compiles 200 tables in chains of bronze, silver and gold with three expectations each.
@@ -17,7 +18,7 @@ func BenchmarkCompile(b *testing.B) {
 	in := plan.Input{Pipeline: p, Conn: connect(b), SourceColumns: map[string]schemas.Table{}}
 	for i := 0; len(p.Tables) < tables; i++ {
 		src := fmt.Sprintf("src_%d", i)
-		p.Sources = append(p.Sources, &dsl.Source{Name: src, Files: &dsl.Files{Format: "json"}})
+		p.Sources = append(p.Sources, &dsl.Source{Name: src, Connector: "files", Options: &files.Options{Format: "json"}})
 		in.SourceColumns[src] = columns(b, "id BIGINT", "name VARCHAR", "amount DOUBLE", "ts TIMESTAMP", "country VARCHAR")
 		p.Tables = append(p.Tables,
 			table(fmt.Sprintf("bronze_%d", i), dsl.StreamingTable, "SELECT *, _metadata.file_path AS source_file FROM STREAM "+src),

@@ -18,9 +18,6 @@ import (
 // not give it.
 const MetadataColumn = "_metadata"
 
-// MetadataStruct is the DuckDB type of MetadataColumn of files.
-const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size BIGINT, file_modification_time TIMESTAMP WITH TIME ZONE)"
-
 // bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset whose columns cannot be known, and those that
 // read it, are left out: their mistakes would only be echoes.
 func (c *compiler) bind(ctx context.Context) error {
@@ -88,9 +85,9 @@ func (c *compiler) ready(f *flow) bool {
 	return ready
 }
 
-// noColumns reports a source that has neither records nor a schema. One without a connector is none of it: dsl.Load has said enough.
+// noColumns reports a source that has neither records nor a schema. One without a connector is none of it: enough is said.
 func (c *compiler) noColumns(s *dsl.Source) {
-	if s.Flawed || s.Files == nil && s.Kafka == nil || c.in.Unreached[s.Name] != "" {
+	if s.Flawed || s.Options == nil || c.in.Unreached[s.Name] != "" {
 		return
 	}
 	found := c.in.Found[s.Name]
@@ -183,7 +180,7 @@ const describePrefix = "DESCRIBE "
 func (c *compiler) relation(ctx context.Context, r reference, metadata bool) error {
 	want, columns := bare, r.columns.SQLColumns()
 	if r.source != nil && metadata {
-		want, columns = withMetadata, columns+", "+MetadataColumn+" "+c.metadata(r.name)
+		want, columns = withMetadata, columns+", "+MetadataColumn+" "+r.metadata()
 	}
 	name := cmp.Or(r.guessed, r.name)
 	if r.made[r.stream] == want && r.guessed == "" {
@@ -208,8 +205,11 @@ func (c *compiler) relation(ctx context.Context, r reference, metadata bool) err
 }
 
 // metadata is the type of a source's _metadata.
-func (c *compiler) metadata(source string) string {
-	return cmp.Or(c.in.Metadata[source], MetadataStruct)
+func (e *entity) metadata() string {
+	if e.source.Options == nil { // which is reported
+		return "STRUCT(unknown VARCHAR)"
+	}
+	return e.source.Options.Metadata()
 }
 
 // aborts reports whether an error ends the transaction: it came up while a function was bound, and not from DuckDB's parser or binder.

@@ -38,7 +38,7 @@ var passes = []pass{
 }
 
 // Compile checks the pipeline and makes its plan. Everything that is wrong is in the list, in the order of the file; the plan
-// is nil when the list has errors, when dsl.Load left something out that it reported, or when a source whose columns are not declared was not reached. The error is for failures of the world: a broken connection, a
+// is nil when the list has errors, when the reader of the file left something out that it reported, or when a source whose columns are not declared was not reached. The error is for failures of the world: a broken connection, a
 // cancelled context. What Compile creates on the connection is rolled back.
 func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
 	tx, err := in.Conn.BeginTx(ctx, nil)
@@ -183,7 +183,7 @@ func (c *compiler) plan() *Plan {
 	p := &Plan{Name: c.pipeline.Name, Schema: c.pipeline.Target.Schema, Warehouse: c.secrets.Hide(c.pipeline.Target.Warehouse),
 		DeadLetter: c.pipeline.DeadLetter.Table, Mode: c.pipeline.Mode, Trigger: c.pipeline.Trigger, Sinks: c.sinks, Diagnostics: c.sortedDiags(), Secrets: c.secrets}
 	for _, e := range c.sources {
-		p.Sources = append(p.Sources, &Source{Name: e.name, Format: c.secrets.Hide(sourceFormat(e.source)), Kind: sourceKind(e.source), Columns: e.columns, Metadata: c.metadata(e.name), At: e.source.Range})
+		p.Sources = append(p.Sources, c.planned(e))
 	}
 	for _, d := range c.ordered {
 		p.Datasets = append(p.Datasets, d.out)
@@ -192,25 +192,13 @@ func (c *compiler) plan() *Plan {
 	return p
 }
 
-func sourceKind(s *dsl.Source) string {
-	if s.Kafka != nil {
-		return "kafka"
+// planned is a source as the plan has it.
+func (c *compiler) planned(e *entity) *Source {
+	s := &Source{Name: e.name, Kind: e.source.Connector, Columns: e.columns, Metadata: e.metadata(), At: e.source.Range}
+	if o := e.source.Options; o != nil {
+		s.Format, s.Marks = c.secrets.Hide(o.Describe()), o.Traits().Marks
 	}
-	return "files"
-}
-
-func sourceFormat(s *dsl.Source) string {
-	switch {
-	case s.Files != nil:
-		return s.Files.Format + " files"
-	case s.Kafka == nil:
-		return ""
-	case s.Kafka.Pattern != "":
-		return "kafka topics like " + s.Kafka.Pattern
-	case len(s.Kafka.Topics) == 1:
-		return "kafka topic " + s.Kafka.Topics[0]
-	}
-	return "kafka topics " + strings.Join(s.Kafka.Topics, ", ")
+	return s
 }
 
 // at is the place in the user's file of length bytes at an offset of a query's DuckDB text; the whole query when

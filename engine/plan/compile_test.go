@@ -16,6 +16,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/files"
 )
 
 // connect opens a DuckDB of its own for the test.
@@ -71,7 +72,7 @@ func expect(t *dsl.Table, name, rule string, action dsl.Action) *dsl.Table {
 func pipeline(sources []string, tables ...*dsl.Table) *dsl.Pipeline {
 	p := &dsl.Pipeline{Name: "p", Target: dsl.Target{Schema: "p"}, DeadLetter: dsl.DeadLetter{Table: "dead_letter"}, Tables: tables}
 	for _, s := range sources {
-		p.Sources = append(p.Sources, &dsl.Source{Name: s, Files: &dsl.Files{Format: "json"}})
+		p.Sources = append(p.Sources, &dsl.Source{Name: s, Connector: "files", Options: &files.Options{Format: "json"}})
 	}
 	return p
 }
@@ -127,7 +128,7 @@ func TestProjectGivesTheStoredColumns(t *testing.T) {
 	), map[string]schemas.Table{"feed": columns(t, "id BIGINT", "name VARCHAR")})
 
 	exec(t, conn, "CREATE SCHEMA __stream",
-		"CREATE TABLE __stream.feed AS SELECT 1::BIGINT AS id, 'x' AS name, CAST({'file_path': '/d/f', 'file_name': 'f', 'file_size': 3, 'file_modification_time': NULL} AS "+plan.MetadataStruct+") AS _metadata",
+		"CREATE TABLE __stream.feed AS SELECT 1::BIGINT AS id, 'x' AS name, CAST({'file_path': '/d/f', 'file_name': 'f', 'file_size': 3, 'file_modification_time': NULL} AS "+files.MetadataStruct+") AS _metadata",
 		"CREATE TABLE stars AS SELECT 1::BIGINT AS id, 'x' AS name, 'f' AS file",
 		"CREATE TABLE __stream.stars AS FROM stars")
 	for _, tc := range []struct {
@@ -185,7 +186,7 @@ func TestWorldFailureIsAnError(t *testing.T) {
 	}
 }
 
-// TestUnfinishedPipeline compiles what dsl.Load gives for a file with mistakes: it adds none, finds the others, and makes no plan.
+// TestUnfinishedPipeline compiles what is read of a file with mistakes: it adds none, finds the others, and makes no plan.
 func TestUnfinishedPipeline(t *testing.T) {
 	conn := connect(t)
 	p := pipeline(nil, &dsl.Table{Name: "no_flows", Kind: dsl.StreamingTable},

@@ -45,6 +45,7 @@ type Source struct {
 	Kind     string        // the connector: files, kafka
 	Columns  schemas.Table // without _metadata
 	Metadata string        // the DuckDB type of _metadata, a STRUCT
+	Marks    bool          // what was read of it is in the ledger
 	At       diag.Range
 }
 
@@ -124,7 +125,7 @@ func (p *Plan) Dataset(name string) *Dataset {
 // Input is what Compile needs beside the file.
 type Input struct {
 	Pipeline *dsl.Pipeline
-	// Flawed is true when dsl.Load has reported mistakes: there will be no plan, but there may be more mistakes to find.
+	// Flawed is true when mistakes in the file were reported: there will be no plan, but there may be more mistakes to find.
 	Flawed bool
 	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and drops relations in the schemas
 	// main and __stream of its TEMP or in-memory database.
@@ -133,8 +134,6 @@ type Input struct {
 	SourceColumns map[string]schemas.Table
 	// Found is what the sources say of themselves beside their columns, by name.
 	Found map[string]sources.Found
-	// Metadata are the DuckDB types of the sources' _metadata.
-	Metadata map[string]string
 	// Unreached says of sources why they cannot be asked now. Columns that SourceColumns has of them are the declared ones; without any, what reads
 	// the source is not checked, and there is no plan.
 	Unreached map[string]string

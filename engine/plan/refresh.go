@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/engine/position"
 )
@@ -45,6 +47,11 @@ func (p *Plan) InputKind(input string) string {
 		}
 	}
 	return TableInput
+}
+
+// Marked reports whether an input is a source of which the ledger says what was read.
+func (p *Plan) Marked(input string) bool {
+	return slices.ContainsFunc(p.Sources, func(s *Source) bool { return s.Name == input && s.Marks })
 }
 
 // Key names an input that a flow streams from.

@@ -2,38 +2,34 @@ package plan
 
 import (
 	"context"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
 )
-
-// guaranteePublished is what is promised of a topic. The lake commits first, and the rows of a commit are one transaction of the topic.
-const guaranteePublished = "exactly once for consumers that read committed records"
 
 // checkSinks checks that sinks publish streaming tables, and columns that these have.
 func (c *compiler) checkSinks(context.Context) error {
 	for _, s := range c.pipeline.Sinks {
-		if d := c.published(s); d != nil && s.Kafka != nil {
-			c.sinks = append(c.sinks, &Sink{Name: s.Name, From: d.name, Format: "kafka topic " + c.secrets.Hide(s.Kafka.Topic), Guarantee: guaranteePublished, At: s.Range})
-			if !d.failed {
-				c.checkSinkColumns(s, d)
-			}
-			if by := c.feeds(s.Kafka, d, map[string]bool{}); by != "" {
-				c.diags.Errorf(codeSinkLoop, s.Kafka.At("topic"), "publish to another topic; a topic_pattern may be too wide",
-					"sink %s publishes to a topic that source %s reads, from which the rows of %s come: they would go round for ever", s.Name, by, d.name)
-			}
+		d := c.published(s)
+		if d == nil || s.Options == nil {
+			continue
+		}
+		c.sinks = append(c.sinks, &Sink{Name: s.Name, From: d.name, Format: c.secrets.Hide(s.Options.Describe()), Guarantee: s.Options.Guarantee(), At: s.Range})
+		if !d.failed {
+			s.Options.CheckColumns(s.Name, d.name, d.columns, &c.diags)
+		}
+		if by := c.feeds(s.Options.Place(), d, map[string]bool{}); by != "" {
+			s.Options.ReportLoop(s.Name, by, d.name, &c.diags)
 		}
 	}
 	return nil
 }
 
-// feeds finds the source that reads the topic of a sink and from which, directly or through other topics of the pipeline, the rows of d come. It is empty
+// feeds finds the source that reads where a sink publishes and from which, directly or through other sinks of the pipeline, the rows of d come. It is empty
 // when there is none.
-func (c *compiler) feeds(to *dsl.KafkaSink, d *dataset, seen map[string]bool) string {
+func (c *compiler) feeds(to sources.Place, d *dataset, seen map[string]bool) string {
 	if seen[d.name] {
 		return ""
 	}
@@ -44,10 +40,11 @@ func (c *compiler) feeds(to *dsl.KafkaSink, d *dataset, seen map[string]bool) st
 			switch {
 			case r.dataset != nil:
 				by = c.feeds(to, r.dataset, seen)
-			case r.source.Kafka != nil && reads(r.source.Kafka, to):
+			case r.source.Options == nil:
+			case r.source.Options.Reads(to):
 				by = r.name
-			case r.source.Kafka != nil:
-				by = c.feedsThrough(to, r.source.Kafka, seen)
+			default:
+				by = c.feedsThrough(to, r.source.Options, seen)
 			}
 			if by != "" {
 				return by
@@ -57,30 +54,16 @@ func (c *compiler) feeds(to *dsl.KafkaSink, d *dataset, seen map[string]bool) st
 	return ""
 }
 
-// feedsThrough looks behind a source whose topic the pipeline itself publishes to.
-func (c *compiler) feedsThrough(to *dsl.KafkaSink, from *dsl.Kafka, seen map[string]bool) string {
+// feedsThrough looks behind a source that reads where the pipeline itself publishes.
+func (c *compiler) feedsThrough(to sources.Place, from sources.Options, seen map[string]bool) string {
 	for _, s := range c.pipeline.Sinks {
-		if e := c.entities[strings.ToLower(s.From)]; s.Kafka != nil && e != nil && e.dataset != nil && reads(from, s.Kafka) {
+		if e := c.entities[strings.ToLower(s.From)]; s.Options != nil && e != nil && e.dataset != nil && from.Reads(s.Options.Place()) {
 			if by := c.feeds(to, e.dataset, seen); by != "" {
 				return by
 			}
 		}
 	}
 	return ""
-}
-
-// reads reports whether a source reads the topic of a sink: they have a broker and the topic in common.
-func reads(source *dsl.Kafka, sink *dsl.KafkaSink) bool {
-	if !slices.ContainsFunc(source.Brokers, func(a string) bool {
-		return slices.ContainsFunc(sink.Brokers, func(b string) bool { return strings.EqualFold(a, b) })
-	}) {
-		return false
-	}
-	if source.Pattern == "" {
-		return slices.Contains(source.Topics, sink.Topic)
-	}
-	pattern, err := regexp.Compile(source.Pattern)
-	return err == nil && pattern.MatchString(sink.Topic) // what is no pattern is reported
 }
 
 // published is the streaming table that a sink publishes.
@@ -109,33 +92,4 @@ func (c *compiler) published(s *dsl.Sink) *dataset {
 		return e.dataset
 	}
 	return nil
-}
-
-func (c *compiler) checkSinkColumns(s *dsl.Sink, d *dataset) {
-	names := d.columns.Names()
-	for _, key := range s.Kafka.Key {
-		if key != "" && d.columns.Column(key) == nil {
-			c.diags.Errorf(codeSinkKey, s.Kafka.At("key"), diag.DidYouMean(key, names, "write columns of "+d.name), "%s has no column %q to be the key of sink %s", d.name, key, s.Name)
-		}
-	}
-	if name := notAvro(d.columns); s.Kafka.Value.Format == "avro" && name != "" {
-		c.diags.Errorf(codeSinkName, s.Kafka.Value.At("format"), "name it with letters, digits and _ by AS, or write format: json", "the column %q of %s cannot be a name in Avro", name, d.name)
-	}
-}
-
-// notAvro finds a column, or field of one, whose name Avro does not take.
-func notAvro(columns []schemas.Column) string {
-	for _, c := range columns {
-		if avroName(c.Name) != c.Name {
-			return c.Name
-		}
-		t := c.Type
-		for t.Elem != nil {
-			t = *t.Elem
-		}
-		if name := notAvro(t.Fields); name != "" {
-			return name
-		}
-	}
-	return ""
 }

@@ -103,16 +103,19 @@ func (v *survey) reach(ctx context.Context) {
 	}
 }
 
+// remote reports whether a source may be away.
+func remote(s *dsl.Source) bool { return len(s.Options.Traits().Remote) > 0 }
+
 func whyUnreached(s *dsl.Source, err error) string {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return "no answer of " + strings.Join(s.Kafka.Brokers, ", ") + " within " + lookTime.String()
+		return "no answer of " + strings.Join(s.Options.Traits().Remote, ", ") + " within " + lookTime.String()
 	}
 	return duckerr.Text(err)
 }
 
 // look asks a source for its columns; where that cannot be waited for, and it does not answer, they are those that are declared.
 func (v *survey) look(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (sources.Found, error) {
-	if !v.looking || s.Kafka == nil {
+	if !v.looking || !remote(s) {
 		return v.ask(ctx, s, session, from)
 	}
 	if v.unreached[s.Name] != "" {
@@ -133,7 +136,7 @@ func (v *survey) ask(ctx context.Context, s *dsl.Source, session sources.Session
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		found, err := v.sources[s.Name].Schema(ctx, session, from)
 		var away *sources.UnavailableError
-		if !v.wait.allowed || s.Kafka == nil || err != nil && !errors.As(err, &away) || len(found.Columns) > 0 {
+		if !v.wait.allowed || !remote(s) || err != nil && !errors.As(err, &away) || len(found.Columns) > 0 {
 			return found, err
 		}
 		why := found.Lack + ", and no schema is declared"
@@ -156,7 +159,7 @@ func declared(s *dsl.Source) (sources.Found, error) {
 		}
 		t = append(t, schemas.Column{Name: h.Name, Type: typ})
 	}
-	if len(t) > 0 && s.Evolution == dsl.Rescue {
+	if len(t) > 0 && s.Evolution == sources.Rescue {
 		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
 	}
 	return sources.Found{Columns: t}, nil

@@ -83,7 +83,7 @@ func (p *Project) recompile(ctx context.Context, columns map[string]schemas.Tabl
 
 func (p *Project) compileWith(ctx context.Context, db *duck.DB, columns map[string]schemas.Table) (*plan.Plan, error) {
 	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Flawed: p.loaded.HasErrors(), Conn: db.Conn(),
-		SourceColumns: columns, Found: p.columns.found, Metadata: p.ends.metadata,
+		SourceColumns: columns, Found: p.columns.found,
 		Unreached: p.columns.unreached})
 	if err != nil {
 		return nil, err

@@ -377,12 +377,12 @@ func removeOldMetadata(st *staged) {
 		return
 	}
 	kept := map[string]bool{}
-	for entry := range st.next.meta.PreviousFiles() {
-		kept[entry.MetadataFile] = true
+	for _, file := range st.next.meta.PreviousFiles() {
+		kept[file] = true
 	}
-	for entry := range st.meta.PreviousFiles() {
-		if !kept[entry.MetadataFile] {
-			_ = os.Remove(local(entry.MetadataFile))
+	for _, file := range st.meta.PreviousFiles() {
+		if !kept[file] {
+			_ = os.Remove(local(file))
 		}
 	}
 }

@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/iceberg-go/table"
-
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
 )
 
 // expireHead makes the change that a commit with this retention makes to a head, and returns the head after it.
@@ -25,7 +24,7 @@ func expireHead(t *testing.T, h *head, keep int, passed map[string]int64) *head 
 	if err := st.expire(keep, passed); err != nil {
 		t.Fatal(err)
 	}
-	meta, err := st.builder.Build()
+	meta, err := st.draft.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,14 +89,14 @@ func TestExpire(t *testing.T) {
 // What another program expired is not known, so that a stream must have seen a snapshot that is there.
 func TestExpiredByOthers(t *testing.T) {
 	h := expireHead(t, historyHead(t, 1, 2, 3, 4), 2, nil)
-	b, err := table.MetadataBuilderFromBase(h.meta, "")
+	d, err := h.meta.Draft("file:///t/metadata/v1.metadata.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.RemoveSnapshots([]int64{3}, false); err != nil {
+	if err := d.RemoveSnapshots([]int64{3}); err != nil {
 		t.Fatal(err)
 	}
-	meta, err := b.Build()
+	meta, err := d.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,14 +112,12 @@ func TestExpiredByOthers(t *testing.T) {
 // A snapshot that another program has tagged stays, and so does its schema; others go.
 func TestExpireKeepsTags(t *testing.T) {
 	h := historyHead(t, 1, 2, 3, 4)
-	b, err := table.MetadataBuilderFromBase(h.meta, "")
+	content, err := h.meta.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.SetSnapshotRef("audited", 2, table.TagRef); err != nil {
-		t.Fatal(err)
-	}
-	meta, err := b.Build()
+	tagged := strings.Replace(string(content), `"refs":{`, `"refs":{"audited":{"snapshot-id":2,"type":"tag"},`, 1)
+	meta, err := metadata.Parse([]byte(tagged))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +131,7 @@ func TestExpireKeepsTags(t *testing.T) {
 func TestExpireSchemas(t *testing.T) {
 	h := historyHead(t, 1, 2)
 	for i := range 3 {
-		b, err := table.MetadataBuilderFromBase(h.meta, "")
+		d, err := h.meta.Draft("file:///t/metadata/v1.metadata.json")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,12 +140,12 @@ func TestExpireSchemas(t *testing.T) {
 			columns = append(columns, schemas.Column{Name: fmt.Sprint("c", j), ID: 2 + j, Type: schemas.Type{Kind: schemas.Varchar}})
 		}
 		schema, parent := i+1, int64(i+2)
-		s := &table.Snapshot{SnapshotID: parent + 1, ParentSnapshotID: &parent, SequenceNumber: parent + 1, TimestampMs: time.Now().UnixMilli() + parent, ManifestList: "file:///m", SchemaID: &schema,
-			Summary: &table.Summary{Operation: table.OpAppend, Properties: map[string]string{keyCommit: fmt.Sprint(parent + 1)}}}
-		if err := errors.Join(b.AddSchema(icebergSchema(columns)), b.SetCurrentSchemaID(-1), b.AddSnapshot(s), b.SetSnapshotRef(table.MainBranch, s.SnapshotID, table.BranchRef)); err != nil {
+		s := &metadata.Snapshot{SnapshotID: parent + 1, ParentSnapshotID: &parent, SequenceNumber: parent + 1, TimestampMs: time.Now().UnixMilli() + parent, ManifestList: "file:///m", SchemaID: &schema,
+			Summary: metadata.NewSummary(metadata.Append, map[string]string{keyCommit: fmt.Sprint(parent + 1)})}
+		if err := errors.Join(d.SetSchema(icebergSchema(columns)), d.AddSnapshot(s)); err != nil {
 			t.Fatal(err)
 		}
-		meta, err := b.Build()
+		meta, err := d.Finish()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
 )
 
 // tempPrefix begins the names of the folders that processes keep temporary files in, below the warehouse. A process holds a lock on its
@@ -106,7 +106,7 @@ func (s *sweep) table(ctx context.Context, h *head) error {
 		return err
 	}
 	dir := s.lake.tableDir(h.name)
-	if h.state.Commit == 0 || meta.Location() != uri(dir) {
+	if h.state.Commit == 0 || meta.Location != uri(dir) {
 		return nil
 	}
 	used, err := needed(ctx, meta)
@@ -122,23 +122,17 @@ func (s *sweep) table(ctx context.Context, h *head) error {
 }
 
 // needed are the files that any snapshot of the table needs, and its metadata files.
-func needed(ctx context.Context, meta table.Metadata) (map[string]bool, error) {
+func needed(ctx context.Context, meta *metadata.Table) (map[string]bool, error) {
 	used := map[string]bool{}
-	for f := range meta.PreviousFiles() {
-		used[local(f.MetadataFile)] = true
-	}
-	for f := range meta.Statistics() {
-		used[local(f.StatisticsPath)] = true
-	}
-	for f := range meta.PartitionStatistics() {
-		used[local(f.StatisticsPath)] = true
+	for _, file := range slices.Concat(meta.PreviousFiles(), meta.StatisticsFiles()) {
+		used[local(file)] = true
 	}
 	for _, snapshot := range meta.Snapshots() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		used[local(snapshot.ManifestList)] = true
-		manifests, err := manifestsOf(&snapshot)
+		manifests, err := manifestsOf(snapshot)
 		if err != nil {
 			return nil, err
 		}

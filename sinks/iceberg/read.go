@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
 )
 
 // Files returns the data files of a table at a version, with the schema that the table had then.
@@ -60,8 +60,8 @@ func (l *Lake) head(ctx context.Context, name string) (*head, error) {
 }
 
 // chain returns the snapshots that lead to the head, oldest first. It ends where a parent has been expired.
-func (h *head) chain() []*table.Snapshot {
-	var out []*table.Snapshot
+func (h *head) chain() []*metadata.Snapshot {
+	var out []*metadata.Snapshot
 	for s := h.meta.CurrentSnapshot(); s != nil; {
 		out = append(out, s)
 		if s.ParentSnapshotID == nil {
@@ -74,14 +74,14 @@ func (h *head) chain() []*table.Snapshot {
 }
 
 // version finds the snapshot of a version.
-func (h *head) version(at sinks.Version) (*table.Snapshot, error) {
+func (h *head) version(at sinks.Version) (*metadata.Snapshot, error) {
 	if at.Snapshot != 0 {
 		if s := h.meta.SnapshotByID(at.Snapshot); s != nil {
 			return s, nil
 		}
 		return nil, fmt.Errorf("table %s has no snapshot %d, %w; lakeflow's history of the table lists those it has", h.name, at.Snapshot, sinks.ErrExpired)
 	}
-	var found *table.Snapshot
+	var found *metadata.Snapshot
 	chain := h.chain()
 	for _, s := range chain {
 		if at.Commit != 0 && summaryInt(s, keyCommit) > at.Commit || at.Commit == 0 && s.TimestampMs > at.AsOf.UnixMilli() {
@@ -102,7 +102,7 @@ func (h *head) version(at sinks.Version) (*table.Snapshot, error) {
 	return nil, fmt.Errorf("%w: %s at %s; %s", sinks.ErrNoTable, h.name, wanted, oldest)
 }
 
-func (h *head) schemaOf(s *table.Snapshot) (schemas.Table, error) {
+func (h *head) schemaOf(s *metadata.Snapshot) (schemas.Table, error) {
 	for _, schema := range h.meta.Schemas() {
 		if s.SchemaID != nil && schema.ID == *s.SchemaID {
 			t, err := columns(schema.Fields())
@@ -115,22 +115,22 @@ func (h *head) schemaOf(s *table.Snapshot) (schemas.Table, error) {
 	return h.state.Schema, nil
 }
 
-func snapshotTime(s *table.Snapshot) time.Time { return time.UnixMilli(s.TimestampMs).UTC() }
+func snapshotTime(s *metadata.Snapshot) time.Time { return time.UnixMilli(s.TimestampMs).UTC() }
 
 // liveFiles reads all files of a snapshot.
-func liveFiles(s *table.Snapshot) ([]sinks.DataFile, error) {
+func liveFiles(s *metadata.Snapshot) ([]sinks.DataFile, error) {
 	return readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool { return true })
 }
 
 // addedFiles reads the files that a snapshot itself added.
-func addedFiles(s *table.Snapshot) ([]sinks.DataFile, error) {
+func addedFiles(s *metadata.Snapshot) ([]sinks.DataFile, error) {
 	return readFiles(s, func(m iceberg.ManifestFile) bool { return m.SnapshotID() == s.SnapshotID && m.HasAddedFiles() },
 		func(e iceberg.ManifestEntry) bool {
 			return e.Status() == iceberg.EntryStatusADDED && e.SnapshotID() == s.SnapshotID
 		})
 }
 
-func readFiles(s *table.Snapshot, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]sinks.DataFile, error) {
+func readFiles(s *metadata.Snapshot, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]sinks.DataFile, error) {
 	manifests, err := manifestsOf(s)
 	if err != nil {
 		return nil, err
@@ -197,7 +197,7 @@ func (l *Lake) Appended(ctx context.Context, name string, after, maxBytes int64)
 // begins a stream, so that everything in it counts.
 type step struct {
 	commit    int64
-	snapshots []*table.Snapshot
+	snapshots []*metadata.Snapshot
 	whole     bool
 }
 
@@ -214,14 +214,14 @@ func (h *head) since(after int64) ([]step, error) {
 	for i, s := range chain {
 		switch {
 		case i == 0 && whole:
-			next = step{snapshots: []*table.Snapshot{s}, whole: true}
+			next = step{snapshots: []*metadata.Snapshot{s}, whole: true}
 		case rewrites(s):
 			continue // the same rows in other files
-		case s.Summary == nil || s.Summary.Operation != table.OpAppend:
+		case s.Summary.Operation() != metadata.Append:
 			if after == 0 {
 				steps = nil
 			}
-			next = step{snapshots: []*table.Snapshot{s}, whole: true}
+			next = step{snapshots: []*metadata.Snapshot{s}, whole: true}
 		default:
 			next.snapshots = append(next.snapshots, s)
 		}
@@ -240,13 +240,11 @@ func (h *head) since(after int64) ([]step, error) {
 }
 
 // rewrites reports whether a snapshot has the rows of its parent in other files, as compaction leaves them.
-func rewrites(s *table.Snapshot) bool {
-	return s.Summary != nil && s.Summary.Operation == table.OpReplace
-}
+func rewrites(s *metadata.Snapshot) bool { return s.Summary.Operation() == metadata.Replace }
 
 // begins reports whether a reader that stands after a commit begins with all that the table's oldest snapshot has, because the history before
 // it has been expired.
-func (h *head) begins(chain []*table.Snapshot, after int64) (whole bool, err error) {
+func (h *head) begins(chain []*metadata.Snapshot, after int64) (whole bool, err error) {
 	if len(chain) == 0 {
 		return false, nil
 	}
@@ -282,15 +280,12 @@ func (l *Lake) History(ctx context.Context, name string) ([]sinks.Snapshot, erro
 	out := make([]sinks.Snapshot, len(chain))
 	for i, s := range chain {
 		out[i] = sinks.Snapshot{ID: s.SnapshotID, Commit: summaryInt(s, keyCommit), Time: snapshotTime(s),
-			AddedRows: summaryInt(s, "added-records"), TotalRows: summaryInt(s, "total-records")}
-		if s.Summary != nil {
-			out[i].Operation = string(s.Summary.Operation)
-		}
+			Operation: s.Summary.Operation(), AddedRows: summaryInt(s, "added-records"), TotalRows: summaryInt(s, "total-records")}
 	}
 	// A snapshot that appends still has the files of those before it, so that one reading is enough for all of them.
 	var adders map[int64][]string
 	for i, s := range slices.Backward(chain) {
-		if adders == nil || out[i+1].Operation != string(table.OpAppend) {
+		if adders == nil || out[i+1].Operation != metadata.Append {
 			if adders, err = filesByAdder(s); err != nil {
 				return nil, fmt.Errorf("table %s: %w", name, err)
 			}
@@ -301,7 +296,7 @@ func (l *Lake) History(ctx context.Context, name string) ([]sinks.Snapshot, erro
 }
 
 // filesByAdder reads the files of a snapshot by the snapshot that added them.
-func filesByAdder(s *table.Snapshot) (map[int64][]string, error) {
+func filesByAdder(s *metadata.Snapshot) (map[int64][]string, error) {
 	paths := map[int64][]string{}
 	_, err := readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool {
 		paths[e.SnapshotID()] = append(paths[e.SnapshotID()], local(e.DataFile().FilePath()))

@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
 )
 
 // Stored lists the live files of a table.
@@ -143,7 +143,7 @@ func (l *Lake) stageRewrite(r *sinks.Rewrite, base *head, out *output) (*staged,
 	for _, path := range r.Remove {
 		remove[uri(path)] = true
 	}
-	p := newProducer(filepath.Join(l.tableDir(r.Table), "metadata"), out, st.builder, st.meta.LastSequenceNumber()+1)
+	p := newProducer(filepath.Join(l.tableDir(r.Table), "metadata"), out, st.draft)
 	if err := p.carry(parent, func(f iceberg.DataFile) (bool, error) { return remove[f.FilePath()], nil }); err != nil {
 		return nil, err
 	}
@@ -153,9 +153,9 @@ func (l *Lake) stageRewrite(r *sinks.Rewrite, base *head, out *output) (*staged,
 	if err := sameRows(tg.spec, p.removed, files); err != nil {
 		return nil, err
 	}
-	props := maps.Clone(parent.Summary.Properties)
+	props := maps.Clone(map[string]string(parent.Summary))
 	maps.DeleteFunc(props, func(key, _ string) bool { return !strings.HasPrefix(key, "lakeflow.") })
-	return st, st.add(p, parent, tg.spec, files, table.OpReplace, props)
+	return st, st.add(p, parent, tg.spec, files, metadata.Replace, props)
 }
 
 // stagedFrom begins a change of a table that keeps its shape.
@@ -164,11 +164,11 @@ func stagedFrom(base *head, c *sinks.TableChange) (*staged, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := table.MetadataBuilderFromBase(meta, base.location)
+	d, err := meta.Draft(base.location)
 	if err != nil {
 		return nil, err
 	}
-	return &staged{change: c, base: base, meta: meta, builder: b}, nil
+	return &staged{change: c, base: base, meta: meta, draft: d}, nil
 }
 
 // sameRows refuses a rewrite that would lose, add or move rows, or that names files which are not there.
@@ -262,7 +262,7 @@ func (l *Lake) expireAll(ctx context.Context, publish func(context.Context, []*s
 		if err := st.expire(l.retention.snapshots(), read); err != nil {
 			return nil, fmt.Errorf("table %s: %w", name, err)
 		}
-		if st.builder.HasChanges() {
+		if st.draft.Changed() {
 			changes = append(changes, st)
 			gone[name] = st.gone
 		}

@@ -55,7 +55,7 @@ func BenchmarkNothingNew(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := New(Config{Path: dir, Format: "json"})
+	s, err := New(Config{Options: Options{Path: dir, Format: "json"}})
 	if err != nil {
 		b.Fatal(err)
 	}

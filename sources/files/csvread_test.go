@@ -139,7 +139,7 @@ func TestCSVAgrees(t *testing.T) {
 		for _, change := range []string{"", "\n\r\n"} { // line ends of two kinds are left to our reader
 			b.marks, b.pos = map[string]string{}, nil
 			b.put("a.csv", text+change)
-			s, err := New(Config{Path: b.dir, Format: "csv", Texts: true, CSV: CSV{Header: new(true), Delimiter: ",", Quote: new(`"`), Escape: new(`"`), Skip: new(int)}})
+			s, err := New(Config{Options: Options{Path: b.dir, Format: "csv", CSV: CSV{Header: new(true), Delimiter: ",", Quote: new(`"`), Escape: new(`"`), Skip: new(int)}}, Texts: true})
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestCSVLosesNothing(t *testing.T) {
 		b.marks, b.pos = map[string]string{}, nil
 		b.put("a.csv", "n,a\n"+text)
 		b.put("good.csv", "n,a\n7,good\n")
-		s, err := New(Config{Path: b.dir, Format: "csv", Hints: []Hint{{"n", "BIGINT"}, {"a", "VARCHAR"}}, CSV: CSV{Header: new(true), Delimiter: ",", Quote: new(`"`), Escape: new(`"`), Skip: new(int)}})
+		s, err := New(Config{Options: Options{Path: b.dir, Format: "csv", CSV: CSV{Header: new(true), Delimiter: ",", Quote: new(`"`), Escape: new(`"`), Skip: new(int)}}, Hints: []Hint{{"n", "BIGINT"}, {"a", "VARCHAR"}}})
 		if err != nil {
 			rt.Fatal(err)
 		}

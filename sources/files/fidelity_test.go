@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -188,7 +189,7 @@ func (l load) read() (typ string, got []became, err error) {
 
 // config declares how CSV files are written, for which nothing could be told from so few records.
 func (l load) config(dir string) Config {
-	c := Config{Path: dir, Format: l.format, MaxFiles: 10000}
+	c := Config{Options: Options{Path: dir, Format: l.format, MaxFiles: 10000}}
 	if l.format == "csv" {
 		header, quote := true, `"`
 		c.CSV = CSV{Header: &header, Delimiter: ",", Quote: &quote, Escape: &quote}
@@ -262,7 +263,7 @@ func (l load) file(name string, records []string) {
 		l.bed.put(name, strings.Join(records, "\n")+"\n")
 	case "parquet":
 		path := l.bed.put(name, "")
-		l.bed.must("COPY (" + strings.Join(records, " UNION ALL ") + ") TO " + literal(path) + " (FORMAT parquet)")
+		l.bed.must("COPY (" + strings.Join(records, " UNION ALL ") + ") TO " + quote.Text(path) + " (FORMAT parquet)")
 	}
 }
 

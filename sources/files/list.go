@@ -276,7 +276,7 @@ func (s *Source) cut(base string, files []entry) []*file {
 	var bytes int64
 	for _, e := range files {
 		f := &file{entry: e, path: filepath.Join(base, filepath.FromSlash(e.rel))}
-		if len(out) > 0 && (len(out) >= s.cfg.MaxFiles || bytes+f.size > s.cfg.MaxBytes) {
+		if len(out) > 0 && (len(out) >= s.cfg.MaxFiles || bytes+f.size > int64(s.cfg.MaxBytes)) {
 			break
 		}
 		bytes += f.size

@@ -17,67 +17,30 @@ import (
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// Config declares a file source.
+// Config is what a source is made of: its options, and what else is said of it. Options that are zero have their defaults.
 type Config struct {
-	Root   string // absolute: the folder that a relative Path starts in, by its letters
-	Path   string // a file, a folder, or a glob where ** matches any number of folders
-	Format string // json, csv, parquet
+	Options
+	Root string // absolute: the folder that a relative Path starts in, by its letters
 	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes itself.
 	Outside   []string
 	Hints     []Hint
 	Evolution Evolution // empty means add_new_columns
-	MaxFiles  int       // per batch; 0 means 1000
-	MaxBytes  int64     // per batch; 0 means 1 GiB. One file is always taken
-	// AllowOverwrites reads a file again, as new rows, when it changed after it was read.
-	AllowOverwrites bool
 	// Texts says that columns that are inferred from JSON and CSV are texts.
-	Texts            bool
-	PartitionColumns PartitionColumns
-	CSV              CSV
-	JSON             JSON
-}
-
-// PartitionColumns says which columns come from the names of folders, as in year=2024. Without None and Names it is those that all files have.
-type PartitionColumns struct {
-	None  bool
-	Names []string
+	Texts bool
 }
 
 // Hint gives the type of one column, in DuckDB's spelling.
 type Hint struct{ Name, Type string }
 
-// CSV are the options of CSV files. What is empty is detected from the first files and remembered.
-type CSV struct {
-	Header        *bool
-	Delimiter     string
-	Quote, Escape *string
-	// NullValues are the texts that stand for NULL.
-	NullValues []string
-	Skip       *int   // lines before the header; nil: detected
-	Comment    string // a character, or empty
-	Encoding   string // utf-8, utf-16, latin-1, windows-1252; empty means utf-8
-	// DateFormat and TimestampFormat are for strptime; empty means ISO.
-	DateFormat, TimestampFormat string
-	// DecimalSeparator and Thousands are characters; empty means a point, and none.
-	DecimalSeparator, Thousands string
-	NullPadding                 bool // short records are taken
-}
-
-// JSON are the options of JSON files.
-type JSON struct {
-	Encoding   string   // as in CSV
-	NullValues []string // texts that stand for NULL in columns of other types than VARCHAR
-}
-
 // Evolution is what happens when a file has a column that the source does not have.
-type Evolution string
+type Evolution = sources.Evolution
 
 // The evolution modes.
 const (
-	AddNewColumns Evolution = "add_new_columns"
-	Rescue        Evolution = "rescue"
-	Fail          Evolution = "fail"
-	None          Evolution = "none"
+	AddNewColumns = sources.AddNewColumns
+	Rescue        = sources.Rescue
+	Fail          = sources.Fail
+	None          = sources.None
 )
 
 // Source reads the files of one Config.
@@ -121,6 +84,9 @@ func New(cfg Config) (*Source, error) {
 	}
 	if s.cfg.MaxBytes <= 0 {
 		s.cfg.MaxBytes = 1 << 30
+	}
+	if s.cfg.CSV.DecimalSeparator == "." { // which numbers have anyway
+		s.cfg.CSV.DecimalSeparator = ""
 	}
 	if s.cfg.Evolution == "" {
 		s.cfg.Evolution = AddNewColumns

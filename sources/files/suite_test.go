@@ -59,7 +59,7 @@ func TestSuite(t *testing.T) {
 					b := newBed(t)
 					session = b.session
 					items := 0
-					s, err := New(Config{Path: b.dir, Format: c.format, MaxFiles: perBatch, Hints: []Hint{{"id", "BIGINT"}}})
+					s, err := New(Config{Options: Options{Path: b.dir, Format: c.format, MaxFiles: perBatch}, Hints: []Hint{{"id", "BIGINT"}}})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
@@ -47,25 +48,18 @@ type Start struct {
 	Offsets map[string]map[int32]int64 // by topic and partition; partitions that are not named are read from their first record
 }
 
-// Format is the encoding of keys or values.
-type Format struct {
-	Format  string // json, avro, protobuf, string, bytes
-	Schema  string // avro: the schema of values without a registry; protobuf: the text of a .proto file
-	Message string // protobuf with Schema: the full name of the message, when the file has several
-}
-
 // Hint gives the type of one column, in DuckDB's spelling.
 type Hint struct{ Name, Type string }
 
 // Evolution is what happens when a record has a column that the source does not have.
-type Evolution string
+type Evolution = sources.Evolution
 
 // The evolution modes.
 const (
-	AddNewColumns Evolution = "add_new_columns"
-	Rescue        Evolution = "rescue"
-	Fail          Evolution = "fail"
-	None          Evolution = "none"
+	AddNewColumns = sources.AddNewColumns
+	Rescue        = sources.Rescue
+	Fail          = sources.Fail
+	None          = sources.None
 )
 
 // MetadataStruct is the DuckDB type of _metadata where the key's format is bytes, and MetadataStructText where it is another one: the key is a

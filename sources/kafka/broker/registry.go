@@ -9,13 +9,17 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/lakeflow/lakeflow/dsl/option"
 )
 
 // Registry is a schema registry with Confluent's interface.
 type Registry struct {
-	URL                string
-	Username, Password string
-	Token              string // instead of Username and Password
+	option.Node `yaml:"-"`
+	URL         string `yaml:"url" option:"text" jsonschema:"required,example=http://localhost:8081" jsonschema_description:"Address of the registry."`
+	Username    string `yaml:"username" option:"text" jsonschema_description:"Name, with password."`
+	Password    string `yaml:"password" option:"text" jsonschema_description:"Password, as ${env:NAME} or ${file:path}."`
+	Token       string `yaml:"token" option:"text" jsonschema_description:"Bearer token instead of a name and password, as ${env:NAME} or ${file:path}."`
 }
 
 // RegistryClient asks a schema registry. It is safe for concurrent use.

@@ -21,17 +21,23 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/lakeflow/lakeflow/dsl/option"
 )
 
 // Security is how brokers are reached. The files are PEM.
 type Security struct {
-	Protocol           string // PLAINTEXT, which empty means too, SSL, SASL_PLAINTEXT, SASL_SSL
-	Mechanism          string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
-	Username, Password string // OAUTHBEARER with TokenURL: the client's id and secret
-	CAFile             string // certificates to trust instead of the system's
-	CertFile, KeyFile  string // the client's own
-	Token              string // OAUTHBEARER: a token that does not expire while the pipeline runs
-	TokenURL, Scope    string // OAUTHBEARER: where to get tokens for a client
+	option.Node `yaml:"-"`
+	Protocol    string `yaml:"protocol" jsonschema:"enum=PLAINTEXT,enum=SSL,enum=SASL_PLAINTEXT,enum=SASL_SSL,default=PLAINTEXT" jsonschema_description:"Whether connections are encrypted (SSL) and clients say who they are (SASL)."`
+	Mechanism   string `yaml:"mechanism" jsonschema:"enum=PLAIN,enum=SCRAM-SHA-256,enum=SCRAM-SHA-512,enum=OAUTHBEARER" jsonschema_description:"How the client says who it is, with SASL."`
+	Username    string `yaml:"username" option:"text" jsonschema_description:"Name; with token_url, the client's id."`
+	Password    string `yaml:"password" option:"text" jsonschema_description:"Password, as ${env:NAME} or ${file:path}; with token_url, the client's secret."`
+	CAFile      string `yaml:"ca_file" option:"path" jsonschema_description:"PEM file of the certificates that are trusted, relative to the pipeline file. Default: the system's."`
+	CertFile    string `yaml:"cert_file" option:"path" jsonschema_description:"PEM file of the client's certificate."`
+	KeyFile     string `yaml:"key_file" option:"path" jsonschema_description:"PEM file of the client's key."`
+	Token       string `yaml:"token" option:"text" jsonschema_description:"OAUTHBEARER: the token, as ${env:NAME} or ${file:path}."`
+	TokenURL    string `yaml:"token_url" option:"text" jsonschema_description:"OAUTHBEARER: where a client gets its tokens."`
+	Scope       string `yaml:"scope" option:"text" jsonschema_description:"OAUTHBEARER with token_url: the scope to ask for."`
 }
 
 // Options checks the configuration, and returns what a client needs to reach the brokers. An error begins with "security:" and ends with what to write.

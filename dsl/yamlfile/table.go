@@ -1,0 +1,262 @@
+package yamlfile
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/option"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+func (b *builder) table(name string, s *specTable) *dsl.Table {
+	b.name("table", name, s.Range)
+	t := &dsl.Table{Node: s.Node, Name: name, Kind: dsl.Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
+	t.Description = b.texts.Shown(s.Description, s.At("description"))
+	for _, column := range inOrder(s.Columns, func(x specDescribed) option.Node { return x.Node }) {
+		if x := s.Columns[column]; x.Description != nil {
+			t.Columns = append(t.Columns, dsl.ColumnText{Node: x.Node, Name: column, Description: b.texts.Shown(*x.Description, x.At("description"))})
+		}
+	}
+	t.Flows = b.flows(name, s)
+	t.Flawed = len(t.Flows) < max(len(s.Flows), 1)
+	if t.Kind == "" { // a mistake that is reported; later passes still want to check the query
+		t.Kind, t.Guessed = dsl.MaterializedView, true
+		if slices.ContainsFunc(t.Flows, func(f *dsl.Flow) bool { return len(f.SQL.Streams) > 0 }) {
+			t.Kind = dsl.StreamingTable
+		}
+	}
+	t.PartitionBy = b.partitions(s)
+	for _, rule := range inOrder(s.Expectations, func(x specExpectation) option.Node { return x.Node }) {
+		x := s.Expectations[rule]
+		b.ruleName(rule, x.Range)
+		if q, flawed := b.query(x.Expect, "expectation "+rule); q != nil {
+			x.Flawed = flawed
+			t.Expectations = append(t.Expectations, dsl.Expectation{Node: x.Node, Name: rule, Expect: q, Violation: dsl.Action(cmp.Or(x.Violation, string(dsl.Warn)))})
+		}
+	}
+	t.Parquet = dsl.Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, "zstd"),
+		RowGroupSize: b.positive(s.Parquet.RowGroupSize, s.Parquet.At("row_group_size"), defaultRowGroup)}
+	t.RefreshEvery = time.Duration(s.RefreshEvery)
+	if at, ok := s.Fields["refresh_every"]; ok && s.Kind != string(dsl.MaterializedView) && s.Kind != "" {
+		b.diags.Errorf("LF0151", at, "remove it; trigger: {interval: …} says how often streaming tables get new rows", "refresh_every has no effect on the %s %s",
+			strings.ReplaceAll(s.Kind, "_", " "), name)
+	}
+	if s.Kind == string(dsl.View) {
+		b.notOnView(name, s)
+	}
+	return t
+}
+
+// notOnView reports keys that say something about stored rows.
+func (b *builder) notOnView(name string, s *specTable) {
+	for _, key := range []string{"expectations", "partition_by", "parquet", "dead_letter"} {
+		if at, ok := s.Fields[key]; ok {
+			b.diags.Errorf("LF0110", at, "move it to a table that reads the view, or make "+name+" a materialized_view",
+				"a view stores no rows: %s has no effect on it", key)
+		}
+	}
+}
+
+// flows gives the queries of a table: the one of sql or sql_file, or those of flows.
+func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
+	if at, ok := s.Fields["flows"]; ok {
+		for _, key := range []string{"sql", "sql_file"} {
+			if other, ok := s.Fields[key]; ok {
+				b.diags.Errorf("LF0108", other, "make it one of the flows", "table %q has both %s and flows", table, key)
+			}
+		}
+		if s.Kind != string(dsl.StreamingTable) && s.Kind != "" {
+			b.diags.Errorf("LF0111", at, "write one query in sql, with UNION ALL for several inputs", "a %s has one query; flows append to a streaming_table", s.Kind)
+		}
+		if len(s.Flows) == 0 && s.Flows != nil {
+			b.diags.Errorf("LF0114", at, "write name: {sql: SELECT …} below it", "table %q has no flows", table)
+		}
+		var out []*dsl.Flow
+		for _, name := range inOrder(s.Flows, func(x specFlow) option.Node { return x.Node }) {
+			f := s.Flows[name]
+			b.name("flow", name, f.Range)
+			out = append(out, b.flow(name, f.Node, f.SQL, f.SQLFile)...)
+		}
+		return out
+	}
+	return b.flow(table, s.Node, s.SQL, s.SQLFile)
+}
+
+// flow makes the flow of one pair of sql and sql_file; it is left out when the query is missing.
+func (b *builder) flow(name string, n option.Node, sql *specSQL, file *string) []*dsl.Flow {
+	_, hasSQL := n.Fields["sql"]
+	fileAt, hasFile := n.Fields["sql_file"]
+	switch {
+	case hasSQL && hasFile:
+		b.diags.Errorf("LF0108", fileAt, "keep one of them", "%q has both sql and sql_file", name)
+	case !hasSQL && !hasFile:
+		if n.Fields != nil { // else it is not a mapping, which is reported
+			b.diags.Errorf("LF0108", n.Range, "add sql: with a query, or sql_file: with the path of a file that holds it", "%q has no query", name)
+		}
+		return nil
+	case hasFile && file != nil:
+		sql = b.sqlFile(*file, fileAt)
+	}
+	q, flawed := b.query(sql, name)
+	if q == nil {
+		return nil
+	}
+	n.Flawed = flawed
+	return []*dsl.Flow{{Node: n, Name: name, SQL: q}}
+}
+
+// sqlFile reads the file of a query.
+func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
+	path := b.texts.Path(written, at)
+	if path == "" {
+		return nil
+	}
+	content, err := b.texts.ReadFile(path)
+	if err != nil {
+		b.diags.Errorf("LF0109", at, "write a path that exists, relative to the pipeline file", "the file %q cannot be read: %v", written, err)
+		return nil
+	}
+	shown := path
+	if rel, err := filepath.Rel(b.texts.Dir, path); err == nil {
+		shown = filepath.Join(filepath.Dir(b.file), rel)
+	}
+	if option.RefersOutside(written) {
+		shown = written
+	}
+	content, ok := checkText(shown, content, b.diags)
+	if !ok {
+		return nil
+	}
+	origin := sqltext.WholeFile(shown)
+	return &specSQL{content, origin, diag.Range{File: shown, Start: origin.Marks[0].Pos, End: origin.Marks[0].Pos}}
+}
+
+// query reads SQL, and says whether it has mistakes.
+func (b *builder) query(s *specSQL, what string) (q *sqltext.Query, flawed bool) {
+	if s == nil {
+		return nil, true
+	}
+	if strings.TrimSpace(s.raw) == "" {
+		b.diags.Errorf("LF0114", s.at, "write SQL here", "the SQL of %q is empty", what)
+		return nil, true
+	}
+	before := len(*b.diags)
+	q = sqltext.New(s.raw, s.origin, b.texts.Params, b.diags)
+	return q, len(*b.diags) > before
+}
+
+var transform = regexp.MustCompile(`^\s*([A-Za-z]+)\s*\((?:\s*([0-9]+)\s*,)?\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*\)\s*$`)
+var plainColumn = regexp.MustCompile(`^\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*$`)
+
+func (b *builder) partitions(s *specTable) []dsl.PartitionBy {
+	var out []dsl.PartitionBy
+	split := false // by the comma of bucket(16, id): the first half is reported
+	for _, x := range s.PartitionBy {
+		if split && strings.HasSuffix(x.text, ")") && !strings.Contains(x.text, "(") {
+			split = false
+			continue
+		}
+		p, ok := b.partition(x)
+		split = strings.Count(x.text, "(") > strings.Count(x.text, ")")
+		if !ok {
+			continue
+		}
+		same := func(o dsl.PartitionBy) bool {
+			return strings.EqualFold(o.Column, p.Column) && o.Transform == p.Transform && o.Arg == p.Arg
+		}
+		if slices.ContainsFunc(out, same) {
+			b.diags.Errorf("LF0117", x.at, "remove one of them", "the table is partitioned by %s twice", x.text)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// partition reads country, month(departed_at), bucket(16, id) or truncate(4, name).
+func (b *builder) partition(s specPartition) (dsl.PartitionBy, bool) {
+	p := dsl.PartitionBy{Node: option.Node{Range: s.at}, Transform: "identity"}
+	if m := plainColumn.FindStringSubmatch(s.text); m != nil {
+		p.Column = unquote(m[1])
+		return p, true
+	}
+	help := "write a column, or year, month, day or hour(column), bucket(16, column), truncate(4, column)"
+	m := transform.FindStringSubmatch(s.text)
+	if m == nil {
+		if strings.Count(s.text, "(") != strings.Count(s.text, ")") {
+			help = `inside [ ], quote a transform that holds a comma: ["bucket(16, id)"]`
+		}
+		b.diags.Errorf("LF0117", s.at, help, "%q is not a partition", s.text)
+		return p, false
+	}
+	p.Transform, p.Column = strings.ToLower(m[1]), unquote(m[3])
+	withArg := p.Transform == "bucket" || p.Transform == "truncate"
+	names := []string{"identity", "year", "month", "day", "hour", "bucket", "truncate"}
+	arg, err := strconv.ParseInt(cmp.Or(m[2], "0"), 10, 32)
+	switch {
+	case !slices.Contains(names, p.Transform):
+		b.diags.Errorf("LF0117", s.at, diag.DidYouMean(p.Transform, names, help), "there is no partition transform %q", m[1])
+	case withArg && (err != nil || arg < 1):
+		b.diags.Errorf("LF0117", s.at, "write "+p.Transform+"(16, "+m[3]+")", "%s needs a number from 1 to 2147483647 before the column", p.Transform)
+	case !withArg && m[2] != "":
+		b.diags.Errorf("LF0117", s.at, "write "+p.Transform+"("+m[3]+")", "%s takes a column and no number", p.Transform)
+	default:
+		p.Arg = int(arg)
+		return p, true
+	}
+	return p, false
+}
+
+func unquote(column string) string {
+	if strings.HasPrefix(column, `"`) {
+		return strings.ReplaceAll(column[1:len(column)-1], `""`, `"`)
+	}
+	return column
+}
+
+// uniqueNames reports names that two things have. SQL does not tell Orders from orders.
+func (b *builder) uniqueNames(p *dsl.Pipeline) {
+	owners := map[string]string{"event_log": "the pipeline's event log", "stream": "the keyword STREAM"}
+	claim := func(name, what string, at diag.Range) {
+		key := strings.ToLower(name)
+		owner, taken := owners[key]
+		if taken {
+			b.diags.Errorf("LF0107", at, "choose another name", "the name %q already belongs to %s", name, owner)
+			return
+		}
+		if strings.HasPrefix(key, "__") {
+			b.diags.Errorf("LF0107", at, "choose a name that does not begin with __", "the name %q is kept for lakeflow's own use", name)
+		}
+		owners[key] = what
+		if at.Start.Line > 0 {
+			owners[key] = fmt.Sprintf("%s on line %d", what, at.Start.Line)
+		}
+	}
+	claim(p.DeadLetter.Table, "the dead-letter table", p.DeadLetter.At("table"))
+	for _, s := range p.Sources {
+		claim(s.Name, "a source", s.Range)
+	}
+	for _, t := range p.Tables {
+		claim(t.Name, "a table", t.Range)
+	}
+	for _, s := range p.Sinks {
+		claim(s.Name, "a sink", s.Range)
+	}
+	flows := map[string]string{}
+	for _, t := range p.Tables {
+		for _, f := range t.Flows {
+			if other, taken := flows[strings.ToLower(f.Name)]; taken {
+				b.diags.Errorf("LF0107", f.Range, "choose another name", "the name %q already belongs to a flow of table %q", f.Name, other)
+			}
+			flows[strings.ToLower(f.Name)] = t.Name
+		}
+	}
+}

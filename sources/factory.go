@@ -1,0 +1,86 @@
+package sources
+
+import (
+	"time"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+)
+
+// Factory is a kind of sources that a pipeline file can declare.
+type Factory struct {
+	// Name is the key that sources of the kind are declared with: files.
+	Name string
+	// Description says for people what is read, and Example shows how it is declared: "files: {path: …, format: …}".
+	Description, Example string
+	// Options makes the options of one more source. It is a pointer to a struct whose tags package dsl/option describes.
+	Options func() Options
+}
+
+// Options are what a pipeline file declares of one source under the name of its Factory.
+type Options interface {
+	// At is the place of a key in the file, or of the options themselves when the key was not written.
+	At(key string) diag.Range
+	// Check reports what is wrong with the options of the source of this name. That they have all keys that they must have, and values of the right
+	// types, is seen to. Of options in which something is wrong all other methods but New can be called.
+	Check(source string, diags *diag.List)
+	// Describe says what is read: "kafka topic orders".
+	Describe() string
+	// Metadata is the DuckDB type of _metadata, a STRUCT.
+	Metadata() string
+	Traits() Traits
+	// Reads reports whether the source reads what is published there.
+	Reads(there Place) bool
+	// New makes the source, and reaches for nothing. An error begins with the option that it is about, and a colon, if it is about one, and ends
+	// with a semicolon and what to do.
+	New(Setup) (Source, error)
+}
+
+// Traits are how a kind of sources differs from others for those who use them.
+type Traits struct {
+	// Remote are the addresses of what the source is reached by over a network. It may be away, so that a command that only looks does not wait for it
+	// long, and a continuous update does. Empty for a source on this machine.
+	Remote []string
+	// Loses is true when records can be gone before they were read: a user may say that the source is to go on behind them.
+	Loses bool
+	// Marks is true when batches have marks: what was read is in the ledger, and the position alone does not tell it.
+	Marks bool
+}
+
+// Setup is what a source is made with beside its options.
+type Setup struct {
+	Name      string // of the source
+	Dir       string // absolute: where relative paths start
+	Hints     []Hint
+	Evolution Evolution
+	Texts     bool  // inferred columns are texts
+	MaxRows   int   // of a batch, for sources whose options do not bound it
+	MaxBytes  int64 // too
+	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes itself.
+	Outside []string
+	// Continuous is true when a source goes on to read what comes up after it was made.
+	Continuous bool
+	// AcceptGap is true for a source that is to go on behind records that it has lost.
+	AcceptGap bool
+	Timeout   time.Duration // how long the other side may take to answer; 0 means the connector's default
+}
+
+// Hint gives the type of one column, in DuckDB's spelling.
+type Hint struct{ Name, Type string }
+
+// Evolution is what happens when a record has a column that the source does not have: Auto Loader's schema evolution modes.
+type Evolution string
+
+// The evolution modes.
+const (
+	AddNewColumns Evolution = "add_new_columns" // the default
+	Rescue        Evolution = "rescue"
+	Fail          Evolution = "fail"
+	None          Evolution = "none"
+)
+
+// Place is where rows are published to, so that a source can tell whether it reads them again.
+type Place struct {
+	System    string   // kafka
+	Addresses []string // by which it is reached
+	Name      string   // of the topic
+}
