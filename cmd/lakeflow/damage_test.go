@@ -26,7 +26,7 @@ func TestDamagedState(t *testing.T) {
 	t.Parallel()
 	c := newCrash(t, 3)
 	c.grow(4)
-	c.run(0)
+	c.run()
 	do(t, "maintain", c.tidy())
 	warehouse := filepath.Join(filepath.Dir(c.file), "warehouse")
 	saved := filepath.Join(t.TempDir(), "saved")
@@ -57,7 +57,7 @@ func TestDamagedState(t *testing.T) {
 			}
 			one := *c
 			one.t = t
-			one.expect(5, 0)
+			one.expect(5)
 		})
 	}
 }

@@ -2,26 +2,16 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/lakeflow/lakeflow/dsl/yamlfile"
-	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/engine/project"
-	"github.com/lakeflow/lakeflow/sinks/iceberg"
-	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // tidy writes a second file of the pipeline that keeps two snapshots only.
@@ -46,127 +36,6 @@ func do(t *testing.T, args ...string) string {
 		t.Fatalf("%v: %v\n%s", args, err, out.String())
 	}
 	return out.String()
-}
-
-// TestKilledInMaintain kills lakeflow maintain at every place that it passes. The tables stay as they are and agree with the books, and the next one
-// finishes the work.
-func TestKilledInMaintain(t *testing.T) {
-	t.Parallel()
-	c := newCrash(t, 3)
-	tidy := c.tidy()
-	places := slices.Clone(failpoint.Maintenance)
-	for _, name := range failpoint.Names {
-		if place, _, _ := strings.Cut(name, "."); place == "owner" || place == "file" || place == "catalog" {
-			places = append(places, name)
-		}
-	}
-	for i, name := range places {
-		files := 6 + 4*i
-		c.grow(files - 2)
-		c.run(0)
-		c.grow(files)
-		c.run(0)
-		orphan := filepath.Join(filepath.Dir(c.file), "warehouse", "crash", "bronze", "data", "killed", "part.parquet")
-		if err := errors.Join(os.MkdirAll(filepath.Dir(orphan), 0o755), os.WriteFile(orphan, nil, 0o644)); err != nil {
-			t.Fatal(err)
-		}
-		out, err := lakeflow("LAKEFLOW_FAILPOINT="+name, "maintain", tidy, "--older-than", "0s")
-		if !killed(err) {
-			t.Fatalf("%s was not passed: %v\n%s", name, err, out)
-		}
-		c.expect(files, 0)
-		do(t, "audit", c.file)
-		do(t, "maintain", tidy, "--older-than", "0s")
-		c.expect(files, 0)
-		do(t, "audit", c.file)
-	}
-	do(t, "maintain", tidy, "--older-than", "0s")
-	checkNothingElse(t, tidy)
-}
-
-// checkNothingElse expects that the data files in the warehouse are those that some version of a table has.
-func checkNothingElse(t *testing.T, file string) {
-	t.Helper()
-	p, _, err := yamlfile.Load(file, yamlfile.Options{Connectors: project.Connectors()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	opened, err := iceberg.Open(t.Context(), p.Target.Warehouse, p.Target.Schema, p.Name, iceberg.Retention{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = opened.Close() }()
-	state, err := opened.State(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	needed := map[string]bool{}
-	for name := range state.Tables {
-		history, err := opened.History(t.Context(), name)
-		if err != nil || len(history) > 2 {
-			t.Fatalf("table %s has %d snapshots, %v", name, len(history), err)
-		}
-		for _, s := range history {
-			contents, err := opened.Files(t.Context(), name, lake.Version{Snapshot: s.ID})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range contents.Files {
-				needed[f.Path] = true
-			}
-		}
-	}
-	found := map[string]bool{}
-	err = filepath.WalkDir(p.Target.Warehouse, func(path string, e fs.DirEntry, err error) error {
-		if strings.HasSuffix(path, ".parquet") {
-			found[path] = true
-		}
-		if strings.HasPrefix(e.Name(), ".tmp-") {
-			t.Errorf("%s is still there", path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(needed, found); diff != "" {
-		t.Errorf("data files that are needed, and that are there (-needed +there):\n%s", diff)
-	}
-}
-
-// TestReadersBesideMaintain queries in a loop while updates and maintenance take turns. Every query succeeds and sees one commit.
-func TestReadersBesideMaintain(t *testing.T) {
-	t.Parallel()
-	c := newCrash(t, 3)
-	tidy := c.tidy()
-	stop, failed := make(chan struct{}), make(chan string, 1)
-	var queries atomic.Int64
-	go func() {
-		defer close(failed)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			out, err := lakeflow("", "query", "--pipeline", c.file, "--format", "csv", "SELECT (SELECT count(*) FROM bronze) = (SELECT count(*) FROM silver) + (SELECT count(*) FROM dead_letter) AS agree")
-			if err != nil || out != "agree\ntrue\n" {
-				failed <- fmt.Sprintf("%v\n%s", err, out)
-				return
-			}
-			queries.Add(1)
-		}
-	}()
-	for began, files := time.Now(), 3; time.Since(began) < 8*time.Second || queries.Load() < 5 && len(failed) == 0; {
-		files += 2
-		c.grow(files)
-		c.run(0)
-		do(t, "maintain", tidy, "--older-than", "30s")
-	}
-	close(stop)
-	if why, ok := <-failed; ok {
-		t.Fatalf("a query failed: %s", why)
-	}
 }
 
 // TestMaintainedReadByPyIceberg merges the files of tables with partitions of every kind, and reads all their versions with PyIceberg.

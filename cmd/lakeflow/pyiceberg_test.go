@@ -263,3 +263,11 @@ func plain(v any) any {
 	}
 	return v
 }
+
+func encode(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // it came from JSON
+	}
+	return string(text)
+}

@@ -65,7 +65,7 @@ type watch struct {
 
 var watched atomic.Pointer[watch]
 
-// At has the nth pass of a place in this process call do, until restore is called, which must be. There is one such watch
+// At has the nth pass of a place in this process, of any place when name is empty, call do, until restore is called, which must be. There is one such watch
 // at a time. While do runs, all of Hit's callers wait, at whatever place, so do must not get to one.
 func At(name string, nth int, do func()) (restore func()) {
 	w := &watch{name: name, left: nth, do: do}
@@ -78,7 +78,7 @@ func At(name string, nth int, do func()) (restore func()) {
 func (w *watch) hit(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if name != w.name {
+	if w.name != "" && name != w.name {
 		return
 	}
 	if w.left--; w.left == 0 {

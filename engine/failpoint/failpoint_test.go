@@ -61,7 +61,10 @@ func TestAt(t *testing.T) {
 	hit("a")
 	restore()
 	hit("a")
-	if got, want := strings.Join(called, " "), "a b do b b again a a"; got != want {
+	restore = At("", 2, func() { called = append(called, "any") })
+	hit("a", "b")
+	restore()
+	if got, want := strings.Join(called, " "), "a b do b b again a a a any b"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -4,12 +4,19 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/lakeflow/lakeflow/engine"
 	"github.com/lakeflow/lakeflow/engine/query"
 )
+
+// TestMain collects garbage as seldom as the program does, for the rows are in DuckDB's memory.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // put writes a file, and its folder.
 func put(t *testing.T, path, content string) {
@@ -44,6 +51,19 @@ func mustRun(t *testing.T, file string, opts engine.Options, params ...Param) {
 	_, err = p.Run(t.Context(), opts)
 	if err := errors.Join(err, p.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// mustAudit expects that everything stored is accounted for.
+func mustAudit(t *testing.T, file string) {
+	t.Helper()
+	p, err := Open(t.Context(), file, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if r, err := p.Audit(t.Context(), false); err != nil || !r.OK {
+		t.Fatalf("audit: %v, %+v", err, r)
 	}
 }
 

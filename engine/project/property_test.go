@@ -1,19 +1,20 @@
-package main
+package project
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lakeflow/lakeflow/engine"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 )
 
@@ -78,9 +79,9 @@ var propertyTables = []string{"bronze_orders", "ids", "bronze_returns", "wide", 
 
 const propertyCustomers = "k,region\na,north\nb,south\nc,north\nd,\"we/st %20 é\"\n"
 
-// TestExactlyOnce makes random input, cuts it into files and batches, lets files arrive between and during the runs, and kills the
-// process at random failpoints and at random times until a run completes. Tables, dead letters and figures must be those of one clean run over the
-// same files. LAKEFLOW_CASES is the number of cases, LAKEFLOW_SEED repeats one.
+// TestExactlyOnce makes random input, cuts it into files and batches, lets files arrive between and during the updates, and
+// kills them at random failpoints until one completes. Tables, dead letters and figures must be those of one clean update
+// over the same files. LAKEFLOW_CASES is the number of cases, LAKEFLOW_SEED repeats one.
 func TestExactlyOnce(t *testing.T) {
 	first, cases := uint64(time.Now().UnixNano()), 12
 	if n, err := strconv.Atoi(os.Getenv("LAKEFLOW_CASES")); err == nil {
@@ -89,22 +90,20 @@ func TestExactlyOnce(t *testing.T) {
 	if s, err := strconv.ParseUint(os.Getenv("LAKEFLOW_SEED"), 10, 64); err == nil {
 		first, cases = s, 1
 	}
-	var kills, runs atomic.Int64
-	t.Cleanup(func() { t.Logf("%d cases: %d runs, %d of them killed", cases, runs.Load(), kills.Load()) })
+	kills, runs := 0, 0
 	for i := range cases {
 		seed := first + uint64(i)
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			t.Parallel()
 			h := newHistory(t, seed)
 			h.suffer()
-			kills.Add(int64(h.kills))
-			runs.Add(int64(h.runs))
+			kills, runs = kills+h.kills, runs+h.runs
 			h.compare()
 			if t.Failed() {
 				t.Logf("repeat it with LAKEFLOW_SEED=%d; what was done:\n%s", seed, strings.Join(h.log, "\n"))
 			}
 		})
 	}
+	t.Logf("%d cases: %d runs, %d of them killed", cases, runs, kills)
 }
 
 // history is one random life of a pipeline.
@@ -166,82 +165,75 @@ func (h *history) arrive(n int) {
 	h.waiting = h.waiting[n:]
 }
 
-// suffer runs the pipeline with kills until all files have arrived, and then until a run completes.
+// suffer updates the pipeline with kills until all files have arrived, and then until an update completes.
 func (h *history) suffer() {
 	for budget := 2 + h.rng.IntN(6); budget > 0; budget-- {
 		h.arrive(h.rng.IntN(len(h.files)/2 + 1))
-		args := h.arguments()
-		if h.rng.IntN(3) == 0 {
-			h.killAtTime(args)
-		} else {
-			h.killAtPoint(args)
-		}
+		h.update(h.dir, h.place(), 1+h.rng.IntN(1+h.rng.IntN(8)), h.selection())
 	}
 	h.arrive(len(h.waiting))
-	h.finish("run", filepath.Join(h.dir, "pipeline.yaml"))
+	h.finish(h.dir)
 	if h.rng.IntN(3) == 0 {
-		h.finish("run", filepath.Join(h.dir, "pipeline.yaml"))
+		h.finish(h.dir)
 	}
 }
 
-// arguments are mostly those of a plain update, sometimes of one that leaves tables behind or recomputes some.
-func (h *history) arguments() []string {
-	args := []string{"run", filepath.Join(h.dir, "pipeline.yaml")}
+// place is where to kill: often at the next places, whatever they are.
+func (h *history) place() string {
+	if h.rng.IntN(3) == 0 {
+		return ""
+	}
+	return failpoint.Names[h.rng.IntN(len(failpoint.Names))]
+}
+
+// selection is mostly that of a plain update, sometimes of one that leaves tables behind or recomputes some.
+func (h *history) selection() definitions.Selection {
+	pick := func(names ...string) []string { return strings.Split(names[h.rng.IntN(len(names))], ",") }
 	switch h.rng.IntN(7) {
 	case 0:
-		args = append(args, "--refresh", []string{"bronze_orders", "ids", "bronze_returns,silver", "gold"}[h.rng.IntN(4)])
+		return definitions.Selection{Refresh: pick("bronze_orders", "ids", "bronze_returns,silver", "gold")}
 	case 1, 2:
-		args = append(args, "--full-refresh", []string{"ids", "deep", "enriched,deep", "silver,enriched,deep", "wide", "gold"}[h.rng.IntN(6)])
+		return definitions.Selection{FullRefresh: pick("ids", "deep", "enriched,deep", "silver,enriched,deep", "wide", "gold")}
 	case 3:
-		args = append(args, "--full-refresh-all")
+		return definitions.Selection{FullAll: true}
 	}
-	return args
+	return definitions.Selection{}
 }
 
-func (h *history) killAtPoint(args []string) {
-	name := failpoint.Names[h.rng.IntN(len(failpoint.Names))]
-	point := fmt.Sprintf("LAKEFLOW_FAILPOINT=%s#%d", name, 1+h.rng.IntN(1+h.rng.IntN(8)))
-	out, err := lakeflow(point, args...)
-	h.note(append([]string{point}, args...), out, err)
-}
-
-// killAtTime kills the process after a random time, in which more files may arrive.
-func (h *history) killAtTime(args []string) {
-	cmd := exec.Command("lakeflow", args...)
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		h.t.Fatal(err)
+// update does an update that is killed at a pass of a failpoint, if it gets there. One that does not must succeed. Now and
+// then more files arrive while it is under way.
+func (h *history) update(dir, place string, nth int, selected definitions.Selection) {
+	if place == "" {
+		nth *= 1 + h.rng.IntN(40)
 	}
-	wait := time.Duration(h.rng.IntN(250)) * time.Millisecond
-	time.Sleep(wait / 2)
-	if h.rng.IntN(2) == 0 {
-		h.arrive(2)
-	}
-	time.Sleep(wait / 2)
-	_ = cmd.Process.Kill() // it may have ended
-	h.note(append([]string{wait.String()}, args...), "", cmd.Wait())
-	if h.t.Failed() {
-		h.t.Log(out.String())
-	}
-}
-
-// note counts a run. A run that was not killed must succeed.
-func (h *history) note(what []string, out string, err error) {
+	arriving := make(chan struct{})
+	wait, files := time.Duration(h.rng.IntN(100))*time.Millisecond, 2*h.rng.IntN(2)
+	go func() {
+		defer close(arriving)
+		time.Sleep(wait)
+		h.arrive(files)
+	}()
+	killed, err := kill(h.t, place, nth, filepath.Join(dir, "pipeline.yaml"), Options{Purpose: Write}, func(ctx context.Context, p *Project) error {
+		_, err := p.Run(ctx, engine.Options{Selection: selected})
+		return err
+	})
+	<-arriving
 	h.runs++
 	result := "completed"
-	if killed(err) {
+	if killed {
 		h.kills++
 		result = "killed"
 	} else if err != nil {
-		h.t.Errorf("%v: %v\n%s", what, err, out)
+		h.t.Errorf("%+v: %v", selected, err)
 	}
-	h.log = append(h.log, fmt.Sprintf("%v: %s, %d files waiting", what, result, len(h.waiting)))
+	h.log = append(h.log, fmt.Sprintf("%+v: %s at %s#%d, %d files waiting", selected, result, place, nth, len(h.waiting)))
 }
 
-func (h *history) finish(args ...string) {
-	out, err := lakeflow("", args...)
-	h.note(args, out, err)
+// finish does an update that is not killed.
+func (h *history) finish(dir string) {
+	mustRun(h.t, filepath.Join(dir, "pipeline.yaml"), engine.Options{})
+	h.runs++
+	h.log = append(h.log, "completed")
 }
 
 // compare runs the pipeline once over the same files, with other batches, and compares everything.
@@ -254,7 +246,7 @@ func (h *history) compare() {
 	for _, f := range h.files {
 		h.write(filepath.Join(clean, "data", f.name), f.content)
 	}
-	h.finish("run", filepath.Join(clean, "pipeline.yaml"))
+	h.finish(clean)
 	want, got := h.read(clean), h.read(h.dir)
 	for _, table := range append(propertyTables, "dead_letter", "accounting") {
 		if diff := cmp.Diff(want[table], got[table]); diff != "" {
@@ -264,7 +256,5 @@ func (h *history) compare() {
 	if len(want["silver"]) == 0 || len(want["dead_letter"]) == 0 || len(want["accounting"]) == 0 {
 		h.t.Error("the clean run gave nothing to compare")
 	}
-	if out, err := lakeflow("", "audit", filepath.Join(h.dir, "pipeline.yaml")); err != nil {
-		h.t.Errorf("audit: %v\n%s", err, out)
-	}
+	mustAudit(h.t, filepath.Join(h.dir, "pipeline.yaml"))
 }

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"bytes"
@@ -133,21 +133,20 @@ func (h *history) read(dir string) map[string][]string {
 	}
 	query.WriteString(`SELECT 'event_log', CAST(to_json({'dataset': origin.dataset_name, 'flow': origin.flow_name, 'details': details}) AS VARCHAR)
 		FROM event_log WHERE event_type = 'flow_progress'`)
-	out := queryTables(h.t, filepath.Join(dir, "pipeline.yaml"), "json", query.String())
+	p := mustOpen(h.t, filepath.Join(dir, "pipeline.yaml"), Options{})
 	rows := map[string][]string{}
 	var events []progress
-	for line := range strings.Lines(out) {
-		var row struct{ Name, Text string }
-		decode(h, line, &row)
-		switch row.Name {
+	for _, row := range read(h.t, p, query.String()) {
+		name, text, _ := strings.Cut(row, ",")
+		switch name {
 		case "event_log":
 			var e progress
-			decode(h, row.Text, &e)
+			decode(h, text, &e)
 			events = append(events, e)
 		case "dead_letter":
-			rows[row.Name] = append(rows[row.Name], h.deadLetter(dir, row.Text))
+			rows[name] = append(rows[name], h.deadLetter(dir, text))
 		default:
-			rows[row.Name] = append(rows[row.Name], h.canonical(row.Text))
+			rows[name] = append(rows[name], h.canonical(text))
 		}
 	}
 	rows["accounting"] = accounting(h, events)
