@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // The statuses of a dead letter.
@@ -41,7 +42,7 @@ func (rs RuleSet) deadLetters(broken string, d DeadLetterInfo, status string) st
 	v := d.values(status)
 	v["violated"] = rs.violated()
 	v["row"] = finiteJSON
-	v["rule_set_hash"] = quoteText(rs.Hash())
+	v["rule_set_hash"] = quote.Text(rs.Hash())
 	return selectDeadLetter(v) + "\nFROM " + broken
 }
 
@@ -57,7 +58,7 @@ func (rs RuleSet) violated() string {
 	items := make([]string, len(rs.Rules))
 	for k, r := range rs.Rules {
 		items[k] = fmt.Sprintf("CASE WHEN (%s & %d) <> 0 THEN {'name': %s, 'expression': %s, 'action': %s} END",
-			quoteName(maskName(k/rulesPerMask)), int64(1)<<(k%rulesPerMask), quoteText(r.Name), quoteText(r.Expr), quoteText(string(r.Action)))
+			quote.Name(maskName(k/rulesPerMask)), int64(1)<<(k%rulesPerMask), quote.Text(r.Name), quote.Text(r.Expr), quote.Text(string(r.Action)))
 	}
 	return "list_filter([" + strings.Join(items, ",\n  ") + "], lambda rule: rule IS NOT NULL)"
 }
@@ -81,18 +82,18 @@ func RejectSQL(relation string, d DeadLetterInfo) string {
 func (d DeadLetterInfo) values(status string) map[string]string {
 	source := "NULL"
 	if d.Source != "" {
-		source = quoteText(d.Source)
+		source = quote.Text(d.Source)
 	}
 	return map[string]string{
 		"id":         "uuid()",
-		"pipeline":   quoteText(d.Pipeline),
-		"table":      quoteText(d.Table),
-		"flow":       quoteText(d.Flow),
-		"update_id":  quoteText(d.UpdateID),
+		"pipeline":   quote.Text(d.Pipeline),
+		"table":      quote.Text(d.Table),
+		"flow":       quote.Text(d.Flow),
+		"update_id":  quote.Text(d.UpdateID),
 		"commit":     fmt.Sprint(d.Commit),
 		"source":     source,
-		"first_seen": quoteText(d.FirstSeen.UTC().Format("2006-01-02 15:04:05.999999+00")),
-		"status":     quoteText(status),
+		"first_seen": quote.Text(d.FirstSeen.UTC().Format("2006-01-02 15:04:05.999999+00")),
+		"status":     quote.Text(status),
 	}
 }
 
@@ -108,7 +109,7 @@ func selectDeadLetter(values map[string]string) string {
 		if i > 0 {
 			b.WriteString(",")
 		}
-		fmt.Fprintf(&b, "\n CAST(%s AS %s) AS %s", value, c.Type, quoteName(c.Name))
+		fmt.Fprintf(&b, "\n CAST(%s AS %s) AS %s", value, c.Type, quote.Name(c.Name))
 	}
 	return b.String()
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // MaskPrefix begins the name of every violations column. A table's own columns must not begin with it.
@@ -63,7 +65,7 @@ func (rs RuleSet) masks() []string {
 		for k, r := range rs.Rules[start:end] {
 			terms = append(terms, fmt.Sprintf("(CASE WHEN %s IS TRUE THEN 0 ELSE %d END)", r.Predicate(), int64(1)<<k))
 		}
-		masks = append(masks, "CAST("+strings.Join(terms, "\n + ")+" AS BIGINT) AS "+quoteName(maskName(len(masks))))
+		masks = append(masks, "CAST("+strings.Join(terms, "\n + ")+" AS BIGINT) AS "+quote.Name(maskName(len(masks))))
 	}
 	return masks
 }
@@ -79,7 +81,7 @@ func maskName(i int) string {
 func (rs RuleSet) maskNames() []string {
 	var names []string
 	for i := 0; i*rulesPerMask < len(rs.Rules); i++ {
-		names = append(names, quoteName(maskName(i)))
+		names = append(names, quote.Name(maskName(i)))
 	}
 	return names
 }
@@ -89,7 +91,7 @@ func (rs RuleSet) violates(a Action) string {
 	var tests []string
 	for i, bits := range rs.bits(a) {
 		if bits != 0 {
-			tests = append(tests, fmt.Sprintf("(%s & %d) <> 0", quoteName(maskName(i)), bits))
+			tests = append(tests, fmt.Sprintf("(%s & %d) <> 0", quote.Name(maskName(i)), bits))
 		}
 	}
 	if len(tests) == 0 {
@@ -121,7 +123,3 @@ func (rs RuleSet) Hash() string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
-
-func quoteName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
-func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -3,6 +3,8 @@ package schemas
 import (
 	"strconv"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // AssignIDs returns a copy of t in which every column, struct field, list element, map key and value has an Iceberg
@@ -66,7 +68,7 @@ func writeFieldIDs(b *strings.Builder, t Table) {
 }
 
 func writeFieldID(b *strings.Builder, name string, id int, t Type) {
-	b.WriteString(quoted(name))
+	b.WriteString(quote.Name(name))
 	b.WriteString(": ")
 	number := strconv.Itoa(id)
 	if t.Kind < Struct {
@@ -96,7 +98,7 @@ func ReadSchemaSQL(t Table) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(strconv.Itoa(c.ID) + ": {name: " + literal(c.Name) + ", type: " + literal(c.Type.String()) + ", default_value: NULL}")
+		b.WriteString(strconv.Itoa(c.ID) + ": {name: " + quote.Text(c.Name) + ", type: " + quote.Text(c.Type.String()) + ", default_value: NULL}")
 	}
 	b.WriteByte('}')
 	return b.String()

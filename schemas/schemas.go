@@ -3,7 +3,11 @@
 // each lake maps it to its own.
 package schemas
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
+)
 
 // Kind is the outermost constructor of a Type. Only types that every lake can store exist; Storable
 // says what a wider DuckDB type becomes.
@@ -119,7 +123,7 @@ func (t Table) SQLColumns() string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(quoted(c.Name))
+		b.WriteString(quote.Name(c.Name))
 		b.WriteByte(' ')
 		b.WriteString(c.Type.String())
 	}

@@ -3,6 +3,8 @@ package schemas
 import (
 	"strconv"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // String returns the type in DuckDB's spelling, as DESCRIBE prints it. Parse reads it back.
@@ -69,17 +71,11 @@ func identifier(name string) string {
 		c := name[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
 		if !letter && (i == 0 || c < '0' || c > '9') {
-			return quoted(name)
+			return quote.Name(name)
 		}
 	}
 	if name == "" || strings.Contains(keywords, " "+strings.ToLower(name)+" ") {
-		return quoted(name)
+		return quote.Name(name)
 	}
 	return name
 }
-
-// quoted returns the name as an SQL identifier in double quotes.
-func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// literal returns the text as an SQL string in single quotes.
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 const (
@@ -43,7 +45,7 @@ func (b *bench) backlogTopic(ctx context.Context) (k *broker, topic, feed string
 func topicPipeline(k *broker, topic, columns, silver, settings string) string {
 	brokers := strings.Split(k.addresses, ",")
 	for i := range brokers {
-		brokers[i] = quote(brokers[i])
+		brokers[i] = quote.Text(brokers[i])
 	}
 	return fmt.Sprintf(`name: orders
 %s
@@ -54,7 +56,7 @@ sources:
 tables:
   bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
   silver: {kind: streaming_table, sql: %s}
-`, settings, strings.Join(brokers, ", "), topic, columns, quote(silver))
+`, settings, strings.Join(brokers, ", "), topic, columns, quote.Text(silver))
 }
 
 const backlogFilter = " WHERE quantity > 0 AND email IS NOT NULL"
@@ -68,8 +70,8 @@ func backlogFloor(s *space, feed string) string {
 	sql.WriteString("SET preserve_insertion_order = false;\n")
 	for i := range backlogFiles {
 		chunk := filepath.Join(feed, fmt.Sprintf("orders-%02d.json", i))
-		bronze, silver := quote(s.floor(fmt.Sprintf("bronze-%02d.parquet", i))), quote(s.floor(fmt.Sprintf("silver-%02d.parquet", i)))
-		fmt.Fprintf(&sql, copyTo, fmt.Sprintf("SELECT * FROM read_json(%s%s)", quote(chunk), readOptions()), bronze)
+		bronze, silver := quote.Text(s.floor(fmt.Sprintf("bronze-%02d.parquet", i))), quote.Text(s.floor(fmt.Sprintf("silver-%02d.parquet", i)))
+		fmt.Fprintf(&sql, copyTo, fmt.Sprintf("SELECT * FROM read_json(%s%s)", quote.Text(chunk), readOptions()), bronze)
 		fmt.Fprintf(&sql, copyTo, fmt.Sprintf(silverSQL, bronze)+backlogFilter, silver)
 	}
 	return sql.String()
@@ -103,7 +105,7 @@ func backlog(ctx context.Context, b *bench) error {
 func (b *bench) checkBacklog(ctx context.Context, s *space) error {
 	const summary = `SELECT (SELECT [count(*), count(DISTINCT order_id), sum(order_id)] FROM %s) AS bronze, (SELECT [count(*), sum(order_id)] FROM %s) AS silver`
 	return b.same(ctx, s, fmt.Sprintf(summary, "bronze", "silver"),
-		fmt.Sprintf(summary, fmt.Sprintf("range(%d) AS t(order_id)", backlogRows), quote(s.floor("silver-*.parquet"))))
+		fmt.Sprintf(summary, fmt.Sprintf("range(%d) AS t(order_id)", backlogRows), quote.Text(s.floor("silver-*.parquet"))))
 }
 
 func printBacklog(ours, consume, duckdb samples, broker string) {

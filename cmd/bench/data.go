@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 const (
@@ -39,7 +41,7 @@ type feed struct{ dir, format string }
 
 // reader is plain DuckDB reading the feed. Options follow the files.
 func (f feed) reader(options string) string {
-	return fmt.Sprintf("read_%s(%s%s)", f.format, quote(f.dir+"/*."+f.format), options)
+	return fmt.Sprintf("read_%s(%s%s)", f.format, quote.Text(f.dir+"/*."+f.format), options)
 }
 
 // orderFeed is the folder of the orders: 2,000,000 records, 2 % of which violate a rule, as JSON lines of about 208 bytes or as CSV with a header.
@@ -57,7 +59,7 @@ func (b *bench) writeOrders(ctx context.Context, dir, format string, rows, files
 	var sql strings.Builder
 	for i := range files {
 		n := rows / files
-		fmt.Fprintf(&sql, orderSQL, i*n, (i+1)*n, quote(filepath.Join(dir, fmt.Sprintf("orders-%02d.%s", i, format))), format)
+		fmt.Fprintf(&sql, orderSQL, i*n, (i+1)*n, quote.Text(filepath.Join(dir, fmt.Sprintf("orders-%02d.%s", i, format))), format)
 	}
 	_, err := b.floor(sql.String()).output(ctx)
 	return err
@@ -117,7 +119,6 @@ func (s *space) floor(name string) string { return filepath.Join(s.dir, "floor",
 func (s *space) remove() error { return os.RemoveAll(s.dir) }
 
 // quote makes a text of SQL, and of YAML.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // same fails when a query gives other rows over lakeflow's tables than the floor has computed.
 func (b *bench) same(ctx context.Context, s *space, ours, floor string) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 const orderColumns = `{order_id: BIGINT, customer_id: VARCHAR, order_ts: TIMESTAMP, channel: VARCHAR, status: VARCHAR, sku: VARCHAR, quantity: BIGINT, unit_price: DOUBLE, country: VARCHAR, email: VARCHAR}`
@@ -47,7 +49,7 @@ tables:
     kind: streaming_table
     sql: %s%s
   gold: {kind: materialized_view, sql: %s}
-`, engine, quote(from.dir), from.format, source, quote(fmt.Sprintf(silverSQL, "STREAM bronze")), block, quote(fmt.Sprintf(goldSQL, "silver")))
+`, engine, quote.Text(from.dir), from.format, source, quote.Text(fmt.Sprintf(silverSQL, "STREAM bronze")), block, quote.Text(fmt.Sprintf(goldSQL, "silver")))
 }
 
 // yamlRule quotes a rule that is a text.
@@ -55,19 +57,19 @@ func yamlRule(r string) string {
 	if strings.HasPrefix(r, "{") {
 		return r
 	}
-	return quote(r)
+	return quote.Text(r)
 }
 
 // orderFloor is the same work as three COPYs. Options follow the files that are read.
 func orderFloor(s *space, from feed, options, settings string) string {
 	const copyTo = "COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd);\n"
 	bronze := "SELECT * FROM " + from.reader(options)
-	silver := fmt.Sprintf(silverSQL, quote(s.floor("bronze.parquet"))) + " WHERE quantity > 0 AND email IS NOT NULL"
-	gold := fmt.Sprintf(goldSQL, quote(s.floor("silver.parquet")))
+	silver := fmt.Sprintf(silverSQL, quote.Text(s.floor("bronze.parquet"))) + " WHERE quantity > 0 AND email IS NOT NULL"
+	gold := fmt.Sprintf(goldSQL, quote.Text(s.floor("silver.parquet")))
 	return "SET preserve_insertion_order = false;\n" + settings +
-		fmt.Sprintf(copyTo, bronze, quote(s.floor("bronze.parquet"))) +
-		fmt.Sprintf(copyTo, silver, quote(s.floor("silver.parquet"))) +
-		fmt.Sprintf(copyTo, gold, quote(s.floor("gold.parquet")))
+		fmt.Sprintf(copyTo, bronze, quote.Text(s.floor("bronze.parquet"))) +
+		fmt.Sprintf(copyTo, silver, quote.Text(s.floor("silver.parquet"))) +
+		fmt.Sprintf(copyTo, gold, quote.Text(s.floor("gold.parquet")))
 }
 
 // readOptions are the columns as read_json takes them, and csvOptions as read_csv does.
@@ -84,7 +86,7 @@ func (b *bench) checkOrders(ctx context.Context, s *space) error {
 	const summary = `SELECT (SELECT [count(*), sum(order_id)] FROM %s) AS bronze, (SELECT [count(*), sum(order_id)] FROM %s) AS silver,
   %s AS dead, (SELECT [count(*), sum(orders)] FROM %s) AS gold`
 	ours := fmt.Sprintf(summary, "bronze", "silver", "(SELECT count(*) FROM dead_letter)", "gold")
-	bronze, silver, gold := quote(s.floor("bronze.parquet")), quote(s.floor("silver.parquet")), quote(s.floor("gold.parquet"))
+	bronze, silver, gold := quote.Text(s.floor("bronze.parquet")), quote.Text(s.floor("silver.parquet")), quote.Text(s.floor("gold.parquet"))
 	dead := fmt.Sprintf("(SELECT count(*) FROM %s) - (SELECT count(*) FROM %s)", bronze, silver)
 	return b.same(ctx, s, ours, fmt.Sprintf(summary, bronze, silver, dead, gold))
 }
@@ -209,7 +211,7 @@ func memory(ctx context.Context, b *bench) error {
 	}
 	run := b.command("run", "--json", s.file)
 	run.fresh = []string{s.warehouse()}
-	settings := fmt.Sprintf("SET memory_limit = '512MB'; SET temp_directory = %s;\n", quote(s.floor("spill")))
+	settings := fmt.Sprintf("SET memory_limit = '512MB'; SET temp_directory = %s;\n", quote.Text(s.floor("spill")))
 	sides := []job{run, b.floor(orderFloor(s, from, readOptions(), settings))}
 	got := make([]samples, len(sides))
 	for i, j := range sides { // one run: peak memory is what is asked, and it differs little between runs

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // What the short workloads may take.
@@ -54,7 +56,7 @@ tables:
   bronze: {kind: streaming_table, sql: 'SELECT * FROM STREAM feed'}
   silver: {kind: streaming_table, sql: 'SELECT id FROM STREAM bronze', expectations: {known: id IS NOT NULL}}
   gold: {kind: materialized_view, sql: 'SELECT id, count(*) AS n FROM silver GROUP BY id'}
-`, quote(feed))
+`, quote.Text(feed))
 }
 
 // tinyFeed is a tree of folders of files that hold one row each. The files are links to few: a file system takes a limited number of names for one.
@@ -115,10 +117,10 @@ func validate(ctx context.Context, b *bench) error {
 func manyTables(feed string, tables int) (pipeline, floor string) {
 	var p, f strings.Builder
 	fmt.Fprintf(&p, "name: many\nsources:\n  feed:\n    files: {path: %s, format: json}\n"+
-		"    schema: {id: BIGINT, name: VARCHAR, amount: DOUBLE, ordered: TIMESTAMP, country: VARCHAR}\ntables:\n", quote(feed))
+		"    schema: {id: BIGINT, name: VARCHAR, amount: DOUBLE, ordered: TIMESTAMP, country: VARCHAR}\ntables:\n", quote.Text(feed))
 	f.WriteString("CREATE TABLE feed (id BIGINT, name VARCHAR, amount DOUBLE, ordered TIMESTAMP, country VARCHAR);\n")
 	add := func(name, kind, sql, rules string) {
-		fmt.Fprintf(&p, "  %s: {kind: %s, sql: %s, expectations: {%s}}\n", name, kind, quote(sql), rules)
+		fmt.Fprintf(&p, "  %s: {kind: %s, sql: %s, expectations: {%s}}\n", name, kind, quote.Text(sql), rules)
 		fmt.Fprintf(&f, "CREATE VIEW %s AS %s;\n", name, strings.ReplaceAll(sql, "STREAM ", ""))
 	}
 	for i := 0; i < tables; i++ {

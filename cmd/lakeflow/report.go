@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lakeflow/lakeflow/engine/project"
-	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/expectations/report"
 )
 
 func newReportCmd(flags *globalFlags) *cobra.Command {
@@ -45,16 +45,16 @@ func newReportCmd(flags *globalFlags) *cobra.Command {
 	return cmd
 }
 
-func reportWriter(format string) func(*expectations.Report, io.Writer) error {
+func reportWriter(format string) func(*report.Report, io.Writer) error {
 	switch format {
 	case "text":
-		return (*expectations.Report).Text
+		return (*report.Report).Text
 	case "json":
-		return (*expectations.Report).JSON
+		return (*report.Report).JSON
 	case "html":
-		return (*expectations.Report).HTML
+		return (*report.Report).HTML
 	case "junit":
-		return (*expectations.Report).JUnit
+		return (*report.Report).JUnit
 	}
 	return nil
 }

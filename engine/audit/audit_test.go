@@ -13,6 +13,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/audit"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -123,7 +124,7 @@ func (l *lake) row(t schemas.Table, values map[string]string) string {
 		case value == "":
 			value = "NULL"
 		}
-		list = append(list, fmt.Sprintf("CAST(%s AS %s) AS %s", value, c.Type, duck.Ident(c.Name)))
+		list = append(list, fmt.Sprintf("CAST(%s AS %s) AS %s", value, c.Type, quote.Name(c.Name)))
 	}
 	return "SELECT " + strings.Join(list, ", ")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -85,7 +86,7 @@ func (a *auditor) countFiles(ctx context.Context, t *stored, paths []string) {
 func (a *auditor) countQuery(ctx context.Context, t *stored, paths []string) error {
 	quoted := make([]string, len(paths))
 	for i, path := range paths {
-		quoted[i] = "'" + strings.ReplaceAll(schemas.EscapeGlob(path), "'", "''") + "'"
+		quoted[i] = quote.Text(schemas.EscapeGlob(path))
 	}
 	rows, err := a.DB.Conn().QueryContext(ctx, fmt.Sprintf(
 		`SELECT "lakeflow file", count(*) FROM read_parquet([%s], hive_partitioning = false, filename = 'lakeflow file') GROUP BY ALL`, strings.Join(quoted, ", ")))

@@ -19,6 +19,7 @@ import (
 	duckdb "github.com/duckdb/duckdb-go/v2"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // Config bounds the database.
@@ -86,7 +87,7 @@ func settings(c Config) string {
 	if memory == "" {
 		memory = defaultMemory()
 	}
-	set("memory_limit", quoteText(memory))
+	set("memory_limit", quote.Text(memory))
 	if c.Threads > 0 {
 		set("threads", strconv.Itoa(c.Threads))
 	}
@@ -94,12 +95,12 @@ func settings(c Config) string {
 	if c.TempDir == "" {
 		set("temp_directory", "''") // DuckDB's default is .tmp in the working directory
 	} else {
-		set("temp_directory", quoteText(filepath.Join(c.TempDir, "spill")))
+		set("temp_directory", quote.Text(filepath.Join(c.TempDir, "spill")))
 		folders = append(folders, c.TempDir)
 	}
 	var quoted []string
 	for _, f := range folders { // readers are allowed, or not, by what they are given: a path in which special characters are escaped
-		quoted = append(quoted, quoteText(f), quoteText(schemas.EscapeGlob(f)))
+		quoted = append(quoted, quote.Text(f), quote.Text(schemas.EscapeGlob(f)))
 	}
 	set("allowed_directories", "["+strings.Join(quoted, ", ")+"]")
 	set("enable_external_access", "false")
@@ -165,8 +166,3 @@ func (d *DB) Close() error {
 	}
 	return err
 }
-
-// Ident quotes an identifier.
-func Ident(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

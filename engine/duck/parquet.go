@@ -15,6 +15,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -123,20 +124,20 @@ func copyStatement(query, dir string, l Layout) string {
 	}
 	names := make([]string, len(l.Schema))
 	for i, c := range l.Schema {
-		names[i] = Ident(c.Name)
+		names[i] = quote.Name(c.Name)
 	}
 	list := strings.Join(names, ", ")
 	if len(l.Partition) == 0 {
 		opts = append(opts, "FILE_SIZE_BYTES '"+targetFileSize+"'")
-		return fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (%s)", list, query, quoteText(dir), strings.Join(opts, ", "))
+		return fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (%s)", list, query, quote.Text(dir), strings.Join(opts, ", "))
 	}
 	keys := make([]string, len(l.Partition))
 	for i, p := range l.Partition {
-		keys[i] = Ident(partitionPrefix + p.Name)
+		keys[i] = quote.Name(partitionPrefix + p.Name)
 		list += ", " + keySQL(p, l.Schema) + " AS " + keys[i]
 	}
 	opts = append(opts, "PARTITION_BY ("+strings.Join(keys, ", ")+")")
-	return fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (%s)", list, query, quoteText(dir), strings.Join(opts, ", "))
+	return fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (%s)", list, query, quote.Text(dir), strings.Join(opts, ", "))
 }
 
 // partitionPrefix keeps the computed partition columns apart from the table's own.
@@ -220,7 +221,7 @@ func ReadFiles(schema schemas.Table, files []sinks.DataFile) string {
 	}
 	paths := make([]string, len(files))
 	for i, f := range files {
-		paths[i] = quoteText(schemas.EscapeGlob(f.Path))
+		paths[i] = quote.Text(schemas.EscapeGlob(f.Path))
 	}
 	read := func(paths ...string) string {
 		return fmt.Sprintf("read_parquet([%s], hive_partitioning = false, schema = %s)", strings.Join(paths, ", "), schemas.ReadSchemaSQL(schema))
@@ -240,7 +241,7 @@ const rowGroupRows = 122_880
 func Empty(schema schemas.Table) string {
 	cols := make([]string, len(schema))
 	for i, c := range schema {
-		cols[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, Ident(c.Name))
+		cols[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, quote.Name(c.Name))
 	}
 	if len(cols) == 0 {
 		return "(SELECT 1 AS nothing WHERE false)"

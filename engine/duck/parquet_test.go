@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -89,7 +90,7 @@ func (c *counted) add(v *rapid.T, label, text string) string {
 		return "NULL"
 	}
 	c.texts = append(c.texts, text)
-	return quoteText(text)
+	return quote.Text(text)
 }
 
 // TestStatisticsAreTrue compares the statistics of files with what Go counts of the values.
@@ -238,7 +239,7 @@ func checkPartitions(t *testing.T, db *DB, dir string, keys []string) {
 	var rows []string
 	want := map[string][]string{"NULL value": {"-1|NULL", "-2|NULL"}}
 	for i, k := range keys {
-		rows = append(rows, fmt.Sprintf("(%d, %s), (%d, %[2]s)", i, quoteText(k), i+1000))
+		rows = append(rows, fmt.Sprintf("(%d, %s), (%d, %[2]s)", i, quote.Text(k), i+1000))
 		want[k] = []string{fmt.Sprintf("%d|%s", i, k), fmt.Sprintf("%d|%s", i+1000, k)}
 		slices.Sort(want[k])
 	}

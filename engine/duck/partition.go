@@ -13,17 +13,18 @@ import (
 	"github.com/twmb/murmur3"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
 // TransformSQL is the SQL of an Iceberg partition transform (Iceberg specification, "Partition Transforms") over the
 // column of schema that p names.
 func TransformSQL(p schemas.PartitionField, schema schemas.Table) string {
-	col := Ident(p.Column)
+	col := quote.Name(p.Column)
 	kind := schemas.Varchar
 	if c := schema.Column(p.Column); c != nil {
 		kind = c.Type.Kind
-		col = Ident(c.Name)
+		col = quote.Name(c.Name)
 	}
 	switch p.Transform {
 	case "year":

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // open starts a DuckDB that may use a folder of the test, and returns both.
@@ -68,7 +69,7 @@ var transformable = []struct {
 	{"DECIMAL(5,5)", "bucket truncate", func(t *rapid.T) value { return drawDecimal(t, 4, 5) }},
 	{"VARCHAR", "bucket truncate", func(t *rapid.T) value {
 		s := strings.ReplaceAll(texts.Draw(t, "v"), "\x00", "0")
-		return value{quoteText(s), iceberg.StringLiteral(s)}
+		return value{quote.Text(s), iceberg.StringLiteral(s)}
 	}},
 	{"BLOB", "bucket", func(t *rapid.T) value {
 		b := rapid.SliceOf(rapid.Byte()).Draw(t, "v")

@@ -14,6 +14,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // Table is the table of the lake that is part of every commit.
@@ -167,7 +168,7 @@ func SQL(events []schemas.Event) string {
 	if err != nil {
 		panic(err) // made of strings
 	}
-	return "SELECT unnest(from_json('" + strings.ReplaceAll(string(text), "'", "''") + "', '" + string(shape) + "'), max_depth := 2)"
+	return "SELECT unnest(from_json(" + quote.Text(string(text)) + ", " + quote.Text(string(shape)) + "), max_depth := 2)"
 }
 
 // shapeOf is a type as DuckDB's from_json wants it: objects and arrays with type names in them.

@@ -13,6 +13,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
 )
@@ -105,7 +106,7 @@ func Query(ctx context.Context, db *duck.DB, lake sinks.Reader, commit int64, ch
 	var cleared []string
 	for _, change := range changes {
 		if change.Clear {
-			cleared = append(cleared, fmt.Sprintf(`"table" = %s AND flow = %s AND source = %s`, quote(change.Key.Table), quote(change.Key.Flow), quote(change.Key.Input)))
+			cleared = append(cleared, fmt.Sprintf(`"table" = %s AND flow = %s AND source = %s`, quote.Text(change.Key.Table), quote.Text(change.Key.Flow), quote.Text(change.Key.Input)))
 		}
 	}
 	if len(c.Files) == 0 || len(cleared) == 0 && len(c.Files) < maxFiles {
@@ -135,5 +136,3 @@ func load(ctx context.Context, db *duck.DB, commit int64, changes []Change) erro
 		}
 	})
 }
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

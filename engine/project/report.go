@@ -9,7 +9,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/audit"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/query"
-	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/expectations/report"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
@@ -63,12 +63,12 @@ func auditAgain(ctx context.Context, in audit.Input, lake sinks.Lake) (*audit.Re
 }
 
 // Report tells the data quality of an update: its id, or the beginning of one, or the latest when it is empty.
-func (p *Project) Report(ctx context.Context, update string) (*expectations.Report, error) {
+func (p *Project) Report(ctx context.Context, update string) (*report.Report, error) {
 	r, err := p.report(ctx, update)
 	return r, p.hide(err)
 }
 
-func (p *Project) report(ctx context.Context, update string) (*expectations.Report, error) {
+func (p *Project) report(ctx context.Context, update string) (*report.Report, error) {
 	if p.place.state.Commit == 0 {
 		return nil, fmt.Errorf("%s has no updates yet; start one with lakeflow run", p.Pipeline.Name)
 	}
@@ -81,7 +81,7 @@ func (p *Project) report(ctx context.Context, update string) (*expectations.Repo
 	if err != nil {
 		return nil, fmt.Errorf("read the event log: %w", err)
 	}
-	r, err := expectations.BuildReport(events, update)
+	r, err := report.Build(events, update)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (p *Project) report(ctx context.Context, update string) (*expectations.Repo
 	if !ok {
 		return r, nil
 	}
-	r.DeadLetters, err = queryJSON[expectations.DeadLetters](ctx, p.db, expectations.DeadLettersSQL(letters, r.UpdateID))
+	r.DeadLetters, err = queryJSON[report.DeadLetters](ctx, p.db, report.DeadLettersSQL(letters, r.UpdateID))
 	if err != nil {
 		return nil, fmt.Errorf("read the dead letters: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -29,7 +30,7 @@ type names struct {
 // make makes a relation of every published table, of every earlier version that the query asks for, and of every view.
 func (q *names) make(ctx context.Context, travels []sqltext.Travel) error {
 	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
-		if err := q.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+duck.Ident(schema)); err != nil {
+		if err := q.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+quote.Name(schema)); err != nil {
 			return err
 		}
 	}
@@ -61,12 +62,12 @@ func (q *names) make(ctx context.Context, travels []sqltext.Travel) error {
 // create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own queries, and
 // behind STREAM, which outside of an update gives all rows.
 func (q *names) create(ctx context.Context, name, query string) error {
-	if err := q.DB.Exec(ctx, "CREATE OR REPLACE VIEW main."+duck.Ident(name)+" AS "+query+"\n"); err != nil {
+	if err := q.DB.Exec(ctx, "CREATE OR REPLACE VIEW main."+quote.Name(name)+" AS "+query+"\n"); err != nil {
 		return err
 	}
 	q.known = append(q.known, name)
 	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
-		if err := q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW IF NOT EXISTS %s.%s AS SELECT * FROM main.%[2]s", duck.Ident(schema), duck.Ident(name))); err != nil {
+		if err := q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW IF NOT EXISTS %s.%s AS SELECT * FROM main.%[2]s", quote.Name(schema), quote.Name(name))); err != nil {
 			return err
 		}
 	}
@@ -203,7 +204,7 @@ func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
 		return fmt.Errorf("query: %w", err)
 	}
 	relation := q.shown(name, duck.ReadFiles(contents.Schema, contents.Files))
-	return q.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE VIEW main.%s AS SELECT * FROM %s", duck.Ident(t.Relation), relation))
+	return q.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE VIEW main.%s AS SELECT * FROM %s", quote.Name(t.Relation), relation))
 }
 
 // version reads what stands after AS OF: a time, a snapshot id, or a commit number.

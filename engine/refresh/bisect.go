@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -106,12 +106,12 @@ func (s *search) leaveOut() {
 	numbers, reasons := make([]string, len(s.bad)), make([]string, len(s.bad))
 	for i, bad := range s.bad {
 		numbers[i] = fmt.Sprint(bad.number)
-		reasons[i] = fmt.Sprintf("(%d, '%s')", bad.number, strings.ReplaceAll(bad.reason, "'", "''"))
+		reasons[i] = fmt.Sprintf("(%d, %s)", bad.number, quote.Text(bad.reason))
 	}
 	s.in.streams[s.name] = fmt.Sprintf(`(SELECT * EXCLUDE ("__n") FROM %s WHERE "__n" NOT IN (%s))`, suspectRelation, strings.Join(numbers, ", "))
 	place := `CAST(NULL AS JSON)`
 	if _, ok := s.b.Sources[s.name]; ok {
-		place = "to_json(" + duck.Ident(plan.MetadataColumn) + ")"
+		place = "to_json(" + quote.Name(plan.MetadataColumn) + ")"
 	}
 	rejects := fmt.Sprintf(`(SELECT coalesce(place->>'file_path', place->>'topic') AS file, CAST(0 AS BIGINT) AS line,
 		coalesce(CAST(place->>'offset' AS BIGINT), -1) AS "offset", raw, reason, false AS whole, CAST(place->>'partition' AS INTEGER) AS "partition"

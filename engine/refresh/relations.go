@@ -9,6 +9,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -44,7 +45,7 @@ const streamSchema = `"__stream"`
 
 // createView is the statement that makes the relation of a name that a query reads.
 func createView(schema, name, query string) string {
-	return fmt.Sprintf("CREATE OR REPLACE VIEW %s.%s AS %s", schema, duck.Ident(name), query)
+	return fmt.Sprintf("CREATE OR REPLACE VIEW %s.%s AS %s", schema, quote.Name(name), query)
 }
 
 // relation is the query of one relation: a view's own, a source's, or the files of a table.
@@ -124,7 +125,7 @@ func (b *Batch) relationOf(r read) string {
 func shaped(have, want schemas.Table) string {
 	items := make([]string, len(want))
 	for i, c := range want {
-		name := duck.Ident(c.Name)
+		name := quote.Name(c.Name)
 		switch old := have.Column(c.Name); {
 		case old == nil:
 			items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, name)

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -119,7 +120,7 @@ func (b *bed) openDuck() {
 			b.t.Error(err)
 		}
 	})
-	for _, setting := range []string{"TimeZone = 'UTC'", "errors_as_json = true", "preserve_insertion_order = false", "allowed_directories = [" + literal(b.dir) + "]",
+	for _, setting := range []string{"TimeZone = 'UTC'", "errors_as_json = true", "preserve_insertion_order = false", "allowed_directories = [" + quote.Text(b.dir) + "]",
 		"enable_external_access = false", "lock_configuration = true"} {
 		if _, err := b.conn.ExecContext(context.Background(), "SET "+setting); err != nil {
 			b.t.Fatal(err)

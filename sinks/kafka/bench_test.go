@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -50,10 +51,10 @@ func benchPublication(b *testing.B, t *bed) sinks.Publication {
 	file := filepath.Join(t.dir, "rows.parquet")
 	query := fmt.Sprintf(`SELECT i AS id, 'customer-' || (i %% 10000) AS customer, (i * 37 %% 100000)::DECIMAL(12,2) AS amount, 'a note of some length about order ' || i AS note,
 		TIMESTAMP '2024-05-01' + to_seconds(i) AS ordered_at, i %% 3 = 0 AS paid FROM range(%d) AS t(i)`, benchRows)
-	if _, err := t.conn.ExecContext(b.Context(), "COPY ("+query+") TO "+literal(file)+" (FORMAT parquet, COMPRESSION zstd)"); err != nil {
+	if _, err := t.conn.ExecContext(b.Context(), "COPY ("+query+") TO "+quote.Text(file)+" (FORMAT parquet, COMPRESSION zstd)"); err != nil {
 		b.Fatal(err)
 	}
-	return publication(1, benchRows, "SELECT * FROM read_parquet("+literal(file)+")", "id BIGINT", "customer VARCHAR", "amount DECIMAL(12,2)", "note VARCHAR", "ordered_at TIMESTAMP", "paid BOOLEAN")
+	return publication(1, benchRows, "SELECT * FROM read_parquet("+quote.Text(file)+")", "id BIGINT", "customer VARCHAR", "amount DECIMAL(12,2)", "note VARCHAR", "ordered_at TIMESTAMP", "paid BOOLEAN")
 }
 
 func cpuTime() time.Duration {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // jsonCell is SQL for a value as JSON is to have it: to_json does the rest. Depth tells the names of lambdas apart.
@@ -40,7 +41,7 @@ func nested(x string, t schemas.Type, depth int, cell func(string, schemas.Type,
 	case schemas.Struct:
 		fields := make([]string, len(t.Fields))
 		for i, f := range t.Fields {
-			fields[i] = ident(f.Name) + " := " + cell("struct_extract("+x+", "+literal(f.Name)+")", f.Type, depth)
+			fields[i] = quote.Name(f.Name) + " := " + cell("struct_extract("+x+", "+quote.Text(f.Name)+")", f.Type, depth)
 		}
 		if all := "struct_pack(" + strings.Join(fields, ", ") + ")"; !same(t, cell) {
 			return "CASE WHEN " + x + " IS NOT NULL THEN " + all + " END"
@@ -91,7 +92,3 @@ func textCell(x string, t schemas.Type) string {
 	}
 	return "CAST(" + x + " AS VARCHAR)"
 }
-
-func ident(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
@@ -34,7 +35,7 @@ func (s *Sink) write(ctx context.Context, conn *sql.Conn, p sinks.Publication) (
 		}
 	}
 	path := filepath.Join(s.cfg.TempDir, "sink-"+s.cfg.Name+".json")
-	done, err := conn.ExecContext(ctx, "COPY ("+s.query(p)+") TO '"+strings.ReplaceAll(path, "'", "''")+"' (FORMAT json)")
+	done, err := conn.ExecContext(ctx, "COPY ("+s.query(p)+") TO "+quote.Text(path)+" (FORMAT json)")
 	if err != nil {
 		_ = os.Remove(path)
 		return nil, fmt.Errorf("read the rows: %w", err)
@@ -62,9 +63,9 @@ func (s *Sink) query(p sinks.Publication) string {
 	}
 	list := make([]string, len(p.Columns))
 	for i, c := range p.Columns {
-		value := cell("r."+ident(c.Name), c.Type, 0)
-		if list[i] = value + " AS " + ident(c.Name); len(s.cfg.Key) > 0 {
-			list[i] = ident(c.Name) + " := " + value
+		value := cell("r."+quote.Name(c.Name), c.Type, 0)
+		if list[i] = value + " AS " + quote.Name(c.Name); len(s.cfg.Key) > 0 {
+			list[i] = quote.Name(c.Name) + " := " + value
 		}
 	}
 	columns := strings.Join(list, ", ")
@@ -78,7 +79,7 @@ func (s *Sink) query(p sinks.Publication) string {
 func keyText(names []string, columns schemas.Table) string {
 	var fields, nulls []string
 	for _, name := range names {
-		x := "r." + ident(name)
+		x := "r." + quote.Name(name)
 		t := schemas.Type{Kind: schemas.Varchar}
 		if c := columns.Column(name); c != nil {
 			t = c.Type
@@ -86,7 +87,7 @@ func keyText(names []string, columns schemas.Table) string {
 		if len(names) == 1 {
 			return textCell(x, t)
 		}
-		fields = append(fields, ident(name)+" := "+jsonCell(x, t, 0))
+		fields = append(fields, quote.Name(name)+" := "+jsonCell(x, t, 0))
 		nulls = append(nulls, x+" IS NULL")
 	}
 	return "CASE WHEN NOT (" + strings.Join(nulls, " AND ") + ") THEN CAST(to_json(struct_pack(" + strings.Join(fields, ", ") + ")) AS VARCHAR) END"

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/avro"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
@@ -42,7 +43,7 @@ func everyType() sinks.Publication {
 	nulls := make([]string, len(everyColumn))
 	for i, c := range everyColumn {
 		name, typ, _ := strings.Cut(c, " ")
-		names[i], nulls[i] = ident(name), "NULL"
+		names[i], nulls[i] = quote.Name(name), "NULL"
 		casts[i] = "CAST(" + names[i] + " AS " + typ + ") AS " + names[i]
 	}
 	query := "SELECT " + strings.Join(casts, ", ") + " FROM (" + everyRow + " UNION ALL " + everyEdge + " UNION ALL SELECT " + strings.Join(nulls, ", ") + ") AS t(" + strings.Join(names, ", ") + ")"

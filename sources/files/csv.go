@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
@@ -246,7 +247,7 @@ func (c csvFormat) reader(w *work, files []*file, typed bool, more string) strin
 		columns = append(columns, col)
 	}
 	options := fmt.Sprintf("auto_detect=false, hive_partitioning=false, header=false, skip=%d, delim=%s, quote=%s, escape=%s, nullstr=%s, columns=%s",
-		files[0].skip, literal(d.Delimiter), literal(d.Quote), literal(d.Escape), texts(append([]string{""}, w.src.cfg.CSV.NullValues...)), readerColumns(columns))
+		files[0].skip, quote.Text(d.Delimiter), quote.Text(d.Quote), quote.Text(d.Escape), texts(append([]string{""}, w.src.cfg.CSV.NullValues...)), readerColumns(columns))
 	return fmt.Sprintf("read_csv(%s, %s%s)", paths(files), options, more)
 }
 
@@ -254,7 +255,7 @@ func (c csvFormat) reader(w *work, files []*file, typed bool, more string) strin
 func texts(items []string) string {
 	out := make([]string, len(items))
 	for i, s := range items {
-		out[i] = literal(s)
+		out[i] = quote.Text(s)
 	}
 	return "[" + strings.Join(out, ", ") + "]"
 }
@@ -333,13 +334,13 @@ func (c csvFormat) columns(w *work, header []string) []string {
 		i := slices.IndexFunc(header, func(name string) bool { return strings.EqualFold(name, col.Name) })
 		switch {
 		case i < 0:
-			out = append(out, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
+			out = append(out, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quote.Name(col.Name)))
 		case col.Type.Kind == schemas.Blob:
-			out = append(out, fmt.Sprintf("encode(%s) AS %s", quoted(header[i]), quoted(col.Name)))
+			out = append(out, fmt.Sprintf("encode(%s) AS %s", quote.Name(header[i]), quote.Name(col.Name)))
 		case !readTyped(col.Type):
-			out = append(out, fmt.Sprintf("CAST(%s AS %s) AS %s", quoted(header[i]), col.Type, quoted(col.Name)))
+			out = append(out, fmt.Sprintf("CAST(%s AS %s) AS %s", quote.Name(header[i]), col.Type, quote.Name(col.Name)))
 		default:
-			out = append(out, fmt.Sprintf("%s AS %s", quoted(header[i]), quoted(col.Name)))
+			out = append(out, fmt.Sprintf("%s AS %s", quote.Name(header[i]), quote.Name(col.Name)))
 		}
 	}
 	if w.rescues() {

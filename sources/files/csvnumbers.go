@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
@@ -68,8 +69,8 @@ func (n numbers) plain(v string) string {
 	}
 	text := v
 	if n.thousands != "" {
-		text = fmt.Sprintf("replace(%s, %s, '')", v, literal(n.thousands))
+		text = fmt.Sprintf("replace(%s, %s, '')", v, quote.Text(n.thousands))
 	}
 	return fmt.Sprintf("CASE WHEN %s IS NULL THEN NULL WHEN regexp_full_match(%s, %s) THEN replace(%s, %s, '.') ELSE 'no number' END",
-		v, v, literal(n.pattern.String()), text, literal(n.decimal))
+		v, v, quote.Text(n.pattern.String()), text, quote.Text(n.decimal))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
@@ -128,7 +129,7 @@ func (c csvFormat) split(ctx context.Context, w *work, files []*file) (good, rej
 	good = fmt.Sprintf("SELECT %s, list_position(%s, path) - 1 AS __lakeflow_index FROM %s WHERE why = ''", strings.Join(r.columns, ", "), pathTexts(files), from)
 	rejects = `SELECT path AS file, line, "offset", raw, why AS reason, false AS whole FROM ` + from + " WHERE why <> ''"
 	for _, part := range []struct{ query, path string }{{good, rows}, {rejects, bad}} {
-		if _, err := w.session.Conn.ExecContext(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", part.query, literal(part.path))); err != nil {
+		if _, err := w.session.Conn.ExecContext(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", part.query, quote.Text(part.path))); err != nil {
 			return "", "", fmt.Errorf("convert the records of %s: %w", files[0].path, err)
 		}
 	}
@@ -149,7 +150,7 @@ func (r *csvRows) prepare() {
 	for _, col := range r.state.Schema {
 		i := slices.IndexFunc(r.header, func(name string) bool { return strings.EqualFold(name, col.Name) })
 		if i < 0 {
-			r.columns = append(r.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
+			r.columns = append(r.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quote.Name(col.Name)))
 			continue
 		}
 		text := fieldAt(i)
@@ -159,11 +160,11 @@ func (r *csvRows) prepare() {
 			misfit = fmt.Sprintf("(%s OR coalesce(lower(trim(%s)) NOT IN ('true', 'false'), false))", misfit, text)
 		}
 		if misfit == "" {
-			r.columns = append(r.columns, value+" AS "+quoted(col.Name))
+			r.columns = append(r.columns, value+" AS "+quote.Name(col.Name))
 			continue
 		}
-		r.columns = append(r.columns, fmt.Sprintf("CASE WHEN NOT %s THEN %s END AS %s", misfit, value, quoted(col.Name)))
-		r.wrong = append(r.wrong, fmt.Sprintf("CASE WHEN %s THEN %s || left(%s, 200) || %s END", misfit, literal("column "+col.Name+`: "`), text, literal(`" is not `+col.Type.String())))
+		r.columns = append(r.columns, fmt.Sprintf("CASE WHEN NOT %s THEN %s END AS %s", misfit, value, quote.Name(col.Name)))
+		r.wrong = append(r.wrong, fmt.Sprintf("CASE WHEN %s THEN %s || left(%s, 200) || %s END", misfit, quote.Text("column "+col.Name+`: "`), text, quote.Text(`" is not `+col.Type.String())))
 		lost = append(lost, fmt.Sprintf("CASE WHEN %s THEN %s END", misfit, pair(col.Name, text)))
 	}
 	if !r.rescues() {
@@ -206,7 +207,7 @@ func (o CSV) convert(text string, t schemas.Type, declared bool) (value, misfit 
 
 // formatted is convert for a date or time in a declared format. DuckDB makes the year 24 of 24 by %Y, and a day of 1900 of the words epoch and infinity.
 func formatted(text, format string, t schemas.Type) (value, misfit string) {
-	parsed := fmt.Sprintf("try_strptime(%s, %s)", text, literal(format))
+	parsed := fmt.Sprintf("try_strptime(%s, %s)", text, quote.Text(format))
 	value = fmt.Sprintf("CAST(%s AS %s)", parsed, t)
 	year := fmt.Sprintf("year(%s)", value)
 	misfit = fmt.Sprintf("(%[1]s IS NOT NULL AND (%[2]s IS NULL OR %[2]s <> %[3]s OR regexp_matches(lower(%[1]s), '^ *[-+]?(epoch|infinity)')"+
@@ -225,7 +226,7 @@ func moved(text, format string, t schemas.Type) string {
 		}
 		var utc []string
 		for _, offset := range []string{"+00", "+0000", "+00:00", "UTC"} {
-			utc = append(utc, fmt.Sprintf("try_strptime(%s, %s)", text, literal(format[:at[0]]+offset+format[at[1]:])))
+			utc = append(utc, fmt.Sprintf("try_strptime(%s, %s)", text, quote.Text(format[:at[0]]+offset+format[at[1]:])))
 		}
 		return " OR coalesce(" + strings.Join(utc, ", ") + ") IS NULL"
 	}
@@ -239,7 +240,7 @@ func pathAt(files []*file, index string) string {
 
 // pair is the expression of one "name":value text.
 func pair(name, value string) string {
-	return fmt.Sprintf("CAST(to_json(%s) AS VARCHAR) || ':' || CAST(to_json(%s) AS VARCHAR)", literal(name), value)
+	return fmt.Sprintf("CAST(to_json(%s) AS VARCHAR) || ':' || CAST(to_json(%s) AS VARCHAR)", quote.Text(name), value)
 }
 
 // rescueOf is _rescued_data over expressions of "name":value texts that are NULL when there is nothing to keep.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -183,7 +184,7 @@ func TestJSONEvolution(t *testing.T) {
 		batch := b.next(s)
 		wantText(t, "columns", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT), "l" STRUCT(x BIGINT)[], "_rescued_data" VARCHAR`)
 		b.rows(batch)
-		wantText(t, "rescued", b.must("SELECT a, s, l, replace(_rescued_data, "+literal(b.dir)+", 'DIR') FROM "+batch.Relation+" WHERE _rescued_data IS NOT NULL ORDER BY a"), strings.Join([]string{
+		wantText(t, "rescued", b.must("SELECT a, s, l, replace(_rescued_data, "+quote.Text(b.dir)+", 'DIR') FROM "+batch.Relation+" WHERE _rescued_data IS NOT NULL ORDER BY a"), strings.Join([]string{
 			`3|map[p:3]|[map[x:1]]|{"new":"2024-01-02","s":{"q":true},"l":[{"x":1,"y":{"k":1}}],"_file_path":"DIR/2.json"}`,
 			`4|NULL|NULL|{"A":5,"_file_path":"DIR/2.json"}`,
 			`5|NULL|NULL|{"_metadata":1,"_file_path":"DIR/2.json"}`,
@@ -450,7 +451,7 @@ func TestParquet(t *testing.T) {
 	b := newBed(t)
 	write := func(name, query string) {
 		path := b.put(name, "")
-		b.must("COPY (" + query + ") TO " + literal(path) + " (FORMAT parquet)")
+		b.must("COPY (" + query + ") TO " + quote.Text(path) + " (FORMAT parquet)")
 		b.put(name, read(t, path))
 	}
 	write("1.parquet", "SELECT 1::TINYINT AS a, {'p': 1} AS s, 'x' AS file_index")

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // TestStrictAndTolerantAgree reads generated records twice: each in a file of its own, which is read strictly where that is possible, and all in one file
@@ -101,7 +103,7 @@ func parseHints(text string) (hints []Hint) {
 func allAsText(hints []Hint) string {
 	items := make([]string, len(hints))
 	for i, h := range hints {
-		items[i] = fmt.Sprintf("CAST(%s AS VARCHAR)", quoted(h.Name))
+		items[i] = fmt.Sprintf("CAST(%s AS VARCHAR)", quote.Name(h.Name))
 	}
 	return strings.Join(items, ", ")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -262,7 +263,7 @@ func (l load) file(name string, records []string) {
 		l.bed.put(name, strings.Join(records, "\n")+"\n")
 	case "parquet":
 		path := l.bed.put(name, "")
-		l.bed.must("COPY (" + strings.Join(records, " UNION ALL ") + ") TO " + literal(path) + " (FORMAT parquet)")
+		l.bed.must("COPY (" + strings.Join(records, " UNION ALL ") + ") TO " + quote.Text(path) + " (FORMAT parquet)")
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	_ "github.com/duckdb/duckdb-go/v2"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/sourcetest"
 )
@@ -47,7 +48,7 @@ func newBed(t testing.TB, settings ...string) *bed {
 	})
 	b := &bed{t: t, dir: t.TempDir(), session: sources.Session{Conn: conn, Prefix: "__src1_", TempDir: t.TempDir()}, marks: sourcetest.MemMarks{},
 		clock: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}
-	for _, setting := range append(settings, "TimeZone = 'UTC'", "errors_as_json = true", "allowed_directories = ["+literal(b.dir)+", "+literal(b.session.TempDir)+"]",
+	for _, setting := range append(settings, "TimeZone = 'UTC'", "errors_as_json = true", "allowed_directories = ["+quote.Text(b.dir)+", "+quote.Text(b.session.TempDir)+"]",
 		"enable_external_access = false",
 		"enable_external_file_cache = false", // several sources of a test give their temporary files the same names
 		"lock_configuration = true") {
@@ -164,7 +165,7 @@ func (b *bed) rows(batch *sources.Batch) string {
 		}
 		cols := make([]string, len(batch.Columns))
 		for i, c := range batch.Columns {
-			cols[i] = fmt.Sprintf("CAST(%s AS VARCHAR)", quoted(c.Name))
+			cols[i] = fmt.Sprintf("CAST(%s AS VARCHAR)", quote.Name(c.Name))
 		}
 		out, err := b.query("SELECT " + strings.Join(cols, ", ") + " FROM " + batch.Relation)
 		if err == nil {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
@@ -158,7 +159,7 @@ func (w *work) misfits(ctx context.Context, name string, typ schemas.Type) (map[
 			continue
 		}
 		bad[at.value] = true
-		doubtful = append(doubtful, literal(at.value))
+		doubtful = append(doubtful, quote.Text(at.value))
 	}
 	if len(doubtful) == 0 {
 		return nil, nil
@@ -186,7 +187,7 @@ func (w *work) metadata(files []*file, index string) string {
 	}
 	members := make([]string, len(w.state.Partitions))
 	for i, name := range w.state.Partitions {
-		members[i] = literal(name) + ": " + w.folderValue(files, name, index)
+		members[i] = quote.Text(name) + ": " + w.folderValue(files, name, index)
 	}
 	return "{" + strings.Join(members, ", ") + "} AS " + foldersColumn + ", " + metadata(files, index)
 }
@@ -202,7 +203,7 @@ func (w *work) folderValue(files []*file, name, index string) string {
 			at.key = "" // its letter case does not matter
 			n, ok := number[*at]
 			if !ok {
-				texts = append(texts, values.Cast(literal(at.value), typ))
+				texts = append(texts, values.Cast(quote.Text(at.value), typ))
 				n = len(texts)
 				number[*at] = n
 			}
@@ -220,7 +221,7 @@ func (w *work) withFolders(relation string) string {
 	}
 	items := make([]string, len(w.state.Partitions))
 	for i, name := range w.state.Partitions {
-		items[i] = fmt.Sprintf("coalesce(%s, %s.%s) AS %s", quoted(name), foldersColumn, quoted(name), quoted(name))
+		items[i] = fmt.Sprintf("coalesce(%s, %s.%s) AS %s", quote.Name(name), foldersColumn, quote.Name(name), quote.Name(name))
 	}
 	return fmt.Sprintf("(SELECT * EXCLUDE (%s) REPLACE (%s) FROM %s)", foldersColumn, strings.Join(items, ", "), relation)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
@@ -112,7 +113,7 @@ func names(t schemas.Table) string {
 		if i > 0 {
 			out += ", "
 		}
-		out += quoted(c.Name)
+		out += quote.Name(c.Name)
 	}
 	return out
 }

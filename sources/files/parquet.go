@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
@@ -182,7 +183,7 @@ func (w *work) convert(s *shape) conversion {
 	for _, col := range w.state.Schema {
 		from := s.column(col.Name)
 		if from == nil {
-			c.columns = append(c.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quoted(col.Name)))
+			c.columns = append(c.columns, fmt.Sprintf("CAST(NULL AS %s) AS %s", col.Type, quote.Name(col.Name)))
 			continue
 		}
 		value, known := from.valueFor(col.Type)
@@ -198,7 +199,7 @@ func (w *work) convert(s *shape) conversion {
 				expression = fmt.Sprintf("CASE WHEN NOT %s THEN %s END", wrong, expression)
 			}
 		}
-		c.columns = append(c.columns, expression+" AS "+quoted(col.Name))
+		c.columns = append(c.columns, expression+" AS "+quote.Name(col.Name))
 	}
 	return c
 }
@@ -318,7 +319,7 @@ func (p parquetFormat) splitRows(ctx context.Context, w *work, files []*file, r 
 	reasons := make([]string, len(c.lossy))
 	for i, l := range c.lossy {
 		reasons[i] = fmt.Sprintf("CASE WHEN %s THEN %s || left(CAST(%s AS VARCHAR), 200) || %s END",
-			l.wrong, literal("column "+l.column+": "), l.value, literal(" is not "+l.typ.String()))
+			l.wrong, quote.Text("column "+l.column+": "), l.value, quote.Text(" is not "+l.typ.String()))
 	}
 	if r.stray != "" {
 		reasons = append(reasons, "nullif("+r.stray+", '')")
@@ -327,7 +328,7 @@ func (p parquetFormat) splitRows(ctx context.Context, w *work, files []*file, r 
 	bad := w.temp("bad.parquet")
 	_, err = w.session.Conn.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s AS file, %s AS line, -1::BIGINT AS "offset",
 		encode(left(CAST(to_json(struct_pack(%s)) AS VARCHAR), 262144)) AS raw, %s AS reason, false AS whole FROM %s WHERE %s <> '') TO %s (FORMAT parquet)`,
-		pathAt(files, index), line, r.packed, reason, r.reader, reason, literal(bad)))
+		pathAt(files, index), line, r.packed, reason, r.reader, reason, quote.Text(bad)))
 	if err != nil {
 		return "", "", fmt.Errorf("check rows of %s: %w", files[0].path, err)
 	}
@@ -352,12 +353,12 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 			more = append(added, clashes...)
 		}
 		if len(more) > 0 {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(from.ref), pair(from.name, from.whole())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quote.Name(from.ref), pair(from.name, from.whole())))
 		}
 	}
 	for _, c := range s.left {
 		if !strings.Contains(c.ref+c.name, "\x00") {
-			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quoted(c.ref), pair(c.name, c.whole())))
+			out = append(out, fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN %s END", quote.Name(c.ref), pair(c.name, c.whole())))
 		}
 	}
 	return out
@@ -367,7 +368,7 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 func packed(s *shape) string {
 	items := make([]string, len(s.columns))
 	for i, c := range s.columns {
-		items[i] = quoted(c.name) + " := " + c.whole()
+		items[i] = quote.Name(c.name) + " := " + c.whole()
 	}
 	return strings.Join(items, ", ")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -22,7 +23,7 @@ import (
 func (b *bed) write(name, query string) {
 	b.t.Helper()
 	path := b.put(name, "")
-	b.must(fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", query, literal(path)))
+	b.must(fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", query, quote.Text(path)))
 	if err := os.Chtimes(path, b.clock, b.clock); err != nil {
 		b.t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func TestParquetNarrows(t *testing.T) {
 func list(texts []string) string {
 	items := make([]string, len(texts))
 	for i, text := range texts {
-		items[i] = literal(text)
+		items[i] = quote.Text(text)
 	}
 	return "[" + strings.Join(items, ", ") + "]"
 }

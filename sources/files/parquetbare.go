@@ -14,6 +14,7 @@ import (
 	parquetmeta "github.com/parquet-go/parquet-go/format"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // A bare copy of a Parquet file is one whose footer does not say what the plain values stand for: times are numbers, texts are bytes. DuckDB reads it whatever
@@ -169,21 +170,21 @@ func (w *work) bare(ctx context.Context, f *file) (relation, packed string, err 
 	var columns, reasons, pack []string
 	r := reviver{}
 	for i, c := range plain {
-		value, stray := r.column(quoted(c.ref), c.duck, meanings[i])
+		value, stray := r.column(quote.Name(c.ref), c.duck, meanings[i])
 		own, read := s.byRef(c.ref)
 		if stray != "" && own != nil {
 			value = fmt.Sprintf("CASE WHEN NOT %s THEN %s END", stray, value)
-			plainText := fmt.Sprintf("CAST(%s AS VARCHAR)", quoted(c.ref))
+			plainText := fmt.Sprintf("CAST(%s AS VARCHAR)", quote.Name(c.ref))
 			if read = read && (w.rescues() || w.state.Schema.Column(own.name) != nil); read {
-				reasons = append(reasons, fmt.Sprintf("CASE WHEN %s THEN %s || left(%s, 200) || %s END", stray, literal("column "+own.name+": "), plainText, literal(nouns(c.duck, meanings[i]))))
+				reasons = append(reasons, fmt.Sprintf("CASE WHEN %s THEN %s || left(%s, 200) || %s END", stray, quote.Text("column "+own.name+": "), plainText, quote.Text(nouns(c.duck, meanings[i]))))
 			}
-			name := quoted(fmt.Sprint(strayValue, i))
-			columns = append(columns, fmt.Sprintf("CASE WHEN %s THEN to_json(%s) END AS %s", stray, quoted(c.ref), name))
-			pack = append(pack, fmt.Sprintf("%s := coalesce(%s, to_json(%s))", quoted(own.name), name, own.whole()))
+			name := quote.Name(fmt.Sprint(strayValue, i))
+			columns = append(columns, fmt.Sprintf("CASE WHEN %s THEN to_json(%s) END AS %s", stray, quote.Name(c.ref), name))
+			pack = append(pack, fmt.Sprintf("%s := coalesce(%s, to_json(%s))", quote.Name(own.name), name, own.whole()))
 		} else if own != nil && read {
-			pack = append(pack, quoted(own.name)+" := "+own.whole())
+			pack = append(pack, quote.Name(own.name)+" := "+own.whole())
 		}
-		columns = append(columns, value+" AS "+quoted(c.ref))
+		columns = append(columns, value+" AS "+quote.Name(c.ref))
 	}
 	columns = append(columns, "concat_ws('; ', "+strings.Join(append(reasons, "NULL"), ", ")+") AS "+strayReason)
 	reader, columns = withRowNumber(reader, s, columns)
@@ -276,7 +277,7 @@ func (r *reviver) value(x string, t schemas.Type, rest *[]*meaning) string {
 	case schemas.Struct:
 		fields := make([]string, len(t.Fields))
 		for i, f := range t.Fields {
-			fields[i] = quoted(f.Name) + " := " + r.value(member(x, f.Name), f.Type, rest)
+			fields[i] = quote.Name(f.Name) + " := " + r.value(member(x, f.Name), f.Type, rest)
 		}
 		return fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN struct_pack(%s) END", x, strings.Join(fields, ", "))
 	case schemas.List:

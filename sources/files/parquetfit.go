@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
@@ -32,7 +33,7 @@ func (f *fit) to(x string, from, to schemas.Type) string {
 			if own := schemas.Table(from.Fields).Column(field.Name); own != nil {
 				value = f.to(member(x, own.Name), own.Type, field.Type)
 			}
-			fields[i] = quoted(field.Name) + " := " + value
+			fields[i] = quote.Name(field.Name) + " := " + value
 		}
 		return fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN struct_pack(%s) END", x, strings.Join(fields, ", "))
 	case to.Kind == schemas.List:
@@ -130,7 +131,7 @@ func (f *fit) lambda() string {
 }
 
 // member is a field of a struct.
-func member(x, name string) string { return fmt.Sprintf("struct_extract(%s, %s)", x, literal(name)) }
+func member(x, name string) string { return fmt.Sprintf("struct_extract(%s, %s)", x, quote.Text(name)) }
 
 // some is true when the condition holds for one of the elements e of a list.
 func some(list, e, condition string) string {

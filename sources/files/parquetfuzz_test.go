@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/sourcetest"
 )
 
@@ -23,7 +24,7 @@ func parquetSeeds(t testing.TB, b *bed) []string {
 	} {
 		for _, options := range []string{"", ", PARQUET_VERSION v2, COMPRESSION zstd", ", COMPRESSION gzip, DICTIONARY_SIZE_LIMIT 1"} {
 			path := filepath.Join(b.dir, fmt.Sprintf("seed%d", i))
-			b.must(fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet%s)", query, literal(path), options))
+			b.must(fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet%s)", query, quote.Text(path), options))
 			content, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	parquetmeta "github.com/parquet-go/parquet-go/format"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // reportCuts says how many times of Parquet files have more digits than tables store.
@@ -32,7 +33,7 @@ func (w *work) reportCuts(ctx context.Context) error {
 			}
 			value, _ := c.valueFor(col.Type)
 			names = append(names, c.name)
-			counts = append(counts, fmt.Sprintf("count(*) FILTER (WHERE CAST(%s AS %s) IS DISTINCT FROM %s)", value, c.duck, quoted(c.ref)))
+			counts = append(counts, fmt.Sprintf("count(*) FILTER (WHERE CAST(%s AS %s) IS DISTINCT FROM %s)", value, c.duck, quote.Name(c.ref)))
 		}
 		for _, f := range group {
 			if len(names) > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // shape is what Parquet files with equal footers hold.
@@ -32,7 +33,7 @@ type parquetColumn struct {
 
 // value is the column as a value of its full type.
 func (c parquetColumn) value() string {
-	name := quoted(c.ref)
+	name := quote.Name(c.ref)
 	switch {
 	case c.duck == c.full.String():
 		return name
@@ -53,13 +54,13 @@ func (c parquetColumn) valueFor(want schemas.Type) (value string, known schemas.
 	if known = c.withDigits(want); known.Equal(c.known) {
 		return c.value(), known
 	}
-	return fmt.Sprintf("CAST(%s AS %s)", quoted(c.ref), known), known
+	return fmt.Sprintf("CAST(%s AS %s)", quote.Name(c.ref), known), known
 }
 
 // whole is the value for JSON, where times with nanoseconds have all their digits.
 func (c parquetColumn) whole() string {
 	if c.nanoseconds() && c.full.Kind != schemas.Varchar {
-		return quoted(c.ref)
+		return quote.Name(c.ref)
 	}
 	return c.value()
 }

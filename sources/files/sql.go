@@ -4,21 +4,16 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
-// literal quotes a text for SQL.
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-// quoted quotes a name for SQL.
-func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
 // located is the path of one file for a reader.
-func located(path string) string { return literal(schemas.EscapeGlob(path)) }
+func located(path string) string { return quote.Text(schemas.EscapeGlob(path)) }
 
 // split is a list of texts as one literal that is split at the separator, which no text contains: DuckDB takes many times as long over a
 // literal for each of thousands of files.
 func split(texts []string, separator string) string {
-	return "string_split(" + literal(strings.Join(texts, separator)) + ", " + literal(separator) + ")"
+	return "string_split(" + quote.Text(strings.Join(texts, separator)) + ", " + quote.Text(separator) + ")"
 }
 
 // pathSeparator is in no path: they are absolute and clean.
@@ -54,7 +49,7 @@ func union(relations []string) string {
 func readerColumns(t schemas.Table) string {
 	items := make([]string, len(t))
 	for i, c := range t {
-		items[i] = literal(c.Name) + ": " + literal(c.Type.String())
+		items[i] = quote.Text(c.Name) + ": " + quote.Text(c.Type.String())
 	}
 	return "{" + strings.Join(items, ", ") + "}"
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
@@ -334,7 +335,7 @@ func (w *work) fillRejects(ctx context.Context) error {
 	if len(w.refused) > 0 {
 		rows := make([]string, len(w.refused))
 		for i, r := range w.refused {
-			rows[i] = fmt.Sprintf("(%s, 0, -1, NULL::BLOB, %s, true)", literal(r.path), literal(r.reason))
+			rows[i] = fmt.Sprintf("(%s, 0, -1, NULL::BLOB, %s, true)", quote.Text(r.path), quote.Text(r.reason))
 		}
 		relations = append(relations, `(SELECT CAST(file AS VARCHAR) AS file, CAST(line AS BIGINT) AS line, CAST("offset" AS BIGINT) AS "offset", raw, reason, whole`+
 			` FROM (VALUES `+strings.Join(rows, ", ")+`) AS v(file, line, "offset", raw, reason, whole))`)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // Prove lets DuckDB read fitted records from a file at the path, and gives a reason to those that it refuses. What Fit takes DuckDB reads; this is for
@@ -83,15 +84,13 @@ func (f *Fitter) readBack(ctx context.Context, taken []*Fitted, columns schemas.
 	}
 	items := make([]string, len(columns))
 	for i, c := range columns {
-		items[i] = literal(c.Name) + ": " + literal(c.Type.String())
+		items[i] = quote.Text(c.Name) + ": " + quote.Text(c.Type.String())
 	}
 	var hash any
 	err = f.judge.conn.QueryRowContext(ctx, fmt.Sprintf("SELECT bit_xor(hash(__lakeflow_row)) FROM read_json(%s, format='newline_delimited', records=true, columns={%s},"+
-		" hive_partitioning=false, maximum_object_size=%d) AS __lakeflow_row", literal(schemas.EscapeGlob(path)), strings.Join(items, ", "), longest+1024)).Scan(&hash)
+		" hive_partitioning=false, maximum_object_size=%d) AS __lakeflow_row", quote.Text(schemas.EscapeGlob(path)), strings.Join(items, ", "), longest+1024)).Scan(&hash)
 	if err == nil || ctx.Err() != nil || duckerr.World(err) {
 		return false, errors.Join(ctx.Err(), err)
 	}
 	return true, nil
 }
-
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

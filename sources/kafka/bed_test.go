@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -103,7 +104,7 @@ func openDuck(t testing.TB) sources.Session {
 		}
 	})
 	s := sources.Session{Conn: conn, Prefix: "__src1_", TempDir: t.TempDir()}
-	for _, setting := range []string{"TimeZone = 'UTC'", "errors_as_json = true", "preserve_insertion_order = false", "allowed_directories = [" + literal(s.TempDir) + "]",
+	for _, setting := range []string{"TimeZone = 'UTC'", "errors_as_json = true", "preserve_insertion_order = false", "allowed_directories = [" + quote.Text(s.TempDir) + "]",
 		"enable_external_access = false", "lock_configuration = true"} {
 		if _, err := conn.ExecContext(context.Background(), "SET "+setting); err != nil {
 			t.Fatal(err)

@@ -6,18 +6,15 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
-
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // list is a list of texts.
 func list(texts []string) string {
 	items := make([]string, len(texts))
 	for i, t := range texts {
-		items[i] = literal(t)
+		items[i] = quote.Text(t)
 	}
 	return "[" + strings.Join(items, ", ") + "]"
 }
@@ -64,7 +61,7 @@ func (w *work) read(paths []string, longest int) string {
 	}
 	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
 		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'x': 'VARCHAR', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
-		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), max(16<<20, longest+1), headersType, literal(value))
+		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), max(16<<20, longest+1), headersType, quote.Text(value))
 }
 
 // placeColumns are n, p, o, t and y of a line.
@@ -99,11 +96,11 @@ func textual(t schemas.Type) schemas.Type {
 func (w *work) restored(prefix string) []string {
 	out := make([]string, len(w.state.schema))
 	for i, c := range w.state.schema {
-		value := prefix + quoted(c.Name)
+		value := prefix + quote.Name(c.Name)
 		if w.src.formats.values != nil {
 			value = restore(value, c.Type, 0)
 		}
-		out[i] = value + " AS " + quoted(c.Name)
+		out[i] = value + " AS " + quote.Name(c.Name)
 	}
 	return out
 }
@@ -118,7 +115,7 @@ func restore(x string, t schemas.Type, depth int) string {
 	case schemas.Struct:
 		fields := make([]string, len(t.Fields))
 		for i, f := range t.Fields {
-			fields[i] = literal(f.Name) + ": " + restore(x+"."+quoted(f.Name), f.Type, depth)
+			fields[i] = quote.Text(f.Name) + ": " + restore(x+"."+quote.Name(f.Name), f.Type, depth)
 		}
 		return fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN {%s} END", x, strings.Join(fields, ", "))
 	case schemas.List:

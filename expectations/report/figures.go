@@ -1,4 +1,4 @@
-package expectations
+package report
 
 import (
 	"cmp"

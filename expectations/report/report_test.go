@@ -1,4 +1,4 @@
-package expectations_test
+package report_test
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/expectations/report"
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
@@ -116,23 +116,23 @@ func history() *eventLog {
 	return l
 }
 
-func letters() []expectations.DeadLetters {
+func letters() []report.DeadLetters {
 	seen := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
-	return []expectations.DeadLetters{
-		{Table: "bronze_flights", Status: "open", Rows: 3, Examples: []expectations.Example{
+	return []report.DeadLetters{
+		{Table: "bronze_flights", Status: "open", Rows: 3, Examples: []report.Example{
 			{ID: "a1", Violated: []string{}, Raw: `{"date": "2024-01-0`, Error: "Malformed JSON: unexpected end of data", Source: "flights_feed", File: "data/flights/07.json", Line: 1412, FirstSeen: seen}}},
-		{Table: "silver_flights", Rule: "known_delay", Action: "drop", Expression: "delay BETWEEN -120 AND 1440", Status: "open", Rows: 100, Examples: []expectations.Example{
+		{Table: "silver_flights", Rule: "known_delay", Action: "drop", Expression: "delay BETWEEN -120 AND 1440", Status: "open", Rows: 100, Examples: []report.Example{
 			{ID: "b1", Violated: []string{"known_delay", "short_hop"}, Row: json.RawMessage(`{"date":"2024-01-01 07:00:00","delay":1999,"distance":12,"origin":"ABQ","destination":"DAL"}`), FirstSeen: seen},
 			{ID: "b2", Violated: []string{"known_delay"}, Row: json.RawMessage(`{"date":"2024-01-01 07:05:00","delay":null,"distance":487,"origin":"ABQ","destination":"PHX"}`), FirstSeen: seen}}},
 	}
 }
 
-func build(t *testing.T, l *eventLog, id string) *expectations.Report {
+func build(t *testing.T, l *eventLog, id string) *report.Report {
 	t.Helper()
 	// The order of the rows in the log must not matter.
 	events := slices.Clone(l.events)
 	rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-	r, err := expectations.BuildReport(events, id)
+	r, err := report.Build(events, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +170,8 @@ func TestReportGoldens(t *testing.T) {
 	golden(t, "report.json", r.JSON)
 	golden(t, "report.xml", r.JUnit)
 	f := build(t, failedUpdate(), "")
-	f.DeadLetters = []expectations.DeadLetters{{Table: "silver_flights", Rule: "has_route", Action: "fail", Status: "failed_update", Rows: 2,
-		Expression: "origin IS NOT NULL", Examples: []expectations.Example{{ID: "c", Row: json.RawMessage(`{"origin": null}`), Violated: []string{"has_route"}}}}}
+	f.DeadLetters = []report.DeadLetters{{Table: "silver_flights", Rule: "has_route", Action: "fail", Status: "failed_update", Rows: 2,
+		Expression: "origin IS NOT NULL", Examples: []report.Example{{ID: "c", Row: json.RawMessage(`{"origin": null}`), Violated: []string{"has_route"}}}}}
 	golden(t, "failed.txt", f.Text)
 	golden(t, "failed.xml", f.JUnit)
 	golden(t, "norows.txt", build(t, history(), "0191").Text)
@@ -193,14 +193,14 @@ func TestReportFigures(t *testing.T) {
 	if r.UpdateID != "0192-last" || r.Status != "COMPLETED" || r.LastWithRows != "" {
 		t.Errorf("got update %s %s %s", r.UpdateID, r.Status, r.LastWithRows)
 	}
-	wantFlows := map[string]expectations.Flow{
+	wantFlows := map[string]report.Flow{
 		"bronze_flights/from_feed":      {Name: "from_feed", Batches: 2, InputFiles: 50, InputBytes: 5 << 20, Unreadable: 3, QueryRows: 20000, Written: 20000, Balances: true},
 		"bronze_flights/by_hand":        {Name: "by_hand", Batches: 1, InputFiles: 1, InputBytes: 100, QueryRows: 5, Written: 5, Balances: true},
 		"silver_flights/silver_flights": {Name: "silver_flights", Batches: 2, QueryRows: 20005, Written: 19905, DeadLettered: 100, Balances: true},
 		"gold_routes/gold_routes":       {Name: "gold_routes", Batches: 1, QueryRows: 320, Written: 318, Discarded: 2, Balances: true},
 	}
-	gotFlows := map[string]expectations.Flow{}
-	rules := map[string]expectations.RuleResult{}
+	gotFlows := map[string]report.Flow{}
+	rules := map[string]report.RuleResult{}
 	for _, table := range r.Tables {
 		for _, f := range table.Flows {
 			gotFlows[table.Name+"/"+f.Name] = f
@@ -251,11 +251,11 @@ func TestSelectUpdate(t *testing.T) {
 		"0190-0":  `10 updates' ids begin with "0190-0"; write more of the id: the latest are 0190-09, 0190-08, 0190-07, 0190-06, 0190-05`,
 		"nothing": `no update's id begins with "nothing"; the latest are 0192-last, 0191-none, 0190-11, 0190-10, 0190-09`,
 	} {
-		if _, err := expectations.BuildReport(events, id); err == nil || err.Error() != want {
+		if _, err := report.Build(events, id); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	if _, err := expectations.BuildReport(nil, ""); err == nil || !strings.Contains(err.Error(), "lakeflow run") {
+	if _, err := report.Build(nil, ""); err == nil || !strings.Contains(err.Error(), "lakeflow run") {
 		t.Error(err)
 	}
 	early := build(t, history(), "0190-03")
@@ -271,7 +271,7 @@ func TestSelectUpdate(t *testing.T) {
 	}
 	broken := slices.Clone(events)
 	broken[2].Details = "{"
-	if _, err := expectations.BuildReport(broken, "0190-00"); err == nil || !strings.Contains(err.Error(), "event e2 of update 0190-00") {
+	if _, err := report.Build(broken, "0190-00"); err == nil || !strings.Contains(err.Error(), "event e2 of update 0190-00") {
 		t.Error(err)
 	}
 }
@@ -283,7 +283,7 @@ func TestTrendIsBounded(t *testing.T) {
 		a, rules := silver(100, 1, 0, 0)
 		l.batch("s", "s", a, rules...)
 	}
-	if trend := build(t, l, "").Tables[0].Rules[0].Trend; len(trend) != expectations.TrendUpdates || trend[29].UpdateID != "u49" {
+	if trend := build(t, l, "").Tables[0].Rules[0].Trend; len(trend) != report.TrendUpdates || trend[29].UpdateID != "u49" {
 		t.Errorf("%d points", len(trend))
 	}
 }
@@ -362,7 +362,7 @@ func TestHTMLEscapesHostileData(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Pipeline = evil
-	r.DeadLetters = []expectations.DeadLetters{{Table: evil, Rule: evil, Action: evil, Expression: evil, Status: evil, Rows: 1, Examples: []expectations.Example{
+	r.DeadLetters = []report.DeadLetters{{Table: evil, Rule: evil, Action: evil, Expression: evil, Status: evil, Rows: 1, Examples: []report.Example{
 		{ID: evil, Violated: []string{evil}, Row: row, File: evil, Line: 1, Error: evil}, {Raw: evil + "\x00\xff"}, {Row: json.RawMessage("not JSON " + evil)}}}}
 	var page bytes.Buffer
 	if err := r.HTML(&page); err != nil {
@@ -401,50 +401,31 @@ func TestHTMLEscapesHostileData(t *testing.T) {
 	}
 }
 
-// TestDeadLettersSQL reads back what DeadLetterSQL, RejectSQL and SampleSQL wrote.
-func TestDeadLettersSQL(t *testing.T) {
-	db := openDuck(t)
-	rs := expectations.RuleSet{Table: "s", Rules: []expectations.Rule{rule("low", "i < 90", expectations.Drop), rule("even", "i % 2 = 0", expectations.Drop),
-		rule("warned", "false", expectations.Warn), rule("stop", "i <> 7", expectations.Fail)}}
-	broken(t, db, rs, "SELECT i, {'a b': i::VARCHAR} AS s FROM range(100) r(i)")
-	exec(t, db, "CREATE TABLE dl ("+schemas.DeadLetter().SQLColumns()+")")
-	info := expectations.DeadLetterInfo{Table: "s", UpdateID: "it's", FirstSeen: time.Date(2024, 5, 6, 7, 8, 9, 123456000, time.UTC)}
-	exec(t, db, "INSERT INTO dl "+rs.DeadLetterSQL("b", info))
-	exec(t, db, "INSERT INTO dl "+rs.SampleSQL("q", info, 20))
-	exec(t, db, "INSERT INTO dl "+expectations.RejectSQL(`(SELECT 'f' AS file, 3 AS line, -1 AS "offset", '\x00\xFF'::BLOB AS raw, 'bad' AS reason, false AS whole, NULL::INTEGER AS "partition")`, info))
-	info.UpdateID = "another"
-	exec(t, db, "INSERT INTO dl "+rs.DeadLetterSQL("b", info))
-
-	var got []string
-	for _, line := range strings.Split(rows(t, db, expectations.DeadLettersSQL("dl", "it's")), "\n") {
-		var d expectations.DeadLetters
-		if err := json.Unmarshal([]byte(line), &d); err != nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-		got = append(got, fmt.Sprintf("%s %s %s %s %d: %d examples", d.Table, d.Rule, d.Action, d.Status, d.Rows, len(d.Examples)))
-		for _, e := range d.Examples {
-			if !e.FirstSeen.Equal(info.FirstSeen) {
-				t.Errorf("first seen %v", e.FirstSeen)
-			}
-			var row struct {
-				I int               `json:"i"`
-				S map[string]string `json:"s"`
-			}
-			if d.Rule != "" && (json.Unmarshal(e.Row, &row) != nil || row.S["a b"] != fmt.Sprint(row.I) || !slices.Contains(e.Violated, d.Rule)) {
-				t.Errorf("example %+v of %s", e, d.Rule)
-			}
-			if d.Rule == "" && (e.Raw != `\x00\xFF` || e.Error != "bad" || e.File != "f" || e.Line != 3) {
-				t.Errorf("reject %+v", e)
-			}
-		}
+// TestIdleUpdates has a report tell of the last update that did something.
+func TestIdleUpdates(t *testing.T) {
+	l := history()
+	for _, id := range []string{"0193-idle", "0194-idle"} {
+		l.start(id)
+		l.flow("silver_flights", "silver_flights", "SKIPPED")
+		l.state("COMPLETED")
 	}
-	want := []string{
-		"s even drop failed_update 1: 1 examples", "s stop fail failed_update 1: 1 examples",
-		"s even drop open 50: 5 examples", "s low drop open 10: 5 examples", "s stop fail open 1: 1 examples", "s   open 1: 1 examples",
+	r := build(t, l, "")
+	var text, junit bytes.Buffer
+	if err := errors.Join(r.Text(&text), r.JUnit(&junit)); err != nil {
+		t.Fatal(err)
 	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+	if r.UpdateID != "0192-last" || r.Idle != 2 || !strings.Contains(text.String(), "2 later updates found nothing new.") || !strings.Contains(junit.String(), "known_delay") {
+		t.Errorf("update %s, %d idle ones since\n%s\n%s", r.UpdateID, r.Idle, &text, &junit)
+	}
+	l.start("0195-bad")
+	l.state("FAILED")
+	if r := build(t, l, ""); r.UpdateID != "0195-bad" || r.Idle != 0 {
+		t.Errorf("after a failed update: %s", r.UpdateID)
+	}
+	never := newLog()
+	never.start("0196-first")
+	never.state("COMPLETED")
+	if r := build(t, never, ""); r.UpdateID != "0196-first" || r.Idle != 0 {
+		t.Errorf("when nothing was ever done: %s, %d", r.UpdateID, r.Idle)
 	}
 }

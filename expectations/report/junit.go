@@ -1,4 +1,4 @@
-package expectations
+package report
 
 import (
 	"encoding/xml"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/lakeflow/lakeflow/expectations"
 )
 
 type junitSuites struct {
@@ -101,7 +103,7 @@ func (r *Report) ruleCase(t Table, x RuleResult) junitCase {
 		return c
 	}
 	message := fmt.Sprintf("%s of %s violate %s (%s %%)", humanize.Comma(x.Failed), counted(x.Passed+x.Failed, "row"), oneLine(x.Expression), failedPercent(x.FailedPercent))
-	if Action(x.Action) == Warn {
+	if expectations.Action(x.Action) == expectations.Warn {
 		c.SystemOut = message
 		return c
 	}

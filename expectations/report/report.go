@@ -1,4 +1,4 @@
-package expectations
+package report
 
 import (
 	"encoding/json"
@@ -31,6 +31,8 @@ type Report struct {
 	DeadLetters []DeadLetters `json:"dead_letters"`
 	// LastWithRows is, when this update moved no rows, the latest earlier one that did.
 	LastWithRows string `json:"last_update_with_rows,omitempty"`
+	// Idle counts the updates after this one that completed and found nothing new.
+	Idle int `json:"idle_updates_since,omitempty"`
 }
 
 // Totals are sums over the tables of a report.
@@ -88,14 +90,21 @@ type Flow struct {
 	Balances bool `json:"balances"`
 }
 
-// BuildReport makes the report of an update from all rows of a pipeline's event_log, in any order. The update is named by its id or the beginning
-// of it; empty means the latest. The error says what to do when there is no such update, or several.
+// Build makes the report of an update from all rows of a pipeline's event_log, in any order. The update is named by its id or the beginning
+// of it; empty means the latest that did something, or failed. The error says what to do when there is no such update, or several.
 // The report's DeadLetters are for the caller to fill in: DeadLettersSQL reads them.
-func BuildReport(events []schemas.Event, update string) (*Report, error) {
+func Build(events []schemas.Event, update string) (*Report, error) {
 	updates := groupUpdates(events)
 	at, err := selectUpdate(updates, update)
 	if err != nil {
 		return nil, err
+	}
+	idle := 0
+	if update == "" {
+		if idle, err = countIdle(updates); err != nil {
+			return nil, err
+		}
+		at -= idle
 	}
 	trend := updates[max(0, at+1-TrendUpdates) : at+1]
 	figures := make([]*figures, len(trend))
@@ -106,7 +115,7 @@ func BuildReport(events []schemas.Event, update string) (*Report, error) {
 	}
 	chosen, u := figures[len(figures)-1], trend[len(trend)-1]
 	r := &Report{Pipeline: u.pipeline, UpdateID: u.id, Status: u.status(), Error: u.failure(), Started: u.started(),
-		DurationMS: u.ended().Sub(u.started()).Milliseconds(), Tables: chosen.tables(), DeadLetters: []DeadLetters{}}
+		DurationMS: u.ended().Sub(u.started()).Milliseconds(), Tables: chosen.tables(), DeadLetters: []DeadLetters{}, Idle: idle}
 	if !terminal(r.Status) && at < len(updates)-1 {
 		r.Status = "INTERRUPTED"
 	}
@@ -162,15 +171,35 @@ func latestIDs(updates []*update) string {
 
 func lastWithRows(updates []*update) (string, error) {
 	for _, u := range slices.Backward(updates) {
-		f, err := u.figures()
-		if err != nil {
-			return "", err
-		}
-		if t := totals(f.tables()); t.QueryRows+t.Unreadable+t.Checks > 0 {
-			return u.id, nil
+		if moved, err := u.movedRows(); moved || err != nil {
+			return u.id, err
 		}
 	}
 	return "", nil
+}
+
+// countIdle counts the last updates that completed and moved no rows. Where no other one did anything, there are none.
+func countIdle(updates []*update) (n int, err error) {
+	for _, u := range slices.Backward(updates) {
+		moved, err := u.movedRows()
+		if err != nil {
+			return 0, err
+		}
+		if moved || u.status() != "COMPLETED" {
+			return n, nil
+		}
+		n++
+	}
+	return 0, nil
+}
+
+func (u *update) movedRows() (bool, error) {
+	f, err := u.figures()
+	if err != nil {
+		return false, err
+	}
+	t := totals(f.tables())
+	return t.QueryRows+t.Unreadable+t.Checks > 0, nil
 }
 
 func ruleTrend(updates []*update, all []*figures, table, rule string) []Point {

@@ -1,4 +1,4 @@
-package expectations
+package report
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/expectations"
 )
 
 // Text writes the report for a terminal or a log, without colours.
@@ -98,9 +99,13 @@ func render(b *strings.Builder, t table.Writer) {
 	}
 }
 
-// hint is what to say about a report without figures.
+// hint is what to say about a report without figures, or one that is not of the latest update.
 func (r *Report) hint() string {
 	switch {
+	case r.Idle == 1:
+		return "One later update found nothing new."
+	case r.Idle > 1:
+		return humanize.Comma(int64(r.Idle)) + " later updates found nothing new."
 	case r.Totals.QueryRows+r.Totals.Unreadable+r.Totals.Checks > 0:
 		return ""
 	case r.LastWithRows != "":
@@ -120,11 +125,11 @@ func (r *Report) duration() string {
 
 func (d DeadLetters) title() string {
 	switch {
-	case d.Rule == "" && d.Status == StatusFailedUpdate:
+	case d.Rule == "" && d.Status == expectations.StatusFailedUpdate:
 		return "unreadable records that stopped the update"
 	case d.Rule == "":
 		return "unreadable records"
-	case d.Status == StatusFailedUpdate:
+	case d.Status == expectations.StatusFailedUpdate:
 		return d.Rule + " (" + d.Action + ", sample of the rows that stopped the update)"
 	}
 	return d.Rule + " (" + d.Action + ")"

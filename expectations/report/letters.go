@@ -1,9 +1,11 @@
-package expectations
+package report
 
 import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // ExampleRows is how many example rows a report has of each group of dead letters.
@@ -49,5 +51,5 @@ func DeadLettersSQL(relation, updateID string) string {
       'file': file, 'line': line, 'first_seen': strftime(first_seen AT TIME ZONE 'UTC', '%%Y-%%m-%%dT%%H:%%M:%%S.%%fZ')}, id, %d) AS examples
   FROM broken GROUP BY ALL
 )
-SELECT CAST(to_json(grouped) AS VARCHAR) FROM grouped ORDER BY "table", status, "rows" DESC, rule`, relation, quoteText(updateID), ExampleRows)
+SELECT CAST(to_json(grouped) AS VARCHAR) FROM grouped ORDER BY "table", status, "rows" DESC, rule`, relation, quote.Text(updateID), ExampleRows)
 }
