@@ -1,4 +1,8 @@
-.PHONY: test lint ci bench chaos
+.PHONY: build test lint ci bench chaos
+
+# The binary to hand on, without debugger tables and without the paths of this machine.
+build:
+	go build -trimpath -ldflags "-s -w" -o bin/lakeflow ./cmd/lakeflow
 
 test:
 	go test ./...

@@ -28,7 +28,7 @@ var layers = []struct {
 	{"dsl/option", []string{"dsl/diag", "dsl/sqltext"}},
 	{"schemas/quote", nil},
 	{"expectations", []string{"schemas"}},
-	{"expectations/report", []string{"dsl/diag", "schemas", "expectations"}},
+	{"expectations/report", []string{"dsl/diag", "dsl/sqltext", "schemas", "expectations"}},
 	{"sources", []string{"dsl/diag", "schemas"}},
 	{"sources/sourcetest", []string{"dsl/diag", "schemas", "sources"}},
 	{"sources/values", []string{"schemas"}},
@@ -36,37 +36,42 @@ var layers = []struct {
 	{"sources/kafka/broker", []string{"dsl/diag", "dsl/option", "sources"}},
 	{"sources/*", []string{"dsl/diag", "dsl/option", "schemas", "sources", "sources/values", "sources/jsonrecords", "sources/kafka/broker", "engine/failpoint", "engine/duckerr"}},
 	{"engine/position", []string{"sources"}},
-	{"sinks", []string{"dsl/diag", "schemas", "sources", "engine/position"}},
-	{"sinks/sinktest", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint", "engine/position"}},
+	{"sinks/lake", []string{"schemas", "engine/position"}},
+	{"sinks", []string{"dsl/diag", "dsl/option", "schemas", "sources"}},
+	{"sinks/sinktest", []string{"dsl/diag", "schemas", "sources", "sinks/lake", "engine/failpoint", "engine/position"}},
 	{"sinks/kafka", []string{"dsl/diag", "dsl/option", "schemas", "sources", "sources/kafka/broker", "sinks", "engine/failpoint"}},
-	{"sinks/*", []string{"dsl/diag", "schemas", "sources", "sinks", "engine/failpoint", "engine/position"}},
+	{"sinks/iceberg/metadata", nil},
+	{"sinks/iceberg", []string{"dsl/diag", "schemas", "sources", "sinks/lake", "sinks/iceberg/metadata", "engine/failpoint", "engine/position"}},
 	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
-	{"engine/plan", []string{"engine/position", "dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks"}},
-	{"engine/duck", []string{"schemas", "sources", "sinks", "engine/failpoint"}},
-	{"engine/ledger", []string{"schemas", "sources", "sinks", "engine/duck", "engine/position"}},
-	{"engine/audit", []string{"schemas", "expectations", "sources", "sinks", "engine/duck", "engine/duckerr", "engine/ledger", "engine/position"}},
-	{"engine/maintain", []string{"sinks", "engine/failpoint", "engine/duck"}},
+	{"engine/plan", []string{"engine/position", "dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks/lake"}},
+	{"engine/duck", []string{"schemas", "sources", "sinks/lake", "engine/failpoint"}},
+	{"engine/ledger", []string{"schemas", "sources", "sinks/lake", "engine/duck", "engine/position"}},
+	{"engine/audit", []string{"schemas", "expectations", "sources", "sinks/lake", "engine/duck", "engine/duckerr", "engine/ledger", "engine/position"}},
+	{"engine/maintain", []string{"sinks/lake", "engine/failpoint", "engine/duck"}},
 	{"engine/retry", []string{"sources"}},
 	{"engine/event", []string{"schemas"}},
 	{"engine/journal", []string{"schemas", "engine/plan", "engine/duckerr"}},
-	{"engine/state", []string{"sources", "sinks", "engine/plan", "engine/position"}},
-	{"engine/definitions", []string{"dsl/diag", "schemas", "sinks", "engine/plan", "engine/state", "engine/ledger"}},
-	{"engine/publish", []string{"dsl/diag", "schemas", "sinks", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/position", "engine/retry",
+	{"engine/state", []string{"sources", "sinks/lake", "engine/plan", "engine/position"}},
+	{"engine/definitions", []string{"dsl/diag", "schemas", "sinks/lake", "engine/plan", "engine/state", "engine/ledger"}},
+	{"engine/publish", []string{"dsl/diag", "schemas", "sinks", "sinks/lake", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/position", "engine/retry",
 		"engine/event", "engine/journal", "engine/state"}},
-	{"engine/refresh", []string{"schemas", "expectations", "sources", "sinks", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/position",
+	{"engine/refresh", []string{"schemas", "expectations", "sources", "sinks/lake", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/position",
 		"engine/ledger", "engine/event", "engine/journal", "engine/state", "engine/definitions"}},
-	{"engine", []string{"schemas", "sources", "sinks", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/retry", "engine/event",
+	{"engine", []string{"schemas", "sources", "sinks", "sinks/lake", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/retry", "engine/event",
 		"engine/journal", "engine/state", "engine/definitions", "engine/publish", "engine/refresh"}},
-	{"engine/query", []string{"dsl", "dsl/diag", "dsl/sqltext", "schemas", "sinks", "engine/plan", "engine/duck", "engine/duckerr"}},
+	{"engine/query", []string{"dsl", "dsl/diag", "dsl/sqltext", "schemas", "sinks/lake", "engine/plan", "engine/duck", "engine/duckerr"}},
 	{"engine/project", []string{"dsl", "dsl/yamlfile", "dsl/diag", "dsl/sqltext", "schemas", "expectations", "expectations/report", "sources", "sources/files", "sources/kafka",
-		"sources/jsonrecords", "sinks", "sinks/iceberg", "sinks/kafka", "engine", "engine/plan", "engine/duck", "engine/duckerr", "engine/position", "engine/retry", "engine/event",
+		"sources/jsonrecords", "sinks", "sinks/lake", "sinks/iceberg", "sinks/kafka", "engine", "engine/plan", "engine/duck", "engine/duckerr", "engine/position", "engine/retry", "engine/event",
 		"engine/definitions", "engine/publish", "engine/audit",
 		"engine/maintain", "engine/query"}},
 }
 
 // duckdb is the driver. In lakeflow engine/duck alone imports it; cmd/bench runs plain DuckDB beside lakeflow.
 const duckdb = "github.com/duckdb/duckdb-go/"
+
+// icebergTable is iceberg-go's own implementation of tables. It brings substrait along, whose definitions are parsed when the process starts.
+const icebergTable = "github.com/apache/iceberg-go/table"
 
 var importDuckDB = []string{"engine/duck", "cmd/bench"}
 
@@ -91,6 +96,9 @@ func free(name string) bool {
 func wrongImport(name, path string) string {
 	if strings.HasPrefix(path, duckdb) && !slices.Contains(importDuckDB, name) {
 		return "only engine/duck imports DuckDB"
+	}
+	if path == icebergTable {
+		return "lakeflow has sinks/iceberg/metadata in its place"
 	}
 	target, ours := strings.CutPrefix(path, module)
 	if !ours || free(name) {
@@ -155,6 +163,8 @@ func TestWrongImports(t *testing.T) {
 		{"sinks", module + "sources", false},
 		{"dsl/diag", module + "schemas", true},
 		{"sinks/iceberg", "github.com/duckdb/duckdb-go/v2", true},
+		{"sinks/iceberg", icebergTable, true},
+		{"sinks/iceberg", module + "sinks/iceberg/metadata", false},
 		{"cmd/lakeflow", "github.com/duckdb/duckdb-go/v2", true},
 		{"cmd/bench", "github.com/duckdb/duckdb-go/v2", false},
 		{"cmd/lakeflow", module + "engine", false},
@@ -164,5 +174,20 @@ func TestWrongImports(t *testing.T) {
 		if got := wrongImport(c.name, c.path); (got != "") != c.wrong {
 			t.Errorf("%s imports %s: %q, want wrong: %v", c.name, c.path, got, c.wrong)
 		}
+	}
+}
+
+// TestInstallable makes sure that go install takes the module from outside: it refuses one with a replace directive.
+func TestInstallable(t *testing.T) {
+	out, err := exec.Command("go", "mod", "edit", "-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct{ Replace, Exclude []any }
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	if len(mod.Replace)+len(mod.Exclude) > 0 {
+		t.Errorf("go install %scmd/lakeflow@latest does not work with %v %v in go.mod", module, mod.Replace, mod.Exclude)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/refresh"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // attempt is a batch on its way to its commit.
@@ -53,7 +53,7 @@ func (u *update) commit(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return fmt.Errorf("commit batch %d: %w", c.Number, err)
 	}
-	if out.Status == sinks.Conflict {
+	if out.Status == lake.Conflict {
 		u.uncertain = nil
 		a.batch.Discard()
 		return ErrConflict
@@ -67,7 +67,7 @@ func (u *update) commit(ctx context.Context, a *attempt) error {
 }
 
 // committed takes over the state that a commit left, and tells what it did.
-func (u *update) committed(a *attempt, after *sinks.State) {
+func (u *update) committed(a *attempt, after *lake.State) {
 	tables := a.batch.Tables()
 	computed := make([]string, len(tables))
 	for i, t := range tables {

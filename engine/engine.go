@@ -14,13 +14,14 @@ import (
 	"github.com/lakeflow/lakeflow/engine/state"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
 // Lake is what the engine publishes to and reads back from.
 type Lake interface {
-	sinks.Lake
-	sinks.Reader
+	lake.Lake
+	lake.Reader
 }
 
 // Env is what an update works with. The caller has acquired the lake, owns everything in it, and closes it.
@@ -31,7 +32,7 @@ type Env struct {
 	Sources map[string]sources.Source
 	Sinks   map[string]sinks.Publisher
 	Lake    Lake
-	State   *sinks.State // read after Acquire
+	State   *lake.State // read after Acquire
 	Epoch   int64
 	DB      *duck.DB
 	// Update is the id of this update, unique for ever.
@@ -70,7 +71,7 @@ var ErrConflict = errors.New("the tables changed under this update, or another u
 
 // CheckDefinitions compares a plan with what is stored, as an update does that begins, and starts none. What Run would refuse with is its error, a diag.List where
 // a definition changed.
-func CheckDefinitions(p *plan.Plan, lake *sinks.State, opts Options) error {
+func CheckDefinitions(p *plan.Plan, lake *lake.State, opts Options) error {
 	choice, err := opts.Choose(p)
 	if err != nil {
 		return err

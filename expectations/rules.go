@@ -16,7 +16,7 @@ const (
 // while it is evaluated. SQL is something that DuckDB takes inside TRY: no subquery, no volatile function.
 type Rule struct {
 	Name   string
-	Expr   string // as the user wrote it
+	Expr   string // as the user wrote it, with the values of parameters
 	SQL    string // for DuckDB: parameters bound
 	Action Action
 }

@@ -10,13 +10,13 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // committer commits to a lake of its own, as a batch does: the cost of the lake alone. The files are made up; the lake does not look into them.
 type committer struct {
-	lake      sinks.Lake
+	lake      lake.Lake
 	space     *space
 	tables    map[string]schemas.Table
 	positions position.Set
@@ -31,13 +31,13 @@ func (b *bench) committer(ctx context.Context, name string, tables map[string]sc
 	if err != nil {
 		return nil, err
 	}
-	lake, err := iceberg.Open(ctx, s.warehouse(), "bench", "bench", iceberg.Retention{})
+	opened, err := iceberg.Open(ctx, s.warehouse(), "bench", "bench", iceberg.Retention{})
 	if err != nil {
 		return nil, err
 	}
-	c := &committer{lake: lake, space: s, tables: tables, heads: map[string]int64{}}
-	if c.epoch, err = lake.Acquire(ctx, sinks.Holder{}); err != nil {
-		return nil, errors.Join(err, lake.Close())
+	c := &committer{lake: opened, space: s, tables: tables, heads: map[string]int64{}}
+	if c.epoch, err = opened.Acquire(ctx, lake.Holder{}); err != nil {
+		return nil, errors.Join(err, opened.Close())
 	}
 	return c, nil
 }
@@ -48,19 +48,19 @@ func (c *committer) close() error { return errors.Join(c.lake.Close(), c.space.r
 // commit adds a file to every table.
 func (c *committer) commit(ctx context.Context) error {
 	c.number++
-	commit := &sinks.Commit{Number: c.number, Epoch: c.epoch, Positions: c.positions}
+	commit := &lake.Commit{Number: c.number, Epoch: c.epoch, Positions: c.positions}
 	for name, schema := range c.tables {
-		columns := map[string]sinks.ColumnStats{}
+		columns := map[string]lake.ColumnStats{}
 		for _, col := range schema {
 			if col.Type.Kind == schemas.Varchar {
-				columns[`"`+col.Name+`"`] = sinks.ColumnStats{Min: "a", Max: "z", HasMin: true, HasMax: true, Values: 1000, Bytes: 10_000}
+				columns[`"`+col.Name+`"`] = lake.ColumnStats{Min: "a", Max: "z", HasMin: true, HasMax: true, Values: 1000, Bytes: 10_000}
 			}
 		}
-		commit.Tables = append(commit.Tables, sinks.TableChange{Table: name, Schema: schema, Base: c.heads[name], Add: []sinks.DataFile{
+		commit.Tables = append(commit.Tables, lake.TableChange{Table: name, Schema: schema, Base: c.heads[name], Add: []lake.DataFile{
 			{Path: filepath.Join(c.space.warehouse(), name, fmt.Sprintf("%d.parquet", c.number)), Rows: 1000, Bytes: 100_000, Columns: columns}}})
 	}
 	out, err := c.lake.Commit(ctx, commit)
-	if err == nil && out.Status != sinks.Committed {
+	if err == nil && out.Status != lake.Committed {
 		err = fmt.Errorf("commit %d did not take place", c.number)
 	}
 	c.heads = out.Snapshots

@@ -11,8 +11,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 const onceLimit = 0.05
@@ -67,20 +67,20 @@ func (c onceCost) total() time.Duration { return time.Duration(c.commits) * (c.r
 
 // onceWork measures the parts with the tables, files and positions that an update has left.
 func (b *bench) onceWork(ctx context.Context, s *space) (cost onceCost, err error) {
-	lake, err := iceberg.Open(ctx, s.warehouse(), "orders", "orders", iceberg.Retention{})
+	opened, err := iceberg.Open(ctx, s.warehouse(), "orders", "orders", iceberg.Retention{})
 	if err != nil {
 		return cost, err
 	}
-	defer func() { err = errors.Join(err, lake.Close()) }()
-	state, err := lake.State(ctx)
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	state, err := opened.State(ctx)
 	if err != nil {
 		return cost, err
 	}
 	cost.commits = state.Commit
 	tables := map[string]schemas.Table{}
-	var files []sinks.DataFile
+	var files []lake.DataFile
 	for name, t := range state.Tables {
-		contents, err := lake.Files(ctx, name, sinks.Version{})
+		contents, err := opened.Files(ctx, name, lake.Version{})
 		if err != nil {
 			return cost, err
 		}
@@ -98,7 +98,7 @@ func (b *bench) onceWork(ctx context.Context, s *space) (cost onceCost, err erro
 }
 
 // onceCommits times commits with and without the parts.
-func (b *bench) onceCommits(ctx context.Context, cost *onceCost, tables map[string]schemas.Table, state *sinks.State) (err error) {
+func (b *bench) onceCommits(ctx context.Context, cost *onceCost, tables map[string]schemas.Table, state *lake.State) (err error) {
 	fewer := maps.Clone(tables)
 	delete(fewer, "silver")
 	var lakes []*committer
@@ -126,7 +126,7 @@ func (b *bench) onceCommits(ctx context.Context, cost *onceCost, tables map[stri
 }
 
 // countRows reads a file's footer, as the engine does after it was written.
-func countRows(file sinks.DataFile) error {
+func countRows(file lake.DataFile) error {
 	f, err := os.Open(file.Path)
 	if err != nil {
 		return err

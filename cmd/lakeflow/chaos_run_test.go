@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // chaosPatience is how long anything may take that must happen. An update may pause for half a minute between two attempts.
@@ -135,7 +135,7 @@ func (c *chaos) offsets(position []byte) (at [chaosPartitions]int64) {
 }
 
 // look reads what the lake says of itself: positions only grow, and the tables have exactly as many rows as the records make that were read.
-func (c *chaos) look() *sinks.State {
+func (c *chaos) look() *lake.State {
 	c.t.Helper()
 	state, err := c.lake.State(c.t.Context())
 	if err != nil {

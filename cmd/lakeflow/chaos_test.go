@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 const (
@@ -68,7 +68,7 @@ type chaos struct {
 	producer *chaosProducer
 	lake     *iceberg.Lake
 	log      *os.File
-	last     *sinks.State
+	last     *lake.State
 	counted  [chaosPartitions]int64 // offsets up to which fates are counted
 	fates    [fates]int64           // of the records that bronze has read
 	kills    map[string]int         // of lakeflow, by SIGKILL

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ func newDeadLettersCmd(flags *globalFlags) *cobra.Command {
 
 func newLettersListCmd(flags *globalFlags) *cobra.Command {
 	var filter project.LetterFilter
-	cmd := lettersCmd(flags, "table", func(ctx context.Context, p *project.Project, _ []string, values query.Values) (*query.Rows, error) {
+	cmd := lettersCmd(flags, writeLetters, "table", func(ctx context.Context, p *project.Project, _ []string, values query.Values) (*query.Rows, error) {
 		return p.DeadLetters(ctx, filter, values)
 	})
 	cmd.Use, cmd.Short, cmd.Args = "list", "List the dead letters, newest first", checkArgs(cobra.NoArgs)
@@ -40,7 +41,7 @@ func newLettersListCmd(flags *globalFlags) *cobra.Command {
 }
 
 func newLettersShowCmd(flags *globalFlags) *cobra.Command {
-	cmd := lettersCmd(flags, "json", func(ctx context.Context, p *project.Project, args []string, values query.Values) (*query.Rows, error) {
+	cmd := lettersCmd(flags, writeLetter, "table", func(ctx context.Context, p *project.Project, args []string, values query.Values) (*query.Rows, error) {
 		return p.DeadLetter(ctx, args[0], values)
 	})
 	cmd.Use, cmd.Short, cmd.Args = "show ID", "Show everything known of a dead letter", checkArgs(cobra.ExactArgs(1))
@@ -49,19 +50,23 @@ func newLettersShowCmd(flags *globalFlags) *cobra.Command {
 	return cmd
 }
 
-// lettersCmd is a command that shows dead letters.
-func lettersCmd(flags *globalFlags, preset string, read func(context.Context, *project.Project, []string, query.Values) (*query.Rows, error)) *cobra.Command {
+// lettersCmd is a command that shows dead letters, for people with a writer of their own.
+func lettersCmd(flags *globalFlags, forPeople func(*query.Rows, io.Writer) error, preset string, read func(context.Context, *project.Project, []string, query.Values) (*query.Rows, error)) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{RunE: func(cmd *cobra.Command, args []string) error {
 		if rowsWriter(format) == nil {
 			return unknownFormat(format, "table, json or csv")
 		}
 		return flags.with(cmd.Context(), flags.pipeline, project.Read, func(p *project.Project) error {
-			rows, err := read(cmd.Context(), p, args, valuesOf(format))
+			write, values := rowsWriter(format), valuesOf(format)
+			if format == "table" {
+				write, values = forPeople, query.JSON
+			}
+			rows, err := read(cmd.Context(), p, args, values)
 			if err != nil {
 				return err
 			}
-			return showRows(rows, rowsWriter(format), cmd.OutOrStdout(), "read the dead letters")
+			return showRows(rows, write, cmd.OutOrStdout(), "read the dead letters")
 		})
 	}}
 	formatFlag(cmd, &format, preset, "table", "json", "csv")

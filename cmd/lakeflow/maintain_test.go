@@ -20,8 +20,8 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/yamlfile"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/project"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // tidy writes a second file of the pipeline that keeps two snapshots only.
@@ -91,23 +91,23 @@ func checkNothingElse(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lake, err := iceberg.Open(t.Context(), p.Target.Warehouse, p.Target.Schema, p.Name, iceberg.Retention{})
+	opened, err := iceberg.Open(t.Context(), p.Target.Warehouse, p.Target.Schema, p.Name, iceberg.Retention{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = lake.Close() }()
-	state, err := lake.State(t.Context())
+	defer func() { _ = opened.Close() }()
+	state, err := opened.State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	needed := map[string]bool{}
 	for name := range state.Tables {
-		history, err := lake.History(t.Context(), name)
+		history, err := opened.History(t.Context(), name)
 		if err != nil || len(history) > 2 {
 			t.Fatalf("table %s has %d snapshots, %v", name, len(history), err)
 		}
 		for _, s := range history {
-			contents, err := lake.Files(t.Context(), name, sinks.Version{Snapshot: s.ID})
+			contents, err := opened.Files(t.Context(), name, lake.Version{Snapshot: s.ID})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/project"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 func newRelocateCmd(flags *globalFlags) *cobra.Command {
@@ -37,7 +37,7 @@ begins anew.`,
 }
 
 // relocateText says what was done.
-func relocateText(p *dsl.Pipeline, r *sinks.Relocation, out io.Writer) error {
+func relocateText(p *dsl.Pipeline, r *lake.Relocation, out io.Writer) error {
 	if r == nil || len(r.Tables) == 0 {
 		_, err := fmt.Fprintf(out, "the warehouse %s was not moved: there is nothing to relocate\n",
 			diag.Visible(p.Target.Warehouse))

@@ -13,7 +13,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -24,8 +24,8 @@ const eventLog = "event_log"
 type Input struct {
 	Pipeline string
 	// State names the commit that is audited. Commits that an update publishes meanwhile are left out.
-	State *sinks.State
-	Lake  sinks.Reader
+	State *lake.State
+	Lake  lake.Reader
 	DB    *duck.DB
 	// DeadLetter is the dead-letter table that the pipeline declares now.
 	DeadLetter string
@@ -86,7 +86,7 @@ const (
 )
 
 // Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the audit itself could
-// not be made; it is sinks.ErrExpired when an update has expired what in.State names.
+// not be made; it is lake.ErrExpired when an update has expired what in.State names.
 func Run(ctx context.Context, in Input) (*Report, error) {
 	a := &auditor{Input: in, tables: map[string]*Table{}, loaded: map[string]*stored{}}
 	if in.State.Commit == 0 {
@@ -199,8 +199,8 @@ func (a *auditor) refresh(table string) string { return a.Again + " --full-refre
 type stored struct {
 	name string
 	// history are the snapshots up to the audited commit, oldest first. It is nil, with broken, when the table is gone or cannot be read.
-	history []sinks.Snapshot
-	head    *sinks.Contents
+	history []lake.Snapshot
+	head    *lake.Contents
 	broken  bool
 	err     error             // why it cannot be read
 	counted map[string]int64  // rows by file; a file that cannot be read has none
@@ -212,11 +212,11 @@ type stored struct {
 // loadAll reads what the tables consist of, before the counting, which takes long: an update that runs meanwhile drops old snapshots.
 func (a *auditor) loadAll(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(a.State.Tables)) {
-		t := &stored{name: name, counted: map[string]int64{}, trouble: map[string]string{}, bytes: map[string]int64{}, rows: map[string]int64{}, head: &sinks.Contents{}}
+		t := &stored{name: name, counted: map[string]int64{}, trouble: map[string]string{}, bytes: map[string]int64{}, rows: map[string]int64{}, head: &lake.Contents{}}
 		t.err = a.load(ctx, t)
-		if errors.Is(t.err, sinks.ErrExpired) || t.err == nil && len(t.history) == 0 && a.State.Tables[name].Commit > 0 {
+		if errors.Is(t.err, lake.ErrExpired) || t.err == nil && len(t.history) == 0 && a.State.Tables[name].Commit > 0 {
 			return fmt.Errorf("an update that runs beside the audit has dropped the snapshot of commit %d of table %s: %w; run the audit again, or raise retention.snapshots",
-				a.State.Commit, name, sinks.ErrExpired)
+				a.State.Commit, name, lake.ErrExpired)
 		}
 		a.loaded[name] = t
 	}
@@ -231,7 +231,7 @@ func (a *auditor) read(ctx context.Context, name string) *stored {
 	}
 	if t == nil {
 		a.find(Finding{Table: name, Check: CheckTable, Message: "the table is gone from the catalog", Remedy: "restore the warehouse from a backup"})
-		return &stored{name: name, broken: true, head: &sinks.Contents{}}
+		return &stored{name: name, broken: true, head: &lake.Contents{}}
 	}
 	if t.err != nil {
 		t.broken = true
@@ -252,15 +252,15 @@ func (a *auditor) load(ctx context.Context, t *stored) error {
 	if err != nil {
 		return err
 	}
-	if later := slices.IndexFunc(history, func(s sinks.Snapshot) bool { return s.Commit > a.State.Commit }); later >= 0 {
+	if later := slices.IndexFunc(history, func(s lake.Snapshot) bool { return s.Commit > a.State.Commit }); later >= 0 {
 		history = history[:later]
 	}
 	t.history = history
 	if len(history) == 0 {
 		return nil
 	}
-	head, err := a.Lake.Files(ctx, t.name, sinks.Version{Snapshot: history[len(history)-1].ID})
-	if errors.Is(err, sinks.ErrNoTable) {
+	head, err := a.Lake.Files(ctx, t.name, lake.Version{Snapshot: history[len(history)-1].ID})
+	if errors.Is(err, lake.ErrNoTable) {
 		return nil
 	}
 	if err != nil {

@@ -14,24 +14,24 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// lake is a stored state that a test can damage: the tables orders (two commits of 3 and 2 rows, one dead letter in each), totals (replaced
+// fakeLake is a stored state that a test can damage: the tables orders (two commits of 3 and 2 rows, one dead letter in each), totals (replaced
 // by the second commit), dead_letter and event_log.
-type lake struct {
-	sinks.Reader // not used
-	t            *testing.T
-	db           *duck.DB
-	dir          string
-	state        sinks.State
-	tables       map[string]*table
-	books        []progress
+type fakeLake struct {
+	lake.Reader // not used
+	t           *testing.T
+	db          *duck.DB
+	dir         string
+	state       lake.State
+	tables      map[string]*table
+	books       []progress
 }
 
 type table struct {
-	history []sinks.Snapshot
-	live    map[string][]sinks.DataFile // by snapshot id
+	history []lake.Snapshot
+	live    map[string][]lake.DataFile // by snapshot id
 	schema  schemas.Table
 }
 
@@ -40,23 +40,23 @@ type progress struct {
 	schemas.FlowProgress
 }
 
-func (l *lake) History(_ context.Context, name string) ([]sinks.Snapshot, error) {
+func (l *fakeLake) History(_ context.Context, name string) ([]lake.Snapshot, error) {
 	return l.tables[name].history, nil
 }
 
-func (l *lake) Files(_ context.Context, name string, at sinks.Version) (*sinks.Contents, error) {
+func (l *fakeLake) Files(_ context.Context, name string, at lake.Version) (*lake.Contents, error) {
 	t := l.tables[name]
-	return &sinks.Contents{Schema: t.schema, Snapshot: at.Snapshot, Files: t.live[fmt.Sprint(at.Snapshot)]}, nil
+	return &lake.Contents{Schema: t.schema, Snapshot: at.Snapshot, Files: t.live[fmt.Sprint(at.Snapshot)]}, nil
 }
 
-func (l *lake) Check(context.Context, string) error { return nil }
+func (l *fakeLake) Check(context.Context, string) error { return nil }
 
 // write gives a table one more snapshot, with a file made of a query.
-func (l *lake) write(name string, commit int64, replace bool, query string) {
+func (l *fakeLake) write(name string, commit int64, replace bool, query string) {
 	l.t.Helper()
 	t := l.tables[name]
 	if t == nil {
-		t = &table{live: map[string][]sinks.DataFile{}, schema: schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.Integer}}}}
+		t = &table{live: map[string][]lake.DataFile{}, schema: schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.Integer}}}}
 		switch name {
 		case "dead_letter":
 			t.schema, _ = schemas.AssignIDs(schemas.DeadLetter(), 0)
@@ -69,7 +69,7 @@ func (l *lake) write(name string, commit int64, replace bool, query string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	s := sinks.Snapshot{ID: int64(len(t.history) + 1), Commit: commit, Time: time.Unix(commit, 0).UTC(), Operation: "append", AddedRows: n, TotalRows: n}
+	s := lake.Snapshot{ID: int64(len(t.history) + 1), Commit: commit, Time: time.Unix(commit, 0).UTC(), Operation: "append", AddedRows: n, TotalRows: n}
 	live := files
 	if len(t.history) > 0 && !replace {
 		last := t.history[len(t.history)-1]
@@ -84,16 +84,16 @@ func (l *lake) write(name string, commit int64, replace bool, query string) {
 	}
 	t.live[fmt.Sprint(s.ID)] = live
 	t.history = append(t.history, s)
-	l.state.Tables[name] = sinks.TableState{Name: name, Commit: commit, Snapshot: s.ID}
+	l.state.Tables[name] = lake.TableState{Name: name, Commit: commit, Snapshot: s.ID}
 }
 
-func (l *lake) account(name string, a schemas.Accounting, rules ...schemas.ExpectationResult) {
+func (l *fakeLake) account(name string, a schemas.Accounting, rules ...schemas.ExpectationResult) {
 	a.Table = "dead_letter"
 	l.books = append(l.books, progress{name, schemas.FlowProgress{Status: "RUNNING", Lakeflow: &a, DataQuality: &schemas.DataQuality{Expectations: rules}}})
 }
 
 // log writes the accounting of a commit.
-func (l *lake) log(commit int64) {
+func (l *fakeLake) log(commit int64) {
 	var rows []string
 	for _, p := range l.books {
 		if p.Lakeflow.Commit != commit {
@@ -109,12 +109,12 @@ func (l *lake) log(commit int64) {
 	l.write("event_log", commit, false, strings.Join(rows, " UNION ALL BY NAME "))
 }
 
-func (l *lake) letter(table string, commit int64, status string) string {
+func (l *fakeLake) letter(table string, commit int64, status string) string {
 	return l.row(schemas.DeadLetter(), map[string]string{"table": "'" + table + "'", "commit": fmt.Sprint(commit), "status": "'" + status + "'"})
 }
 
 // row selects one row with some values of a table.
-func (l *lake) row(t schemas.Table, values map[string]string) string {
+func (l *fakeLake) row(t schemas.Table, values map[string]string) string {
 	var list []string
 	for _, c := range t {
 		value := values[c.Name]
@@ -129,7 +129,7 @@ func (l *lake) row(t schemas.Table, values map[string]string) string {
 	return "SELECT " + strings.Join(list, ", ")
 }
 
-func newLake(t *testing.T) *lake {
+func newLake(t *testing.T) *fakeLake {
 	t.Helper()
 	dir := t.TempDir()
 	db, err := duck.Open(t.Context(), duck.Config{MemoryLimit: "256MB", TempDir: filepath.Join(dir, ".tmp"), Folders: []string{dir}})
@@ -137,7 +137,7 @@ func newLake(t *testing.T) *lake {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	l := &lake{t: t, db: db, dir: dir, tables: map[string]*table{}, state: sinks.State{Commit: 2, Tables: map[string]sinks.TableState{}}}
+	l := &fakeLake{t: t, db: db, dir: dir, tables: map[string]*table{}, state: lake.State{Commit: 2, Tables: map[string]lake.TableState{}}}
 	rule := func(passed int64) schemas.ExpectationResult {
 		return schemas.ExpectationResult{Name: "positive", Passed: passed, Failed: 1}
 	}
@@ -154,7 +154,7 @@ func newLake(t *testing.T) *lake {
 	return l
 }
 
-func (l *lake) audit() *audit.Report {
+func (l *fakeLake) audit() *audit.Report {
 	l.t.Helper()
 	if l.tables["event_log"] == nil {
 		l.log(1)
@@ -181,7 +181,7 @@ func TestAgrees(t *testing.T) {
 }
 
 func TestNothingStored(t *testing.T) {
-	r, err := audit.Run(t.Context(), audit.Input{State: &sinks.State{}})
+	r, err := audit.Run(t.Context(), audit.Input{State: &lake.State{}})
 	if err != nil || !r.OK || len(r.Tables) > 0 {
 		t.Error(r, err)
 	}
@@ -203,40 +203,40 @@ func TestLaterCommits(t *testing.T) {
 func TestFindings(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		damage func(*lake)
+		damage func(*fakeLake)
 		want   string // table, commit, check, expected, found; several separated by commas
 	}{
-		{"fewer rows than accounted", func(l *lake) { l.books[3].Lakeflow.Written, l.books[3].Lakeflow.QueryRows = 9, 9 }, "totals 2 rows 9 4"},
-		{"does not balance", func(l *lake) { l.books[3].Lakeflow.QueryRows = 5 }, "totals 2 balance 5 4"},
-		{"rule on other rows", func(l *lake) { l.books[1].DataQuality.Expectations[0].Passed = 7 }, "orders 2 rule 3 8"},
-		{"no accounting", func(l *lake) { l.books = append(l.books[:1], l.books[2:]...) }, "orders 2 accounting 0 2,orders 2 dead_letters 0 1"},
-		{"accounting twice", func(l *lake) { l.account("totals", *l.books[3].Lakeflow) }, "totals 2 rows 8 4"},
-		{"accounting without a snapshot", func(l *lake) {
+		{"fewer rows than accounted", func(l *fakeLake) { l.books[3].Lakeflow.Written, l.books[3].Lakeflow.QueryRows = 9, 9 }, "totals 2 rows 9 4"},
+		{"does not balance", func(l *fakeLake) { l.books[3].Lakeflow.QueryRows = 5 }, "totals 2 balance 5 4"},
+		{"rule on other rows", func(l *fakeLake) { l.books[1].DataQuality.Expectations[0].Passed = 7 }, "orders 2 rule 3 8"},
+		{"no accounting", func(l *fakeLake) { l.books = append(l.books[:1], l.books[2:]...) }, "orders 2 accounting 0 2,orders 2 dead_letters 0 1"},
+		{"accounting twice", func(l *fakeLake) { l.account("totals", *l.books[3].Lakeflow) }, "totals 2 rows 8 4"},
+		{"accounting without a snapshot", func(l *fakeLake) {
 			l.account("gold", schemas.Accounting{Commit: 2, Mode: "replace", QueryRows: 1, Written: 1})
 		}, "gold 0 table 0 0"},
-		{"a commit without a snapshot", func(l *lake) {
+		{"a commit without a snapshot", func(l *fakeLake) {
 			l.tables["orders"].history = l.tables["orders"].history[:1]
 		}, "orders 2 rows 2 0"},
-		{"a lost file entry", func(l *lake) { l.tables["orders"].live["2"] = l.tables["orders"].live["2"][:1] }, "orders 0 iceberg 5 2,orders 0 total 5 2"},
-		{"added-records", func(l *lake) { l.tables["orders"].history[0].AddedRows = 4 }, "orders 1 iceberg 4 3"},
-		{"total-records", func(l *lake) { l.tables["orders"].history[0].TotalRows = 4 }, "orders 1 iceberg 3 4"},
-		{"expired snapshots", func(l *lake) { l.tables["orders"].history = l.tables["orders"].history[1:] }, ""},
-		{"a dead letter too many", func(l *lake) { l.write("dead_letter", 2, false, l.letter("orders", 2, "open")) }, "orders 2 dead_letters 1 2"},
-		{"dead letters lost", func(l *lake) { l.write("dead_letter", 2, true, l.letter("orders", 1, "open")) }, "orders 2 dead_letters 1 0"},
-		{"dead letters of replaced rows", func(l *lake) { l.write("dead_letter", 2, false, l.letter("totals", 1, "open")) }, "totals 1 dead_letters 0 1"},
-		{"dead letters of nobody's commit", func(l *lake) { l.write("dead_letter", 2, false, l.letter("orders", 7, "open")) }, "orders 7 dead_letters 0 1"},
-		{"another program's rows", func(l *lake) { l.write("orders", 0, false, "SELECT 1::INTEGER AS id FROM range(6)") }, "orders 0 foreign 5 11"},
-		{"another program compacts", func(l *lake) {
+		{"a lost file entry", func(l *fakeLake) { l.tables["orders"].live["2"] = l.tables["orders"].live["2"][:1] }, "orders 0 iceberg 5 2,orders 0 total 5 2"},
+		{"added-records", func(l *fakeLake) { l.tables["orders"].history[0].AddedRows = 4 }, "orders 1 iceberg 4 3"},
+		{"total-records", func(l *fakeLake) { l.tables["orders"].history[0].TotalRows = 4 }, "orders 1 iceberg 3 4"},
+		{"expired snapshots", func(l *fakeLake) { l.tables["orders"].history = l.tables["orders"].history[1:] }, ""},
+		{"a dead letter too many", func(l *fakeLake) { l.write("dead_letter", 2, false, l.letter("orders", 2, "open")) }, "orders 2 dead_letters 1 2"},
+		{"dead letters lost", func(l *fakeLake) { l.write("dead_letter", 2, true, l.letter("orders", 1, "open")) }, "orders 2 dead_letters 1 0"},
+		{"dead letters of replaced rows", func(l *fakeLake) { l.write("dead_letter", 2, false, l.letter("totals", 1, "open")) }, "totals 1 dead_letters 0 1"},
+		{"dead letters of nobody's commit", func(l *fakeLake) { l.write("dead_letter", 2, false, l.letter("orders", 7, "open")) }, "orders 7 dead_letters 0 1"},
+		{"another program's rows", func(l *fakeLake) { l.write("orders", 0, false, "SELECT 1::INTEGER AS id FROM range(6)") }, "orders 0 foreign 5 11"},
+		{"another program compacts", func(l *fakeLake) {
 			l.write("orders", 0, true, "SELECT 1::INTEGER AS id FROM range(5)")
 			l.tables["orders"].history[2].Operation = "replace"
 		}, ""},
-		{"a gap in the log", func(l *lake) { l.log(1); l.log(2); l.tables["event_log"].history[1].Commit, l.state.Commit = 3, 3 }, "event_log 2 accounting 1 0"},
-		{"the log ends too early", func(l *lake) { l.state.Commit = 3 }, "event_log 3 accounting 1 0"},
-		{"a dropped table", func(l *lake) { delete(l.state.Tables, "orders") }, "orders 0 table 0 0"},
-		{"a file with other rows", func(l *lake) { l.swap("orders", 0, 1) }, "orders 1 file 3 2"},
-		{"a lost file", func(l *lake) { l.remove("orders", 0) }, "orders 1 file 3 0"},
-		{"a lost old file", func(l *lake) { l.remove("totals", 0) }, "totals 1 file 0 0"},
-		{"a lost log", func(l *lake) { l.log(1); l.log(2); l.remove("event_log", 1) }, "event_log 0 accounting 0 0,event_log 2 file 2 0"},
+		{"a gap in the log", func(l *fakeLake) { l.log(1); l.log(2); l.tables["event_log"].history[1].Commit, l.state.Commit = 3, 3 }, "event_log 2 accounting 1 0"},
+		{"the log ends too early", func(l *fakeLake) { l.state.Commit = 3 }, "event_log 3 accounting 1 0"},
+		{"a dropped table", func(l *fakeLake) { delete(l.state.Tables, "orders") }, "orders 0 table 0 0"},
+		{"a file with other rows", func(l *fakeLake) { l.swap("orders", 0, 1) }, "orders 1 file 3 2"},
+		{"a lost file", func(l *fakeLake) { l.remove("orders", 0) }, "orders 1 file 3 0"},
+		{"a lost old file", func(l *fakeLake) { l.remove("totals", 0) }, "totals 1 file 0 0"},
+		{"a lost log", func(l *fakeLake) { l.log(1); l.log(2); l.remove("event_log", 1) }, "event_log 0 accounting 0 0,event_log 2 file 2 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLake(t)
@@ -258,7 +258,7 @@ func TestFindings(t *testing.T) {
 }
 
 // swap puts the file of one snapshot in the place of another's.
-func (l *lake) swap(name string, to, from int) {
+func (l *fakeLake) swap(name string, to, from int) {
 	h := l.tables[name].history
 	content, err := os.ReadFile(h[from].Added[0])
 	if err == nil {
@@ -269,14 +269,14 @@ func (l *lake) swap(name string, to, from int) {
 	}
 }
 
-func (l *lake) remove(name string, snapshot int) {
+func (l *fakeLake) remove(name string, snapshot int) {
 	if err := os.Remove(l.tables[name].history[snapshot].Added[0]); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
 // merge rewrites a table's rows into one file, as compaction does: a snapshot of its own that carries the last commit's number.
-func (l *lake) merge(name, query string) {
+func (l *fakeLake) merge(name, query string) {
 	l.t.Helper()
 	t := l.tables[name]
 	last := t.history[len(t.history)-1]
@@ -285,7 +285,7 @@ func (l *lake) merge(name, query string) {
 }
 
 // expire drops all snapshots but the last few.
-func (l *lake) expire(name string, keep int) {
+func (l *fakeLake) expire(name string, keep int) {
 	t := l.tables[name]
 	t.history = t.history[len(t.history)-keep:]
 }
@@ -293,15 +293,15 @@ func (l *lake) expire(name string, keep int) {
 // Merged files and expired snapshots are no findings, but lost rows are.
 func TestMergedAndExpired(t *testing.T) {
 	const five = "SELECT 1::INTEGER AS id FROM range(5)"
-	for name, change := range map[string]func(*lake){
-		"merged": func(l *lake) { l.merge("orders", five) },
-		"merged, the rest expired": func(l *lake) {
+	for name, change := range map[string]func(*fakeLake){
+		"merged": func(l *fakeLake) { l.merge("orders", five) },
+		"merged, the rest expired": func(l *fakeLake) {
 			l.merge("orders", five)
 			l.expire("orders", 1)
 			l.expire("totals", 1)
 			l.expire("dead_letter", 1)
 		},
-		"merged, then written": func(l *lake) {
+		"merged, then written": func(l *fakeLake) {
 			l.merge("orders", five)
 			l.expire("orders", 1)
 			l.state.Commit = 3
@@ -311,7 +311,7 @@ func TestMergedAndExpired(t *testing.T) {
 			l.log(2)
 			l.log(3)
 		},
-		"event log merged": func(l *lake) {
+		"event log merged": func(l *fakeLake) {
 			l.log(1)
 			l.log(2)
 			l.merge("event_log", "SELECT * FROM "+duck.ReadFiles(l.tables["event_log"].schema, l.tables["event_log"].live["2"]))

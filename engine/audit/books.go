@@ -10,7 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // entry is what the event log says that one commit did to one table, over all flows.
@@ -174,7 +174,7 @@ func (a *auditor) checkUnstored(t *stored, commit int64, e *entry, total int64) 
 
 // checkCommit compares one snapshot with its accounting, and returns the rows of the table after it: those that were counted, so that
 // what is off is found once.
-func (a *auditor) checkCommit(t *stored, s sinks.Snapshot, e *entry, total int64) int64 {
+func (a *auditor) checkCommit(t *stored, s lake.Snapshot, e *entry, total int64) int64 {
 	added, known := t.added(s)
 	if !known {
 		added = s.AddedRows
@@ -193,7 +193,7 @@ func (a *auditor) checkCommit(t *stored, s sinks.Snapshot, e *entry, total int64
 
 // added is the number of rows that a snapshot added. A damaged file counts as what was written to it: it has a finding of its own. It is not known when a
 // damaged file is one that only earlier versions need.
-func (t *stored) added(s sinks.Snapshot) (n int64, known bool) {
+func (t *stored) added(s lake.Snapshot) (n int64, known bool) {
 	for _, path := range s.Added {
 		if t.trouble[path] == "" {
 			n += t.counted[path]
@@ -207,7 +207,7 @@ func (t *stored) added(s sinks.Snapshot) (n int64, known bool) {
 }
 
 // recorded counts files, damaged ones as what was written to them.
-func (t *stored) recorded(files []sinks.DataFile) (n int64) {
+func (t *stored) recorded(files []lake.DataFile) (n int64) {
 	for _, f := range files {
 		if t.trouble[f.Path] == "" {
 			n += t.counted[f.Path]

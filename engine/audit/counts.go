@@ -9,7 +9,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/expectations"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // checkCounts compares a table with itself: the counts in Iceberg's summaries with its files, and who wrote to it.
@@ -69,7 +69,7 @@ func (a *auditor) checkLog(t *stored) {
 }
 
 // rewrites reports whether a snapshot has the rows of the one before it in other files.
-func rewrites(s sinks.Snapshot) bool { return s.Operation == "replace" }
+func rewrites(s lake.Snapshot) bool { return s.Operation == "replace" }
 
 func (a *auditor) lost(from, to int64) {
 	a.find(Finding{Table: eventLog, Commit: from, Check: CheckBooks, Expected: to - from + 1,

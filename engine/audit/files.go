@@ -12,7 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // count reads the number of rows of every file, and finds files that are missing, cannot be read, or are not those that were written.
@@ -106,8 +106,8 @@ func (a *auditor) countQuery(ctx context.Context, t *stored, paths []string) err
 }
 
 // readable are the files of the last version that can be read.
-func (t *stored) readable() []sinks.DataFile {
-	var files []sinks.DataFile
+func (t *stored) readable() []lake.DataFile {
+	var files []lake.DataFile
 	for _, f := range t.head.Files {
 		if _, ok := t.counted[f.Path]; ok {
 			files = append(files, f)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -70,11 +70,11 @@ func (a *auditor) hidden() []string {
 
 // audited gives the version of the ledger that is audited, which an update may have expired meanwhile.
 type audited struct {
-	sinks.Reader
-	ledger *sinks.Contents
+	lake.Reader
+	ledger *lake.Contents
 }
 
-func (a audited) Files(context.Context, string, sinks.Version) (*sinks.Contents, error) {
+func (a audited) Files(context.Context, string, lake.Version) (*lake.Contents, error) {
 	return a.ledger, nil
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/engine/plan"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // checkStored refuses to go on from a state that no sequence of updates and crashes can leave, and from tables that were defined otherwise.
@@ -61,7 +61,7 @@ func (c checker) checkLetters() (forget []string, err error) {
 }
 
 // lost says that a table is not what the last commit left, or gives "".
-func lost(what string, stored sinks.TableState, exists bool, recorded int64) string {
+func lost(what string, stored lake.TableState, exists bool, recorded int64) string {
 	switch {
 	case recorded == 0 || stored.Commit >= recorded:
 		return ""
@@ -74,7 +74,7 @@ func lost(what string, stored sinks.TableState, exists bool, recorded int64) str
 }
 
 // lostPosition says that a table has rows of an input, but that it is not known how far the input was read.
-func (c checker) lostPosition(d *plan.Dataset, stored sinks.TableState) string {
+func (c checker) lostPosition(d *plan.Dataset, stored lake.TableState) string {
 	var old definition
 	if stored.Snapshot == 0 || json.Unmarshal([]byte(stored.Properties[definitionKey]), &old) != nil {
 		return ""

@@ -12,7 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/state"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // definitionKey is the table property that remembers how a table was defined when it was last written.
@@ -22,7 +22,7 @@ const definitionKey = "lakeflow.definition"
 const commentKey = "comment"
 
 // Properties are what is remembered of a table beside its rows.
-func Properties(p *plan.Plan, d *plan.Dataset, stored sinks.TableState) map[string]string {
+func Properties(p *plan.Plan, d *plan.Dataset, stored lake.TableState) map[string]string {
 	props := map[string]string{definitionKey: of(p, d).String()}
 	if _, described := stored.Properties[commentKey]; described || d.Description != "" {
 		props[commentKey] = d.Description
@@ -31,12 +31,12 @@ func Properties(p *plan.Plan, d *plan.Dataset, stored sinks.TableState) map[stri
 }
 
 // Equal reports whether a stored table was written with the definition that the plan has of it.
-func Equal(p *plan.Plan, d *plan.Dataset, stored sinks.TableState) bool {
+func Equal(p *plan.Plan, d *plan.Dataset, stored lake.TableState) bool {
 	return stored.Properties[definitionKey] == of(p, d).String()
 }
 
 // Described reports whether a stored table has the descriptions of the plan.
-func Described(d *plan.Dataset, stored sinks.TableState) bool {
+func Described(d *plan.Dataset, stored lake.TableState) bool {
 	for _, c := range d.Columns {
 		if have := stored.Schema.Column(c.Name); have != nil && have.Doc != c.Doc {
 			return false
@@ -133,7 +133,7 @@ func (c checker) redefined() ([]change, error) {
 	return changes, nil
 }
 
-func (c checker) compare(d *plan.Dataset, stored sinks.TableState, old definition) []change {
+func (c checker) compare(d *plan.Dataset, stored lake.TableState, old definition) []change {
 	one := func(code, format string, args ...any) change {
 		return change{code: code, text: fmt.Sprintf(format, args...), at: d.At, table: d}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // targetFileSize is where a data file is cut: large enough for scans, small enough to rewrite.
@@ -34,7 +34,7 @@ type Layout struct {
 // WriteParquet writes the rows of query to new files, syncs them and their folders, and returns them with
 // statistics, and the number of rows that DuckDB says it wrote. DataFile.Rows comes from the file's own footer, read
 // back from disk, so that the two can be compared. A query without rows leaves no file.
-func (d *DB) WriteParquet(ctx context.Context, query string, l Layout) ([]sinks.DataFile, int64, error) {
+func (d *DB) WriteParquet(ctx context.Context, query string, l Layout) ([]lake.DataFile, int64, error) {
 	failpoint.Hit("file.before-write")
 	if err := os.MkdirAll(l.Dir, 0o755); err != nil {
 		return nil, 0, fmt.Errorf("make data folder: %w", err)
@@ -49,16 +49,16 @@ func (d *DB) WriteParquet(ctx context.Context, query string, l Layout) ([]sinks.
 }
 
 // copyTo writes the rows of query to files in dir.
-func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]sinks.DataFile, int64, error) {
+func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]lake.DataFile, int64, error) {
 	rows, err := d.conn.QueryContext(ctx, copyStatement(query, dir, l))
 	if err != nil {
 		return nil, 0, err
 	}
 	defer rows.Close()
-	var files []sinks.DataFile
+	var files []lake.DataFile
 	var copied int64
 	for rows.Next() {
-		var f sinks.DataFile
+		var f lake.DataFile
 		var footer any
 		var stats, keys duckdb.OrderedMap
 		if err := rows.Scan(&f.Path, &f.Rows, &f.Bytes, &footer, &stats, &nullMap{&keys}); err != nil {
@@ -89,7 +89,7 @@ func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]sinks.D
 
 // Remove deletes files that WriteParquet made and that no table will name, and the folders that it made for them. Failures are
 // left alone: an orphan harms nobody.
-func Remove(files []sinks.DataFile) {
+func Remove(files []lake.DataFile) {
 	for _, f := range files {
 		_ = os.Remove(f.Path)
 		for dir := filepath.Dir(f.Path); filepath.Base(dir) != dataFolder && os.Remove(dir) == nil; {
@@ -144,7 +144,7 @@ func copyStatement(query, dir string, l Layout) string {
 const partitionPrefix = "p."
 
 // settle reads each file's footer, syncs files and folders, and removes files without rows.
-func settle(files []sinks.DataFile) ([]sinks.DataFile, error) {
+func settle(files []lake.DataFile) ([]lake.DataFile, error) {
 	kept := files[:0]
 	folders := map[string]bool{}
 	for _, f := range files {
@@ -175,7 +175,7 @@ func settle(files []sinks.DataFile) ([]sinks.DataFile, error) {
 }
 
 // seal makes a file durable, takes the number of its rows from its footer, and puts its checksum into its name.
-func seal(file *sinks.DataFile) error {
+func seal(file *lake.DataFile) error {
 	f, err := os.Open(file.Path)
 	if err != nil {
 		return fmt.Errorf("read back %s: %w", file.Path, err)
@@ -215,7 +215,7 @@ func syncFolder(dir string) error {
 
 // ReadFiles is the table expression that reads files with the given schema by field id: files written before a column
 // was added, or with a narrower type, fit in.
-func ReadFiles(schema schemas.Table, files []sinks.DataFile) string {
+func ReadFiles(schema schemas.Table, files []lake.DataFile) string {
 	if len(files) == 0 {
 		return Empty(schema)
 	}
@@ -277,10 +277,10 @@ func partitionValues(keys duckdb.OrderedMap) map[string]*string {
 }
 
 // columnStats turns DuckDB's column_statistics into ColumnStats by column path, as DuckDB spells the path.
-func columnStats(m duckdb.OrderedMap) map[string]sinks.ColumnStats {
-	out := make(map[string]sinks.ColumnStats, m.Len())
+func columnStats(m duckdb.OrderedMap) map[string]lake.ColumnStats {
+	out := make(map[string]lake.ColumnStats, m.Len())
 	for i, k := range m.Keys() {
-		var s sinks.ColumnStats
+		var s lake.ColumnStats
 		inner, ok := m.Values()[i].(duckdb.OrderedMap)
 		if !ok {
 			continue

@@ -19,7 +19,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // columns makes a schema with field ids out of "name TYPE" texts.
@@ -38,7 +38,7 @@ func columns(t testing.TB, cols ...string) schemas.Table {
 	return table
 }
 
-func mustWrite(t testing.TB, db *DB, query string, l Layout) []sinks.DataFile {
+func mustWrite(t testing.TB, db *DB, query string, l Layout) []lake.DataFile {
 	t.Helper()
 	files, copied, err := db.WriteParquet(context.Background(), query, l)
 	if err != nil {
@@ -138,7 +138,7 @@ func TestStatisticsAreTrue(t *testing.T) {
 	})
 }
 
-func bounds(t *rapid.T, got sinks.ColumnStats, texts []string, compare func(a, b string) int) {
+func bounds(t *rapid.T, got lake.ColumnStats, texts []string, compare func(a, b string) int) {
 	if len(texts) == 0 {
 		return
 	}
@@ -254,7 +254,7 @@ func checkPartitions(t *testing.T, db *DB, dir string, keys []string) {
 		if p := f.Partition["part"]; p != nil {
 			key = *p
 		}
-		got[key] = append(got[key], rowsOf(t, db, ReadFiles(schema, []sinks.DataFile{f}))...)
+		got[key] = append(got[key], rowsOf(t, db, ReadFiles(schema, []lake.DataFile{f}))...)
 		if !strings.HasPrefix(f.Path, dir+"/") || len(f.Partition) != 1 {
 			t.Errorf("file %s, partition %v", f.Path, f.Partition)
 		}

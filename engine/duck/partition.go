@@ -14,7 +14,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // TransformSQL is the SQL of an Iceberg partition transform (Iceberg specification, "Partition Transforms") over the
@@ -61,13 +61,13 @@ func keySQL(p schemas.PartitionField, schema schemas.Table) string {
 }
 
 // lengthen reads the partition values that keySQL made shorter from the file's first row.
-func (d *DB) lengthen(ctx context.Context, f sinks.DataFile, l Layout) error {
+func (d *DB) lengthen(ctx context.Context, f lake.DataFile, l Layout) error {
 	for _, p := range l.Partition {
 		if v := f.Partition[p.Name]; v == nil || !strings.HasPrefix(*v, longKey) {
 			continue
 		}
 		var text string
-		query := fmt.Sprintf("SELECT CAST(%s AS VARCHAR) FROM %s LIMIT 1", TransformSQL(p, l.Schema), ReadFiles(l.Schema, []sinks.DataFile{f}))
+		query := fmt.Sprintf("SELECT CAST(%s AS VARCHAR) FROM %s LIMIT 1", TransformSQL(p, l.Schema), ReadFiles(l.Schema, []lake.DataFile{f}))
 		if err := d.conn.QueryRowContext(ctx, query).Scan(&text); err != nil {
 			return fmt.Errorf("read the partition value of %s: %w", f.Path, err)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -38,22 +38,22 @@ type Change struct {
 	Set   []sources.Mark
 }
 
-// Marks are the marks of one input, read with db when they are asked for.
-func Marks(db *duck.DB, lake sinks.Reader, k position.Key) sources.Marks {
-	return &marks{db, lake, k}
+// Marks are the marks of one input, read with db from the tables of the lake when they are asked for.
+func Marks(db *duck.DB, tables lake.Reader, k position.Key) sources.Marks {
+	return &marks{db, tables, k}
 }
 
 type marks struct {
 	db   *duck.DB
-	lake sinks.Reader
+	lake lake.Reader
 	key  position.Key
 }
 
 // stored is the ledger's last version. Before the first mark there is none.
-func stored(ctx context.Context, lake sinks.Reader) (*sinks.Contents, error) {
-	c, err := lake.Files(ctx, Table, sinks.Version{})
-	if errors.Is(err, sinks.ErrNoTable) {
-		return &sinks.Contents{}, nil
+func stored(ctx context.Context, tables lake.Reader) (*lake.Contents, error) {
+	c, err := tables.Files(ctx, Table, lake.Version{})
+	if errors.Is(err, lake.ErrNoTable) {
+		return &lake.Contents{}, nil
 	}
 	return c, err
 }
@@ -94,8 +94,8 @@ func (m *marks) each(ctx context.Context, yield func(sources.Mark, error) bool) 
 const newMarks = "__new_marks"
 
 // Query is the query of the rows that a commit writes to the ledger, and whether they replace all that it had. Its temp table lives until the next call.
-func Query(ctx context.Context, db *duck.DB, lake sinks.Reader, commit int64, changes []Change) (query string, mode sinks.Mode, err error) {
-	c, err := stored(ctx, lake)
+func Query(ctx context.Context, db *duck.DB, tables lake.Reader, commit int64, changes []Change) (query string, mode lake.Mode, err error) {
+	c, err := stored(ctx, tables)
 	if err != nil {
 		return "", 0, fmt.Errorf("read the ledger: %w", err)
 	}
@@ -110,14 +110,14 @@ func Query(ctx context.Context, db *duck.DB, lake sinks.Reader, commit int64, ch
 		}
 	}
 	if len(c.Files) == 0 || len(cleared) == 0 && len(c.Files) < maxFiles {
-		return query, sinks.Append, nil
+		return query, lake.Append, nil
 	}
 	old := "SELECT * FROM " + duck.ReadFiles(c.Schema, c.Files)
 	if len(cleared) > 0 {
 		old += " WHERE NOT (" + strings.Join(cleared, " OR ") + ")"
 	}
 	return fmt.Sprintf(`SELECT "table", flow, source, path, arg_max(mark, "commit") AS mark, max("commit") AS "commit" FROM (%s UNION ALL %s) GROUP BY ALL ORDER BY ALL`,
-		old, query), sinks.Replace, nil
+		old, query), lake.Replace, nil
 }
 
 // load fills the temp table of new marks.

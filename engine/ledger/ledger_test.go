@@ -11,41 +11,41 @@ import (
 	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// lake has the files of the ledger.
-type lake struct {
-	sinks.Reader // not used
-	t            testing.TB
-	db           *duck.DB
-	dir          string
-	schema       schemas.Table
-	files        []sinks.DataFile
-	commit       int64
+// fakeLake has the files of the ledger.
+type fakeLake struct {
+	lake.Reader // not used
+	t           testing.TB
+	db          *duck.DB
+	dir         string
+	schema      schemas.Table
+	files       []lake.DataFile
+	commit      int64
 }
 
-func newLake(t testing.TB) *lake {
+func newLake(t testing.TB) *fakeLake {
 	dir := t.TempDir()
 	db, err := duck.Open(t.Context(), duck.Config{Folders: []string{dir}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	l := &lake{t: t, db: db, dir: filepath.Join(dir, "data")}
+	l := &fakeLake{t: t, db: db, dir: filepath.Join(dir, "data")}
 	l.schema, _ = schemas.AssignIDs(ledger.Schema(), 0)
 	return l
 }
 
-func (l *lake) Files(context.Context, string, sinks.Version) (*sinks.Contents, error) {
+func (l *fakeLake) Files(context.Context, string, lake.Version) (*lake.Contents, error) {
 	if l.files == nil {
-		return nil, sinks.ErrNoTable
+		return nil, lake.ErrNoTable
 	}
-	return &sinks.Contents{Schema: l.schema, Files: l.files}, nil
+	return &lake.Contents{Schema: l.schema, Files: l.files}, nil
 }
 
-func (l *lake) change(changes ...ledger.Change) sinks.Mode {
+func (l *fakeLake) change(changes ...ledger.Change) lake.Mode {
 	l.t.Helper()
 	l.commit++
 	query, mode, err := ledger.Query(l.t.Context(), l.db, l, l.commit, changes)
@@ -56,14 +56,14 @@ func (l *lake) change(changes ...ledger.Change) sinks.Mode {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if mode == sinks.Replace {
-		l.files = []sinks.DataFile{}
+	if mode == lake.Replace {
+		l.files = []lake.DataFile{}
 	}
 	l.files = append(l.files, files...)
 	return mode
 }
 
-func (l *lake) expect(k position.Key, want string) {
+func (l *fakeLake) expect(k position.Key, want string) {
 	l.t.Helper()
 	var got []string
 	for m, err := range ledger.Marks(l.db, l, k).All(l.t.Context()) {
@@ -97,7 +97,7 @@ func TestMarks(t *testing.T) {
 	l.expect(b, "z=9")
 	l.change(ledger.Change{Key: a, Set: marks("z", "new", "c", "")})
 	l.expect(a, "B=2 c= z=new é x'=3")
-	if mode := l.change(ledger.Change{Key: b, Clear: true, Set: marks("k", "1")}); mode != sinks.Replace {
+	if mode := l.change(ledger.Change{Key: b, Clear: true, Set: marks("k", "1")}); mode != lake.Replace {
 		t.Errorf("clearing gave mode %v", mode)
 	}
 	l.expect(a, "B=2 c= z=new é x'=3")

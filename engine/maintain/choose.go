@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // targetSize is how large a data file is to be: as the engine cuts them.
@@ -20,9 +20,9 @@ const tail = 16
 // Small files are merged smallest first, and a file is only taken along when those before it have as many bytes together: so the sizes that
 // are left behind at least double from file to file, and a row is rewritten a few times in all, however many batches come. Without slack, larger files are
 // taken too until twice the ideal number is reached. Files of at least half the target are never rewritten.
-func choose(files []sinks.StoredFile, target int64, slack int) [][]sinks.StoredFile {
+func choose(files []lake.StoredFile, target int64, slack int) [][]lake.StoredFile {
 	var total int64
-	var small []sinks.StoredFile
+	var small []lake.StoredFile
 	for _, f := range files {
 		total += f.Bytes
 		if f.Bytes < target/2 {
@@ -33,7 +33,7 @@ func choose(files []sinks.StoredFile, target int64, slack int) [][]sinks.StoredF
 	if len(files) <= most || len(small) < 2 {
 		return nil
 	}
-	slices.SortFunc(small, func(a, b sinks.StoredFile) int {
+	slices.SortFunc(small, func(a, b lake.StoredFile) int {
 		return cmp.Or(cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.Path, b.Path))
 	})
 	take := 0
@@ -52,9 +52,9 @@ func choose(files []sinks.StoredFile, target int64, slack int) [][]sinks.StoredF
 func ideal(bytes, target int64) int { return int(max(1, (bytes+target-1)/target)) }
 
 // cut divides files into groups of at most about the target size. A group of one is left out: rewriting it changes nothing.
-func cut(files []sinks.StoredFile, target int64) [][]sinks.StoredFile {
-	var groups [][]sinks.StoredFile
-	var group []sinks.StoredFile
+func cut(files []lake.StoredFile, target int64) [][]lake.StoredFile {
+	var groups [][]lake.StoredFile
+	var group []lake.StoredFile
 	var size int64
 	end := func() {
 		if len(group) > 1 {

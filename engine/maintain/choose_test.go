@@ -4,18 +4,18 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-func sized(sizes ...int64) []sinks.StoredFile {
-	var files []sinks.StoredFile
+func sized(sizes ...int64) []lake.StoredFile {
+	var files []lake.StoredFile
 	for i, n := range sizes {
-		files = append(files, sinks.StoredFile{Path: fmt.Sprint(i), Bytes: n, Rows: n})
+		files = append(files, lake.StoredFile{Path: fmt.Sprint(i), Bytes: n, Rows: n})
 	}
 	return files
 }
 
-func sizes(groups [][]sinks.StoredFile) string {
+func sizes(groups [][]lake.StoredFile) string {
 	var out [][]int64
 	for _, g := range groups {
 		var of []int64
@@ -29,7 +29,7 @@ func sizes(groups [][]sinks.StoredFile) string {
 
 func TestChoose(t *testing.T) {
 	for _, c := range []struct {
-		files []sinks.StoredFile
+		files []lake.StoredFile
 		slack int
 		want  string
 	}{
@@ -49,7 +49,7 @@ func TestChoose(t *testing.T) {
 		{sized(99, 99, 99, 1, 1, 1, 1, 1, 1), 0, "[[1 1 1 1 1 1]]"},
 	} {
 		if got := sizes(choose(c.files, 100, c.slack)); got != c.want {
-			t.Errorf("%s with slack %d: %s, want %s", sizes([][]sinks.StoredFile{c.files}), c.slack, got, c.want)
+			t.Errorf("%s with slack %d: %s, want %s", sizes([][]lake.StoredFile{c.files}), c.slack, got, c.want)
 		}
 	}
 }
@@ -58,12 +58,12 @@ func TestChoose(t *testing.T) {
 // rewritten often.
 func TestContinuous(t *testing.T) {
 	const target, batches = 512_000, 40_000 // as if files of 50 KB were added, in units of a KB
-	var files []sinks.StoredFile
+	var files []lake.StoredFile
 	var rewritten, total int64
 	for i := range batches {
 		size := int64(30 + i%41)
 		total += size
-		files = append(files, sinks.StoredFile{Path: fmt.Sprint(i), Bytes: size})
+		files = append(files, lake.StoredFile{Path: fmt.Sprint(i), Bytes: size})
 		for _, g := range choose(files, target, tail) {
 			gone := map[string]bool{}
 			var sum int64
@@ -72,7 +72,7 @@ func TestContinuous(t *testing.T) {
 				sum += f.Bytes
 			}
 			rewritten += sum
-			left := []sinks.StoredFile{{Path: fmt.Sprint("c", i, g[0].Path), Bytes: sum}}
+			left := []lake.StoredFile{{Path: fmt.Sprint("c", i, g[0].Path), Bytes: sum}}
 			for _, f := range files {
 				if !gone[f.Path] {
 					left = append(left, f)

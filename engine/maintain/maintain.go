@@ -11,14 +11,14 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Lake is what is tidied up.
 type Lake interface {
-	sinks.Lake
-	sinks.Reader
-	sinks.Maintainer
+	lake.Lake
+	lake.Reader
+	lake.Maintainer
 }
 
 // Input is what the work is done with. The caller is the pipeline's writer, owns everything in it, and closes it.
@@ -145,7 +145,7 @@ func (in *Input) table(ctx context.Context, name string, slack int) (Compaction,
 	if err != nil {
 		return sum, err
 	}
-	partitions := map[string][]sinks.StoredFile{}
+	partitions := map[string][]lake.StoredFile{}
 	for _, f := range stored.Files {
 		partitions[f.Partition] = append(partitions[f.Partition], f)
 	}
@@ -173,22 +173,22 @@ func (in *Input) table(ctx context.Context, name string, slack int) (Compaction,
 type rewriting struct {
 	in     *Input
 	table  string
-	stored *sinks.Stored
-	next   sinks.Rewrite
+	stored *lake.Stored
+	next   lake.Rewrite
 	size   int64
 	done   Compaction
 }
 
 // merge writes the rows of a group of files into as few as possible.
-func (w *rewriting) merge(ctx context.Context, group []sinks.StoredFile) error {
+func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 	failpoint.Hit("maintain.before-files")
-	files := make([]sinks.DataFile, len(group))
+	files := make([]lake.DataFile, len(group))
 	var rows int64
 	for i, f := range group {
 		if err := duck.CheckFile(f.Path); err != nil { // what is damaged must not get a new checksum
 			return err
 		}
-		files[i] = sinks.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes}
+		files[i] = lake.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes}
 		rows += f.Rows
 		w.size += f.Bytes
 	}
@@ -225,21 +225,21 @@ func (w *rewriting) commit(ctx context.Context) error {
 	r.Table, r.Epoch = w.table, w.in.Epoch
 	status, err := w.in.Lake.Rewrite(ctx, &r)
 	if err != nil {
-		w.next, w.size = sinks.Rewrite{}, 0 // the files stay: the commit may have taken place after all
+		w.next, w.size = lake.Rewrite{}, 0 // the files stay: the commit may have taken place after all
 		return err
 	}
-	if status != sinks.Committed {
+	if status != lake.Committed {
 		w.discard()
 		return nil
 	}
 	w.done.Merged += len(r.Remove)
 	w.done.Made += len(r.Add)
-	w.next, w.size = sinks.Rewrite{}, 0
+	w.next, w.size = lake.Rewrite{}, 0
 	return nil
 }
 
 // discard removes files that will not be published.
 func (w *rewriting) discard() {
 	duck.Remove(w.next.Add)
-	w.next, w.size = sinks.Rewrite{}, 0
+	w.next, w.size = lake.Rewrite{}, 0
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/maintain"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // writer is a pipeline in miniature: it commits batches to a table with partitions and to the event log.
@@ -40,29 +40,29 @@ func openDuck(t *testing.T, dir, name string) *duck.DB {
 func newWriter(t *testing.T, keep int) *writer {
 	t.Helper()
 	dir := t.TempDir()
-	lake, err := iceberg.Open(t.Context(), dir, "main", "p", iceberg.Retention{Snapshots: keep})
+	opened, err := iceberg.Open(t.Context(), dir, "main", "p", iceberg.Retention{Snapshots: keep})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = lake.Close() })
-	epoch, err := lake.Acquire(t.Context(), sinks.Holder{})
+	t.Cleanup(func() { _ = opened.Close() })
+	epoch, err := opened.Acquire(t.Context(), lake.Holder{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &writer{t: t, dir: dir, lake: lake, db: openDuck(t, dir, "writer"), epoch: epoch}
+	return &writer{t: t, dir: dir, lake: opened, db: openDuck(t, dir, "writer"), epoch: epoch}
 }
 
 var partition = []schemas.PartitionField{{Column: "k", Transform: "identity", Name: "k"}}
 
 // change stages the rows of a query, made from the table's head.
-func (w *writer) change(ctx context.Context, table, query string, columns schemas.Table, by []schemas.PartitionField) (sinks.TableChange, error) {
+func (w *writer) change(ctx context.Context, table, query string, columns schemas.Table, by []schemas.PartitionField) (lake.TableChange, error) {
 	state, err := w.lake.State(ctx)
 	if err != nil {
-		return sinks.TableChange{}, err
+		return lake.TableChange{}, err
 	}
 	columns, _ = schemas.AssignIDs(columns, 0)
 	files, _, err := w.db.WriteParquet(ctx, query, duck.Layout{Dir: w.lake.DataDir(table), Schema: columns, Partition: by})
-	return sinks.TableChange{Table: table, Schema: columns, Partition: by, Base: state.Tables[table].Snapshot, Add: files}, err
+	return lake.TableChange{Table: table, Schema: columns, Partition: by, Base: state.Tables[table].Snapshot, Add: files}, err
 }
 
 // batch commits ten rows of three partitions. The ids of all batches count up from 0.
@@ -73,15 +73,15 @@ func (w *writer) batch(ctx context.Context, replace bool) error {
 		return err
 	}
 	if replace {
-		t.Mode = sinks.Replace
+		t.Mode = lake.Replace
 	}
 	log, err := w.change(ctx, iceberg.EventLog, fmt.Sprintf("SELECT %d AS id", w.number), schemas.Table{{Name: "id", Type: big}}, nil)
 	if err != nil {
 		return err
 	}
 	w.number++
-	out, err := w.lake.Commit(ctx, &sinks.Commit{Number: w.number, Epoch: w.epoch, Tables: []sinks.TableChange{t, log}})
-	if err == nil && out.Status != sinks.Committed {
+	out, err := w.lake.Commit(ctx, &lake.Commit{Number: w.number, Epoch: w.epoch, Tables: []lake.TableChange{t, log}})
+	if err == nil && out.Status != lake.Committed {
 		err = fmt.Errorf("commit %d: outcome %d", w.number, out.Status)
 	}
 	return err
@@ -90,7 +90,7 @@ func (w *writer) batch(ctx context.Context, replace bool) error {
 // rows is what a query over a table gives.
 func (w *writer) rows(db *duck.DB, table, query string) string {
 	w.t.Helper()
-	c, err := w.lake.Files(w.t.Context(), table, sinks.Version{})
+	c, err := w.lake.Files(w.t.Context(), table, lake.Version{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestCompactBesideBatches(t *testing.T) {
 // lakeWithDamage hands out one row more than a file has.
 type lakeWithDamage struct{ maintain.Lake }
 
-func (l lakeWithDamage) Stored(ctx context.Context, table string) (*sinks.Stored, error) {
+func (l lakeWithDamage) Stored(ctx context.Context, table string) (*lake.Stored, error) {
 	s, err := l.Lake.Stored(ctx, table)
 	if err == nil && table == "t" {
 		s.Files[0].Rows++
@@ -215,7 +215,7 @@ type lakeThatLoses struct {
 	w *writer
 }
 
-func (l lakeThatLoses) Rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, error) {
+func (l lakeThatLoses) Rewrite(ctx context.Context, r *lake.Rewrite) (lake.Status, error) {
 	if r.Table == "t" {
 		if err := l.w.batch(ctx, true); err != nil {
 			return 0, err
@@ -242,7 +242,7 @@ func TestLosesAgainstCommits(t *testing.T) {
 	if err != nil || len(files) != 5*3 {
 		t.Errorf("%d data files of five batches, %v", len(files), err)
 	}
-	if _, err := w.lake.Stored(t.Context(), "none"); !errors.Is(err, sinks.ErrNoTable) {
+	if _, err := w.lake.Stored(t.Context(), "none"); !errors.Is(err, lake.ErrNoTable) {
 		t.Error(err)
 	}
 }

@@ -26,7 +26,7 @@ func (c *compiler) bindRules(ctx context.Context) error {
 		if d.failed {
 			continue
 		}
-		d.out.Rules = ruleSet(d.decl)
+		d.out.Rules = c.ruleSet(d.decl)
 		var sound []int
 		for i, syn := range d.rules {
 			if syn != nil {
@@ -145,13 +145,18 @@ func emptyRow(t schemas.Table) string {
 }
 
 // ruleSet is a dataset's expectations as the engine takes them.
-func ruleSet(t *dsl.Table) expectations.RuleSet {
+// ruleSet is the expectations of a table. Their texts are as the user wrote them, but for parameters, which are shown by their values.
+func (c *compiler) ruleSet(t *dsl.Table) expectations.RuleSet {
 	rs := expectations.RuleSet{Table: t.Name, DeadLetter: t.DeadLetter}
 	for _, e := range t.Expectations {
 		if e.Expect == nil {
 			continue
 		}
-		rs.Rules = append(rs.Rules, expectations.Rule{Name: e.Name, Expr: strings.TrimSpace(e.Expect.Raw), SQL: e.Expect.Text,
+		expr := strings.TrimSpace(e.Expect.Raw)
+		if strings.Contains(expr, "${") {
+			expr = c.secrets.Hide(strings.TrimSpace(e.Expect.Text))
+		}
+		rs.Rules = append(rs.Rules, expectations.Rule{Name: e.Name, Expr: expr, SQL: e.Expect.Text,
 			Action: expectations.Action(e.Violation)})
 	}
 	return rs

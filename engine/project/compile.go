@@ -11,7 +11,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // allMistakes are those of a file in which some were found already: what is sound in spite of them is compiled, by looking only.
@@ -21,7 +21,7 @@ func (p *Project) allMistakes(ctx context.Context) error {
 	}
 	p.onlyLook()
 	if target := p.Pipeline.Target; target.Warehouse == "" || target.Schema == "" || p.openLake(ctx) != nil {
-		p.place.state = &sinks.State{}
+		p.place.state = &lake.State{}
 	}
 	return p.compileAll(ctx)
 }

@@ -37,7 +37,8 @@ func (p *Project) DeadLetters(ctx context.Context, f LetterFilter, values query.
 	if err := errors.Join(p.checkLetterFilter(f), p.checkRule(ctx, letters, f.Rule)); err != nil {
 		return nil, p.hide(err)
 	}
-	text := fmt.Sprintf(`SELECT id, "table", list_transform(violated, lambda v: v.name) AS violated, left(error, 60) AS error, file, line, first_seen, status
+	text := fmt.Sprintf(`SELECT id, "table", list_transform(violated, lambda v: v.name) AS violated, left(error, 60) AS error, file, line,
+coalesce("row", TRY(decode(raw)), CAST(raw AS VARCHAR)) AS "row", first_seen, status
 FROM %s WHERE %s ORDER BY first_seen DESC, id`, letters, f.condition())
 	if f.Limit > 0 {
 		text += fmt.Sprintf(" LIMIT %d", f.Limit)

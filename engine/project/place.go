@@ -9,8 +9,8 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/engine/event"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // place is the lake of a pipeline, and this process's place in it.
@@ -20,9 +20,9 @@ type place struct {
 	tell     func(event.Event)
 
 	lake  *iceberg.Lake
-	state *sinks.State
-	epoch int64             // once this process is the writer
-	moved *sinks.MovedError // with Move: what there is to do
+	state *lake.State
+	epoch int64            // once this process is the writer
+	moved *lake.MovedError // with Move: what there is to do
 }
 
 // open opens the lake. Its tables are not looked at.
@@ -37,8 +37,8 @@ func (l *place) open(ctx context.Context) (err error) {
 
 // take makes this process the pipeline's writer, and reads the state that its predecessor left. A warehouse that was
 // moved is relocated, which gives what was done. Of a copy that is to be asked for, and nothing is written to it before.
-func (l *place) take(ctx context.Context, copied bool) (done *sinks.Relocation, err error) {
-	var moved *sinks.MovedError
+func (l *place) take(ctx context.Context, copied bool) (done *lake.Relocation, err error) {
+	var moved *lake.MovedError
 	if err := l.lake.Placed(ctx); err != nil && (!errors.As(err, &moved) || moved.Copied && !copied) {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (l *place) take(ctx context.Context, copied bool) (done *sinks.Relocation, 
 	if err != nil {
 		return nil, fmt.Errorf("look up the host's name: %w", err)
 	}
-	holder := sinks.Holder{Update: l.update, PID: os.Getpid(), Host: host, Started: time.Now().UTC()}
+	holder := lake.Holder{Update: l.update, PID: os.Getpid(), Host: host, Started: time.Now().UTC()}
 	if l.epoch, err = l.lake.Acquire(ctx, holder); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (p *Project) openLake(ctx context.Context) error {
 
 // Relocate has a warehouse that was moved or copied name its files where they are, and says what was done. It is nil when
 // there is nothing to do. The project was opened for Move; afterwards this process is the pipeline's writer.
-func (p *Project) Relocate(ctx context.Context) (*sinks.Relocation, error) {
+func (p *Project) Relocate(ctx context.Context) (*lake.Relocation, error) {
 	if p.place.moved == nil {
 		return nil, nil
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/query"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Purpose is what a project is opened for.
@@ -77,8 +77,8 @@ type Project struct {
 // Open reads the pipeline file and opens what the purpose needs. The caller closes the project.
 //
 // Mistakes in the file are a diag.List, with all that can be found at once. Options that do not fit the pipeline are a
-// *UsageError, another writer is a *sinks.HeldError, a warehouse that is somewhere else than its tables say is a
-// *sinks.MovedError. When a continuous pipeline is opened for Write, Open waits for what goes away by itself: a full
+// *UsageError, another writer is a *lake.HeldError, a warehouse that is somewhere else than its tables say is a
+// *lake.MovedError. When a continuous pipeline is opened for Write, Open waits for what goes away by itself: a full
 // disk, brokers that do not answer, topics without any record that tells the columns.
 func Open(ctx context.Context, file string, opts Options) (_ *Project, err error) {
 	params := map[string]string{}
@@ -139,7 +139,7 @@ func (p *Project) open(ctx context.Context) error {
 
 // withCommand adds to the error of a warehouse that was moved what to call.
 func (p *Project) withCommand(err error) error {
-	var moved *sinks.MovedError
+	var moved *lake.MovedError
 	if errors.As(err, &moved) {
 		return fmt.Errorf("%w:\n  lakeflow relocate %s", err, p.Arguments())
 	}

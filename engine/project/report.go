@@ -11,8 +11,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/query"
 	"github.com/lakeflow/lakeflow/expectations/report"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources/files"
 )
 
@@ -49,14 +49,14 @@ func (p *Project) Audit(ctx context.Context, deep bool) (*audit.Report, error) {
 }
 
 // auditAgain audits, and begins again with the last commit when an update has expired the one that was to be audited.
-func auditAgain(ctx context.Context, in audit.Input, lake sinks.Lake) (*audit.Report, error) {
+func auditAgain(ctx context.Context, in audit.Input, from lake.Lake) (*audit.Report, error) {
 	const attempts = 20
 	for n := 1; ; n++ {
 		r, err := audit.Run(ctx, in)
-		if n == attempts || !errors.Is(err, sinks.ErrExpired) {
+		if n == attempts || !errors.Is(err, lake.ErrExpired) {
 			return r, err
 		}
-		if in.State, err = lake.State(ctx); err != nil {
+		if in.State, err = from.State(ctx); err != nil {
 			return nil, err
 		}
 	}

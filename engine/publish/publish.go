@@ -19,6 +19,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/engine/state"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // maxPublication bounds the stored bytes that are published as one; a single commit is never divided.
@@ -27,7 +28,7 @@ const maxPublication = 64 << 20
 // Config is what a Publisher works with.
 type Config struct {
 	Sinks   map[string]sinks.Publisher // by the name of the sink
-	Lake    sinks.Reader
+	Lake    lake.Reader
 	DB      *duck.DB
 	Journal *journal.Journal
 	Events  event.Subscribers
@@ -137,7 +138,7 @@ func (p *Publisher) feed(ctx context.Context, st *state.State, s *plan.Sink) err
 }
 
 // begin finds out up to where the sink is published. What a crash left open between the lake's commit and the sink's is decided here.
-func (p *Publisher) begin(ctx context.Context, st *state.State, s *plan.Sink, table sinks.TableState) (int64, error) {
+func (p *Publisher) begin(ctx context.Context, st *state.State, s *plan.Sink, table lake.TableState) (int64, error) {
 	remembered := st.CommitAt(plan.SinkKey(s))
 	known, err := p.Sinks[s.Name].Begin(ctx)
 	if err != nil {
@@ -165,14 +166,14 @@ func (p *Publisher) begin(ctx context.Context, st *state.State, s *plan.Sink, ta
 }
 
 // publishNext publishes the rows of the commits after the given one, as many as make one publication, and returns the last of them.
-func (p *Publisher) publishNext(ctx context.Context, s *plan.Sink, table sinks.TableState, after int64) (int64, error) {
+func (p *Publisher) publishNext(ctx context.Context, s *plan.Sink, table lake.TableState, after int64) (int64, error) {
 	began := time.Now()
 	c, err := p.Lake.Appended(ctx, s.From, after, maxPublication)
-	if errors.Is(err, sinks.ErrRewritten) {
+	if errors.Is(err, lake.ErrRewritten) {
 		p.notice(s.From, fmt.Sprintf("the rows of %s were replaced: sink %s publishes all of them; what it published before stays", s.From, s.Name))
 		c, err = p.Lake.Appended(ctx, s.From, 0, maxPublication)
 	}
-	if errors.Is(err, sinks.ErrExpired) {
+	if errors.Is(err, lake.ErrExpired) {
 		return 0, p.undecided(s, fmt.Sprintf("the history of %s after commit %d, where it stands, has been expired", s.From, after))
 	}
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // names are the relations that a query may name.
@@ -208,28 +208,28 @@ func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
 }
 
 // version reads what stands after AS OF: a time, a snapshot id, or a commit number.
-func (q *names) version(ctx context.Context, table string, t sqltext.Travel) (sinks.Version, error) {
+func (q *names) version(ctx context.Context, table string, t sqltext.Travel) (lake.Version, error) {
 	if t.Version == "" {
 		var at time.Time
 		err := q.DB.Conn().QueryRowContext(ctx, "SELECT CAST(? AS TIMESTAMPTZ)", t.Timestamp).Scan(&at)
 		if err != nil {
-			return sinks.Version{}, usagef("%q is not a time; write it as '2025-01-31 12:00:00'", t.Timestamp)
+			return lake.Version{}, usagef("%q is not a time; write it as '2025-01-31 12:00:00'", t.Timestamp)
 		}
-		return sinks.Version{AsOf: at}, nil
+		return lake.Version{AsOf: at}, nil
 	}
 	n, err := strconv.ParseInt(t.Version, 10, 64)
 	if err != nil || n <= 0 {
-		return sinks.Version{}, usagef("%q is not a version; write a commit number or a snapshot id", t.Version)
+		return lake.Version{}, usagef("%q is not a version; write a commit number or a snapshot id", t.Version)
 	}
 	history, err := q.Lake.History(ctx, table)
 	if err != nil {
-		return sinks.Version{}, fmt.Errorf("read the history of %s: %w", table, err)
+		return lake.Version{}, fmt.Errorf("read the history of %s: %w", table, err)
 	}
-	if slices.ContainsFunc(history, func(s sinks.Snapshot) bool { return s.ID == n }) {
-		return sinks.Version{Snapshot: n}, nil
+	if slices.ContainsFunc(history, func(s lake.Snapshot) bool { return s.ID == n }) {
+		return lake.Version{Snapshot: n}, nil
 	}
 	if n > q.State.Commit {
-		return sinks.Version{}, usagef("%s has no version %d; the last commit is %d", table, n, q.State.Commit)
+		return lake.Version{}, usagef("%s has no version %d; the last commit is %d", table, n, q.State.Commit)
 	}
-	return sinks.Version{Commit: n}, nil
+	return lake.Version{Commit: n}, nil
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Lake is what is read.
 type Lake interface {
-	sinks.Lake
-	sinks.Reader
+	lake.Lake
+	lake.Reader
 }
 
 // Tables are the tables of a lake as one commit left them. The caller owns everything in it. It is used by one goroutine at a time.
@@ -25,7 +25,7 @@ type Tables struct {
 	Pipeline *dsl.Pipeline
 	Lake     Lake
 	// State is as of the commit that is read. When that is expired while its files are looked up, it becomes the last one.
-	State *sinks.State
+	State *lake.State
 	// DB reads the files; the folder of the lake is open to it.
 	DB *duck.DB
 }
@@ -41,7 +41,7 @@ func (t *Tables) Relations(ctx context.Context, names ...string) (map[string]str
 	const attempts = 50
 	for n := 1; ; n++ {
 		stored, err := t.relationsNow(ctx, names)
-		if !errors.Is(err, sinks.ErrNoTable) {
+		if !errors.Is(err, lake.ErrNoTable) {
 			return stored, err
 		}
 		state, failure := t.Lake.State(ctx)
@@ -57,7 +57,7 @@ func (t *Tables) Relations(ctx context.Context, names ...string) (map[string]str
 	}
 }
 
-// relationsNow is Relations as of the commit that is known. The error is sinks.ErrNoTable when that was expired.
+// relationsNow is Relations as of the commit that is known. The error is lake.ErrNoTable when that was expired.
 func (t *Tables) relationsNow(ctx context.Context, names []string) (map[string]string, error) {
 	out := map[string]string{}
 	for name, stored := range t.State.Tables {
@@ -68,7 +68,7 @@ func (t *Tables) relationsNow(ctx context.Context, names []string) (map[string]s
 			out[name] = duck.Empty(stored.Schema)
 			continue
 		}
-		contents, err := t.Lake.Files(ctx, name, sinks.Version{Commit: t.State.Commit})
+		contents, err := t.Lake.Files(ctx, name, lake.Version{Commit: t.State.Commit})
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}

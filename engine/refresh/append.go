@@ -10,7 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -98,9 +98,9 @@ func (b *Batch) catchUp(ctx context.Context, in *input, k position.Key) error {
 	name := k.Input
 	c, err := b.Lake.Appended(ctx, name, b.state.CommitAt(k), maxCatchUp)
 	switch {
-	case errors.Is(err, sinks.ErrRewritten):
+	case errors.Is(err, lake.ErrRewritten):
 		return fmt.Errorf("table %s streams from %s, whose rows were replaced; recompute it: %s --full-refresh %s", k.Table, name, b.Choice.Again, k.Table)
-	case errors.Is(err, sinks.ErrExpired):
+	case errors.Is(err, lake.ErrExpired):
 		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; keep more with retention.snapshots, "+
 			"and recompute it: %s --full-refresh %s", k.Table, name, b.Choice.Again, k.Table)
 	case err == nil:
@@ -116,7 +116,7 @@ func (b *Batch) catchUp(ctx context.Context, in *input, k position.Key) error {
 	return nil
 }
 
-func (in *input) count(files []sinks.DataFile) {
+func (in *input) count(files []lake.DataFile) {
 	for _, f := range files {
 		in.files++
 		in.bytes += f.Bytes

@@ -15,7 +15,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/engine/state"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // draft is a commit that is being made.
@@ -23,8 +23,8 @@ type draft struct {
 	plan      *plan.Plan
 	state     *state.State
 	number    int64
-	summary   map[string]string             // of each snapshot
-	changes   map[string]*sinks.TableChange // by table: of the pipeline's own and of the system's, dead letters, ledger and event log
+	summary   map[string]string            // of each snapshot
+	changes   map[string]*lake.TableChange // by table: of the pipeline's own and of the system's, dead letters, ledger and event log
 	positions position.Set
 	ledger    []ledger.Change
 	events    []schemas.Event // of the batch's flows
@@ -32,17 +32,17 @@ type draft struct {
 
 func newDraft(p *plan.Plan, st *state.State, update string) *draft {
 	return &draft{plan: p, state: st, number: st.Commit() + 1, summary: map[string]string{"lakeflow.update": update},
-		changes: map[string]*sinks.TableChange{}, positions: position.Set{}}
+		changes: map[string]*lake.TableChange{}, positions: position.Set{}}
 }
 
 // stage returns the change of a table, begun when it is not there yet. Its rows stay, unless it is computed from the beginning.
-func (c *draft) stage(d *plan.Dataset) *sinks.TableChange {
+func (c *draft) stage(d *plan.Dataset) *lake.TableChange {
 	if change := c.changes[d.Name]; change != nil {
 		return change
 	}
 	stored, exists := c.state.Table(d.Name)
 	reset := c.state.Reset(d.Name)
-	change := &sinks.TableChange{Table: d.Name, Partition: d.Partition, Base: stored.Snapshot, Recreate: reset,
+	change := &lake.TableChange{Table: d.Name, Partition: d.Partition, Base: stored.Snapshot, Recreate: reset,
 		Properties: definitions.Properties(c.plan, d, stored), Summary: maps.Clone(c.summary)}
 	change.Schema = fit(stored, exists, d.Columns, reset)
 	if reset {
@@ -53,45 +53,45 @@ func (c *draft) stage(d *plan.Dataset) *sinks.TableChange {
 }
 
 // stageRows is stage for a change that brings rows: of a table whose rows are replaced, the new ones.
-func (c *draft) stageRows(d *plan.Dataset) *sinks.TableChange {
+func (c *draft) stageRows(d *plan.Dataset) *lake.TableChange {
 	begun := c.changes[d.Name] != nil
 	change := c.stage(d)
-	if _, exists := c.state.Table(d.Name); !begun && d.Refresh == plan.Replace && exists && change.Mode != sinks.Replace {
+	if _, exists := c.state.Table(d.Name); !begun && d.Refresh == plan.Replace && exists && change.Mode != lake.Replace {
 		c.replace(d, change, true)
 	}
 	return change
 }
 
 // replace has a change remove the rows that the table has, and the dead letters that belong to them; also those of a table that another program dropped.
-func (c *draft) replace(d *plan.Dataset, change *sinks.TableChange, exists bool) {
+func (c *draft) replace(d *plan.Dataset, change *lake.TableChange, exists bool) {
 	if exists {
-		change.Mode = sinks.Replace
+		change.Mode = lake.Replace
 	}
 	if _, ok := c.state.Table(c.plan.DeadLetter); !ok {
 		return
 	}
 	letters := c.letters()
-	letters.Mode = sinks.ReplacePartition
+	letters.Mode = lake.ReplacePartition
 	letters.Where = append(letters.Where, map[string]string{"table": d.Name})
 }
 
 // system returns the change of a table of the system, begun when it is not there yet.
-func (c *draft) system(name string, schema schemas.Table, partition []schemas.PartitionField) *sinks.TableChange {
+func (c *draft) system(name string, schema schemas.Table, partition []schemas.PartitionField) *lake.TableChange {
 	if change := c.changes[name]; change != nil {
 		return change
 	}
 	stored, exists := c.state.Table(name)
-	change := &sinks.TableChange{Table: name, Partition: partition, Base: stored.Snapshot, Schema: fit(stored, exists, schema, false), Summary: maps.Clone(c.summary)}
+	change := &lake.TableChange{Table: name, Partition: partition, Base: stored.Snapshot, Schema: fit(stored, exists, schema, false), Summary: maps.Clone(c.summary)}
 	c.changes[name] = change
 	return change
 }
 
-func (c *draft) letters() *sinks.TableChange {
+func (c *draft) letters() *lake.TableChange {
 	return c.system(c.plan.DeadLetter, schemas.DeadLetter(), schemas.DeadLetterPartition())
 }
 
 // fit gives the columns that a table will have, with field ids.
-func fit(stored sinks.TableState, exists bool, want schemas.Table, recreate bool) schemas.Table {
+func fit(stored lake.TableState, exists bool, want schemas.Table, recreate bool) schemas.Table {
 	merged := want
 	switch {
 	case exists && recreate:
@@ -105,7 +105,7 @@ func fit(stored sinks.TableState, exists bool, want schemas.Table, recreate bool
 
 // Commit writes what of the batch is not written yet, the ledger and the event log, and returns the commit. events are written before those of the batch, positions are
 // those of sinks. After an error the batch is to be discarded.
-func (b *Batch) Commit(ctx context.Context, events []schemas.Event, sinkPositions position.Set) (*sinks.Commit, error) {
+func (b *Batch) Commit(ctx context.Context, events []schemas.Event, sinkPositions position.Set) (*lake.Commit, error) {
 	c := b.draft
 	c.noteUnread()
 	if len(c.ledger) > 0 {
@@ -117,15 +117,15 @@ func (b *Batch) Commit(ctx context.Context, events []schemas.Event, sinkPosition
 		return nil, err
 	}
 	maps.Copy(c.positions, sinkPositions)
-	return &sinks.Commit{Number: c.number, Tables: c.tables(), Positions: c.positions}, nil
+	return &lake.Commit{Number: c.number, Tables: c.tables(), Positions: c.positions}, nil
 }
 
 // tables are the changes to commit, in a stable order. One of a system table that adds nothing was begun for nothing.
-func (c *draft) tables() []sinks.TableChange {
-	var out []sinks.TableChange
+func (c *draft) tables() []lake.TableChange {
+	var out []lake.TableChange
 	for _, name := range slices.Sorted(maps.Keys(c.changes)) {
 		change := c.changes[name]
-		if len(change.Add) > 0 || change.Mode != sinks.Append || c.plan.Dataset(name) != nil {
+		if len(change.Add) > 0 || change.Mode != lake.Append || c.plan.Dataset(name) != nil {
 			out = append(out, *change)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // rowsRelation holds the rows of the flow that is being evaluated, brokenRelation what is needed of those that violate a rule.
@@ -113,7 +113,7 @@ func rowsKind(d *plan.Dataset, f *plan.Flow) string {
 
 // outcome is what an evaluation of a flow has written.
 type outcome struct {
-	rows, letters []sinks.DataFile
+	rows, letters []lake.DataFile
 	verdict       expectations.Verdict
 }
 
@@ -158,7 +158,7 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 }
 
 // writeRows writes the rows of a query to the table's folder.
-func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, int64, error) {
+func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]lake.DataFile, int64, error) {
 	schema := b.draft.stageRows(d).Schema
 	files, n, err := b.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema,
 		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize})
@@ -200,7 +200,7 @@ func (b *Batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v exp
 }
 
 // writeLetters writes dead letters of one table to files.
-func (b *Batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) ([]sinks.DataFile, error) {
+func (b *Batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) ([]lake.DataFile, error) {
 	c := b.draft.letters()
 	files, _, err := b.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.Lake.DataDir(c.Table), Schema: c.Schema, Partition: c.Partition})
 	if err != nil {
@@ -209,7 +209,7 @@ func (b *Batch) writeLetters(ctx context.Context, d *plan.Dataset, query string)
 	return files, nil
 }
 
-func rowsOf(files []sinks.DataFile) (n int64) {
+func rowsOf(files []lake.DataFile) (n int64) {
 	for _, f := range files {
 		n += f.Rows
 	}
@@ -273,7 +273,7 @@ func (b *Batch) accounting(d *plan.Dataset, in *input, out outcome) schemas.Acco
 // rejected are the records of a source that could not be read.
 type rejected struct {
 	count   int64
-	letters []sinks.DataFile
+	letters []lake.DataFile
 }
 
 // rejects writes the records of a source that could not be read. They never became rows of the query, so they are counted apart. Those of
@@ -328,7 +328,7 @@ func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out 
 	}))
 }
 
-func bytesOf(files []sinks.DataFile) (n int64) {
+func bytesOf(files []lake.DataFile) (n int64) {
 	for _, f := range files {
 		n += f.Bytes
 	}

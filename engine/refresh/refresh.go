@@ -14,14 +14,14 @@ import (
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/state"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
 // Config is what batches are made with.
 type Config struct {
 	DB      *duck.DB
-	Lake    sinks.Reader
+	Lake    lake.Reader
 	Sources map[string]sources.Source
 	Journal *journal.Journal
 	Events  event.Subscribers
@@ -106,7 +106,7 @@ func (b *Batch) Define(wave int) (worked bool) {
 }
 
 // AddDeadLetters has the batch commit files of dead letters.
-func (b *Batch) AddDeadLetters(files []sinks.DataFile) {
+func (b *Batch) AddDeadLetters(files []lake.DataFile) {
 	if len(files) > 0 {
 		letters := b.draft.letters()
 		letters.Add = append(letters.Add, files...)
@@ -143,7 +143,7 @@ type checkedFiles map[string]bool
 const maxChecked = 50_000
 
 // check compares files with their checksums before rows are made of them, once in an update, and not those that it wrote itself.
-func (c checkedFiles) check(files []sinks.DataFile) error {
+func (c checkedFiles) check(files []lake.DataFile) error {
 	for _, f := range files {
 		if c[f.Path] {
 			continue
@@ -156,7 +156,7 @@ func (c checkedFiles) check(files []sinks.DataFile) error {
 	return nil
 }
 
-func (c checkedFiles) add(f sinks.DataFile) {
+func (c checkedFiles) add(f lake.DataFile) {
 	if len(c) >= maxChecked {
 		clear(c)
 	}

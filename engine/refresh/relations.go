@@ -10,7 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // relations makes every relation that the flow's query names, upstream views first.
@@ -80,12 +80,12 @@ func (b *Batch) wholeRelation(ctx context.Context, name string) (string, error) 
 		return b.relationOf(read{source: name, batch: snap, whole: true}), nil
 	}
 	change := b.draft.changes[name]
-	if change != nil && change.Mode == sinks.Replace {
+	if change != nil && change.Mode == lake.Replace {
 		return duck.ReadFiles(change.Schema, change.Add), nil
 	}
-	contents, err := b.Lake.Files(ctx, name, sinks.Version{})
-	if errors.Is(err, sinks.ErrNoTable) {
-		contents, err = &sinks.Contents{Schema: b.plan.Dataset(name).Columns}, nil
+	contents, err := b.Lake.Files(ctx, name, lake.Version{})
+	if errors.Is(err, lake.ErrNoTable) {
+		contents, err = &lake.Contents{Schema: b.plan.Dataset(name).Columns}, nil
 	}
 	if err == nil {
 		err = b.checked.check(contents.Files)
@@ -100,7 +100,7 @@ func (b *Batch) wholeRelation(ctx context.Context, name string) (string, error) 
 }
 
 // storedRelation reads a table's files with the columns that the plan gives it: those that its next commit will add are NULL.
-func (b *Batch) storedRelation(table string, c *sinks.Contents) string {
+func (b *Batch) storedRelation(table string, c *lake.Contents) string {
 	files := duck.ReadFiles(c.Schema, c.Files)
 	next, changes, _ := schemas.Evolve(c.Schema, b.plan.Dataset(table).Columns)
 	if len(changes) == 0 || next == nil {

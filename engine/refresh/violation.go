@@ -5,14 +5,14 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/journal"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // ViolationError says that rows violated an expectation with action fail: nothing of the batch was published.
 type ViolationError struct {
 	Table, Flow string
 	Rules       []schemas.ExpectationResult
-	Sample      []sinks.DataFile // dead letters of some of the rows, to be committed with the event that tells of the failure
+	Sample      []lake.DataFile // dead letters of some of the rows, to be committed with the event that tells of the failure
 }
 
 func (e *ViolationError) Error() string {

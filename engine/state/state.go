@@ -6,26 +6,26 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
 // State is never changed: each commit gives the next one. Tables that are to be computed from the beginning stand there, until a commit has done so.
 type State struct {
-	lake      *sinks.State
+	lake      *lake.State
 	positions position.Set
 	resets    map[string]bool
 }
 
 // New makes the state of an update that begins. The tables of resets are to be computed from the beginning.
-func New(lake *sinks.State, resets map[string]bool) *State {
+func New(lake *lake.State, resets map[string]bool) *State {
 	s := &State{lake: lake, resets: maps.Clone(resets), positions: lake.Positions.Merged(nil)}
 	maps.DeleteFunc(s.positions, func(k position.Key, _ sources.Position) bool { return s.resets[k.Table] && k.Kind != position.Sink })
 	return s
 }
 
 // After is the state that a commit left, which has computed tables.
-func (s *State) After(lake *sinks.State, computed []string) *State {
+func (s *State) After(lake *lake.State, computed []string) *State {
 	resets := maps.Clone(s.resets)
 	for _, table := range computed {
 		delete(resets, table)
@@ -37,7 +37,7 @@ func (s *State) After(lake *sinks.State, computed []string) *State {
 func (s *State) Commit() int64 { return s.lake.Commit }
 
 // Table is a table as it is stored.
-func (s *State) Table(name string) (t sinks.TableState, exists bool) {
+func (s *State) Table(name string) (t lake.TableState, exists bool) {
 	t, exists = s.lake.Tables[name]
 	return t, exists
 }

@@ -1,9 +1,7 @@
 package report
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
@@ -82,16 +80,12 @@ func (d DeadLetters) Title() string { return d.title() }
 // Place is the file and line of a dead letter, where known.
 func (e Example) Place() string { return e.place() }
 
-// Pretty is the row as indented JSON, or the raw record.
-func (e Example) Pretty() string {
-	var b bytes.Buffer
-	switch {
-	case !e.hasRow():
-		b.WriteString(e.Raw)
-	case json.Indent(&b, e.Row, "", "  ") != nil:
-		b.Write(e.Row)
+// Text is the raw record, or a row that is no object.
+func (e Example) Text() string {
+	if e.hasRow() {
+		return string(e.Row)
 	}
-	return strings.ToValidUTF8(b.String(), "\ufffd")
+	return strings.ToValidUTF8(e.Raw, "\ufffd")
 }
 
 // spark is a small line drawing of a trend.

@@ -24,15 +24,17 @@ type DeadLetters struct {
 
 // Example is one dead letter.
 type Example struct {
-	ID        string          `json:"id"`
-	Violated  []string        `json:"violated"`      // names of all the rules that the row broke
-	Row       json.RawMessage `json:"row"`           // null where it could not be read
-	Raw       string          `json:"raw,omitempty"` // the unreadable record, at most 2,000 characters of it
-	Error     string          `json:"error,omitempty"`
-	Source    string          `json:"source,omitempty"`
-	File      string          `json:"file,omitempty"`
-	Line      int64           `json:"line,omitempty"`
-	FirstSeen time.Time       `json:"first_seen"`
+	ID       string   `json:"id"`
+	Violated []string `json:"violated"` // names of all the rules that the row broke
+	// Expressions are theirs.
+	Expressions []string        `json:"expressions,omitempty"`
+	Row         json.RawMessage `json:"row"`           // null where it could not be read
+	Raw         string          `json:"raw,omitempty"` // the unreadable record, at most 2,000 characters of it
+	Error       string          `json:"error,omitempty"`
+	Source      string          `json:"source,omitempty"`
+	File        string          `json:"file,omitempty"`
+	Line        int64           `json:"line,omitempty"`
+	FirstSeen   time.Time       `json:"first_seen"`
 }
 
 // DeadLettersSQL reads a report's DeadLetters from the dead-letter table: one column, each row of it the JSON of one
@@ -46,7 +48,8 @@ func DeadLettersSQL(relation, updateID string) string {
   SELECT NULL AS broke, * FROM letter WHERE len(violated) = 0
 ), grouped AS (
   SELECT "table", broke.name AS rule, broke.action AS action, max(broke.expression) AS expression, status, count(*) AS "rows",
-    arg_min({'id': id, 'violated': list_transform(violated, lambda rule: rule.name), 'row': TRY_CAST("row" AS JSON),
+    arg_min({'id': id, 'violated': list_transform(violated, lambda rule: rule.name),
+      'expressions': list_transform(violated, lambda rule: rule.expression), 'row': TRY_CAST("row" AS JSON),
       'raw': left(coalesce(TRY(decode(raw)), CAST(raw AS VARCHAR)), 2000), 'error': error, 'source': source,
       'file': file, 'line': line, 'first_seen': strftime(first_seen AT TIME ZONE 'UTC', '%%Y-%%m-%%dT%%H:%%M:%%S.%%fZ')}, id, %d) AS examples
   FROM broken GROUP BY ALL

@@ -122,7 +122,7 @@ func letters() []report.DeadLetters {
 		{Table: "bronze_flights", Status: "open", Rows: 3, Examples: []report.Example{
 			{ID: "a1", Violated: []string{}, Raw: `{"date": "2024-01-0`, Error: "Malformed JSON: unexpected end of data", Source: "flights_feed", File: "data/flights/07.json", Line: 1412, FirstSeen: seen}}},
 		{Table: "silver_flights", Rule: "known_delay", Action: "drop", Expression: "delay BETWEEN -120 AND 1440", Status: "open", Rows: 100, Examples: []report.Example{
-			{ID: "b1", Violated: []string{"known_delay", "short_hop"}, Row: json.RawMessage(`{"date":"2024-01-01 07:00:00","delay":1999,"distance":12,"origin":"ABQ","destination":"DAL"}`), FirstSeen: seen},
+			{ID: "b1", Violated: []string{"known_delay", "short_hop"}, Expressions: []string{"delay BETWEEN -120 AND 1440", `"Distance" >= 100`}, Row: json.RawMessage(`{"date":"2024-01-01 07:00:00","delay":1999,"distance":12,"origin":"ABQ","destination":"DAL"}`), FirstSeen: seen},
 			{ID: "b2", Violated: []string{"known_delay"}, Row: json.RawMessage(`{"date":"2024-01-01 07:05:00","delay":null,"distance":487,"origin":"ABQ","destination":"PHX"}`), FirstSeen: seen}}},
 	}
 }
@@ -340,7 +340,7 @@ func TestHTML(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"flights", "0192-last", "completed", "40,228", "known_delay", "delay BETWEEN -120 AND 1440", "99.50 %", "100 rows",
-		"data/flights/07.json:1412", "\"delay\": 1999", "✓ yes", "100 rows, 3 unreadable", "20,005", "no earlier update"} {
+		"data/flights/07.json:1412", "delay: 1999", "✓ yes", "100 rows, 3 unreadable", "20,005", "no earlier update"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not show %q", want)
 		}

@@ -144,6 +144,9 @@ func (e Example) line() string {
 	if e.Error != "" {
 		parts = append(parts, e.Error)
 	}
+	if bad := e.bad(); bad != "" {
+		parts = append(parts, bad)
+	}
 	if e.hasRow() {
 		var row bytes.Buffer
 		if json.Compact(&row, e.Row) != nil {

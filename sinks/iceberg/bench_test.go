@@ -10,8 +10,8 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sinks/sinktest"
 	"github.com/lakeflow/lakeflow/sources"
 )
@@ -26,34 +26,34 @@ type writer struct {
 
 func newWriter(b *testing.B, dir string) *writer {
 	b.Helper()
-	lake, err := iceberg.Open(context.Background(), dir, "main", "p", iceberg.Retention{})
+	opened, err := iceberg.Open(context.Background(), dir, "main", "p", iceberg.Retention{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = lake.Close() })
-	epoch, err := lake.Acquire(context.Background(), sinks.Holder{})
+	b.Cleanup(func() { _ = opened.Close() })
+	epoch, err := opened.Acquire(context.Background(), lake.Holder{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &writer{lake: lake, epoch: epoch, bases: map[string]int64{}}
+	return &writer{lake: opened, epoch: epoch, bases: map[string]int64{}}
 }
 
 func (w *writer) commit(b *testing.B, tables int) {
 	b.Helper()
 	w.number++
 	schema, _ := schemas.AssignIDs(schemas.EventLog(), 0)
-	c := &sinks.Commit{Number: w.number, Epoch: w.epoch, Positions: position.Set{sinktest.At("f"): sources.Position(fmt.Sprintf(`{"n":%d,"columns":[["a","BIGINT"],["b","VARCHAR"]]}`, w.number))}}
+	c := &lake.Commit{Number: w.number, Epoch: w.epoch, Positions: position.Set{sinktest.At("f"): sources.Position(fmt.Sprintf(`{"n":%d,"columns":[["a","BIGINT"],["b","VARCHAR"]]}`, w.number))}}
 	for i := range tables {
 		name := fmt.Sprint("table_", i)
 		if i == 0 {
 			name = iceberg.EventLog
 		}
-		c.Tables = append(c.Tables, sinks.TableChange{Table: name, Schema: schema, Base: w.bases[name],
-			Add: []sinks.DataFile{{Path: filepath.Join(w.lake.DataDir(name), fmt.Sprint(w.number, ".parquet")), Rows: 1, Bytes: 100,
-				Columns: map[string]sinks.ColumnStats{`"id"`: {Min: "a", Max: "b", HasMin: true, HasMax: true, Values: 1, Bytes: 10}}}}})
+		c.Tables = append(c.Tables, lake.TableChange{Table: name, Schema: schema, Base: w.bases[name],
+			Add: []lake.DataFile{{Path: filepath.Join(w.lake.DataDir(name), fmt.Sprint(w.number, ".parquet")), Rows: 1, Bytes: 100,
+				Columns: map[string]lake.ColumnStats{`"id"`: {Min: "a", Max: "b", HasMin: true, HasMax: true, Values: 1, Bytes: 10}}}}})
 	}
 	out, err := w.lake.Commit(context.Background(), c)
-	if err != nil || out.Status != sinks.Committed {
+	if err != nil || out.Status != lake.Committed {
 		b.Fatal(out, err)
 	}
 	w.bases = out.Snapshots
@@ -119,14 +119,14 @@ func BenchmarkOpen(b *testing.B) {
 				w.commit(b, 3)
 			}
 			for b.Loop() {
-				lake, err := iceberg.Open(context.Background(), dir, "main", "p", iceberg.Retention{})
+				opened, err := iceberg.Open(context.Background(), dir, "main", "p", iceberg.Retention{})
 				if err != nil {
 					b.Fatal(err)
 				}
-				if s, err := lake.State(context.Background()); err != nil || len(s.Tables) != 3 {
+				if s, err := opened.State(context.Background()); err != nil || len(s.Tables) != 3 {
 					b.Fatal(s, err)
 				}
-				_ = lake.Close()
+				_ = opened.Close()
 			}
 		})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sinks/sinktest"
 )
 
@@ -24,7 +24,7 @@ func written(t *testing.T) *sinktest.Fixture {
 	f := sinktest.NewFixture(t, open)
 	c := f.Commit(f.Change("t", []string{"id INTEGER"}, "SELECT 1 id"))
 	c.Positions = position.Set{sinktest.At("f"): json.RawMessage("1")}
-	f.Do(c, sinks.Committed)
+	f.Do(c, lake.Committed)
 	if err := f.Lake.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +44,9 @@ func catalogExec(t *testing.T, f *sinktest.Fixture, query string) {
 }
 
 // refused expects that neither reading nor becoming the writer and committing gets past a broken warehouse.
-func refused(t *testing.T, lake sinktest.Lake, words ...string) {
+func refused(t *testing.T, broken sinktest.Lake, words ...string) {
 	t.Helper()
-	_, err := lake.State(context.Background())
+	_, err := broken.State(context.Background())
 	if err == nil {
 		t.Fatal("a broken warehouse was read")
 	}
@@ -55,12 +55,12 @@ func refused(t *testing.T, lake sinktest.Lake, words ...string) {
 			t.Errorf("%q does not say %q", err, w)
 		}
 	}
-	epoch, err := lake.Acquire(context.Background(), sinks.Holder{})
+	epoch, err := broken.Acquire(context.Background(), lake.Holder{})
 	if err != nil {
 		return
 	}
-	out, err := lake.Commit(context.Background(), &sinks.Commit{Number: 1, Epoch: epoch, Tables: []sinks.TableChange{
-		{Table: iceberg.EventLog, Add: []sinks.DataFile{{Path: "/x.parquet", Rows: 1}}}}})
+	out, err := broken.Commit(context.Background(), &lake.Commit{Number: 1, Epoch: epoch, Tables: []lake.TableChange{
+		{Table: iceberg.EventLog, Add: []lake.DataFile{{Path: "/x.parquet", Rows: 1}}}}})
 	if err == nil {
 		t.Errorf("a commit to a broken warehouse gave %v", out)
 	}
@@ -136,8 +136,8 @@ func TestWrongStateStops(t *testing.T) {
 		f.Epoch = 0
 		f.Append("t", []string{"id INTEGER"}, "SELECT 2 id")
 		catalogExec(t, f, "UPDATE iceberg_tables SET metadata_location = (SELECT metadata_location FROM saved WHERE table_name = 'event_log') WHERE table_name = 'event_log'")
-		lake := f.Reopen()
-		if _, err := lake.State(context.Background()); err == nil || !strings.Contains(err.Error(), "table t is at commit 2, but event_log at commit 1") {
+		opened := f.Reopen()
+		if _, err := opened.State(context.Background()); err == nil || !strings.Contains(err.Error(), "table t is at commit 2, but event_log at commit 1") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -197,7 +197,7 @@ func TestCanceledCommitLeavesNothing(t *testing.T) {
 	if after := metadata(); after != before {
 		t.Errorf("the metadata folder had %d files, now %d", before, after)
 	}
-	f.Do(c, sinks.Committed)
+	f.Do(c, lake.Committed)
 	f.Expect("t", "1\n2")
 }
 
@@ -221,7 +221,7 @@ func TestNames(t *testing.T) {
 	f.Acquire()
 	for _, table := range []string{"", "..", "a/b"} {
 		c := f.Commit()
-		c.Tables = append(c.Tables, sinks.TableChange{Table: table})
+		c.Tables = append(c.Tables, lake.TableChange{Table: table})
 		if _, err := f.Lake.Commit(context.Background(), c); err == nil {
 			t.Errorf("table %q was accepted", table)
 		}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // catalogName is the name under which other engines find the tables in the catalog.
@@ -178,12 +178,12 @@ func (l *Lake) anyPointer(ctx context.Context, table string) (pointer, error) {
 		return pointer{}, err
 	}
 	if db == nil {
-		return pointer{}, fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
+		return pointer{}, fmt.Errorf("%w: %s.%s", lake.ErrNoTable, l.namespace, table)
 	}
 	var p pointer
 	err = db.QueryRowContext(ctx, selectPointers+" AND t.table_name = ?", catalogName, l.namespace, table).Scan(&p.table, &p.location, &p.stored)
 	if errors.Is(err, sql.ErrNoRows) {
-		return pointer{}, fmt.Errorf("%w: %s.%s", sinks.ErrNoTable, l.namespace, table)
+		return pointer{}, fmt.Errorf("%w: %s.%s", lake.ErrNoTable, l.namespace, table)
 	}
 	if err != nil {
 		return pointer{}, l.passing(fmt.Errorf("read catalog: %w", err))

@@ -15,25 +15,25 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Commit publishes everything in c or nothing. An error means that nothing is visible, unless it says otherwise.
-func (l *Lake) Commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, error) {
+func (l *Lake) Commit(ctx context.Context, c *lake.Commit) (lake.Outcome, error) {
 	if err := checkCommit(c); err != nil {
-		return sinks.Outcome{}, fmt.Errorf("commit %d: %w", c.Number, err)
+		return lake.Outcome{}, fmt.Errorf("commit %d: %w", c.Number, err)
 	}
 	l.commits.Lock()
 	defer l.commits.Unlock()
 	out, err := l.commit(ctx, c)
 	if err != nil {
-		return sinks.Outcome{}, l.passing(fmt.Errorf("commit %d: %w", c.Number, err))
+		return lake.Outcome{}, l.passing(fmt.Errorf("commit %d: %w", c.Number, err))
 	}
 	return out, nil
 }
 
 // checkCommit refuses commits that are mistakes in the program.
-func checkCommit(c *sinks.Commit) error {
+func checkCommit(c *lake.Commit) error {
 	if c.Number < 1 || c.Epoch < 1 {
 		return errors.New("it needs a number and an epoch; call Acquire first")
 	}
@@ -47,7 +47,7 @@ func checkCommit(c *sinks.Commit) error {
 			return fmt.Errorf("table %s is changed twice", t.Table)
 		}
 		seen[t.Table] = true
-		logged = logged || t.Table == EventLog && t.Mode == sinks.Append && len(t.Add) > 0
+		logged = logged || t.Table == EventLog && t.Mode == lake.Append && len(t.Add) > 0
 	}
 	if !logged {
 		return fmt.Errorf("it adds nothing to %s, which holds the commit record", EventLog)
@@ -55,21 +55,21 @@ func checkCommit(c *sinks.Commit) error {
 	return nil
 }
 
-func (l *Lake) commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, error) {
+func (l *Lake) commit(ctx context.Context, c *lake.Commit) (lake.Outcome, error) {
 	db, err := l.catalog(ctx, false)
 	if err != nil {
-		return sinks.Outcome{}, err
+		return lake.Outcome{}, err
 	}
 	if db == nil {
-		return sinks.Outcome{}, errors.New("the warehouse has no catalog; call Acquire first")
+		return lake.Outcome{}, errors.New("the warehouse has no catalog; call Acquire first")
 	}
 	heads, err := l.readHeads(ctx, db)
 	if err != nil {
-		return sinks.Outcome{}, err
+		return lake.Outcome{}, err
 	}
 	rec, err := l.record(ctx, db, heads)
 	if err != nil {
-		return sinks.Outcome{}, err
+		return lake.Outcome{}, err
 	}
 	if rec.commit != c.Number-1 {
 		return l.settled(c, rec, heads), nil
@@ -77,24 +77,24 @@ func (l *Lake) commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, erro
 	for _, t := range c.Tables {
 		same, err := heads[t.Table].hasRowsOf(t.Base)
 		if err != nil {
-			return sinks.Outcome{}, err
+			return lake.Outcome{}, err
 		}
 		if !same {
-			return sinks.Outcome{Status: sinks.Conflict}, nil
+			return lake.Outcome{Status: lake.Conflict}, nil
 		}
 	}
 	files := &output{}
 	changes, err := l.stageAll(c, rec, heads, files)
 	if err != nil {
 		files.remove()
-		return sinks.Outcome{}, err
+		return lake.Outcome{}, err
 	}
 	status, err := l.publish(ctx, db, c.Epoch, changes, files)
-	if err != nil || status != sinks.Committed {
-		return sinks.Outcome{Status: status}, err
+	if err != nil || status != lake.Committed {
+		return lake.Outcome{Status: status}, err
 	}
 	l.ended()
-	out := sinks.Outcome{Status: status, Snapshots: make(map[string]int64, len(changes))}
+	out := lake.Outcome{Status: status, Snapshots: make(map[string]int64, len(changes))}
 	for _, st := range changes {
 		h := st.base
 		if st.next != nil {
@@ -106,15 +106,15 @@ func (l *Lake) commit(ctx context.Context, c *sinks.Commit) (sinks.Outcome, erro
 }
 
 // settled answers a commit whose number does not follow the last one's.
-func (l *Lake) settled(c *sinks.Commit, rec *record, heads map[string]*head) sinks.Outcome {
+func (l *Lake) settled(c *lake.Commit, rec *record, heads map[string]*head) lake.Outcome {
 	if rec.commit == c.Number && rec.owner == c.Epoch {
-		out := sinks.Outcome{Status: sinks.AlreadyCommitted, Snapshots: map[string]int64{}}
+		out := lake.Outcome{Status: lake.AlreadyCommitted, Snapshots: map[string]int64{}}
 		for _, t := range c.Tables {
 			out.Snapshots[t.Table] = snapshotOf(heads[t.Table])
 		}
 		return out
 	}
-	return sinks.Outcome{Status: sinks.Conflict}
+	return lake.Outcome{Status: lake.Conflict}
 }
 
 func snapshotOf(h *head) int64 {
@@ -147,19 +147,19 @@ func (h *head) hasRowsOf(snapshot int64) (bool, error) {
 }
 
 // stageAll writes all files of the commit, tables side by side, and makes them durable.
-func (l *Lake) stageAll(c *sinks.Commit, rec *record, heads map[string]*head, out *output) ([]*staged, error) {
+func (l *Lake) stageAll(c *lake.Commit, rec *record, heads map[string]*head, out *output) ([]*staged, error) {
 	failpoint.Hit("commit.before-manifests")
 	changes := make([]*staged, len(c.Tables))
 	positions := rec.positions.Merged(c.Positions)
 	read := positions.Passed()
-	stage := func(i int, t *sinks.TableChange, props map[string]string) (err error) {
+	stage := func(i int, t *lake.TableChange, props map[string]string) (err error) {
 		if changes[i], err = l.stage(t, heads[t.Table], props, out); err != nil || changes[i].snapshot == nil {
 			return err
 		}
 		return changes[i].expire(l.retention.snapshots(), read)
 	}
 	log := -1
-	err := eachTable(c, func(i int, t *sinks.TableChange) error {
+	err := eachTable(c, func(i int, t *lake.TableChange) error {
 		if t.Table == EventLog {
 			log = i
 			return nil
@@ -178,7 +178,7 @@ func (l *Lake) stageAll(c *sinks.Commit, rec *record, heads map[string]*head, ou
 	}
 	failpoint.Hit("commit.after-manifests")
 	failpoint.Hit("commit.before-metadata")
-	err = eachTable(c, func(i int, t *sinks.TableChange) error {
+	err = eachTable(c, func(i int, t *lake.TableChange) error {
 		return changes[i].writeMetadata(filepath.Join(l.tableDir(t.Table), "metadata"), out)
 	})
 	if err != nil {
@@ -192,7 +192,7 @@ func (l *Lake) stageAll(c *sinks.Commit, rec *record, heads map[string]*head, ou
 }
 
 // eachTable calls f for every table side by side.
-func eachTable(c *sinks.Commit, f func(i int, t *sinks.TableChange) error) error {
+func eachTable(c *lake.Commit, f func(i int, t *lake.TableChange) error) error {
 	errs := make([]error, len(c.Tables))
 	var wg sync.WaitGroup
 	for i := range c.Tables {
@@ -206,7 +206,7 @@ func eachTable(c *sinks.Commit, f func(i int, t *sinks.TableChange) error) error
 	return errors.Join(errs...)
 }
 
-func summaryProps(c *sinks.Commit, t *sinks.TableChange) map[string]string {
+func summaryProps(c *lake.Commit, t *lake.TableChange) map[string]string {
 	props := maps.Clone(t.Summary)
 	if props == nil {
 		props = map[string]string{}
@@ -216,7 +216,7 @@ func summaryProps(c *sinks.Commit, t *sinks.TableChange) map[string]string {
 }
 
 // commitRecord is the summary of event_log's snapshot.
-func (l *Lake) commitRecord(c *sinks.Commit, rec *record, positions position.Set, changes []*staged) (map[string]string, error) {
+func (l *Lake) commitRecord(c *lake.Commit, rec *record, positions position.Set, changes []*staged) (map[string]string, error) {
 	at := maps.Clone(rec.tables)
 	for _, name := range c.Forget {
 		delete(at, name)
@@ -234,7 +234,7 @@ func (l *Lake) commitRecord(c *sinks.Commit, rec *record, positions position.Set
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(c.Tables, func(t sinks.TableChange) bool { return t.Table == EventLog })
+	i := slices.IndexFunc(c.Tables, func(t lake.TableChange) bool { return t.Table == EventLog })
 	props := summaryProps(c, &c.Tables[i])
 	props[keyPipeline], props[keyPositions], props[keyTables], props[keyOwner] = l.pipeline, text, string(tables), strconv.FormatInt(c.Epoch, 10)
 	return props, nil
@@ -244,7 +244,7 @@ func (l *Lake) commitRecord(c *sinks.Commit, rec *record, positions position.Set
 var errConflict = errors.New("conflict")
 
 // publish makes the staged changes visible with one transaction: all or none. Their files are removed when they do not become visible.
-func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, changes []*staged, files *output) (sinks.Status, error) {
+func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, changes []*staged, files *output) (lake.Status, error) {
 	failpoint.Hit("catalog.before-tx")
 	err := l.transact(ctx, db, epoch, func(tx *sql.Tx) error {
 		for _, st := range changes {
@@ -270,7 +270,7 @@ func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, changes []*
 	if err != nil {
 		files.remove()
 		if errors.Is(err, errConflict) {
-			return sinks.Conflict, nil
+			return lake.Conflict, nil
 		}
 		return 0, err
 	}
@@ -280,14 +280,14 @@ func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, changes []*
 			removeOldMetadata(st)
 		}
 	}
-	return sinks.Committed, nil
+	return lake.Committed, nil
 }
 
 // visible reports whether the catalog points to what this attempt wrote: for one table, since they move together.
 func (l *Lake) visible(ctx context.Context, changes []*staged) (bool, error) {
 	i := slices.IndexFunc(changes, func(st *staged) bool { return st.next != nil })
 	p, err := l.pointer(ctx, changes[i].change.Table)
-	if errors.Is(err, sinks.ErrNoTable) {
+	if errors.Is(err, lake.ErrNoTable) {
 		return false, nil
 	}
 	return err == nil && changes[i].next.location == p.location, err
@@ -377,12 +377,12 @@ func removeOldMetadata(st *staged) {
 		return
 	}
 	kept := map[string]bool{}
-	for entry := range st.next.meta.PreviousFiles() {
-		kept[entry.MetadataFile] = true
+	for _, file := range st.next.meta.PreviousFiles() {
+		kept[file] = true
 	}
-	for entry := range st.meta.PreviousFiles() {
-		if !kept[entry.MetadataFile] {
-			_ = os.Remove(local(entry.MetadataFile))
+	for _, file := range st.meta.PreviousFiles() {
+		if !kept[file] {
+			_ = os.Remove(local(file))
 		}
 	}
 }

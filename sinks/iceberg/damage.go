@@ -1,6 +1,7 @@
 package iceberg
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,11 +10,16 @@ import (
 	"os"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
 )
 
 // damaged says which file of a table's metadata cannot be read, and what to do about it.
 func damaged(what, location string, err error) error {
+	var unknown *metadata.VersionError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%s %s: %w; use a newer version of lakeflow, or the program that wrote it", what, local(location), err)
+	}
 	const remedy = "restore this file from a backup of the warehouse, however old: it never changes"
 	var file *fs.PathError
 	switch {
@@ -54,14 +60,18 @@ func (l *Lake) Check(ctx context.Context, name string) error {
 }
 
 // manifestsOf reads the manifest list of a snapshot. One that was cut off may still decode: what is left of it is then not what the snapshot counts.
-func manifestsOf(s *table.Snapshot) (manifests []iceberg.ManifestFile, err error) {
+func manifestsOf(s *metadata.Snapshot) (manifests []iceberg.ManifestFile, err error) {
 	defer func() {
 		if err != nil {
 			err = damaged("manifest list", s.ManifestList, err)
 		}
 	}()
 	defer caught(&err)
-	if manifests, err = s.Manifests(disk{}); err != nil {
+	content, err := readChecked(local(s.ManifestList))
+	if err != nil {
+		return nil, err
+	}
+	if manifests, err = iceberg.ReadManifestList(bytes.NewReader(content)); err != nil {
 		return nil, err
 	}
 	var files int64
@@ -101,11 +111,12 @@ func readEntries(m iceberg.ManifestFile, live bool) (entries []iceberg.ManifestE
 	if info.Size() != m.Length() {
 		return nil, fmt.Errorf("it has %d bytes instead of %d", info.Size(), m.Length())
 	}
-	for e, err := range m.Entries(disk{}, live) {
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, e)
+	content, err := readChecked(local(m.FilePath()))
+	if err != nil {
+		return nil, err
+	}
+	if entries, err = iceberg.ReadManifest(m, bytes.NewReader(content), live); err != nil {
+		return nil, err
 	}
 	want := m.AddedDataFiles() + m.ExistingDataFiles()
 	if !live {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sinks/sinktest"
 )
 
@@ -85,18 +85,18 @@ func TestDamagedMetadataIsNamed(t *testing.T) {
 
 // useTable reads a table in the ways that queries, updates and audits do, with nothing in memory, and gives the first error.
 func useTable(f *sinktest.Fixture) error {
-	lake := f.Reopen()
-	defer lake.Close()
+	opened := f.Reopen()
+	defer opened.Close()
 	ctx := context.Background()
-	if _, err := lake.State(ctx); err != nil {
+	if _, err := opened.State(ctx); err != nil {
 		return err
 	}
-	if _, err := lake.Files(ctx, "t", sinks.Version{}); err != nil {
+	if _, err := opened.Files(ctx, "t", lake.Version{}); err != nil {
 		return err
 	}
-	if _, err := lake.Appended(ctx, "t", 0, 0); err != nil {
+	if _, err := opened.Appended(ctx, "t", 0, 0); err != nil {
 		return err
 	}
-	_, err := lake.History(ctx, "t")
+	_, err := opened.History(ctx, "t")
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/apache/iceberg-go"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // target is what data files are built for: one schema, one partition spec.
@@ -48,7 +48,7 @@ func (tg *target) addLeaves(prefix string, t schemas.Table) {
 }
 
 // build makes the manifest's record of a file.
-func (tg *target) build(f sinks.DataFile) (iceberg.DataFile, error) {
+func (tg *target) build(f lake.DataFile) (iceberg.DataFile, error) {
 	partition, err := tg.partition(f.Partition)
 	if err != nil {
 		return nil, fmt.Errorf("data file %s: %w", f.Path, err)

@@ -1,11 +1,9 @@
 package iceberg
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	iceio "github.com/apache/iceberg-go/io"
 	"github.com/google/uuid"
 )
 
@@ -29,28 +26,6 @@ func local(location string) string {
 	}
 	return strings.TrimPrefix(location, "file:")
 }
-
-// disk gives iceberg-go the local files behind locations, when they are what was written.
-type disk struct{}
-
-func (disk) Open(name string) (iceio.File, error) {
-	content, err := readChecked(local(name))
-	if err != nil {
-		return nil, err
-	}
-	return openContent{bytes.NewReader(content), local(name)}, nil
-}
-
-func (disk) Remove(name string) error { return os.Remove(local(name)) }
-
-// openContent is a file that was read.
-type openContent struct {
-	*bytes.Reader
-	path string
-}
-
-func (f openContent) Stat() (fs.FileInfo, error) { return os.Stat(f.path) }
-func (f openContent) Close() error               { return nil }
 
 // contentID is a hash over a file's content in the shape of a UUID of version 8, which RFC 9562 leaves to whoever makes it: other programs name their files with random
 // ones, of version 4 or 7. Metadata files carry it in their names, so that whoever names a file also says what is in it.

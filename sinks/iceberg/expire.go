@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
 )
 
 // Retention says how much of the past the tables of a lake keep.
@@ -52,19 +53,17 @@ func (st *staged) expire(keep int, passed map[string]int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := st.builder.RemoveSnapshots(ids, false); err != nil {
+	if err := st.draft.RemoveSnapshots(ids); err != nil {
 		return fmt.Errorf("expire snapshots: %w", err)
 	}
 	st.gone = len(ids)
-	if err := st.builder.SetProperties(iceberg.Properties{keyExpired: fmt.Sprint(gone.SnapshotID, " ", commit)}); err != nil {
-		return fmt.Errorf("expire snapshots: %w", err)
-	}
+	st.draft.SetProperties(map[string]string{keyExpired: fmt.Sprint(gone.SnapshotID, " ", commit)})
 	return st.removeSchemas()
 }
 
 // cut finds the oldest snapshot to keep, the newest to expire, which is its parent, and the commit that a reader must have read to do without that.
 // A snapshot of another program counts as part of the next commit; one that only rewrote files goes with the commit before it.
-func (st *staged) cut(head *table.Snapshot, keep int, read int64) (oldest, gone *table.Snapshot, commit int64) {
+func (st *staged) cut(head *metadata.Snapshot, keep int, read int64) (oldest, gone *metadata.Snapshot, commit int64) {
 	commit = math.MaxInt64
 	for kept := 0; head != nil; kept++ {
 		c := summaryInt(head, keyCommit)
@@ -81,29 +80,29 @@ func (st *staged) cut(head *table.Snapshot, keep int, read int64) (oldest, gone 
 		if head.ParentSnapshotID == nil {
 			break
 		}
-		head, _ = st.builder.SnapshotByID(*head.ParentSnapshotID) // it may have been expired
+		head = st.draft.SnapshotByID(*head.ParentSnapshotID) // it may have been expired
 	}
 	return nil, nil, 0
 }
 
 // expired lists the snapshots that go when oldest is the oldest to stay: those before it, but none that a branch or tag of another program
 // names.
-func (st *staged) expired(oldest *table.Snapshot) []int64 {
+func (st *staged) expired(oldest *metadata.Snapshot) []int64 {
 	stay := map[int64]bool{}
-	for _, ref := range st.meta.Refs() {
-		stay[ref.SnapshotID] = true
+	for _, id := range st.meta.Refs() {
+		stay[id] = true
 	}
 	var ids []int64
 	chain := map[int64]bool{}
 	for next := oldest; next.ParentSnapshotID != nil; {
-		s, _ := st.builder.SnapshotByID(*next.ParentSnapshotID)
+		s := st.draft.SnapshotByID(*next.ParentSnapshotID)
 		if s == nil {
 			break
 		}
 		chain[s.SnapshotID] = true
 		if !stay[s.SnapshotID] {
 			ids = append(ids, s.SnapshotID)
-			st.retired = append(st.retired, [2]*table.Snapshot{s, next})
+			st.retired = append(st.retired, [2]*metadata.Snapshot{s, next})
 		}
 		next = s
 	}
@@ -120,9 +119,9 @@ func (st *staged) removeSchemas() error {
 	if len(st.meta.Schemas()) == 1 {
 		return nil
 	}
-	used := map[int]bool{st.builder.CurrentSchema().ID: true}
+	used := map[int]bool{st.draft.CurrentSchemaID: true}
 	for _, s := range st.meta.Snapshots() {
-		if stays, _ := st.builder.SnapshotByID(s.SnapshotID); stays != nil && s.SchemaID != nil {
+		if st.draft.SnapshotByID(s.SnapshotID) != nil && s.SchemaID != nil {
 			used[*s.SchemaID] = true
 		}
 	}
@@ -132,7 +131,7 @@ func (st *staged) removeSchemas() error {
 			ids = append(ids, s.ID)
 		}
 	}
-	if err := st.builder.RemoveSchemas(ids); err != nil {
+	if err := st.draft.RemoveSchemas(ids); err != nil {
 		return fmt.Errorf("expire schemas: %w", err)
 	}
 	return nil
@@ -150,11 +149,11 @@ func (st *staged) renew() error {
 }
 
 // renew renews the files that s needs and its successor next does not.
-func renew(s, next *table.Snapshot) error {
+func renew(s, next *metadata.Snapshot) error {
 	now := time.Now()
 	touch := func(location string) { _ = os.Chtimes(local(location), now, now) } // a file that is gone needs no grace
 	touch(s.ManifestList)
-	if next.Summary != nil && next.Summary.Operation == table.OpAppend && summaryInt(next, keyReplaced) == 0 {
+	if next.Summary.Operation() == metadata.Append && summaryInt(next, keyReplaced) == 0 {
 		return nil // it has everything that s has
 	}
 	kept, err := manifestsOf(next)
@@ -190,7 +189,7 @@ func renew(s, next *table.Snapshot) error {
 
 // expiredBefore returns the commit that a reader must have read to follow the table's history: 0 when it is whole. It is not known (ok is false) when
 // another program expired the oldest snapshots.
-func (h *head) expiredBefore(oldest *table.Snapshot) (commit int64, ok bool) {
+func (h *head) expiredBefore(oldest *metadata.Snapshot) (commit int64, ok bool) {
 	if oldest.ParentSnapshotID == nil {
 		return 0, true
 	}

@@ -9,23 +9,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/iceberg-go/table"
-
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // expireHead makes the change that a commit with this retention makes to a head, and returns the head after it.
 func expireHead(t *testing.T, h *head, keep int, passed map[string]int64) *head {
 	t.Helper()
-	st, err := stagedFrom(h, &sinks.TableChange{Table: h.name})
+	st, err := stagedFrom(h, &lake.TableChange{Table: h.name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := st.expire(keep, passed); err != nil {
 		t.Fatal(err)
 	}
-	meta, err := st.builder.Build()
+	meta, err := st.draft.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +71,7 @@ func TestExpire(t *testing.T) {
 			t.Errorf("%v, keeping %d, read up to %d: snapshots %s, want %s", c.commits, c.keep, c.read, got, c.want)
 		}
 		for _, after := range c.lost {
-			if _, err := h.since(after); !errors.Is(err, sinks.ErrExpired) {
+			if _, err := h.since(after); !errors.Is(err, lake.ErrExpired) {
 				t.Errorf("%v, keeping %d: after commit %d: %v", c.commits, c.keep, after, err)
 			}
 		}
@@ -90,19 +89,19 @@ func TestExpire(t *testing.T) {
 // What another program expired is not known, so that a stream must have seen a snapshot that is there.
 func TestExpiredByOthers(t *testing.T) {
 	h := expireHead(t, historyHead(t, 1, 2, 3, 4), 2, nil)
-	b, err := table.MetadataBuilderFromBase(h.meta, "")
+	d, err := h.meta.Draft("file:///t/metadata/v1.metadata.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.RemoveSnapshots([]int64{3}, false); err != nil {
+	if err := d.RemoveSnapshots([]int64{3}); err != nil {
 		t.Fatal(err)
 	}
-	meta, err := b.Build()
+	meta, err := d.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
 	h = &head{name: "t", meta: meta}
-	if _, err := h.since(3); !errors.Is(err, sinks.ErrExpired) {
+	if _, err := h.since(3); !errors.Is(err, lake.ErrExpired) {
 		t.Error(err)
 	}
 	if steps, err := h.since(4); err != nil || len(steps) > 0 {
@@ -113,14 +112,12 @@ func TestExpiredByOthers(t *testing.T) {
 // A snapshot that another program has tagged stays, and so does its schema; others go.
 func TestExpireKeepsTags(t *testing.T) {
 	h := historyHead(t, 1, 2, 3, 4)
-	b, err := table.MetadataBuilderFromBase(h.meta, "")
+	content, err := h.meta.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.SetSnapshotRef("audited", 2, table.TagRef); err != nil {
-		t.Fatal(err)
-	}
-	meta, err := b.Build()
+	tagged := strings.Replace(string(content), `"refs":{`, `"refs":{"audited":{"snapshot-id":2,"type":"tag"},`, 1)
+	meta, err := metadata.Parse([]byte(tagged))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +131,7 @@ func TestExpireKeepsTags(t *testing.T) {
 func TestExpireSchemas(t *testing.T) {
 	h := historyHead(t, 1, 2)
 	for i := range 3 {
-		b, err := table.MetadataBuilderFromBase(h.meta, "")
+		d, err := h.meta.Draft("file:///t/metadata/v1.metadata.json")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,12 +140,12 @@ func TestExpireSchemas(t *testing.T) {
 			columns = append(columns, schemas.Column{Name: fmt.Sprint("c", j), ID: 2 + j, Type: schemas.Type{Kind: schemas.Varchar}})
 		}
 		schema, parent := i+1, int64(i+2)
-		s := &table.Snapshot{SnapshotID: parent + 1, ParentSnapshotID: &parent, SequenceNumber: parent + 1, TimestampMs: time.Now().UnixMilli() + parent, ManifestList: "file:///m", SchemaID: &schema,
-			Summary: &table.Summary{Operation: table.OpAppend, Properties: map[string]string{keyCommit: fmt.Sprint(parent + 1)}}}
-		if err := errors.Join(b.AddSchema(icebergSchema(columns)), b.SetCurrentSchemaID(-1), b.AddSnapshot(s), b.SetSnapshotRef(table.MainBranch, s.SnapshotID, table.BranchRef)); err != nil {
+		s := &metadata.Snapshot{SnapshotID: parent + 1, ParentSnapshotID: &parent, SequenceNumber: parent + 1, TimestampMs: time.Now().UnixMilli() + parent, ManifestList: "file:///m", SchemaID: &schema,
+			Summary: metadata.NewSummary(metadata.Append, map[string]string{keyCommit: fmt.Sprint(parent + 1)})}
+		if err := errors.Join(d.SetSchema(icebergSchema(columns)), d.AddSnapshot(s)); err != nil {
 			t.Fatal(err)
 		}
-		meta, err := b.Build()
+		meta, err := d.Finish()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,14 +170,14 @@ func TestPointerMovesUnderReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	epoch, err := l.Acquire(t.Context(), sinks.Holder{})
+	epoch, err := l.Acquire(t.Context(), lake.Holder{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	columns, _ := schemas.AssignIDs(schemas.Table{{Name: "id", Type: schemas.Type{Kind: schemas.BigInt}}}, 0)
-	out, err := l.Commit(t.Context(), &sinks.Commit{Number: 1, Epoch: epoch, Tables: []sinks.TableChange{{Table: EventLog, Schema: columns,
-		Add: []sinks.DataFile{{Path: filepath.Join(dir, "x.parquet"), Rows: 1}}}}})
-	if err != nil || out.Status != sinks.Committed {
+	out, err := l.Commit(t.Context(), &lake.Commit{Number: 1, Epoch: epoch, Tables: []lake.TableChange{{Table: EventLog, Schema: columns,
+		Add: []lake.DataFile{{Path: filepath.Join(dir, "x.parquet"), Rows: 1}}}}})
+	if err != nil || out.Status != lake.Committed {
 		t.Fatal(out, err)
 	}
 	p, err := l.pointer(t.Context(), EventLog)

@@ -5,12 +5,12 @@ import (
 	"fmt"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // successor is the schema that a table with the columns of old, and field ids up to last, has after a change. Columns keep
 // their ids; new ones get those that the caller wrote its files with, or fresh ones where it gave none. A new table has no old columns.
-func successor(old schemas.Table, last int, c *sinks.TableChange) (schemas.Table, error) {
+func successor(old schemas.Table, last int, c *lake.TableChange) (schemas.Table, error) {
 	var next schemas.Table
 	if old == nil || c.Recreate {
 		next = schemas.Recreate(old, c.Schema)

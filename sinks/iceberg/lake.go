@@ -20,13 +20,13 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // EventLog is the table whose head is the commit record: every commit must add to it.
 const EventLog = "event_log"
 
-// Lake is one pipeline's view of a warehouse. It implements sinks.Lake and sinks.Reader, reads the catalog anew
+// Lake is one pipeline's view of a warehouse. It implements lake.Lake and lake.Reader, reads the catalog anew
 // on each call and is safe for concurrent use, except for Commit.
 type Lake struct {
 	warehouse, namespace, pipeline string // warehouse is absolute
@@ -65,7 +65,7 @@ func (l *Lake) tableDir(table string) string {
 
 // Acquire makes this process the pipeline's writer, creating the warehouse and its catalog. The place is held by a lock
 // that the kernel frees when the process ends, however it ends; the epoch fences off a writer that lost it.
-func (l *Lake) Acquire(ctx context.Context, holder sinks.Holder) (int64, error) {
+func (l *Lake) Acquire(ctx context.Context, holder lake.Holder) (int64, error) {
 	failpoint.Hit("owner.before-acquire")
 	if err := l.takeLock(holder); err != nil {
 		return 0, err
@@ -102,7 +102,7 @@ func (l *Lake) ended() {
 
 // takeLock locks the pipeline's lock file and writes the holder into it. The file stays when the lock is given up: removing
 // it would let two processes lock two files of the same name.
-func (l *Lake) takeLock(holder sinks.Holder) error {
+func (l *Lake) takeLock(holder lake.Holder) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lock != nil {
@@ -119,7 +119,7 @@ func (l *Lake) takeLock(holder sinks.Holder) error {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		defer f.Close()
-		held := &sinks.HeldError{}
+		held := &lake.HeldError{}
 		_ = json.NewDecoder(f).Decode(&held.Holder) // the winner may be just about to write it
 		return held
 	}
@@ -134,7 +134,7 @@ func (l *Lake) takeLock(holder sinks.Holder) error {
 	return nil
 }
 
-func writeHolder(f *os.File, holder sinks.Holder) error {
+func writeHolder(f *os.File, holder lake.Holder) error {
 	text, err := json.Marshal(holder)
 	if err != nil {
 		return err

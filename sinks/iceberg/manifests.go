@@ -12,14 +12,11 @@ import (
 	"strconv"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
-
-// formatVersion is Iceberg's version 2.
-const formatVersion = 2
 
 // mergeCount manifests of about the same number of files are merged into one, so that a table of many small commits stays quick to open. The
 // merged ones are merged again when there are mergeCount of them: each entry is rewritten a few times in all, and no commit reads the whole table. Those of
@@ -34,8 +31,8 @@ const (
 type producer struct {
 	dir    string // of the metadata
 	out    *output
-	meta   *table.MetadataBuilder // with the schema and specs that the snapshot needs
-	seq    int64                  // the sequence number of the snapshot
+	meta   *metadata.Draft // with the schema and specs that the snapshot needs
+	seq    int64           // the sequence number of the snapshot
 	id     int64
 	prefix string // of file names
 	count  int
@@ -48,17 +45,17 @@ type producer struct {
 // keyReplaced is Iceberg's own entry for how many of the parent's manifests the snapshot has no more.
 const keyReplaced = "manifests-replaced"
 
-func newProducer(dir string, out *output, meta *table.MetadataBuilder, seq int64) *producer {
+func newProducer(dir string, out *output, meta *metadata.Draft) *producer {
 	id := uuid.New()
-	return &producer{dir: dir, out: out, meta: meta, seq: seq, id: snapshotID(id, meta), prefix: id.String()}
+	return &producer{dir: dir, out: out, meta: meta, seq: meta.LastSequenceNumber + 1, id: snapshotID(id, meta), prefix: id.String()}
 }
 
 // snapshotID makes a positive number that no snapshot of the table has.
-func snapshotID(id uuid.UUID, meta *table.MetadataBuilder) int64 {
+func snapshotID(id uuid.UUID, meta *metadata.Draft) int64 {
 	for {
 		n := binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[8:])
 		n &= math.MaxInt64
-		if taken, _ := meta.SnapshotByID(int64(n)); n > 0 && taken == nil {
+		if n > 0 && meta.SnapshotByID(int64(n)) == nil {
 			return int64(n)
 		}
 		id = uuid.New()
@@ -66,7 +63,7 @@ func snapshotID(id uuid.UUID, meta *table.MetadataBuilder) int64 {
 }
 
 // carry takes over the parent's files, except those that drop names; those become deleted entries. A nil drop keeps all, and reads no manifest.
-func (p *producer) carry(parent *table.Snapshot, drop func(iceberg.DataFile) (bool, error)) error {
+func (p *producer) carry(parent *metadata.Snapshot, drop func(iceberg.DataFile) (bool, error)) error {
 	if parent == nil {
 		return nil
 	}
@@ -191,12 +188,12 @@ func (p *producer) write(specID int32, entries []iceberg.ManifestEntry, put func
 	if len(entries) == 0 {
 		return nil
 	}
-	spec, err := p.meta.GetSpecByID(int(specID))
-	if err != nil {
-		return fmt.Errorf("write manifest: %w", err)
+	spec, ok := p.meta.PartitionSpecByID(int(specID))
+	if !ok {
+		return fmt.Errorf("write manifest: the table has no partition spec %d", specID)
 	}
 	var buf bytes.Buffer
-	w, err := iceberg.NewManifestWriter(formatVersion, &buf, *spec, p.meta.CurrentSchema(), p.id)
+	w, err := iceberg.NewManifestWriter(metadata.Version, &buf, spec, p.meta.CurrentSchema(), p.id)
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
@@ -247,15 +244,15 @@ func relabeled(m iceberg.ManifestFile, location string, length int64, fields []i
 }
 
 // finish writes the manifest list and returns the snapshot.
-func (p *producer) finish(parent *table.Snapshot, operation table.Operation, props map[string]string) (*table.Snapshot, error) {
-	schemaID := p.meta.CurrentSchema().ID
-	s := &table.Snapshot{SnapshotID: p.id, SequenceNumber: p.seq, SchemaID: &schemaID,
-		Summary: &table.Summary{Operation: operation, Properties: p.summary(parent, props)}}
+func (p *producer) finish(parent *metadata.Snapshot, operation string, props map[string]string) (*metadata.Snapshot, error) {
+	schemaID := p.meta.CurrentSchemaID
+	s := &metadata.Snapshot{SnapshotID: p.id, SequenceNumber: p.seq, SchemaID: &schemaID,
+		Summary: metadata.NewSummary(operation, p.summary(parent, props))}
 	if parent != nil {
 		s.ParentSnapshotID = &parent.SnapshotID
 	}
 	var buf bytes.Buffer
-	err := iceberg.WriteManifestList(formatVersion, &buf, p.id, s.ParentSnapshotID, &p.seq, 0, append(p.manifests, p.kept...))
+	err := iceberg.WriteManifestList(metadata.Version, &buf, p.id, s.ParentSnapshotID, &p.seq, 0, append(p.manifests, p.kept...))
 	if err != nil {
 		return nil, fmt.Errorf("write manifest list: %w", err)
 	}
@@ -268,8 +265,9 @@ func (p *producer) finish(parent *table.Snapshot, operation table.Operation, pro
 }
 
 // summary counts what the snapshot adds and removes, and what the table then has.
-func (p *producer) summary(parent *table.Snapshot, props map[string]string) iceberg.Properties {
-	out := iceberg.Properties(maps.Clone(props))
+func (p *producer) summary(parent *metadata.Snapshot, props map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, props)
 	count := func(files []iceberg.DataFile) (rows, size int64) {
 		for _, f := range files {
 			rows += f.Count()
@@ -302,7 +300,7 @@ func (p *producer) summary(parent *table.Snapshot, props map[string]string) iceb
 }
 
 // checkDeletes refuses tables in which another engine deleted rows: their files cannot be read as they are.
-func checkDeletes(name string, s *table.Snapshot) error {
+func checkDeletes(name string, s *metadata.Snapshot) error {
 	if s != nil && summaryInt(s, "total-delete-files") > 0 {
 		return fmt.Errorf("table %s has delete files, which another program wrote; compact it there, and then run again", name)
 	}
@@ -310,11 +308,11 @@ func checkDeletes(name string, s *table.Snapshot) error {
 }
 
 // drop says which files a change removes: nil for none.
-func drop(c *sinks.TableChange, tg *target) (func(iceberg.DataFile) (bool, error), error) {
+func drop(c *lake.TableChange, tg *target) (func(iceberg.DataFile) (bool, error), error) {
 	switch c.Mode {
-	case sinks.Replace:
+	case lake.Replace:
 		return func(iceberg.DataFile) (bool, error) { return true, nil }, nil
-	case sinks.ReplacePartition:
+	case lake.ReplacePartition:
 		var wanted []map[int]any
 		for _, where := range c.Where {
 			want, err := tg.wherePartition(where)

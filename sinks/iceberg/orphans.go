@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // tempPrefix begins the names of the folders that processes keep temporary files in, below the warehouse. A process holds a lock on its
@@ -37,14 +37,14 @@ func (l *Lake) TempFolder(update string) string {
 }
 
 // Orphans lists files that no snapshot needs, and temp folders of processes that have ended.
-func (l *Lake) Orphans(ctx context.Context, olderThan time.Duration) ([]sinks.Orphan, error) {
+func (l *Lake) Orphans(ctx context.Context, olderThan time.Duration) ([]lake.Orphan, error) {
 	s := &sweep{lake: l, before: l.cutoff(olderThan)}
 	err := s.run(ctx)
 	return s.found, err
 }
 
 // RemoveOrphans removes what Orphans lists, and empty folders. It is for the writer.
-func (l *Lake) RemoveOrphans(ctx context.Context, olderThan time.Duration) ([]sinks.Orphan, error) {
+func (l *Lake) RemoveOrphans(ctx context.Context, olderThan time.Duration) ([]lake.Orphan, error) {
 	l.mu.Lock()
 	writer := l.lock != nil
 	l.mu.Unlock()
@@ -72,7 +72,7 @@ type sweep struct {
 	lake   *Lake
 	before time.Time
 	remove bool
-	found  []sinks.Orphan
+	found  []lake.Orphan
 }
 
 func (s *sweep) run(ctx context.Context) error {
@@ -106,7 +106,7 @@ func (s *sweep) table(ctx context.Context, h *head) error {
 		return err
 	}
 	dir := s.lake.tableDir(h.name)
-	if h.state.Commit == 0 || meta.Location() != uri(dir) {
+	if h.state.Commit == 0 || meta.Location != uri(dir) {
 		return nil
 	}
 	used, err := needed(ctx, meta)
@@ -122,23 +122,17 @@ func (s *sweep) table(ctx context.Context, h *head) error {
 }
 
 // needed are the files that any snapshot of the table needs, and its metadata files.
-func needed(ctx context.Context, meta table.Metadata) (map[string]bool, error) {
+func needed(ctx context.Context, meta *metadata.Table) (map[string]bool, error) {
 	used := map[string]bool{}
-	for f := range meta.PreviousFiles() {
-		used[local(f.MetadataFile)] = true
-	}
-	for f := range meta.Statistics() {
-		used[local(f.StatisticsPath)] = true
-	}
-	for f := range meta.PartitionStatistics() {
-		used[local(f.StatisticsPath)] = true
+	for _, file := range slices.Concat(meta.PreviousFiles(), meta.StatisticsFiles()) {
+		used[local(file)] = true
 	}
 	for _, snapshot := range meta.Snapshots() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		used[local(snapshot.ManifestList)] = true
-		manifests, err := manifestsOf(&snapshot)
+		manifests, err := manifestsOf(snapshot)
 		if err != nil {
 			return nil, err
 		}
@@ -225,7 +219,7 @@ func (s *sweep) file(table, path string) (gone bool, err error) {
 		}
 		failpoint.Hit("maintain.after-remove")
 	}
-	s.found = append(s.found, sinks.Orphan{Table: table, Path: path, Bytes: info.Size()})
+	s.found = append(s.found, lake.Orphan{Table: table, Path: path, Bytes: info.Size()})
 	return true, nil
 }
 
@@ -267,7 +261,7 @@ func (s *sweep) tempFolder(path string) error {
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil // its process lives
 	}
-	o := sinks.Orphan{Path: path}
+	o := lake.Orphan{Path: path}
 	err = filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return ignoreGone(err)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Placed says, as everything that reads tables does, when they are those of another folder. It is for whoever is about to
@@ -51,7 +51,7 @@ func (l *Lake) home(p pointer) string {
 
 // strayed says why the tables are those of another folder.
 func (l *Lake) strayed(home string) error {
-	moved := &sinks.MovedError{From: home, To: l.warehouse}
+	moved := &lake.MovedError{From: home, To: l.warehouse}
 	there, err := os.Stat(filepath.Join(home, filepath.Base(l.catalogFile())))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return moved

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sinks/sinktest"
 )
 
@@ -93,7 +93,7 @@ func TestPyIcebergPrunesByBounds(t *testing.T) {
 	for _, row := range rows {
 		c := f.Change("t", cols, row)
 		files = append(files, filepath.Base(c.Add[0].Path))
-		f.Do(f.Commit(c), sinks.Committed)
+		f.Do(f.Commit(c), lake.Committed)
 	}
 	names, read := pyRead(t, f.Warehouse, "t")
 	if !slices.Equal(names, []string{"event_log", "t"}) {
@@ -140,8 +140,8 @@ func TestPyIcebergReadsEvolvedAndReplacedTables(t *testing.T) {
 		"SELECT 5000000000 id, {'x': 2, 'y': 'b'} s, [{'q': 2.5, 'r': 3}] l, NULL m, '\\x01'::BLOB n")
 	for _, query := range []string{"SELECT 1 id", "SELECT 2 id", "", "SELECT 4 id"} {
 		c := f.Change("view", []string{"id INTEGER"}, query)
-		c.Mode = sinks.Replace
-		f.Do(f.Commit(c), sinks.Committed)
+		c.Mode = lake.Replace
+		f.Do(f.Commit(c), lake.Committed)
 	}
 	_, read := pyRead(t, f.Warehouse, "nested", "view")
 	want := []map[string]any{
@@ -184,21 +184,21 @@ func TestPyIcebergReadsPartitions(t *testing.T) {
 	put("SELECT 34 id, 'a/%20=é' k, TIMESTAMP '1969-12-31 23:30:00' ts, -1.50 de, '00000000-0000-0000-0000-00000000000a'::UUID u, DATE '1969-12-31' dt, '\\x01x\\x5C'::BLOB b, ts AS t2",
 		"a/%20=é", "-1", "-1", "-1", "-1.50", "00000000-0000-0000-0000-00000000000a", "3", "a", "\\x01x\\x5C")
 	put("SELECT NULL id, NULL k, NULL ts, NULL de, NULL u, NULL dt, NULL b, NULL t2", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL")
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	c.Base, c.Add = f.State().Tables["t"].Snapshot, nil
 	put("SELECT 7 id, '' k, TIMESTAMP '2024-01-02 03:04:05' ts, 7.25 de, 'ffffffff-0000-0000-0000-00000000000a'::UUID u, DATE '2024-01-02' dt, ''::BLOB b, ts AS t2",
 		"", "54", "473355", "19724", "7.25", "ffffffff-0000-0000-0000-00000000000a", "5", "", "")
-	c.Mode, c.Where = sinks.ReplacePartition, []map[string]string{{"de": "-1.50", "u": "00000000-0000-0000-0000-00000000000a", "dt_day": "-1", "b": "\\x01x\\x5C", "ts_year": "-1"}}
-	f.Do(f.Commit(c), sinks.Committed)
-	if got := f.Read("t", sinks.Version{}); !strings.HasPrefix(got, "7  2024-01-02 03:04:05 7.25") || strings.Contains(got, "34") {
+	c.Mode, c.Where = lake.ReplacePartition, []map[string]string{{"de": "-1.50", "u": "00000000-0000-0000-0000-00000000000a", "dt_day": "-1", "b": "\\x01x\\x5C", "ts_year": "-1"}}
+	f.Do(f.Commit(c), lake.Committed)
+	if got := f.Read("t", lake.Version{}); !strings.HasPrefix(got, "7  2024-01-02 03:04:05 7.25") || strings.Contains(got, "34") {
 		t.Errorf("after the replacement: %s", got)
 	}
 	// PyIceberg sorts by id, so the row without one gets one.
 	c.Base, c.Add, c.Where = f.State().Tables["t"].Snapshot, nil, nil
-	c.Mode = sinks.Replace
+	c.Mode = lake.Replace
 	put("SELECT 34 id, 'a/%20=é' k, TIMESTAMP '1969-12-31 23:30:00' ts, -1.50 de, '00000000-0000-0000-0000-00000000000a'::UUID u, DATE '1969-12-31' dt, '\\x01x\\x5C'::BLOB b, ts AS t2",
 		"a/%20=é", "-1", "-1", "-1", "-1.50", "00000000-0000-0000-0000-00000000000a", "3", "a", "\\x01x\\x5C")
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	_, read := pyRead(t, f.Warehouse, "t")
 	got := read["t"]
 	if diff := cmp.Diff([]string{"k=identity", "ts_year=year", "ts_hour=hour", "dt_day=day", "de=identity", "u=identity", "id_bucket=bucket[8]", "k_trunc=truncate[1]", "b=identity"}, got.Spec); diff != "" {
@@ -230,7 +230,7 @@ func TestPyIcebergFindsEmptyPartitions(t *testing.T) {
 		}
 		c.Add = append(c.Add, file)
 	}
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	_, read := pyRead(t, f.Warehouse, "t")
 	for label, want := range map[string]int{"null": 1, "not null": 2, "= 1": 1, "= 2": 1} {
 		if got := read["t"].Filters["k"][label]; len(got.Files) != want {
@@ -256,7 +256,7 @@ func TestPyIcebergWritesToo(t *testing.T) {
 	if s := f.State().Tables["t"]; s.Rows != 2 || s.Commit != 0 {
 		t.Errorf("after another program's append: %+v", s)
 	}
-	f.Do(stale, sinks.Conflict)
+	f.Do(stale, lake.Conflict)
 	// A stream sees the other program's rows with lakeflow's next commit, once.
 	appended := func(after, commit int64, want string) {
 		t.Helper()

@@ -8,21 +8,21 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Files returns the data files of a table at a version, with the schema that the table had then.
-func (l *Lake) Files(ctx context.Context, name string, at sinks.Version) (*sinks.Contents, error) {
+func (l *Lake) Files(ctx context.Context, name string, at lake.Version) (*lake.Contents, error) {
 	h, err := l.head(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	out := &sinks.Contents{Schema: h.state.Schema}
+	out := &lake.Contents{Schema: h.state.Schema}
 	s := h.meta.CurrentSnapshot()
-	if at != (sinks.Version{}) {
+	if at != (lake.Version{}) {
 		if s, err = h.version(at); err != nil {
 			return nil, err
 		}
@@ -60,8 +60,8 @@ func (l *Lake) head(ctx context.Context, name string) (*head, error) {
 }
 
 // chain returns the snapshots that lead to the head, oldest first. It ends where a parent has been expired.
-func (h *head) chain() []*table.Snapshot {
-	var out []*table.Snapshot
+func (h *head) chain() []*metadata.Snapshot {
+	var out []*metadata.Snapshot
 	for s := h.meta.CurrentSnapshot(); s != nil; {
 		out = append(out, s)
 		if s.ParentSnapshotID == nil {
@@ -74,14 +74,14 @@ func (h *head) chain() []*table.Snapshot {
 }
 
 // version finds the snapshot of a version.
-func (h *head) version(at sinks.Version) (*table.Snapshot, error) {
+func (h *head) version(at lake.Version) (*metadata.Snapshot, error) {
 	if at.Snapshot != 0 {
 		if s := h.meta.SnapshotByID(at.Snapshot); s != nil {
 			return s, nil
 		}
-		return nil, fmt.Errorf("table %s has no snapshot %d, %w; lakeflow's history of the table lists those it has", h.name, at.Snapshot, sinks.ErrExpired)
+		return nil, fmt.Errorf("table %s has no snapshot %d, %w; lakeflow's history of the table lists those it has", h.name, at.Snapshot, lake.ErrExpired)
 	}
-	var found *table.Snapshot
+	var found *metadata.Snapshot
 	chain := h.chain()
 	for _, s := range chain {
 		if at.Commit != 0 && summaryInt(s, keyCommit) > at.Commit || at.Commit == 0 && s.TimestampMs > at.AsOf.UnixMilli() {
@@ -99,10 +99,10 @@ func (h *head) version(at sinks.Version) (*table.Snapshot, error) {
 	if len(chain) > 0 {
 		oldest = fmt.Sprintf("its oldest version is commit %d of %s", summaryInt(chain[0], keyCommit), snapshotTime(chain[0]).Format(time.RFC3339Nano))
 	}
-	return nil, fmt.Errorf("%w: %s at %s; %s", sinks.ErrNoTable, h.name, wanted, oldest)
+	return nil, fmt.Errorf("%w: %s at %s; %s", lake.ErrNoTable, h.name, wanted, oldest)
 }
 
-func (h *head) schemaOf(s *table.Snapshot) (schemas.Table, error) {
+func (h *head) schemaOf(s *metadata.Snapshot) (schemas.Table, error) {
 	for _, schema := range h.meta.Schemas() {
 		if s.SchemaID != nil && schema.ID == *s.SchemaID {
 			t, err := columns(schema.Fields())
@@ -115,27 +115,27 @@ func (h *head) schemaOf(s *table.Snapshot) (schemas.Table, error) {
 	return h.state.Schema, nil
 }
 
-func snapshotTime(s *table.Snapshot) time.Time { return time.UnixMilli(s.TimestampMs).UTC() }
+func snapshotTime(s *metadata.Snapshot) time.Time { return time.UnixMilli(s.TimestampMs).UTC() }
 
 // liveFiles reads all files of a snapshot.
-func liveFiles(s *table.Snapshot) ([]sinks.DataFile, error) {
+func liveFiles(s *metadata.Snapshot) ([]lake.DataFile, error) {
 	return readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool { return true })
 }
 
 // addedFiles reads the files that a snapshot itself added.
-func addedFiles(s *table.Snapshot) ([]sinks.DataFile, error) {
+func addedFiles(s *metadata.Snapshot) ([]lake.DataFile, error) {
 	return readFiles(s, func(m iceberg.ManifestFile) bool { return m.SnapshotID() == s.SnapshotID && m.HasAddedFiles() },
 		func(e iceberg.ManifestEntry) bool {
 			return e.Status() == iceberg.EntryStatusADDED && e.SnapshotID() == s.SnapshotID
 		})
 }
 
-func readFiles(s *table.Snapshot, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]sinks.DataFile, error) {
+func readFiles(s *metadata.Snapshot, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]lake.DataFile, error) {
 	manifests, err := manifestsOf(s)
 	if err != nil {
 		return nil, err
 	}
-	var out []sinks.DataFile
+	var out []lake.DataFile
 	for _, m := range manifests {
 		if m.ManifestContent() != iceberg.ManifestContentData || !manifest(m) {
 			continue
@@ -146,7 +146,7 @@ func readFiles(s *table.Snapshot, manifest func(iceberg.ManifestFile) bool, entr
 			}
 			if entry(e) {
 				f := e.DataFile()
-				out = append(out, sinks.DataFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes()})
+				out = append(out, lake.DataFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes()})
 			}
 		}
 	}
@@ -155,7 +155,7 @@ func readFiles(s *table.Snapshot, manifest func(iceberg.ManifestFile) bool, entr
 
 // Appended returns the files that were added after a commit. A stream that begins (after 0) takes what the table had after it was
 // last rewritten as its first step. Snapshots of other programs count as part of lakeflow's next commit.
-func (l *Lake) Appended(ctx context.Context, name string, after, maxBytes int64) (*sinks.Contents, error) {
+func (l *Lake) Appended(ctx context.Context, name string, after, maxBytes int64) (*lake.Contents, error) {
 	h, err := l.head(ctx, name)
 	if err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (l *Lake) Appended(ctx context.Context, name string, after, maxBytes int64)
 	if err != nil {
 		return nil, err
 	}
-	out := &sinks.Contents{Schema: h.state.Schema, Commit: after}
+	out := &lake.Contents{Schema: h.state.Schema, Commit: after}
 	var size int64
 	for _, step := range steps {
 		for i, s := range step.snapshots {
@@ -197,7 +197,7 @@ func (l *Lake) Appended(ctx context.Context, name string, after, maxBytes int64)
 // begins a stream, so that everything in it counts.
 type step struct {
 	commit    int64
-	snapshots []*table.Snapshot
+	snapshots []*metadata.Snapshot
 	whole     bool
 }
 
@@ -214,14 +214,14 @@ func (h *head) since(after int64) ([]step, error) {
 	for i, s := range chain {
 		switch {
 		case i == 0 && whole:
-			next = step{snapshots: []*table.Snapshot{s}, whole: true}
+			next = step{snapshots: []*metadata.Snapshot{s}, whole: true}
 		case rewrites(s):
 			continue // the same rows in other files
-		case s.Summary == nil || s.Summary.Operation != table.OpAppend:
+		case s.Summary.Operation() != metadata.Append:
 			if after == 0 {
 				steps = nil
 			}
-			next = step{snapshots: []*table.Snapshot{s}, whole: true}
+			next = step{snapshots: []*metadata.Snapshot{s}, whole: true}
 		default:
 			next.snapshots = append(next.snapshots, s)
 		}
@@ -230,7 +230,7 @@ func (h *head) since(after int64) ([]step, error) {
 		}
 		if next.commit > after {
 			if next.whole && after > 0 {
-				return nil, fmt.Errorf("%w: %s at commit %d", sinks.ErrRewritten, h.name, next.commit)
+				return nil, fmt.Errorf("%w: %s at commit %d", lake.ErrRewritten, h.name, next.commit)
 			}
 			steps = append(steps, next)
 		}
@@ -240,13 +240,11 @@ func (h *head) since(after int64) ([]step, error) {
 }
 
 // rewrites reports whether a snapshot has the rows of its parent in other files, as compaction leaves them.
-func rewrites(s *table.Snapshot) bool {
-	return s.Summary != nil && s.Summary.Operation == table.OpReplace
-}
+func rewrites(s *metadata.Snapshot) bool { return s.Summary.Operation() == metadata.Replace }
 
 // begins reports whether a reader that stands after a commit begins with all that the table's oldest snapshot has, because the history before
 // it has been expired.
-func (h *head) begins(chain []*table.Snapshot, after int64) (whole bool, err error) {
+func (h *head) begins(chain []*metadata.Snapshot, after int64) (whole bool, err error) {
 	if len(chain) == 0 {
 		return false, nil
 	}
@@ -269,28 +267,25 @@ func (h *head) begins(chain []*table.Snapshot, after int64) (whole bool, err err
 		return false, nil
 	}
 	return false, fmt.Errorf("%w: of table %s after commit %d; recompute what reads it with --full-refresh, or keep more of the past with retention.snapshots",
-		sinks.ErrExpired, h.name, after)
+		lake.ErrExpired, h.name, after)
 }
 
 // History lists the snapshots that lead to the table's head, oldest first, with the files each added.
-func (l *Lake) History(ctx context.Context, name string) ([]sinks.Snapshot, error) {
+func (l *Lake) History(ctx context.Context, name string) ([]lake.Snapshot, error) {
 	h, err := l.head(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	chain := h.chain()
-	out := make([]sinks.Snapshot, len(chain))
+	out := make([]lake.Snapshot, len(chain))
 	for i, s := range chain {
-		out[i] = sinks.Snapshot{ID: s.SnapshotID, Commit: summaryInt(s, keyCommit), Time: snapshotTime(s),
-			AddedRows: summaryInt(s, "added-records"), TotalRows: summaryInt(s, "total-records")}
-		if s.Summary != nil {
-			out[i].Operation = string(s.Summary.Operation)
-		}
+		out[i] = lake.Snapshot{ID: s.SnapshotID, Commit: summaryInt(s, keyCommit), Time: snapshotTime(s),
+			Operation: s.Summary.Operation(), AddedRows: summaryInt(s, "added-records"), TotalRows: summaryInt(s, "total-records")}
 	}
 	// A snapshot that appends still has the files of those before it, so that one reading is enough for all of them.
 	var adders map[int64][]string
 	for i, s := range slices.Backward(chain) {
-		if adders == nil || out[i+1].Operation != string(table.OpAppend) {
+		if adders == nil || out[i+1].Operation != metadata.Append {
 			if adders, err = filesByAdder(s); err != nil {
 				return nil, fmt.Errorf("table %s: %w", name, err)
 			}
@@ -301,7 +296,7 @@ func (l *Lake) History(ctx context.Context, name string) ([]sinks.Snapshot, erro
 }
 
 // filesByAdder reads the files of a snapshot by the snapshot that added them.
-func filesByAdder(s *table.Snapshot) (map[int64][]string, error) {
+func filesByAdder(s *metadata.Snapshot) (map[int64][]string, error) {
 	paths := map[int64][]string{}
 	_, err := readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool {
 		paths[e.SnapshotID()] = append(paths[e.SnapshotID()], local(e.DataFile().FilePath()))

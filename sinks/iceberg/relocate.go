@@ -16,16 +16,16 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Relocate writes the metadata of all tables that moved with the warehouse anew, with all their snapshots, and moves
 // all pointers in one transaction. The old metadata files stay as they are, and are orphans then.
-func (l *Lake) Relocate(ctx context.Context, epoch int64) (*sinks.Relocation, error) {
+func (l *Lake) Relocate(ctx context.Context, epoch int64) (*lake.Relocation, error) {
 	l.commits.Lock()
 	defer l.commits.Unlock()
 	done, err := l.relocate(ctx, epoch)
@@ -35,8 +35,8 @@ func (l *Lake) Relocate(ctx context.Context, epoch int64) (*sinks.Relocation, er
 	return done, nil
 }
 
-func (l *Lake) relocate(ctx context.Context, epoch int64) (*sinks.Relocation, error) {
-	done := &sinks.Relocation{To: l.warehouse}
+func (l *Lake) relocate(ctx context.Context, epoch int64) (*lake.Relocation, error) {
+	done := &lake.Relocation{To: l.warehouse}
 	db, err := l.catalog(ctx, false)
 	if db == nil {
 		return done, err
@@ -45,7 +45,7 @@ func (l *Lake) relocate(ctx context.Context, epoch int64) (*sinks.Relocation, er
 	if err != nil {
 		return nil, err
 	}
-	var moved *sinks.MovedError
+	var moved *lake.MovedError
 	if err := l.placed(pointers...); !errors.As(err, &moved) {
 		return done, err
 	}
@@ -126,7 +126,7 @@ func (m *move) write(ctx context.Context, pointers []pointer) error {
 func (m *move) read(p pointer) (*movedTable, error) {
 	location := m.here(p.location)
 	content, err := readChecked(local(location))
-	var meta table.Metadata
+	var meta *metadata.Table
 	if err == nil {
 		meta, err = parseMetadata(content)
 	}
@@ -138,7 +138,7 @@ func (m *move) read(p pointer) (*movedTable, error) {
 }
 
 // checkFiles makes sure that the data files of a snapshot are at their new places.
-func (m *move) checkFiles(s *table.Snapshot) error {
+func (m *move) checkFiles(s *metadata.Snapshot) error {
 	if s == nil {
 		return nil
 	}
@@ -169,7 +169,7 @@ func (m *move) checkFiles(s *table.Snapshot) error {
 }
 
 // manifestsOf reads the old manifest list of a snapshot, at its new place.
-func (m *move) manifestsOf(s *table.Snapshot) ([]iceberg.ManifestFile, error) {
+func (m *move) manifestsOf(s *metadata.Snapshot) ([]iceberg.ManifestFile, error) {
 	if s.ManifestList == "" {
 		return nil, fmt.Errorf("snapshot %d has no manifest list, as in Iceberg's first version: another program wrote it; "+
 			"move the warehouse back, and rewrite the table there", s.SnapshotID)
@@ -198,7 +198,7 @@ func (m *move) table(ctx context.Context, t *movedTable) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		list, err := m.list(&s)
+		list, err := m.list(s)
 		if err != nil {
 			return fmt.Errorf("snapshot %d: %w", s.SnapshotID, err)
 		}
@@ -263,7 +263,7 @@ func (m *move) metadata(content []byte, lists map[string]string) ([]byte, error)
 }
 
 // list writes the new manifest list of a snapshot, and the manifests in it, and returns its location.
-func (m *move) list(s *table.Snapshot) (string, error) {
+func (m *move) list(s *metadata.Snapshot) (string, error) {
 	old, err := m.manifestsOf(s)
 	if err != nil {
 		return "", err

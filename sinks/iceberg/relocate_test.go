@@ -13,8 +13,8 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sinks/sinktest"
 )
 
@@ -26,18 +26,18 @@ var variousTables = []string{"event_log", "gone", "many", "money", "nested", "pa
 func variousLake(t *testing.T) *sinktest.Fixture {
 	t.Helper()
 	f := sinktest.NewFixture(t, func(t *testing.T, warehouse string) sinktest.Lake {
-		lake, err := iceberg.Open(t.Context(), warehouse, "main", "p", iceberg.Retention{Snapshots: 6})
+		opened, err := iceberg.Open(t.Context(), warehouse, "main", "p", iceberg.Retention{Snapshots: 6})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return lake
+		return opened
 	})
 	partitioned(f)
 	money := f.Change("money", []string{"id INTEGER", "big DECIMAL(38,10)"}, "SELECT 1 id, -1e-10::DECIMAL(38,10) big")
 	value := "-0.0000000001"
 	money.Partition = []schemas.PartitionField{{Column: "big", Transform: "identity", Name: "big"}}
 	money.Add[0].Partition = map[string]*string{"big": &value}
-	f.Do(f.Commit(money), sinks.Committed)
+	f.Do(f.Commit(money), lake.Committed)
 	f.Append("nested", []string{"id INTEGER", "s STRUCT(x INTEGER)", "l STRUCT(q FLOAT)[]", "m MAP(VARCHAR, DATE)"},
 		"SELECT 1 id, {'x': 1} s, [{'q': 1.5}] l, MAP {'k': DATE '2024-01-01'} m")
 	f.Append("nested", []string{"id BIGINT", "s STRUCT(x BIGINT, y VARCHAR)", "l STRUCT(q DOUBLE, r INTEGER)[]", "m MAP(VARCHAR, DATE)", "n BLOB", "f DOUBLE"},
@@ -45,15 +45,15 @@ func variousLake(t *testing.T) *sinktest.Fixture {
 	for i, query := range []string{"SELECT 1 id", "SELECT 2 id", "", "SELECT 4 id", "SELECT 5 id"} {
 		c := f.Change("view", []string{"id INTEGER"}, query)
 		if i < 3 {
-			c.Mode = sinks.Replace
+			c.Mode = lake.Replace
 		}
 		c.Properties = map[string]string{"lakeflow.definition": `{"sql": "a < b & 'c'", "n": 12345678901234567890}`}
 		commit := f.Commit(c)
 		commit.Positions = position.Set{sinktest.At("view"): json.RawMessage(fmt.Sprint(i))}
-		f.Do(commit, sinks.Committed)
+		f.Do(commit, lake.Committed)
 	}
 	gone := f.Change("gone", []string{"id INTEGER"}, "")
-	f.Do(f.Commit(gone), sinks.Committed)
+	f.Do(f.Commit(gone), lake.Committed)
 	merge(f, "view")
 	for i := range 17 { // manifests are merged, and snapshots expire
 		f.Append("many", []string{"id BIGINT"}, fmt.Sprintf("SELECT %d id", i))
@@ -89,7 +89,7 @@ func partitioned(f *sinktest.Fixture) {
 			"DATE '2024-01-02' dt, ''::BLOB b, ts AS t2, ts AS ts3, false bo, TIME '00:00:00' tm",
 			[]string{"", "54", "648", "473355", "19724", "2024-01-02", "7.25", "ffffffff-0000-0000-0000-00000000000a", "5", "", "", "false", "00:00:00", "2024-01-02 03:04:05"}},
 	}
-	commit := func(mode sinks.Mode, where []map[string]string, which ...int) {
+	commit := func(mode lake.Mode, where []map[string]string, which ...int) {
 		c := f.Change("parts", cols, "")
 		c.Partition, c.Mode, c.Where = fields, mode, where
 		for _, i := range which {
@@ -107,11 +107,11 @@ func partitioned(f *sinktest.Fixture) {
 			}
 			c.Add = append(c.Add, file)
 		}
-		f.Do(f.Commit(c), sinks.Committed)
+		f.Do(f.Commit(c), lake.Committed)
 	}
-	commit(sinks.Append, nil, 0, 1)
-	commit(sinks.ReplacePartition, []map[string]string{{"de": "-1.50", "dt_day": "-1"}}, 2)
-	commit(sinks.Append, nil, 0)
+	commit(lake.Append, nil, 0, 1)
+	commit(lake.ReplacePartition, []map[string]string{{"de": "-1.50", "dt_day": "-1"}}, 2)
+	commit(lake.Append, nil, 0)
 }
 
 // merge replaces the files of a table by one.
@@ -126,14 +126,14 @@ func merge(f *sinktest.Fixture, table string) {
 		paths, quoted = append(paths, file.Path), append(quoted, "'"+file.Path+"'")
 	}
 	file := f.Write(table, stored.Schema, "SELECT * FROM read_parquet(["+strings.Join(quoted, ",")+"])")
-	status, err := f.Lake.Rewrite(f.T.Context(), &sinks.Rewrite{Table: table, Epoch: f.Epoch, Remove: paths, Add: []sinks.DataFile{file}})
-	if err != nil || status != sinks.Committed || len(paths) < 2 {
+	status, err := f.Lake.Rewrite(f.T.Context(), &lake.Rewrite{Table: table, Epoch: f.Epoch, Remove: paths, Add: []lake.DataFile{file}})
+	if err != nil || status != lake.Committed || len(paths) < 2 {
 		f.T.Fatalf("merge %d files: %v, %v", len(paths), status, err)
 	}
 }
 
 // story is everything that the lake tells of its tables, with $ in place of its folder, and the UUIDs of the tables.
-func story(t *testing.T, f *sinktest.Fixture, lake sinktest.Lake) (text string, ids []string) {
+func story(t *testing.T, f *sinktest.Fixture, opened sinktest.Lake) (text string, ids []string) {
 	t.Helper()
 	var b strings.Builder
 	note := func(what string, v any, err error) {
@@ -143,7 +143,7 @@ func story(t *testing.T, f *sinktest.Fixture, lake sinktest.Lake) (text string, 
 		}
 		fmt.Fprintf(&b, "%s: %s\n", what, told)
 	}
-	state, err := lake.State(t.Context())
+	state, err := opened.State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,27 +151,27 @@ func story(t *testing.T, f *sinktest.Fixture, lake sinktest.Lake) (text string, 
 		table := state.Tables[name]
 		ids, table.UUID = append(ids, table.UUID), ""
 		state.Tables[name] = table
-		if err := lake.Check(t.Context(), name); err != nil {
+		if err := opened.Check(t.Context(), name); err != nil {
 			t.Error(err)
 		}
-		history, err := lake.History(t.Context(), name)
+		history, err := opened.History(t.Context(), name)
 		note(name+" history", history, err)
 		for i, s := range history {
-			files, err := lake.Files(t.Context(), name, sinks.Version{Snapshot: s.ID})
+			files, err := opened.Files(t.Context(), name, lake.Version{Snapshot: s.ID})
 			note(name+" files", files, err)
 			if i == 0 || i == len(history)-1 {
 				note(name+" rows", f.Rows(files), nil)
 			}
 		}
 		for after := range state.Commit + 1 {
-			files, err := lake.Appended(t.Context(), name, after, 1)
+			files, err := opened.Appended(t.Context(), name, after, 1)
 			note(fmt.Sprint(name, " appended after ", after), files, err)
 		}
-		stored, err := lake.Stored(t.Context(), name)
+		stored, err := opened.Stored(t.Context(), name)
 		note(name+" stored", stored, err)
 	}
 	note("state", state, nil)
-	expirable, err := lake.Expirable(t.Context())
+	expirable, err := opened.Expirable(t.Context())
 	note("expirable", expirable, err)
 	return strings.ReplaceAll(b.String(), f.Warehouse, "$"), ids
 }
@@ -191,26 +191,26 @@ func contents(t *testing.T, dir string) map[string]string {
 }
 
 // strayed expects that a lake that was moved is neither read nor written, and that nothing in its folder changes.
-func strayed(t *testing.T, lake sinktest.Lake, want sinks.MovedError) {
+func strayed(t *testing.T, opened sinktest.Lake, want lake.MovedError) {
 	t.Helper()
 	before := contents(t, want.To)
-	var moved *sinks.MovedError
-	log, data := iceberg.EventLog, []sinks.DataFile{{Path: "/x.parquet", Rows: 1}}
-	rewrite := &sinks.Rewrite{Table: log, Epoch: 1, Remove: []string{"/y"}, Add: data}
-	commit := &sinks.Commit{Number: 1, Epoch: 1, Tables: []sinks.TableChange{{Table: log, Add: data}}}
+	var moved *lake.MovedError
+	log, data := iceberg.EventLog, []lake.DataFile{{Path: "/x.parquet", Rows: 1}}
+	rewrite := &lake.Rewrite{Table: log, Epoch: 1, Remove: []string{"/y"}, Add: data}
+	commit := &lake.Commit{Number: 1, Epoch: 1, Tables: []lake.TableChange{{Table: log, Add: data}}}
 	for what, err := range map[string]error{
-		"placed":    lake.(*iceberg.Lake).Placed(t.Context()),
-		"state":     second(lake.State(t.Context())),
-		"files":     second(lake.Files(t.Context(), log, sinks.Version{})),
-		"history":   second(lake.History(t.Context(), log)),
-		"appended":  second(lake.Appended(t.Context(), log, 0, 0)),
-		"check":     lake.Check(t.Context(), log),
-		"stored":    second(lake.Stored(t.Context(), log)),
-		"expirable": second(lake.Expirable(t.Context())),
-		"orphans":   second(lake.Orphans(t.Context(), 0)),
-		"expire":    second(lake.Expire(t.Context(), 1)),
-		"rewrite":   second(lake.Rewrite(t.Context(), rewrite)),
-		"commit":    second(lake.Commit(t.Context(), commit)),
+		"placed":    opened.(*iceberg.Lake).Placed(t.Context()),
+		"state":     second(opened.State(t.Context())),
+		"files":     second(opened.Files(t.Context(), log, lake.Version{})),
+		"history":   second(opened.History(t.Context(), log)),
+		"appended":  second(opened.Appended(t.Context(), log, 0, 0)),
+		"check":     opened.Check(t.Context(), log),
+		"stored":    second(opened.Stored(t.Context(), log)),
+		"expirable": second(opened.Expirable(t.Context())),
+		"orphans":   second(opened.Orphans(t.Context(), 0)),
+		"expire":    second(opened.Expire(t.Context(), 1)),
+		"rewrite":   second(opened.Rewrite(t.Context(), rewrite)),
+		"commit":    second(opened.Commit(t.Context(), commit)),
 	} {
 		if !errors.As(err, &moved) {
 			t.Errorf("%s: %v", what, err)
@@ -226,7 +226,7 @@ func strayed(t *testing.T, lake sinktest.Lake, want sinks.MovedError) {
 func second[T any](_ T, err error) error { return err }
 
 // relocated becomes the writer and relocates.
-func relocated(t *testing.T, f *sinktest.Fixture) *sinks.Relocation {
+func relocated(t *testing.T, f *sinktest.Fixture) *lake.Relocation {
 	t.Helper()
 	f.Acquire()
 	r, err := f.Lake.Relocate(t.Context(), f.Epoch)
@@ -246,13 +246,13 @@ func TestRelocateMoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Lake = f.Reopen()
-		strayed(t, f.Lake, sinks.MovedError{From: from, To: f.Warehouse})
+		strayed(t, f.Lake, lake.MovedError{From: from, To: f.Warehouse})
 		r := relocated(t, f)
-		if diff := cmp.Diff(&sinks.Relocation{From: from, To: f.Warehouse, Tables: variousTables, Files: r.Files}, r); diff != "" || r.Files < 30 {
+		if diff := cmp.Diff(&lake.Relocation{From: from, To: f.Warehouse, Tables: variousTables, Files: r.Files}, r); diff != "" || r.Files < 30 {
 			t.Errorf("relocation %+v: %s", r, diff)
 		}
-		for what, lake := range map[string]sinktest.Lake{"the one that relocated": f.Lake, "another": f.Reopen()} {
-			got, now := story(t, f, lake)
+		for what, opened := range map[string]sinktest.Lake{"the one that relocated": f.Lake, "another": f.Reopen()} {
+			got, now := story(t, f, opened)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s tells another story: %s", what, diff)
 			}
@@ -282,7 +282,7 @@ func maintained(t *testing.T, f *sinktest.Fixture, want string) {
 	if got, _ := story(t, f, f.Lake); got != want {
 		t.Errorf("without the old metadata: %s", cmp.Diff(want, got))
 	}
-	before := f.Read("view", sinks.Version{})
+	before := f.Read("view", lake.Version{})
 	f.Append("view", []string{"id INTEGER"}, "SELECT 9 id")
 	f.Expect("view", before+"\n9")
 	merge(f, "view")
@@ -299,7 +299,7 @@ func TestRelocateCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Lake = f.Reopen()
-	strayed(t, f.Lake, sinks.MovedError{From: original, To: f.Warehouse, Copied: true})
+	strayed(t, f.Lake, lake.MovedError{From: original, To: f.Warehouse, Copied: true})
 	if r := relocated(t, f); !r.Copied || r.From != original || len(r.Tables) != len(variousTables) {
 		t.Errorf("relocation %+v", r)
 	}
@@ -383,7 +383,7 @@ func TestRelocateNeedsEverything(t *testing.T) {
 			if after := len(glob(t, filepath.Join(f.Warehouse, "main"), "")); after != before {
 				t.Errorf("%d files became %d", before, after)
 			}
-			strayed(t, f.Lake, sinks.MovedError{From: from, To: f.Warehouse})
+			strayed(t, f.Lake, lake.MovedError{From: from, To: f.Warehouse})
 		})
 	}
 }
@@ -404,7 +404,7 @@ func TestRelocateLosesItsPlace(t *testing.T) {
 	if after := len(glob(t, f.Warehouse, ".avro")); after != before {
 		t.Errorf("%d files became %d", before, after)
 	}
-	strayed(t, f.Lake, sinks.MovedError{From: from, To: f.Warehouse})
+	strayed(t, f.Lake, lake.MovedError{From: from, To: f.Warehouse})
 }
 
 // A warehouse has one name. By another its files cannot be told from those of a copy.
@@ -417,7 +417,7 @@ func TestWarehouseByAnotherName(t *testing.T) {
 	}
 	f.Lake = f.Reopen()
 	_, err := f.Lake.State(t.Context())
-	var moved *sinks.MovedError
+	var moved *lake.MovedError
 	if err == nil || errors.As(err, &moved) || !strings.Contains(err.Error(), "another name of the warehouse "+real) ||
 		!strings.HasSuffix(err.Error(), "target: {warehouse: "+real+"}") {
 		t.Errorf("error %v", err)

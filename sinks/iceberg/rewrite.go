@@ -12,19 +12,19 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Stored lists the live files of a table.
-func (l *Lake) Stored(ctx context.Context, name string) (*sinks.Stored, error) {
+func (l *Lake) Stored(ctx context.Context, name string) (*lake.Stored, error) {
 	h, err := l.head(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	out := &sinks.Stored{Schema: h.state.Schema, Partition: slices.Clone(h.state.Partition)}
+	out := &lake.Stored{Schema: h.state.Schema, Partition: slices.Clone(h.state.Partition)}
 	s := h.meta.CurrentSnapshot()
 	if s == nil {
 		return out, nil
@@ -35,7 +35,7 @@ func (l *Lake) Stored(ctx context.Context, name string) (*sinks.Stored, error) {
 	spec := h.meta.PartitionSpec()
 	_, err = readFiles(s, func(m iceberg.ManifestFile) bool { return int(m.PartitionSpecID()) == spec.ID() }, func(e iceberg.ManifestEntry) bool {
 		f := e.DataFile()
-		out.Files = append(out.Files, sinks.StoredFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes(), Partition: partitionKey(spec, f)})
+		out.Files = append(out.Files, lake.StoredFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes(), Partition: partitionKey(spec, f)})
 		return false
 	})
 	if err != nil {
@@ -60,7 +60,7 @@ func partitionKey(spec iceberg.PartitionSpec, f iceberg.DataFile) string {
 
 // Rewrite replaces files of a table by others that have the same rows, as a snapshot of its own with Iceberg's operation replace. Positions, and the number
 // of the table's last commit, stay as they are.
-func (l *Lake) Rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, error) {
+func (l *Lake) Rewrite(ctx context.Context, r *lake.Rewrite) (lake.Status, error) {
 	l.commits.Lock()
 	defer l.commits.Unlock()
 	status, err := l.rewrite(ctx, r)
@@ -70,7 +70,7 @@ func (l *Lake) Rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, err
 	return status, nil
 }
 
-func (l *Lake) rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, error) {
+func (l *Lake) rewrite(ctx context.Context, r *lake.Rewrite) (lake.Status, error) {
 	db, err := l.catalog(ctx, false)
 	if err != nil {
 		return 0, err
@@ -88,7 +88,7 @@ func (l *Lake) rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, err
 	}
 	base := heads[r.Table]
 	if base == nil || base.state.Snapshot == 0 {
-		return sinks.Conflict, nil
+		return lake.Conflict, nil
 	}
 	files := &output{}
 	st, err := l.stageRewrite(r, base, files)
@@ -101,7 +101,7 @@ func (l *Lake) rewrite(ctx context.Context, r *sinks.Rewrite) (sinks.Status, err
 	if err != nil {
 		files.remove()
 		if errors.Is(err, errConflict) {
-			return sinks.Conflict, nil
+			return lake.Conflict, nil
 		}
 		return 0, err
 	}
@@ -122,8 +122,8 @@ func (l *Lake) settle(files *output, changes ...*staged) error {
 }
 
 // stageRewrite writes the manifests of a rewrite. It returns errConflict when a file to remove is not there any more.
-func (l *Lake) stageRewrite(r *sinks.Rewrite, base *head, out *output) (*staged, error) {
-	st, err := stagedFrom(base, &sinks.TableChange{Table: r.Table, Add: r.Add})
+func (l *Lake) stageRewrite(r *lake.Rewrite, base *head, out *output) (*staged, error) {
+	st, err := stagedFrom(base, &lake.TableChange{Table: r.Table, Add: r.Add})
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (l *Lake) stageRewrite(r *sinks.Rewrite, base *head, out *output) (*staged,
 	for _, path := range r.Remove {
 		remove[uri(path)] = true
 	}
-	p := newProducer(filepath.Join(l.tableDir(r.Table), "metadata"), out, st.builder, st.meta.LastSequenceNumber()+1)
+	p := newProducer(filepath.Join(l.tableDir(r.Table), "metadata"), out, st.draft)
 	if err := p.carry(parent, func(f iceberg.DataFile) (bool, error) { return remove[f.FilePath()], nil }); err != nil {
 		return nil, err
 	}
@@ -153,22 +153,22 @@ func (l *Lake) stageRewrite(r *sinks.Rewrite, base *head, out *output) (*staged,
 	if err := sameRows(tg.spec, p.removed, files); err != nil {
 		return nil, err
 	}
-	props := maps.Clone(parent.Summary.Properties)
+	props := maps.Clone(map[string]string(parent.Summary))
 	maps.DeleteFunc(props, func(key, _ string) bool { return !strings.HasPrefix(key, "lakeflow.") })
-	return st, st.add(p, parent, tg.spec, files, table.OpReplace, props)
+	return st, st.add(p, parent, tg.spec, files, metadata.Replace, props)
 }
 
 // stagedFrom begins a change of a table that keeps its shape.
-func stagedFrom(base *head, c *sinks.TableChange) (*staged, error) {
+func stagedFrom(base *head, c *lake.TableChange) (*staged, error) {
 	meta, err := base.load()
 	if err != nil {
 		return nil, err
 	}
-	b, err := table.MetadataBuilderFromBase(meta, base.location)
+	d, err := meta.Draft(base.location)
 	if err != nil {
 		return nil, err
 	}
-	return &staged{change: c, base: base, meta: meta, builder: b}, nil
+	return &staged{change: c, base: base, meta: meta, draft: d}, nil
 }
 
 // sameRows refuses a rewrite that would lose, add or move rows, or that names files which are not there.
@@ -218,7 +218,7 @@ func (l *Lake) Expire(ctx context.Context, epoch int64) (map[string]int, error) 
 		failpoint.Hit("maintain.before-expire")
 		status, err := l.publish(ctx, db, epoch, changes, files)
 		failpoint.Hit("maintain.after-expire")
-		if err == nil && status != sinks.Committed {
+		if err == nil && status != lake.Committed {
 			err = errors.New("the tables changed meanwhile, or another writer took over; run again")
 		}
 		return err
@@ -255,14 +255,14 @@ func (l *Lake) expireAll(ctx context.Context, publish func(context.Context, []*s
 		if heads[name].state.Commit == 0 {
 			continue // lakeflow did not write it
 		}
-		st, err := stagedFrom(heads[name], &sinks.TableChange{Table: name})
+		st, err := stagedFrom(heads[name], &lake.TableChange{Table: name})
 		if err != nil {
 			return nil, err
 		}
 		if err := st.expire(l.retention.snapshots(), read); err != nil {
 			return nil, fmt.Errorf("table %s: %w", name, err)
 		}
-		if st.builder.HasChanges() {
+		if st.draft.Changed() {
 			changes = append(changes, st)
 			gone[name] = st.gone
 		}

@@ -1,7 +1,6 @@
 package iceberg
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,16 +11,15 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
-	"github.com/google/uuid"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // tableProperties are set on every table. Old metadata files are of no use, because the snapshots are in the new ones.
-func tableProperties() iceberg.Properties {
-	return iceberg.Properties{
+func tableProperties() map[string]string {
+	return map[string]string{
 		"write.metadata.previous-versions-max":       "20",
 		"write.metadata.delete-after-commit.enabled": "true",
 	}
@@ -29,19 +27,19 @@ func tableProperties() iceberg.Properties {
 
 // staged is one table's part of a commit: new files are written, the catalog does not know them yet.
 type staged struct {
-	change *sinks.TableChange
-	base   *head          // nil for a new table
-	meta   table.Metadata // of base
-	// builder has base with the change applied; snapshot is nil when the change adds and removes nothing.
-	builder  *table.MetadataBuilder
-	snapshot *table.Snapshot
-	next     *head                // nil when nothing changed
-	gone     int                  // how many snapshots are expired
-	retired  [][2]*table.Snapshot // those of the head's history, each with its successor
+	change *lake.TableChange
+	base   *head           // nil for a new table
+	meta   *metadata.Table // of base
+	// draft has base with the change applied; snapshot is nil when the change adds and removes nothing.
+	draft    *metadata.Draft
+	snapshot *metadata.Snapshot
+	next     *head                   // nil when nothing changed
+	gone     int                     // how many snapshots are expired
+	retired  [][2]*metadata.Snapshot // those of the head's history, each with its successor
 }
 
 // stage applies a change to the table's metadata and writes its manifests.
-func (l *Lake) stage(c *sinks.TableChange, base *head, props map[string]string, out *output) (*staged, error) {
+func (l *Lake) stage(c *lake.TableChange, base *head, props map[string]string, out *output) (*staged, error) {
 	st := &staged{change: c, base: base}
 	if base != nil {
 		meta, err := base.load()
@@ -57,11 +55,7 @@ func (l *Lake) stage(c *sinks.TableChange, base *head, props map[string]string, 
 	if err := st.shape(uri(l.tableDir(c.Table))); err != nil {
 		return nil, err
 	}
-	var seq int64
-	if base != nil {
-		seq = st.meta.LastSequenceNumber()
-	}
-	if err := st.produce(newProducer(dir, out, st.builder, seq+1), props); err != nil {
+	if err := st.produce(newProducer(dir, out, st.draft), props); err != nil {
 		return nil, err
 	}
 	return st, nil
@@ -71,10 +65,10 @@ func (l *Lake) stage(c *sinks.TableChange, base *head, props map[string]string, 
 func (st *staged) shape(location string) error {
 	var err error
 	if st.base == nil {
-		st.builder, err = newTable(st.change, location)
+		st.draft, err = newTable(st.change, location)
 		return err
 	}
-	if st.builder, err = table.MetadataBuilderFromBase(st.meta, st.base.location); err != nil {
+	if st.draft, err = st.meta.Draft(st.base.location); err != nil {
 		return err
 	}
 	old := &st.base.state
@@ -84,14 +78,14 @@ func (st *staged) shape(location string) error {
 	}
 	schema := icebergSchema(next)
 	if !st.meta.CurrentSchema().Equals(schema) {
-		if err := errors.Join(st.builder.AddSchema(schema), st.builder.SetCurrentSchemaID(-1)); err != nil {
+		if err := st.draft.SetSchema(schema); err != nil {
 			return fmt.Errorf("change schema: %w", err)
 		}
 	}
 	if err := st.repartition(next); err != nil {
 		return err
 	}
-	changed := iceberg.Properties{}
+	changed := map[string]string{}
 	var gone []string
 	for k, v := range st.change.Properties {
 		switch have, there := old.Properties[k]; {
@@ -101,7 +95,9 @@ func (st *staged) shape(location string) error {
 			changed[k] = v
 		}
 	}
-	return errors.Join(st.builder.SetProperties(changed), st.builder.RemoveProperties(gone))
+	st.draft.SetProperties(changed)
+	st.draft.RemoveProperties(gone)
+	return nil
 }
 
 // repartition gives the table another partition spec where the change has one.
@@ -115,11 +111,11 @@ func (st *staged) repartition(next schemas.Table) error {
 	if same && sameSources(st.meta.PartitionSpec(), c.Partition, next) {
 		return nil
 	}
-	spec, err := partitionSpec(c.Partition, next, st.builder.CurrentSchema())
+	spec, err := partitionSpec(c.Partition, next, st.draft.CurrentSchema())
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(st.builder.AddPartitionSpec(&spec, false), st.builder.SetDefaultSpecID(-1)); err != nil {
+	if err := st.draft.SetPartitionSpec(spec); err != nil {
 		return fmt.Errorf("change partitions: %w", err)
 	}
 	return nil
@@ -136,7 +132,7 @@ func sameSources(spec iceberg.PartitionSpec, fields []schemas.PartitionField, t 
 }
 
 // newTable starts the metadata of a table that does not exist.
-func newTable(c *sinks.TableChange, location string) (*table.MetadataBuilder, error) {
+func newTable(c *lake.TableChange, location string) (*metadata.Draft, error) {
 	next, err := successor(nil, 0, c)
 	if err != nil {
 		return nil, err
@@ -146,41 +142,25 @@ func newTable(c *sinks.TableChange, location string) (*table.MetadataBuilder, er
 	if err != nil {
 		return nil, err
 	}
-	b, err := table.NewMetadataBuilder(formatVersion)
-	if err != nil {
-		return nil, err
-	}
 	props := tableProperties()
 	maps.Copy(props, c.Properties)
-	order := table.UnsortedSortOrder
-	for _, step := range []func() error{
-		func() error { return b.SetUUID(uuid.New()) },
-		func() error { return b.SetLoc(location) },
-		func() error { return b.AddSchema(schema) },
-		func() error { return b.SetCurrentSchemaID(-1) },
-		func() error { return b.AddPartitionSpec(&spec, true) },
-		func() error { return b.SetDefaultSpecID(-1) },
-		func() error { return b.AddSortOrder(&order) },
-		func() error { return b.SetDefaultSortOrderID(-1) },
-		func() error { return b.SetProperties(props) },
-	} {
-		if err := step(); err != nil {
-			return nil, fmt.Errorf("create table: %w", err)
-		}
+	d, err := metadata.Create(location, schema, spec, props)
+	if err != nil {
+		return nil, fmt.Errorf("create table: %w", err)
 	}
-	return b, nil
+	return d, nil
 }
 
 // produce writes the manifests of the change and adds the snapshot.
 func (st *staged) produce(p *producer, props map[string]string) error {
-	var parent *table.Snapshot
+	var parent *metadata.Snapshot
 	if st.base != nil {
 		parent = st.meta.CurrentSnapshot()
 	}
 	if err := checkDeletes(st.change.Table, parent); err != nil {
 		return err
 	}
-	if len(st.change.Add) == 0 && (parent == nil || st.change.Mode == sinks.Append) {
+	if len(st.change.Add) == 0 && (parent == nil || st.change.Mode == lake.Append) {
 		return nil
 	}
 	tg, err := st.target()
@@ -201,15 +181,15 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	if len(files) == 0 && len(p.removed) == 0 {
 		return nil
 	}
-	operation := table.OpAppend
+	operation := metadata.Append
 	if len(p.removed) > 0 {
-		operation = table.OpOverwrite
+		operation = metadata.Overwrite
 	}
 	return st.add(p, parent, tg.spec, files, operation, props)
 }
 
 // add writes the manifests and adds the snapshot.
-func (st *staged) add(p *producer, parent *table.Snapshot, spec iceberg.PartitionSpec, files []iceberg.DataFile, operation table.Operation, props map[string]string) error {
+func (st *staged) add(p *producer, parent *metadata.Snapshot, spec iceberg.PartitionSpec, files []iceberg.DataFile, operation string, props map[string]string) error {
 	err := errors.Join(p.merge(), p.add(spec, files))
 	if err != nil {
 		return err
@@ -219,23 +199,19 @@ func (st *staged) add(p *producer, parent *table.Snapshot, spec iceberg.Partitio
 	}
 	st.snapshot.TimestampMs = time.Now().UnixMilli()
 	if st.base != nil { // a clock that was set back must not turn the history around
-		st.snapshot.TimestampMs = max(st.snapshot.TimestampMs, st.meta.LastUpdatedMillis())
+		st.snapshot.TimestampMs = max(st.snapshot.TimestampMs, st.meta.LastUpdatedMs)
 	}
-	return errors.Join(st.builder.AddSnapshot(st.snapshot), st.builder.SetSnapshotRef(table.MainBranch, st.snapshot.SnapshotID, table.BranchRef))
+	return st.draft.AddSnapshot(st.snapshot)
 }
 
 // target is the schema and the partition spec after the change.
 func (st *staged) target() (*target, error) {
-	schema := st.builder.CurrentSchema()
+	schema := st.draft.CurrentSchema()
 	t, err := columns(schema.Fields())
 	if err != nil {
 		return nil, err
 	}
-	spec, err := st.builder.CurrentSpec()
-	if err != nil {
-		return nil, err
-	}
-	return newTarget(t, schema, *spec), nil
+	return newTarget(t, schema, st.draft.PartitionSpec()), nil
 }
 
 func (st *staged) dataFiles(tg *target) ([]iceberg.DataFile, error) {
@@ -255,21 +231,17 @@ func (st *staged) dataFiles(tg *target) ([]iceberg.DataFile, error) {
 
 // writeMetadata writes the table's new metadata file. It leaves next nil when the change changes nothing.
 func (st *staged) writeMetadata(dir string, out *output) error {
-	if st.base != nil && !st.builder.HasChanges() {
+	if st.base != nil && !st.draft.Changed() {
 		return nil
 	}
 	if err := st.renew(); err != nil {
 		return err
 	}
-	meta, err := st.builder.Build()
+	meta, err := st.draft.Finish()
 	if err != nil {
 		return fmt.Errorf("build metadata: %w", err)
 	}
-	marshaler, ok := meta.(json.Marshaler) // called directly: json.Marshal would scan its answer once more
-	if !ok {
-		return fmt.Errorf("build metadata: %T cannot be written", meta)
-	}
-	content, err := marshaler.MarshalJSON()
+	content, err := meta.Encode()
 	if err != nil {
 		return fmt.Errorf("build metadata: %w", err)
 	}

@@ -16,10 +16,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/apache/iceberg-go/table"
-
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // The keys of snapshot summaries.
@@ -36,19 +35,19 @@ const (
 type head struct {
 	name     string
 	location string
-	state    sinks.TableState
+	state    lake.TableState
 	summary  map[string]string // lakeflow's entries of the head snapshot
 	repaired string            // what was damaged and read from elsewhere; empty when nothing was
 
 	mu   sync.Mutex
-	meta table.Metadata // nil until load
+	meta *metadata.Table // nil until load
 }
 
 // storedHead is a head in the table lakeflow_heads. It is derived from the metadata file, which never changes, and is left
 // unread when another version of lakeflow wrote it.
 type storedHead struct {
 	Version int
-	State   sinks.TableState
+	State   lake.TableState
 	Summary map[string]string
 }
 
@@ -86,7 +85,7 @@ func restore(name, location, stored string) (h *head, damaged bool) {
 }
 
 // load reads the table's metadata, once.
-func (h *head) load() (table.Metadata, error) {
+func (h *head) load() (*metadata.Table, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.meta != nil {
@@ -100,12 +99,12 @@ func (h *head) load() (table.Metadata, error) {
 	return meta, nil
 }
 
-func readMetadata(name, location string) (table.Metadata, error) {
+func readMetadata(name, location string) (*metadata.Table, error) {
 	content, err := readChecked(local(location))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, lostMetadata(name, location)
 	}
-	var meta table.Metadata
+	var meta *metadata.Table
 	if err == nil {
 		meta, err = parseMetadata(content)
 	}
@@ -115,9 +114,9 @@ func readMetadata(name, location string) (table.Metadata, error) {
 	return meta, nil
 }
 
-func parseMetadata(content []byte) (meta table.Metadata, err error) {
+func parseMetadata(content []byte) (meta *metadata.Table, err error) {
 	defer caught(&err)
-	return table.ParseMetadataBytes(content)
+	return metadata.Parse(content)
 }
 
 // lostError says that the metadata file that a pointer names is not there. Commits remove the metadata files of long ago, so a pointer that was read before
@@ -141,12 +140,12 @@ func (l *Lake) moved(ctx context.Context, err error) bool {
 }
 
 // State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
-func (l *Lake) State(ctx context.Context) (*sinks.State, error) {
+func (l *Lake) State(ctx context.Context) (*lake.State, error) {
 	state, err := l.state(ctx)
 	return state, l.passing(err)
 }
 
-func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
+func (l *Lake) state(ctx context.Context) (*lake.State, error) {
 	db, err := l.catalog(ctx, false)
 	if err != nil {
 		return nil, err
@@ -155,7 +154,7 @@ func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
 		if err := l.checkFolder(ctx, nil); err != nil {
 			return nil, err
 		}
-		return &sinks.State{Positions: position.Set{}, Tables: map[string]sinks.TableState{}}, nil
+		return &lake.State{Positions: position.Set{}, Tables: map[string]lake.TableState{}}, nil
 	}
 	heads, err := l.readHeads(ctx, db)
 	if err != nil {
@@ -165,7 +164,7 @@ func (l *Lake) state(ctx context.Context) (*sinks.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state := &sinks.State{Commit: rec.commit, Positions: rec.positions, Recorded: rec.tables, Tables: make(map[string]sinks.TableState, len(heads))}
+	state := &lake.State{Commit: rec.commit, Positions: rec.positions, Recorded: rec.tables, Tables: make(map[string]lake.TableState, len(heads))}
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		h := heads[name]
 		state.Tables[name] = h.state
@@ -231,7 +230,7 @@ func (l *Lake) keep(h *head) {
 	l.mu.Unlock()
 }
 
-func newHead(name, location string, meta table.Metadata) (*head, error) {
+func newHead(name, location string, meta *metadata.Table) (*head, error) {
 	schema, err := columns(meta.CurrentSchema().Fields())
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", name, err)
@@ -240,7 +239,7 @@ func newHead(name, location string, meta table.Metadata) (*head, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", name, err)
 	}
-	state := sinks.TableState{Name: name, UUID: meta.TableUUID().String(), Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID()}
+	state := lake.TableState{Name: name, UUID: meta.UUID.String(), Schema: schema, Partition: partition, Properties: maps.Clone(meta.Properties()), LastID: meta.LastColumnID}
 	entries := map[string]string{}
 	if s := meta.CurrentSnapshot(); s != nil {
 		for _, key := range []string{keyCommit, keyPipeline, keyPositions, keyTables, keyOwner} {
@@ -255,15 +254,15 @@ func newHead(name, location string, meta table.Metadata) (*head, error) {
 }
 
 // summary reads one entry of a snapshot's summary, empty when it is not there.
-func summary(s *table.Snapshot, key string) string {
-	if s == nil || s.Summary == nil {
+func summary(s *metadata.Snapshot, key string) string {
+	if s == nil {
 		return ""
 	}
-	return s.Summary.Properties[key]
+	return s.Summary[key]
 }
 
 // summaryInt reads a number, 0 when it is not there.
-func summaryInt(s *table.Snapshot, key string) int64 { return number(summary(s, key)) }
+func summaryInt(s *metadata.Snapshot, key string) int64 { return number(summary(s, key)) }
 
 func number(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)

@@ -10,9 +10,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 	_ "github.com/duckdb/duckdb-go/v2"
 	"pgregory.net/rapid"
+
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
 )
 
 func TestTimesAgreeWithDuckDB(t *testing.T) {
@@ -143,11 +144,11 @@ func TestDecimalBoundsAreExact(t *testing.T) {
 }
 
 func TestDeleteFilesAreRefused(t *testing.T) {
-	s := &table.Snapshot{Summary: &table.Summary{Properties: iceberg.Properties{"total-delete-files": "2"}}}
+	s := &metadata.Snapshot{Summary: metadata.Summary{"total-delete-files": "2"}}
 	if err := checkDeletes("t", s); err == nil || !strings.Contains(err.Error(), "compact") {
 		t.Errorf("error %v", err)
 	}
-	s.Summary.Properties["total-delete-files"] = "0"
+	s.Summary["total-delete-files"] = "0"
 	if err := checkDeletes("t", s); err != nil {
 		t.Error(err)
 	}

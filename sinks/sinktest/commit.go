@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // ab is the schema of most tables here.
@@ -30,10 +30,10 @@ func testAllOrNothing(f *Fixture) {
 }
 
 // unchanged checks that the lake is where it was.
-func (f *Fixture) unchanged(before *sinks.State) {
+func (f *Fixture) unchanged(before *lake.State) {
 	f.T.Helper()
-	for _, lake := range []Lake{f.Lake, f.Reopen()} {
-		s, err := lake.State(context.Background())
+	for _, opened := range []Lake{f.Lake, f.Reopen()} {
+		s, err := opened.State(context.Background())
 		if err != nil {
 			f.T.Fatal(err)
 		}
@@ -59,11 +59,11 @@ func testConflictOnBase(f *Fixture) {
 			stale.Tables[i].Base = before.Tables["event_log"].Snapshot
 		}
 	}
-	f.Do(stale, sinks.Conflict)
+	f.Do(stale, lake.Conflict)
 	f.unchanged(before)
 	stale = f.Commit(f.Change("t", ab, "SELECT 2 a"))
 	stale.Tables[0].Base = 0 // made for a table that did not exist
-	f.Do(stale, sinks.Conflict)
+	f.Do(stale, lake.Conflict)
 	f.unchanged(before)
 	f.Expect("t", "1\n3")
 }
@@ -77,14 +77,14 @@ func testConflictOnEpoch(f *Fixture) {
 		f.T.Fatal(err)
 	}
 	second := f.Reopen()
-	epoch, err := second.Acquire(context.Background(), sinks.Holder{Update: "u2"})
+	epoch, err := second.Acquire(context.Background(), lake.Holder{Update: "u2"})
 	if err != nil || epoch <= f.Epoch {
 		f.T.Fatalf("epoch %d after %d, %v", epoch, f.Epoch, err)
 	}
-	f.Do(lost, sinks.Conflict)
+	f.Do(lost, lake.Conflict)
 	f.unchanged(before)
 	lost.Epoch = epoch
-	f.Do(lost, sinks.Committed)
+	f.Do(lost, lake.Committed)
 }
 
 func testConflictOnNumber(f *Fixture) {
@@ -94,20 +94,20 @@ func testConflictOnNumber(f *Fixture) {
 	for _, number := range []int64{1, 4, 9} {
 		c := f.Commit(f.Change("t", ab, "SELECT 3 a"))
 		c.Number = number
-		f.Do(c, sinks.Conflict)
+		f.Do(c, lake.Conflict)
 	}
 	f.unchanged(before)
 }
 
 func testAlreadyCommitted(f *Fixture) {
 	c := f.Commit(f.Change("t", ab, "SELECT 1 a"))
-	first := f.Do(c, sinks.Committed)
-	again := f.Do(c, sinks.AlreadyCommitted)
+	first := f.Do(c, lake.Committed)
+	again := f.Do(c, lake.AlreadyCommitted)
 	if again.Snapshots["t"] != first.Snapshots["t"] {
 		f.T.Errorf("snapshots %v, then %v", first.Snapshots, again.Snapshots)
 	}
 	c.Epoch++
-	f.Do(c, sinks.Conflict)
+	f.Do(c, lake.Conflict)
 	f.Expect("t", "1")
 }
 
@@ -132,7 +132,7 @@ func testPositions(f *Fixture) {
 		f.T.Helper()
 		c := f.Commit()
 		c.Positions = positions
-		f.Do(c, sinks.Committed)
+		f.Do(c, lake.Committed)
 		s, err := f.Reopen().State(context.Background())
 		if err != nil {
 			f.T.Fatal(err)
@@ -166,11 +166,11 @@ func testRecorded(f *Fixture) {
 	expect(map[string]int64{"t": 1, "u": 2})
 	idle := f.Change("t", ab, "SELECT 3 a")
 	idle.Add = nil
-	f.Do(f.Commit(idle), sinks.Committed)
+	f.Do(f.Commit(idle), lake.Committed)
 	expect(map[string]int64{"t": 1, "u": 2})
 	c := f.Commit()
 	c.Forget = []string{"u"}
-	f.Do(c, sinks.Committed)
+	f.Do(c, lake.Committed)
 	expect(map[string]int64{"t": 1})
 	f.Append("u", ab, "SELECT 4 a")
 	expect(map[string]int64{"t": 1, "u": 5})
@@ -179,29 +179,29 @@ func testRecorded(f *Fixture) {
 func testTimeTravel(f *Fixture) {
 	var snapshots []int64
 	var times []time.Time
-	f.Do(f.Commit(), sinks.Committed)
+	f.Do(f.Commit(), lake.Committed)
 	for i := range 3 {
 		snapshots = append(snapshots, f.Append("t", ab, fmt.Sprint("SELECT ", i, " a")).Snapshots["t"])
 		times = append(times, time.Now())
 		time.Sleep(5 * time.Millisecond) // snapshots are told apart by milliseconds
 	}
-	f.Do(f.Commit(), sinks.Committed)
+	f.Do(f.Commit(), lake.Committed)
 	for i, want := range []string{"0", "0\n1", "0\n1\n2"} {
-		for _, at := range []sinks.Version{{Snapshot: snapshots[i]}, {Commit: int64(i) + 2}, {AsOf: times[i]}} {
+		for _, at := range []lake.Version{{Snapshot: snapshots[i]}, {Commit: int64(i) + 2}, {AsOf: times[i]}} {
 			if got := f.Read("t", at); got != want {
 				f.T.Errorf("at %+v the table has %q, want %q", at, got, want)
 			}
 		}
 	}
-	if got := f.Read("t", sinks.Version{Commit: 99}); got != "0\n1\n2" {
+	if got := f.Read("t", lake.Version{Commit: 99}); got != "0\n1\n2" {
 		f.T.Errorf("a commit to come: %q", got)
 	}
-	for _, at := range []sinks.Version{{Commit: 1}, {AsOf: times[0].Add(-time.Hour)}} {
-		if _, err := f.Lake.Files(context.Background(), "t", at); !errors.Is(err, sinks.ErrNoTable) {
+	for _, at := range []lake.Version{{Commit: 1}, {AsOf: times[0].Add(-time.Hour)}} {
+		if _, err := f.Lake.Files(context.Background(), "t", at); !errors.Is(err, lake.ErrNoTable) {
 			f.T.Errorf("before the table was made, at %+v: %v", at, err)
 		}
 	}
-	if _, err := f.Lake.Files(context.Background(), "t", sinks.Version{Snapshot: 1}); err == nil {
+	if _, err := f.Lake.Files(context.Background(), "t", lake.Version{Snapshot: 1}); err == nil {
 		f.T.Error("an unknown snapshot was found")
 	}
 }
@@ -221,7 +221,7 @@ func testAppended(f *Fixture) {
 	for i := range 3 {
 		f.Append("t", ab, fmt.Sprint("SELECT ", i+1, " a"))
 	}
-	f.Do(f.Commit(), sinks.Committed) // commit 4 does not touch the table
+	f.Do(f.Commit(), lake.Committed) // commit 4 does not touch the table
 	f.Append("t", ab, "SELECT 5 a")
 	f.appended("t", 0, 0, 5, "1\n2\n3\n5")
 	f.appended("t", 1, 0, 5, "2\n3\n5")
@@ -235,7 +235,7 @@ func testAppended(f *Fixture) {
 		f.T.Fatal(err)
 	}
 	f.appended("t", 0, one.Files[0].Bytes+1, 2, "1\n2")
-	if _, err := f.Lake.Appended(context.Background(), "none", 0, 0); !errors.Is(err, sinks.ErrNoTable) {
+	if _, err := f.Lake.Appended(context.Background(), "none", 0, 0); !errors.Is(err, lake.ErrNoTable) {
 		f.T.Errorf("no table: %v", err)
 	}
 	f.Append("t", []string{"a BIGINT", "b DATE"}, "SELECT 6 a, NULL b")
@@ -246,8 +246,8 @@ func testAppendedAfterRewrite(f *Fixture) {
 	replace := func(query string) {
 		f.T.Helper()
 		c := f.Change("t", ab, query)
-		c.Mode = sinks.Replace
-		f.Do(f.Commit(c), sinks.Committed)
+		c.Mode = lake.Replace
+		f.Do(f.Commit(c), lake.Committed)
 	}
 	replace("SELECT 1 a") // its first write: nothing was replaced
 	f.appended("t", 0, 0, 1, "1")
@@ -256,7 +256,7 @@ func testAppendedAfterRewrite(f *Fixture) {
 	replace("SELECT 3 a")
 	f.Append("t", ab, "SELECT 4 a")
 	for _, after := range []int64{1, 2} {
-		if _, err := f.Lake.Appended(context.Background(), "t", after, 0); !errors.Is(err, sinks.ErrRewritten) {
+		if _, err := f.Lake.Appended(context.Background(), "t", after, 0); !errors.Is(err, lake.ErrRewritten) {
 			f.T.Errorf("after commit %d: %v", after, err)
 		}
 	}
@@ -269,14 +269,14 @@ func testHistory(f *Fixture) {
 	f.Append("t", ab, "SELECT 1 a")
 	f.Append("t", ab, "SELECT i a FROM range(3) r(i)")
 	c := f.Change("t", ab, "SELECT 9 a")
-	c.Mode = sinks.Replace
+	c.Mode = lake.Replace
 	added := c.Add[0].Path
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	h, err := f.Lake.History(context.Background(), "t")
 	if err != nil || len(h) != 3 {
 		f.T.Fatalf("history %+v, %v", h, err)
 	}
-	for i, want := range []sinks.Snapshot{{Commit: 1, Operation: "append", AddedRows: 1, TotalRows: 1},
+	for i, want := range []lake.Snapshot{{Commit: 1, Operation: "append", AddedRows: 1, TotalRows: 1},
 		{Commit: 2, Operation: "append", AddedRows: 3, TotalRows: 4}, {Commit: 3, Operation: "overwrite", AddedRows: 1, TotalRows: 1}} {
 		got := h[i]
 		if got.Commit != want.Commit || got.Operation != want.Operation || got.AddedRows != want.AddedRows || got.TotalRows != want.TotalRows || len(got.Added) != 1 || got.ID == 0 {
@@ -294,8 +294,8 @@ func testHistory(f *Fixture) {
 func testHeld(f *Fixture) {
 	f.Acquire()
 	second := f.Reopen()
-	_, err := second.Acquire(context.Background(), sinks.Holder{Update: "u2"})
-	var held *sinks.HeldError
+	_, err := second.Acquire(context.Background(), lake.Holder{Update: "u2"})
+	var held *lake.HeldError
 	if !errors.As(err, &held) || held.Holder.Update != "u1" || held.Holder.Host != "here" {
 		f.T.Fatalf("a second writer got %v", err)
 	}
@@ -307,7 +307,7 @@ func testHeld(f *Fixture) {
 	if err := f.Lake.Close(); err != nil {
 		f.T.Fatal(err)
 	}
-	epoch, err := second.Acquire(context.Background(), sinks.Holder{Update: "u2"})
+	epoch, err := second.Acquire(context.Background(), lake.Holder{Update: "u2"})
 	if err != nil || epoch != first+1 {
 		f.T.Errorf("after the writer left: epoch %d, %v", epoch, err)
 	}
@@ -325,27 +325,27 @@ func testManyCommits(f *Fixture) {
 		file, logFile := file, logFile
 		file.Path += fmt.Sprint(".", i) // the metadata alone is looked at
 		logFile.Path += fmt.Sprint(".", i)
-		out := f.Do(&sinks.Commit{Number: i, Epoch: f.Epoch, Tables: []sinks.TableChange{
-			{Table: "t", Schema: schema, Base: base, Add: []sinks.DataFile{file}},
-			{Table: "event_log", Schema: schema, Base: log, Add: []sinks.DataFile{logFile}},
-		}}, sinks.Committed)
+		out := f.Do(&lake.Commit{Number: i, Epoch: f.Epoch, Tables: []lake.TableChange{
+			{Table: "t", Schema: schema, Base: base, Add: []lake.DataFile{file}},
+			{Table: "event_log", Schema: schema, Base: log, Add: []lake.DataFile{logFile}},
+		}}, lake.Committed)
 		base, log = out.Snapshots["t"], out.Snapshots["event_log"]
 	}
-	lake := f.Reopen()
-	all, err := lake.Files(context.Background(), "t", sinks.Version{})
+	again := f.Reopen()
+	all, err := again.Files(context.Background(), "t", lake.Version{})
 	if err != nil || len(all.Files) != n {
 		f.T.Fatalf("%d files, %v", len(all.Files), err)
 	}
-	if s, err := lake.State(context.Background()); err != nil || s.Tables["t"].Rows != n || s.Tables["t"].Files != n {
+	if s, err := again.State(context.Background()); err != nil || s.Tables["t"].Rows != n || s.Tables["t"].Files != n {
 		f.T.Errorf("state %+v, %v", s, err)
 	}
 	for _, after := range []int64{0, 50, n - 1} {
-		some, err := lake.Appended(context.Background(), "t", after, 0)
+		some, err := again.Appended(context.Background(), "t", after, 0)
 		if err != nil || int64(len(some.Files)) != n-after || after > 0 && some.Files[0].Path != fmt.Sprint(file.Path, ".", after+1) {
 			f.T.Errorf("after %d: %d files, %v", after, len(some.Files), err)
 		}
 	}
-	old, err := lake.Files(context.Background(), "t", sinks.Version{Commit: 60})
+	old, err := again.Files(context.Background(), "t", lake.Version{Commit: 60})
 	if err != nil || len(old.Files) != 60 {
 		f.T.Errorf("commit 60 has %d files, %v", len(old.Files), err)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Retention is how many snapshots the suite's lakes keep.
@@ -30,17 +30,17 @@ func (f *Fixture) grow(n int, at func(number int64) position.Set) {
 	log := f.Schema("event_log", "id BIGINT")
 	base, logBase := s.Tables["t"].Snapshot, s.Tables["event_log"].Snapshot
 	for number := s.Commit + 1; number <= s.Commit+int64(n); number++ {
-		file := func(table string) []sinks.DataFile {
-			return []sinks.DataFile{{Path: filepath.Join(f.Lake.DataDir(table), fmt.Sprint(number, ".parquet")), Rows: 1, Bytes: 10}}
+		file := func(table string) []lake.DataFile {
+			return []lake.DataFile{{Path: filepath.Join(f.Lake.DataDir(table), fmt.Sprint(number, ".parquet")), Rows: 1, Bytes: 10}}
 		}
-		out := f.Do(&sinks.Commit{Number: number, Epoch: f.Epoch, Positions: at(number), Tables: []sinks.TableChange{
+		out := f.Do(&lake.Commit{Number: number, Epoch: f.Epoch, Positions: at(number), Tables: []lake.TableChange{
 			{Table: "t", Schema: schema, Base: base, Add: file("t")}, {Table: "event_log", Schema: log, Base: logBase, Add: file("event_log")},
-		}}, sinks.Committed)
+		}}, lake.Committed)
 		base, logBase = out.Snapshots["t"], out.Snapshots["event_log"]
 	}
 }
 
-func (f *Fixture) history(table string) []sinks.Snapshot {
+func (f *Fixture) history(table string) []lake.Snapshot {
 	f.T.Helper()
 	h, err := f.Lake.History(context.Background(), table)
 	if err != nil {
@@ -70,14 +70,14 @@ func testExpire(f *Fixture) {
 		f.T.Errorf("a stream that begins takes %v, %v", first, err)
 	}
 	for _, after := range []int64{1, 19} {
-		if _, err := f.Lake.Appended(ctx, "t", after, 0); !errors.Is(err, sinks.ErrExpired) || !strings.Contains(err.Error(), "--full-refresh") {
+		if _, err := f.Lake.Appended(ctx, "t", after, 0); !errors.Is(err, lake.ErrExpired) || !strings.Contains(err.Error(), "--full-refresh") {
 			f.T.Errorf("after commit %d: %v", after, err)
 		}
 	}
-	if _, err := f.Lake.Files(ctx, "t", sinks.Version{Commit: 20}); !errors.Is(err, sinks.ErrNoTable) {
+	if _, err := f.Lake.Files(ctx, "t", lake.Version{Commit: 20}); !errors.Is(err, lake.ErrNoTable) {
 		f.T.Errorf("an expired version: %v", err)
 	}
-	if old, err := f.Lake.Files(ctx, "t", sinks.Version{Commit: 21}); err != nil || len(old.Files) != 21 {
+	if old, err := f.Lake.Files(ctx, "t", lake.Version{Commit: 21}); err != nil || len(old.Files) != 21 {
 		f.T.Errorf("the oldest version has %v, %v", old, err)
 	}
 	if gone, err := f.Lake.Expire(ctx, f.Epoch); err != nil || len(gone) > 0 {
@@ -111,24 +111,24 @@ func testExpireBehindStreams(f *Fixture) {
 }
 
 // small is the change of a rewrite of all files of a table into one.
-func (f *Fixture) rewriteAll(table string) *sinks.Rewrite {
+func (f *Fixture) rewriteAll(table string) *lake.Rewrite {
 	f.T.Helper()
 	stored, err := f.Lake.Stored(context.Background(), table)
 	if err != nil {
 		f.T.Fatal(err)
 	}
-	r := &sinks.Rewrite{Table: table, Epoch: f.Epoch}
+	r := &lake.Rewrite{Table: table, Epoch: f.Epoch}
 	var paths []string
 	for _, file := range stored.Files {
 		r.Remove = append(r.Remove, file.Path)
 		paths = append(paths, "'"+file.Path+"'")
 	}
-	r.Add = []sinks.DataFile{f.Write(table, stored.Schema, fmt.Sprintf("SELECT * FROM read_parquet([%s], hive_partitioning=false, schema=%s)",
+	r.Add = []lake.DataFile{f.Write(table, stored.Schema, fmt.Sprintf("SELECT * FROM read_parquet([%s], hive_partitioning=false, schema=%s)",
 		strings.Join(paths, ", "), schemas.ReadSchemaSQL(stored.Schema)))}
 	return r
 }
 
-func (f *Fixture) rewrite(r *sinks.Rewrite, want sinks.Status) {
+func (f *Fixture) rewrite(r *lake.Rewrite, want lake.Status) {
 	f.T.Helper()
 	if got, err := f.Lake.Rewrite(context.Background(), r); err != nil || got != want {
 		f.T.Fatalf("rewrite: %d, %v, want %d", got, err, want)
@@ -143,7 +143,7 @@ func testRewrite(f *Fixture) {
 	f.Append("t", []string{"a BIGINT", "b DATE"}, "SELECT 4 a, DATE '2024-02-29' b")
 	before := f.State()
 	r := f.rewriteAll("t")
-	f.rewrite(r, sinks.Committed)
+	f.rewrite(r, lake.Committed)
 	after := f.State()
 	t, old := after.Tables["t"], before.Tables["t"]
 	if after.Commit != before.Commit || t.Commit != old.Commit || t.Rows != 4 || t.Files != 1 || t.Snapshot == old.Snapshot {
@@ -159,10 +159,10 @@ func testRewrite(f *Fixture) {
 	f.appended("t", 0, 0, 4, want)
 	f.appended("t", 3, 0, 4, "4 2024-02-29")
 	f.appended("t", 4, 0, 4, "")
-	if got := f.Read("t", sinks.Version{Commit: 2}); got != "1\n2" {
+	if got := f.Read("t", lake.Version{Commit: 2}); got != "1\n2" {
 		f.T.Errorf("commit 2 has %q", got)
 	}
-	if got := f.Read("t", sinks.Version{Commit: 4}); got != want {
+	if got := f.Read("t", lake.Version{Commit: 4}); got != want {
 		f.T.Errorf("commit 4 has %q", got)
 	}
 	f.Append("t", []string{"a BIGINT", "b DATE"}, "SELECT 5 a, NULL b")
@@ -171,8 +171,8 @@ func testRewrite(f *Fixture) {
 	f.Expect("t", want+"\n5 <nil>")
 	// What is rewritten can be replaced.
 	c := f.Change("t", []string{"a BIGINT", "b DATE"}, "SELECT 9 a, NULL b")
-	c.Mode = sinks.Replace
-	f.Do(f.Commit(c), sinks.Committed)
+	c.Mode = lake.Replace
+	f.Do(f.Commit(c), lake.Committed)
 	f.Expect("t", "9 <nil>")
 }
 
@@ -180,15 +180,15 @@ func testRewrite(f *Fixture) {
 func testRewriteCommitRecord(f *Fixture) {
 	c := f.Commit(f.Change("t", ab, "SELECT 1 a"))
 	c.Positions = position.Set{At("f"): json.RawMessage(`{"n":1}`)}
-	f.Do(c, sinks.Committed)
+	f.Do(c, lake.Committed)
 	again := f.Commit(f.Change("t", ab, "SELECT 2 a"))
-	f.Do(again, sinks.Committed)
-	f.rewrite(f.rewriteAll("event_log"), sinks.Committed)
+	f.Do(again, lake.Committed)
+	f.rewrite(f.rewriteAll("event_log"), lake.Committed)
 	s, err := f.Reopen().State(context.Background())
 	if err != nil || s.Commit != 2 || string(s.Positions[At("f")]) != `{"n":1}` || s.Tables["event_log"].Commit != 2 {
 		f.T.Fatalf("state %+v, %v", s, err)
 	}
-	f.Do(again, sinks.AlreadyCommitted)
+	f.Do(again, lake.AlreadyCommitted)
 	f.Append("t", ab, "SELECT 3 a")
 	f.Expect("event_log", "1\n2\n3")
 }
@@ -199,14 +199,14 @@ func testRewriteRefused(f *Fixture) {
 	f.Append("t", ab, "SELECT 2 a")
 	before := f.State()
 	schema := before.Tables["t"].Schema
-	for name, damage := range map[string]func(*sinks.Rewrite){
-		"fewer rows":    func(r *sinks.Rewrite) { r.Add = []sinks.DataFile{f.Write("t", schema, "SELECT 1 a")} },
-		"more rows":     func(r *sinks.Rewrite) { r.Add = append(r.Add, f.Write("t", schema, "SELECT 1 a")) },
-		"a missing one": func(r *sinks.Rewrite) { r.Add[0].Path += ".x" },
-		"a cut one":     func(r *sinks.Rewrite) { r.Add[0].Bytes++ },
-		"no new files":  func(r *sinks.Rewrite) { r.Add = nil },
-		"no old files":  func(r *sinks.Rewrite) { r.Remove = nil },
-		"partition values": func(r *sinks.Rewrite) {
+	for name, damage := range map[string]func(*lake.Rewrite){
+		"fewer rows":    func(r *lake.Rewrite) { r.Add = []lake.DataFile{f.Write("t", schema, "SELECT 1 a")} },
+		"more rows":     func(r *lake.Rewrite) { r.Add = append(r.Add, f.Write("t", schema, "SELECT 1 a")) },
+		"a missing one": func(r *lake.Rewrite) { r.Add[0].Path += ".x" },
+		"a cut one":     func(r *lake.Rewrite) { r.Add[0].Bytes++ },
+		"no new files":  func(r *lake.Rewrite) { r.Add = nil },
+		"no old files":  func(r *lake.Rewrite) { r.Remove = nil },
+		"partition values": func(r *lake.Rewrite) {
 			x := "1"
 			r.Add[0].Partition = map[string]*string{"p": &x}
 		},
@@ -227,15 +227,15 @@ func testRewriteLoses(f *Fixture) {
 	f.Append("t", ab, "SELECT 2 a")
 	stale := f.rewriteAll("t")
 	c := f.Change("t", ab, "SELECT 3 a")
-	c.Mode = sinks.Replace
-	f.Do(f.Commit(c), sinks.Committed)
+	c.Mode = lake.Replace
+	f.Do(f.Commit(c), lake.Committed)
 	before := f.State()
-	f.rewrite(stale, sinks.Conflict)
-	f.rewrite(&sinks.Rewrite{Table: "none", Epoch: f.Epoch, Remove: []string{"/x"}, Add: stale.Add}, sinks.Conflict)
+	f.rewrite(stale, lake.Conflict)
+	f.rewrite(&lake.Rewrite{Table: "none", Epoch: f.Epoch, Remove: []string{"/x"}, Add: stale.Add}, lake.Conflict)
 	f.unchanged(before)
 	lost := f.rewriteAll("t")
 	lost.Epoch++
-	f.rewrite(lost, sinks.Conflict)
+	f.rewrite(lost, lake.Conflict)
 	f.unchanged(before)
 	f.Expect("t", "3")
 }
@@ -246,16 +246,16 @@ func testRewriteBesideCommits(f *Fixture) {
 	f.Append("t", ab, "SELECT 2 a")
 	prepared := f.Commit(f.Change("t", ab, "SELECT 3 a"))
 	early := f.rewriteAll("t")
-	f.rewrite(f.rewriteAll("t"), sinks.Committed)
-	f.rewrite(f.rewriteAll("event_log"), sinks.Committed)
-	f.rewrite(early, sinks.Conflict)
-	f.Do(prepared, sinks.Committed)
+	f.rewrite(f.rewriteAll("t"), lake.Committed)
+	f.rewrite(f.rewriteAll("event_log"), lake.Committed)
+	f.rewrite(early, lake.Conflict)
+	f.Do(prepared, lake.Committed)
 	f.Expect("t", "1\n2\n3")
 	f.appended("t", 1, 0, 3, "2\n3")
 	// And a rewrite that was begun before a batch after it.
 	r := f.rewriteAll("t")
 	f.Append("t", ab, "SELECT 4 a")
-	f.rewrite(r, sinks.Committed)
+	f.rewrite(r, lake.Committed)
 	f.Expect("t", "1\n2\n3\n4")
 	f.appended("t", 2, 0, 4, "3\n4")
 }
@@ -290,7 +290,7 @@ func (f *Fixture) put(path string) string {
 func testOrphans(f *Fixture) {
 	f.Append("t", ab, "SELECT 1 a")
 	f.Append("t", ab, "SELECT 2 a")
-	f.rewrite(f.rewriteAll("t"), sinks.Committed)
+	f.rewrite(f.rewriteAll("t"), lake.Committed)
 	data, root := f.Lake.DataDir("t"), f.Lake.DataDir("t")
 	for filepath.Dir(root) != f.Warehouse {
 		root = filepath.Dir(root)
@@ -337,7 +337,7 @@ func testOrphans(f *Fixture) {
 	}
 	// Every version still has all it needs.
 	f.Expect("t", "1\n2")
-	if got := f.Read("t", sinks.Version{Commit: 1}); got != "1" {
+	if got := f.Read("t", lake.Version{Commit: 1}); got != "1" {
 		f.T.Errorf("commit 1 has %q", got)
 	}
 	if _, err := f.Reopen().RemoveOrphans(context.Background(), time.Hour); err == nil {
@@ -349,14 +349,14 @@ func testOrphans(f *Fixture) {
 func testOrphansGrace(f *Fixture) {
 	f.Append("t", ab, "SELECT 1 a")
 	f.Append("t", ab, "SELECT 2 a")
-	small, err := f.Lake.Files(context.Background(), "t", sinks.Version{})
+	small, err := f.Lake.Files(context.Background(), "t", lake.Version{})
 	if err != nil {
 		f.T.Fatal(err)
 	}
-	f.rewrite(f.rewriteAll("t"), sinks.Committed)
+	f.rewrite(f.rewriteAll("t"), lake.Committed)
 	f.age("")
 	f.grow(Retention+10, nowhere) // expires the snapshots that have the small files
-	data := func(orphans []sinks.Orphan) (paths []string) {
+	data := func(orphans []lake.Orphan) (paths []string) {
 		for _, o := range orphans {
 			if strings.HasSuffix(o.Path, ".parquet") {
 				paths = append(paths, o.Path)
@@ -380,7 +380,7 @@ func testOrphansGrace(f *Fixture) {
 		f.T.Errorf("only %d files were removed, the metadata of expired snapshots stays", len(found))
 	}
 	for commit := int64(20); commit < 20+Retention/2; commit += 10 {
-		if _, err := f.Lake.Files(context.Background(), "t", sinks.Version{Commit: commit}); err != nil {
+		if _, err := f.Lake.Files(context.Background(), "t", lake.Version{Commit: commit}); err != nil {
 			f.T.Errorf("commit %d: %v", commit, err)
 		}
 	}

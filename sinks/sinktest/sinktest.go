@@ -17,14 +17,14 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Lake is a lake whose tables can be read.
 type Lake interface {
-	sinks.Lake
-	sinks.Reader
-	sinks.Maintainer
+	lake.Lake
+	lake.Reader
+	lake.Maintainer
 }
 
 // Open opens the lake of pipeline "p" in a folder, with a retention of 100 snapshots; the suite closes it. Opening the same folder again, while the first is
@@ -103,15 +103,15 @@ func NewFixture(t *testing.T, open Open) *Fixture {
 // Reopen opens the warehouse once more.
 func (f *Fixture) Reopen() Lake {
 	f.T.Helper()
-	lake := f.open(f.T, f.Warehouse)
-	f.T.Cleanup(func() { _ = lake.Close() })
-	return lake
+	opened := f.open(f.T, f.Warehouse)
+	f.T.Cleanup(func() { _ = opened.Close() })
+	return opened
 }
 
 // Acquire makes this process the writer.
 func (f *Fixture) Acquire() {
 	f.T.Helper()
-	epoch, err := f.Lake.Acquire(context.Background(), sinks.Holder{Update: "u1", PID: os.Getpid(), Host: "here"})
+	epoch, err := f.Lake.Acquire(context.Background(), lake.Holder{Update: "u1", PID: os.Getpid(), Host: "here"})
 	if err != nil {
 		f.T.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func (f *Fixture) Acquire() {
 }
 
 // State is the lake's state.
-func (f *Fixture) State() *sinks.State {
+func (f *Fixture) State() *lake.State {
 	f.T.Helper()
 	s, err := f.Lake.State(context.Background())
 	if err != nil {
@@ -154,7 +154,7 @@ func (f *Fixture) Schema(table string, cols ...string) schemas.Table {
 }
 
 // Write writes the rows of a query, whose columns are the schema's by name, to one file of a table.
-func (f *Fixture) Write(table string, schema schemas.Table, query string) sinks.DataFile {
+func (f *Fixture) Write(table string, schema schemas.Table, query string) lake.DataFile {
 	f.T.Helper()
 	dir := f.Lake.DataDir(table)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -171,7 +171,7 @@ func (f *Fixture) Write(table string, schema schemas.Table, query string) sinks.
 		f.T.Fatal(err)
 	}
 	defer rows.Close()
-	out := sinks.DataFile{Path: path, Columns: map[string]sinks.ColumnStats{}}
+	out := lake.DataFile{Path: path, Columns: map[string]lake.ColumnStats{}}
 	var name, footer, stats, keys any
 	if !rows.Next() {
 		f.T.Fatal("COPY returned nothing")
@@ -193,8 +193,8 @@ func (f *Fixture) Write(table string, schema schemas.Table, query string) sinks.
 	return out
 }
 
-func columnStats(s map[string]string) sinks.ColumnStats {
-	var out sinks.ColumnStats
+func columnStats(s map[string]string) lake.ColumnStats {
+	var out lake.ColumnStats
 	out.Min, out.HasMin = s["min"]
 	out.Max, out.HasMax = s["max"]
 	out.Nulls, _ = strconv.ParseInt(s["null_count"], 10, 64)
@@ -205,28 +205,28 @@ func columnStats(s map[string]string) sinks.ColumnStats {
 }
 
 // Change is a change that appends the rows of a query to a table, made from its head.
-func (f *Fixture) Change(table string, cols []string, query string) sinks.TableChange {
+func (f *Fixture) Change(table string, cols []string, query string) lake.TableChange {
 	f.T.Helper()
-	c := sinks.TableChange{Table: table, Schema: f.Schema(table, cols...), Base: f.State().Tables[table].Snapshot}
+	c := lake.TableChange{Table: table, Schema: f.Schema(table, cols...), Base: f.State().Tables[table].Snapshot}
 	if query != "" {
-		c.Add = []sinks.DataFile{f.Write(table, c.Schema, query)}
+		c.Add = []lake.DataFile{f.Write(table, c.Schema, query)}
 	}
 	return c
 }
 
 // Commit makes a commit of the changes and of one event.
-func (f *Fixture) Commit(changes ...sinks.TableChange) *sinks.Commit {
+func (f *Fixture) Commit(changes ...lake.TableChange) *lake.Commit {
 	f.T.Helper()
 	if f.Epoch == 0 {
 		f.Acquire()
 	}
 	number := f.State().Commit + 1
 	log := f.Change("event_log", []string{"id BIGINT"}, fmt.Sprint("SELECT ", number, " AS id"))
-	return &sinks.Commit{Number: number, Epoch: f.Epoch, Tables: append(changes, log)}
+	return &lake.Commit{Number: number, Epoch: f.Epoch, Tables: append(changes, log)}
 }
 
 // Do commits, and expects an outcome.
-func (f *Fixture) Do(c *sinks.Commit, want sinks.Status) sinks.Outcome {
+func (f *Fixture) Do(c *lake.Commit, want lake.Status) lake.Outcome {
 	f.T.Helper()
 	out, err := f.Lake.Commit(context.Background(), c)
 	if err != nil {
@@ -239,9 +239,9 @@ func (f *Fixture) Do(c *sinks.Commit, want sinks.Status) sinks.Outcome {
 }
 
 // Append commits the rows of a query to a table.
-func (f *Fixture) Append(table string, cols []string, query string) sinks.Outcome {
+func (f *Fixture) Append(table string, cols []string, query string) lake.Outcome {
 	f.T.Helper()
-	return f.Do(f.Commit(f.Change(table, cols, query)), sinks.Committed)
+	return f.Do(f.Commit(f.Change(table, cols, query)), lake.Committed)
 }
 
 // Query returns the rows of a query as text, one line per row.
@@ -271,7 +271,7 @@ func (f *Fixture) Query(query string) string {
 }
 
 // Read is what DuckDB finds in the files of a table's version.
-func (f *Fixture) Read(table string, at sinks.Version) string {
+func (f *Fixture) Read(table string, at lake.Version) string {
 	f.T.Helper()
 	c, err := f.Lake.Files(context.Background(), table, at)
 	if err != nil {
@@ -281,7 +281,7 @@ func (f *Fixture) Read(table string, at sinks.Version) string {
 }
 
 // Rows is what DuckDB finds in files, in order.
-func (f *Fixture) Rows(c *sinks.Contents) string {
+func (f *Fixture) Rows(c *lake.Contents) string {
 	f.T.Helper()
 	if len(c.Files) == 0 {
 		return ""
@@ -297,7 +297,7 @@ func (f *Fixture) Rows(c *sinks.Contents) string {
 // Expect compares the rows of a table's head.
 func (f *Fixture) Expect(table, want string) {
 	f.T.Helper()
-	if got := f.Read(table, sinks.Version{}); got != want {
+	if got := f.Read(table, lake.Version{}); got != want {
 		f.T.Fatalf("table %s has\n%s\nwant\n%s", table, got, want)
 	}
 }

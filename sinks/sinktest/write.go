@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 func testEmpty(f *Fixture) {
@@ -15,7 +15,7 @@ func testEmpty(f *Fixture) {
 	if s.Commit != 0 || len(s.Positions) != 0 || len(s.Tables) != 0 {
 		f.T.Errorf("an empty lake has %+v", s)
 	}
-	if _, err := f.Lake.Files(context.Background(), "t", sinks.Version{}); !errors.Is(err, sinks.ErrNoTable) {
+	if _, err := f.Lake.Files(context.Background(), "t", lake.Version{}); !errors.Is(err, lake.ErrNoTable) {
 		f.T.Errorf("files of no table: %v", err)
 	}
 	if _, err := os.Stat(f.Warehouse); !errors.Is(err, os.ErrNotExist) {
@@ -50,12 +50,12 @@ func testCreateAndAppend(f *Fixture) {
 		f.T.Errorf("another process sees %+v, %v", s, err)
 	}
 	// A table may be made without rows, and a change without rows changes nothing.
-	f.Do(f.Commit(f.Change("empty", cols, "")), sinks.Committed)
+	f.Do(f.Commit(f.Change("empty", cols, "")), lake.Committed)
 	if e, ok := f.State().Tables["empty"]; !ok || e.Snapshot != 0 || len(e.Schema) != 2 {
 		f.T.Errorf("a table without rows: %+v", e)
 	}
 	f.Expect("empty", "")
-	f.Do(f.Commit(f.Change("t", cols, "")), sinks.Committed)
+	f.Do(f.Commit(f.Change("t", cols, "")), lake.Committed)
 	if again := f.State().Tables["t"]; again.Snapshot != second.Snapshot {
 		f.T.Errorf("a change without rows made snapshot %d", again.Snapshot)
 	}
@@ -66,8 +66,8 @@ func testReplace(f *Fixture) {
 	replace := func(query string) {
 		f.T.Helper()
 		c := f.Change("t", cols, query)
-		c.Mode = sinks.Replace
-		f.Do(f.Commit(c), sinks.Committed)
+		c.Mode = lake.Replace
+		f.Do(f.Commit(c), lake.Committed)
 	}
 	replace("SELECT 1 a")
 	f.Append("t", cols, "SELECT 2 a")
@@ -84,7 +84,7 @@ func testReplace(f *Fixture) {
 	}
 	replace("SELECT 9 a")
 	f.Expect("t", "9")
-	if got := f.Read("t", sinks.Version{Commit: 3}); got != "5\n6\n7" {
+	if got := f.Read("t", lake.Version{Commit: 3}); got != "5\n6\n7" {
 		f.T.Errorf("before it was emptied the table had %s", got)
 	}
 }
@@ -95,38 +95,38 @@ func testReplacePartition(f *Fixture) {
 	cols := []string{"k VARCHAR", "n BIGINT", "d DECIMAL(9,2)", "v INTEGER"}
 	spec := []schemas.PartitionField{{Column: "k", Transform: "identity", Name: "k"},
 		{Column: "n", Transform: "bucket", Arg: 4, Name: "n_bucket"}, {Column: "d", Transform: "truncate", Arg: 100, Name: "d_trunc"}}
-	file := func(schema schemas.Table, k *string, bucket, trunc, query string) sinks.DataFile {
+	file := func(schema schemas.Table, k *string, bucket, trunc, query string) lake.DataFile {
 		file := f.Write("t", schema, query)
 		file.Partition = map[string]*string{"k": k, "n_bucket": &bucket, "d_trunc": &trunc}
 		return file
 	}
 	c := f.Change("t", cols, "")
 	c.Partition = spec
-	c.Add = []sinks.DataFile{
+	c.Add = []lake.DataFile{
 		file(c.Schema, text("a b/%=é"), "0", "-1.00", "SELECT 'a b/%=é' k, 10 n, -0.50 d, 1 v"),
 		file(c.Schema, text("b"), "1", "2.00", "SELECT 'b' k, 11 n, 2.25 d, 2 v"),
 		file(c.Schema, text(""), "1", "2.00", "SELECT '' k, 11 n, 2.25 d, 3 v"),
 		file(c.Schema, nil, "1", "2.00", "SELECT NULL k, 11 n, 2.25 d, 4 v"),
 	}
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	if got := f.State().Tables["t"].Partition; len(got) != 3 || got[0] != spec[0] || got[1] != spec[1] || got[2] != spec[2] {
 		f.T.Errorf("partition spec %+v", got)
 	}
 	c = f.Change("t", cols, "")
-	c.Partition, c.Mode = spec, sinks.ReplacePartition
+	c.Partition, c.Mode = spec, lake.ReplacePartition
 	c.Where = []map[string]string{{"k": "a b/%=é", "n_bucket": "0", "d_trunc": "-1.00"}, {"k": ""}}
-	c.Add = []sinks.DataFile{file(c.Schema, text("c"), "3", "0.00", "SELECT 'c' k, 1 n, 0 d, 5 v")}
-	f.Do(f.Commit(c), sinks.Committed)
+	c.Add = []lake.DataFile{file(c.Schema, text("c"), "3", "0.00", "SELECT 'c' k, 1 n, 0 d, 5 v")}
+	f.Do(f.Commit(c), lake.Committed)
 	const left = "b 11 2.25 2\nc 1 0.00 5\n<nil> 11 2.25 4"
 	f.Expect("t", left)
-	for name, wrong := range map[string]func(*sinks.TableChange){
-		"a missing partition value": func(c *sinks.TableChange) { delete(c.Add[0].Partition, "k") },
-		"an unknown field":          func(c *sinks.TableChange) { c.Where = []map[string]string{{"v": "1"}} },
-		"another partition spec":    func(c *sinks.TableChange) { c.Partition = spec[:2] },
+	for name, wrong := range map[string]func(*lake.TableChange){
+		"a missing partition value": func(c *lake.TableChange) { delete(c.Add[0].Partition, "k") },
+		"an unknown field":          func(c *lake.TableChange) { c.Where = []map[string]string{{"v": "1"}} },
+		"another partition spec":    func(c *lake.TableChange) { c.Partition = spec[:2] },
 	} {
 		c := f.Change("t", cols, "")
-		c.Partition, c.Mode, c.Where = spec, sinks.ReplacePartition, []map[string]string{{"k": "b"}}
-		c.Add = []sinks.DataFile{file(c.Schema, text("c"), "3", "0.00", "SELECT 'c' k, 1 n, 0 d, 5 v")}
+		c.Partition, c.Mode, c.Where = spec, lake.ReplacePartition, []map[string]string{{"k": "b"}}
+		c.Add = []lake.DataFile{file(c.Schema, text("c"), "3", "0.00", "SELECT 'c' k, 1 n, 0 d, 5 v")}
 		wrong(&c)
 		if _, err := f.Lake.Commit(context.Background(), f.Commit(c)); err == nil {
 			f.T.Errorf("%s was accepted", name)
@@ -145,12 +145,12 @@ func testEvolve(f *Fixture) {
 	if after.LastID != before.LastID+3 || after.Schema[0].ID != before.Schema[0].ID || after.Schema.Column("n").ID <= before.LastID {
 		f.T.Errorf("field ids went from %s to %s", schemas.FieldIDsSQL(before.Schema), schemas.FieldIDsSQL(after.Schema))
 	}
-	old, err := f.Lake.Files(context.Background(), "t", sinks.Version{Commit: 1})
+	old, err := f.Lake.Files(context.Background(), "t", lake.Version{Commit: 1})
 	if err != nil || !old.Schema.Equal(before.Schema) || f.Rows(old) != "1 {'x': 1} [{'q': 1.5}]" {
 		f.T.Errorf("the first version is %+v, %v", old, err)
 	}
 	// A column may be added without rows.
-	f.Do(f.Commit(f.Change("t", append(cols, "m UUID"), "")), sinks.Committed)
+	f.Do(f.Commit(f.Change("t", append(cols, "m UUID"), "")), lake.Committed)
 	if s := f.State().Tables["t"]; s.Schema.Column("m") == nil || s.Snapshot != after.Snapshot {
 		f.T.Errorf("after adding a column alone: %+v", s)
 	}
@@ -185,13 +185,13 @@ func testRecreate(f *Fixture) {
 	c := f.Change("t", []string{"a INTEGER", "b VARCHAR", "s STRUCT(x INTEGER)"}, "SELECT 1 a, 'x' b, {'x': 1} s")
 	c.Partition = []schemas.PartitionField{{Column: "b", Transform: "identity", Name: "b"}}
 	c.Add[0].Partition = map[string]*string{"b": text("x")}
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	recreate := func(spec []schemas.PartitionField, partition map[string]*string, cols []string, query string) {
 		f.T.Helper()
 		c := f.Change("t", cols, query)
-		c.Mode, c.Recreate, c.Partition = sinks.Replace, true, spec
+		c.Mode, c.Recreate, c.Partition = lake.Replace, true, spec
 		c.Add[0].Partition = partition
-		f.Do(f.Commit(c), sinks.Committed)
+		f.Do(f.Commit(c), lake.Committed)
 	}
 	// b changes its type, s goes and comes back: neither may have an id of before; a keeps its own.
 	month := []schemas.PartitionField{{Column: "b", Transform: "month", Name: "b_month"}}
@@ -208,7 +208,7 @@ func testRecreate(f *Fixture) {
 	f.Append("t", []string{"s STRUCT(x INTEGER)", "a INTEGER"}, "SELECT {'x': 8} s, 4 a")
 	f.Expect("t", "{'x': 7} 3\n{'x': 8} 4")
 	for commit, want := range map[int64]string{1: "1 x {'x': 1}", 2: "2024-01-02 2", 3: "{'x': 7} 3"} {
-		if got := f.Read("t", sinks.Version{Commit: commit}); got != want {
+		if got := f.Read("t", lake.Version{Commit: commit}); got != want {
 			f.T.Errorf("commit %d has %s, want %s", commit, got, want)
 		}
 	}
@@ -217,10 +217,10 @@ func testRecreate(f *Fixture) {
 func testProperties(f *Fixture) {
 	c := f.Change("t", []string{"a INTEGER"}, "SELECT 1 a")
 	c.Properties = map[string]string{"lakeflow.definition": `{"v":1}`, "x": "y"}
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	c = f.Change("t", []string{"a INTEGER"}, "")
 	c.Properties = map[string]string{"lakeflow.definition": `{"v":2}`}
-	f.Do(f.Commit(c), sinks.Committed)
+	f.Do(f.Commit(c), lake.Committed)
 	if p := f.State().Tables["t"].Properties; p["lakeflow.definition"] != `{"v":2}` || p["x"] != "y" {
 		f.T.Errorf("properties %v", p)
 	}

@@ -1,6 +1,6 @@
-// Package sinks is the contract between the engine and what it publishes to: a Lake of versioned tables
-// that are committed together.
-package sinks
+// Package lake is the contract between the engine and where it stores tables: a Lake of versioned tables
+// that are committed together. What leaves the lake goes to a sink.
+package lake
 
 import (
 	"context"
