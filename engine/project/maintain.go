@@ -31,7 +31,7 @@ func (p *Project) Maintain(ctx context.Context, m Maintenance) (*maintain.Report
 			return nil, p.hide(err)
 		}
 	}
-	in := p.maintenance(p.db)
+	in := p.maintenanceInput(p.db)
 	in.OlderThan, in.Dry = m.OlderThan, m.Dry
 	r, err := maintain.Run(ctx, in)
 	if err != nil && ctx.Err() == nil {
@@ -40,7 +40,7 @@ func (p *Project) Maintain(ctx context.Context, m Maintenance) (*maintain.Report
 	return r, p.hide(err)
 }
 
-func (p *Project) maintenance(db *duck.DB) maintain.Input {
+func (p *Project) maintenanceInput(db *duck.DB) maintain.Input {
 	layouts := map[string]duck.Layout{}
 	for _, t := range p.Pipeline.Tables {
 		layouts[t.Name] = duck.Layout{Compression: t.Parquet.Compression, RowGroupSize: t.Parquet.RowGroupSize}
@@ -55,12 +55,12 @@ const (
 	removeGrace = 10 * time.Minute
 )
 
-// tidyMemory bounds the DuckDB that merges files beside the one that runs the pipeline.
-const tidyMemory = "256MiB"
+// maintenanceMemory bounds the DuckDB that merges files beside the one that runs the pipeline.
+const maintenanceMemory = "256MiB"
 
-// tidier keeps the lake of a continuous update in shape, in a goroutine of its own. Its commits lose every race against
+// maintenance keeps the lake of a continuous update in shape, in a goroutine of its own. Its commits lose every race against
 // the update's. What goes wrong is reported, and tried again.
-type tidier struct {
+type maintenance struct {
 	lake   *iceberg.Lake
 	in     maintain.Input
 	report func(error)
@@ -68,22 +68,22 @@ type tidier struct {
 	ended  chan struct{}
 }
 
-// startTidier begins. The caller calls end.
-func startTidier(ctx context.Context, p *Project) (*tidier, error) {
-	db, err := duck.Open(ctx, duck.Config{MemoryLimit: tidyMemory, Threads: 1, TempDir: filepath.Join(p.db.TempDir(), "tidy"),
+// startMaintenance begins. The caller calls end.
+func startMaintenance(ctx context.Context, p *Project) (*maintenance, error) {
+	db, err := duck.Open(ctx, duck.Config{MemoryLimit: maintenanceMemory, Threads: 1, TempDir: filepath.Join(p.db.TempDir(), "maintenance"),
 		Folders: []string{p.Pipeline.Target.Warehouse}})
 	if err != nil {
 		return nil, err
 	}
-	t := &tidier{lake: p.place.lake, in: p.maintenance(db), report: p.untidy, ended: make(chan struct{})}
-	t.in.OlderThan = removeGrace
-	ctx, t.cancel = context.WithCancel(ctx)
-	go t.run(ctx)
-	return t, nil
+	m := &maintenance{lake: p.place.lake, in: p.maintenanceInput(db), report: p.maintenanceFailed, ended: make(chan struct{})}
+	m.in.OlderThan = removeGrace
+	ctx, m.cancel = context.WithCancel(ctx)
+	go m.run(ctx)
+	return m, nil
 }
 
-func (t *tidier) run(ctx context.Context) {
-	defer close(t.ended)
+func (m *maintenance) run(ctx context.Context) {
+	defer close(m.ended)
 	merge, remove := time.NewTicker(mergeEvery), time.NewTicker(removeEvery)
 	defer merge.Stop()
 	defer remove.Stop()
@@ -93,19 +93,19 @@ func (t *tidier) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-merge.C:
-			_, err = maintain.Compact(ctx, t.in)
+			_, err = maintain.Compact(ctx, m.in)
 		case <-remove.C:
-			_, err = t.lake.RemoveOrphans(ctx, removeGrace)
+			_, err = m.lake.RemoveOrphans(ctx, removeGrace)
 		}
 		if err != nil && ctx.Err() == nil {
-			t.report(err)
+			m.report(err)
 		}
 	}
 }
 
 // end stops it, and returns when nothing of it is left.
-func (t *tidier) end() error {
-	t.cancel()
-	<-t.ended
-	return t.in.DB.Close()
+func (m *maintenance) end() error {
+	m.cancel()
+	<-m.ended
+	return m.in.DB.Close()
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Run does one update, which the options select; it sets Again and Follow itself. A continuous one goes on until ctx is
-// done, finishes its batch then, and tidies up the lake's files beside it. A project runs once.
+// done, finishes its batch then, and maintains the lake beside it. A project runs once.
 //
 // The result is nil when the update did not begin. Tables and sinks that the pipeline does not have are a *UsageError,
 // an expectation that stopped the update is an *refresh.ViolationError, changed definitions that need somebody's word are
@@ -37,26 +37,26 @@ func (p *Project) Run(ctx context.Context, opts engine.Options) (*engine.Result,
 	return result, p.hide(err)
 }
 
-// follow does a continuous update until ctx is done, and tidies up files beside it.
+// follow does a continuous update until ctx is done, and maintains the lake beside it.
 func (p *Project) follow(ctx context.Context, env engine.Env, opts engine.Options) (result *engine.Result, err error) {
-	var t *tidier
+	var m *maintenance
 	err = p.wait.until(ctx, func() (err error) {
-		t, err = startTidier(ctx, p)
+		m, err = startMaintenance(ctx, p)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.end()) }()
+	defer func() { err = errors.Join(err, m.end()) }()
 	opts.Follow = &engine.Follow{Interval: p.Pipeline.Trigger.Interval, Stop: ctx.Done()}
 	ctx, cancel := drained(ctx)
 	defer cancel()
 	return engine.Run(ctx, env, opts)
 }
 
-// untidy tells what went wrong beside the update.
-func (p *Project) untidy(err error) {
-	p.opts.Events.Emit(event.Notice{Message: "tidying up files beside the update failed, nothing is lost, and it is " +
+// maintenanceFailed tells what went wrong beside the update.
+func (p *Project) maintenanceFailed(err error) {
+	p.opts.Events.Emit(event.Notice{Message: "maintenance beside the update failed, nothing is lost, and it is " +
 		"tried again: " + duckerr.Text(err)})
 }
 
