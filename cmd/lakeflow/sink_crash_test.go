@@ -34,7 +34,7 @@ func newSinkCrash(t *testing.T, broker, topic string) *crash {
 	return c
 }
 
-// TestKilledWhilePublishing kills the process at every failpoint, of the first update and of one that adds rows. A consumer of committed records never
+// TestKilledWhilePublishing kills the process at the failpoints that matter to sinks, of the first update and of one that adds rows. A consumer of committed records never
 // sees a row twice, nor one that is not in the table, and in the end sees all of them.
 func TestKilledWhilePublishing(t *testing.T) {
 	t.Run("kfake", func(t *testing.T) {
@@ -55,7 +55,12 @@ func TestKilledWhilePublishing(t *testing.T) {
 }
 
 func killWhilePublishing(t *testing.T, broker string) {
-	for i, name := range slices.Concat(failpoint.Names, failpoint.Sinks) {
+	// Before the lake's transaction, a kill leaves nothing to publish, wherever it comes.
+	places := slices.DeleteFunc(slices.Clone(failpoint.Names), func(name string) bool {
+		place, _, _ := strings.Cut(name, ".")
+		return !slices.Contains([]string{"owner", "events", "catalog", "update"}, place)
+	})
+	for i, name := range append(places, failpoint.Sinks...) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			topic := fmt.Sprintf("crash%d_%d", i, time.Now().UnixNano())
