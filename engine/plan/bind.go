@@ -10,6 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/syntax"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -67,7 +68,7 @@ func (c *compiler) clear(ctx context.Context) error {
 
 // ready reports whether the columns of everything that the flow reads are known.
 func (c *compiler) ready(f *flow) bool {
-	ready := f.syn != nil && !f.failed
+	ready := f.facts != nil && !f.failed
 	for _, r := range f.refs {
 		if r.dataset != nil {
 			ready = ready && !r.dataset.failed && len(r.columns) > 0
@@ -131,7 +132,7 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 		}
 		doubtful = doubtful || r.doubtful || r.guessed != ""
 	}
-	known, err := c.bindText(ctx, binding{query: f.decl.SQL, sql: f.sql, before: describePrefix, items: f.syn.items, code: codeBind, what: f.ds.name, doubtful: doubtful})
+	known, err := c.bindText(ctx, binding{query: f.decl.SQL, sql: f.sql, before: describePrefix, items: f.facts.items, code: codeBind, what: f.ds.name, doubtful: doubtful})
 	if err != nil {
 		return err
 	}
@@ -160,8 +161,8 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 
 // rowid finds a rowid that is DuckDB's own: the relations that queries are bound to have it, those that they run on do not.
 func (f *flow) rowid() (offset int, found bool) {
-	for _, col := range f.syn.columns {
-		if !strings.EqualFold(col.path[len(col.path)-1], "rowid") {
+	for _, col := range f.facts.columns {
+		if !strings.EqualFold(col.Name(), "rowid") {
 			continue
 		}
 		for _, r := range f.refs {
@@ -169,7 +170,7 @@ func (f *flow) rowid() (offset int, found bool) {
 				return 0, false
 			}
 		}
-		return col.at, true
+		return col.At(), true
 	}
 	return 0, false
 }
@@ -264,7 +265,7 @@ func (c *compiler) columnsOf(ctx context.Context, statement string) ([]column, e
 // hideMetadata takes the _metadata that came in by * out of the output, and keeps the one that the query names.
 func (f *flow) hideMetadata() {
 	kept := 0
-	for _, item := range f.syn.items {
+	for _, item := range f.facts.items {
 		if namesMetadata(item) {
 			kept = 1
 		}
@@ -293,13 +294,19 @@ func (f *flow) hideMetadata() {
 }
 
 // namesMetadata reports whether a select item gives a column _metadata by naming it.
-func namesMetadata(item any) bool {
-	m, _ := item.(map[string]any)
-	if alias := text(m["alias"]); alias != "" {
-		return strings.EqualFold(alias, MetadataColumn)
+func namesMetadata(item syntax.Expression) bool {
+	return strings.EqualFold(outputName(item), MetadataColumn)
+}
+
+// outputName is the name of the column that a select item gives, as far as it is told: the alias, or the name of a column.
+func outputName(item syntax.Expression) string {
+	if alias := item.Alias(); alias != "" {
+		return alias
 	}
-	names, _ := m["column_names"].([]any)
-	return m["class"] == "COLUMN_REF" && len(names) > 0 && lower(names[len(names)-1]) == MetadataColumn
+	if column, ok := item.(syntax.ColumnRef); ok {
+		return column.Name()
+	}
+	return ""
 }
 
 // checkColumns checks the names of a query's output.
@@ -336,15 +343,11 @@ func (c *compiler) checkColumns(f *flow) bool {
 // columnOffset is the offset in the query where an output column comes from, as far as the select list shows.
 func (f *flow) columnOffset(name string) int {
 	found, star := -1, -1
-	for _, item := range f.syn.items {
-		m, _ := item.(map[string]any)
-		names, _ := m["column_names"].([]any)
-		switch {
-		case m["class"] == "STAR":
-			star = offset(m)
-		case strings.EqualFold(text(m["alias"]), name),
-			text(m["alias"]) == "" && len(names) > 0 && strings.EqualFold(text(names[len(names)-1]), name):
-			found = firstOffset(m) // the last one: of two with one name, it is the one too many
+	for _, item := range f.facts.items {
+		if x, ok := item.(syntax.Star); ok {
+			star = x.At()
+		} else if strings.EqualFold(outputName(item), name) {
+			found = item.First() // the last one: of two with one name, it is the one too many
 		}
 	}
 	switch {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
 // DuckDB tells the first mistake of a statement. To find the others, what it stumbled over is replaced by NULL, which goes with everything, and
@@ -22,7 +23,7 @@ type binding struct {
 	sql   string // query.Text with offsets as they are there
 	// before and after make it a statement that begins with DESCRIBE.
 	before, after string
-	items         []any // the select list of a query
+	items         []syntax.Expression // the select list of a query
 	code, what    string
 	doubtful      bool // there are mistakes already in it, or in what it reads
 }
@@ -84,7 +85,7 @@ func (b binding) offset(e *duckError, p patches) (offset int, known bool) {
 	}
 	parser := e.Type == "Parser" || e.Type == "Syntax"
 	if parser {
-		n = byteOffset(p.apply(b.sql), n)
+		n = syntax.ByteOffset(p.apply(b.sql), n)
 	}
 	at, ok := p.original(n)
 	return at, ok && !parser
@@ -196,10 +197,8 @@ func (p *patches) insert(x patch) bool {
 // alias keeps the name of a column of the output that is replaced.
 func (b binding) alias(offset int) string {
 	for _, item := range b.items {
-		m, _ := item.(map[string]any)
-		names, _ := m["column_names"].([]any)
-		if m["class"] == "COLUMN_REF" && len(names) > 0 && text(m["alias"]) == "" && firstOffset(m) == offset {
-			return " AS " + ident(text(names[len(names)-1]))
+		if x, ok := item.(syntax.ColumnRef); ok && x.Alias() == "" && x.At() == offset {
+			return " AS " + ident(x.Name())
 		}
 	}
 	return ""

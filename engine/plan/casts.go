@@ -3,14 +3,9 @@ package plan
 import (
 	"context"
 	"strings"
-)
 
-// cast is a CAST, ::type or TRY_CAST in a query.
-type cast struct {
-	at   int
-	to   string // DuckDB's id of the type
-	from map[string]any
-}
+	"github.com/lakeflow/lakeflow/engine/syntax"
+)
 
 // DuckDB binds a cast from a number to a time, or back, although it has none: it fails on the first row, and TRY_CAST gives NULL for all. Spark has such casts.
 
@@ -22,15 +17,16 @@ const (
 // checkCasts reports such casts of columns and of what is computed between brackets. The type of what is cast is what DuckDB says that a function,
 // which takes no such type, was called with.
 func (c *compiler) checkCasts(ctx context.Context, f *flow) error {
-	for _, x := range f.syn.casts {
+	for _, x := range f.facts.casts {
+		to := x.To()
 		probe, wrong := "monthname", numberTypes
 		switch {
-		case listed(numberTypes, x.to):
+		case listed(numberTypes, to):
 			probe, wrong = "sin", timeTypes
-		case !listed(timeTypes, x.to):
+		case !listed(timeTypes, to):
 			continue
 		}
-		start, end, ok := x.operand(f)
+		start, end, ok := f.operand(x)
 		if !ok {
 			continue
 		}
@@ -45,26 +41,34 @@ func (c *compiler) checkCasts(ctx context.Context, f *flow) error {
 		from := strings.TrimSuffix(strings.TrimPrefix(e.Call, probe+"("), ")")
 		name, _, _ := strings.Cut(from, "(")
 		if listed(wrong, strings.TrimSuffix(name, "_LITERAL")) {
-			c.diags.Errorf(codeBind, f.decl.SQL.At(x.at, castLength(f.sql, x.at)), castHelp(from, x.to, f.sql[start:end]), "%s: %s cannot be cast to %s",
-				f.ds.name, typeWithArticle(strings.TrimSuffix(from, "_LITERAL")), x.to)
+			c.diags.Errorf(codeBind, f.decl.SQL.At(x.At(), castLength(f.sql, x.At())), castHelp(from, to, f.sql[start:end]), "%s: %s cannot be cast to %s",
+				f.ds.name, typeWithArticle(strings.TrimSuffix(from, "_LITERAL")), to)
 		}
 	}
 	return nil
 }
 
 // operand is where what is cast stands in the query.
-func (x cast) operand(f *flow) (start, end int, ok bool) {
-	at := offset(x.from)
-	switch {
-	case x.at < 0 || x.at >= len(f.sql):
-		return 0, 0, false
-	case x.from["class"] == "COLUMN_REF" && at >= 0:
-		return at, at + tokenLength(f.sql, at), f.mayBe(x)
-	case x.from["class"] != "FUNCTION" || !strings.ContainsAny(text(x.from["function_name"]), "+-*/%"):
+func (f *flow) operand(x syntax.Cast) (start, end int, ok bool) {
+	at := x.At()
+	if at < 0 || at >= len(f.sql) {
 		return 0, 0, false
 	}
-	open := strings.IndexByte(f.sql[x.at:], '(') + x.at
-	if open < x.at || f.sql[x.at] == ':' {
+	switch from := x.From().(type) {
+	case syntax.ColumnRef:
+		if start = from.At(); start < 0 {
+			return 0, 0, false
+		}
+		return start, start + tokenLength(f.sql, start), f.mayBe(from.Name(), x.To())
+	case syntax.Function:
+		if !strings.ContainsAny(from.Name(), "+-*/%") {
+			return 0, 0, false
+		}
+	default:
+		return 0, 0, false
+	}
+	open := strings.IndexByte(f.sql[at:], '(') + at
+	if open < at || f.sql[at] == ':' {
 		return 0, 0, false
 	}
 	shut := closing(f.sql, open)
@@ -75,15 +79,14 @@ func (x cast) operand(f *flow) (start, end int, ok bool) {
 	return open + 1, open + max(as, 1), as > 0
 }
 
-// mayBe reports whether the column that is cast may be one whose type has no such cast: most are texts, which need no look.
-func (f *flow) mayBe(x cast) bool {
-	names, _ := x.from["column_names"].([]any)
-	name, known := text(names[len(names)-1]), false
+// mayBe reports whether a column may be one whose type has no cast to another: most are texts, which need no look.
+func (f *flow) mayBe(name, to string) bool {
+	known := false
 	for _, r := range f.refs {
 		if col := r.columns.Column(name); col != nil {
 			known = true
 			from, _, _ := strings.Cut(col.Type.String(), "(")
-			if listed(numberTypes, from) != listed(numberTypes, x.to) && (listed(numberTypes, from) || listed(timeTypes, from)) {
+			if listed(numberTypes, from) != listed(numberTypes, to) && (listed(numberTypes, from) || listed(timeTypes, from)) {
 				return true
 			}
 		}

@@ -102,15 +102,15 @@ type dataset struct {
 	flows  []*flow
 	out    *Dataset
 	failed bool // its columns cannot be known; the mistake was reported, here or upstream
-	rules  []*syntax
+	rules  []*facts
 }
 
 // flow is a declared flow on its way through the passes.
 type flow struct {
-	decl *dsl.Flow
-	ds   *dataset
-	syn  *syntax // nil when the query does not parse
-	refs []reference
+	decl  *dsl.Flow
+	ds    *dataset
+	facts *facts // nil when the query does not parse
+	refs  []reference
 	// failed is true when the query reads what is not there, or calls what it must not.
 	failed bool
 	// sql is the query's text with the pipeline's schema name blanked out; offsets are those of decl.SQL.Text.

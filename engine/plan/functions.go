@@ -53,7 +53,7 @@ const queryFunctions = tableFunctions + "duckdb_functions duckdb_keywords duckdb
 const barredFunctions = " current_setting json_serialize_plan pg_get_viewdef setseed write_log "
 
 // barred finds the calls that a query may not make, if it may read the table functions that are listed.
-func (s *syntax) barred(tables string) (reads, calls []call) {
+func (s *facts) barred(tables string) (reads, calls []call) {
 	for _, c := range s.sources {
 		if !listed(tables, c.name) {
 			reads = append(reads, c)
@@ -79,15 +79,15 @@ func callHelp(name string) string {
 	return "leave it out: a query only computes values of what it reads"
 }
 
-// steady reports whether evaluating the syntax again gives the same values.
-func (s *syntax) steady() bool {
+// steady reports whether evaluating the query again gives the same values.
+func (s *facts) steady() bool {
 	for _, c := range s.calls {
 		if k := functionClass(c.name); k == perQuery || k == volatile {
 			return false
 		}
 	}
 	for _, c := range s.columns { // current_date and the like are written without parentheses
-		if len(c.path) == 1 && functionClass(strings.ToLower(c.path[0])) == perQuery {
+		if path := c.Path(); len(path) == 1 && functionClass(strings.ToLower(path[0])) == perQuery {
 			return false
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	_ "github.com/duckdb/duckdb-go/v2"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
 // TestFunctionClasses compares the lists of functions that are not pure with DuckDB's own. A macro has the class of the
@@ -68,33 +70,41 @@ func isWord(name string) bool {
 // classifyMacros adds the macros to the classes of the functions.
 func classifyMacros(t *testing.T, db *sql.DB, classes map[string]class) {
 	t.Helper()
-	rows, err := db.Query(`SELECT function_name, CAST(json_serialize_sql('SELECT ' || macro_definition) AS VARCHAR)
-		FROM duckdb_functions() WHERE function_type = 'macro' ORDER BY 1`)
+	rows, err := db.Query("SELECT function_name, 'SELECT ' || macro_definition FROM duckdb_functions() WHERE function_type = 'macro' ORDER BY 1")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var names, texts []string
 	for rows.Next() {
-		var name, tree string
-		if err := rows.Scan(&name, &tree); err != nil {
+		var name, text string
+		if err := rows.Scan(&name, &text); err != nil {
 			t.Fatal(err)
 		}
-		syn, failed, _, err := readSyntax("", tree)
-		if err != nil || failed != nil {
-			t.Fatal(name, failed, err)
+		names, texts = append(names, name), append(texts, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := syntax.ParseAll(t.Context(), db, texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range names {
+		statement, ok := all[i].Only()
+		if !ok {
+			t.Fatal(name, all[i].Refused)
 		}
-		for _, c := range syn.calls {
+		found := factsOf(texts[i], statement)
+		for _, c := range found.calls {
 			if c.name != "error" { // it is volatile so that it is not folded away, not because its value changes
 				classes[name] = max(classes[name], classes[c.name])
 			}
 		}
-		for _, c := range syn.columns {
-			if c.path[0] == "current_timestamp" {
+		for _, c := range found.columns {
+			if c.Path()[0] == "current_timestamp" {
 				classes[name] = max(classes[name], perQuery)
 			}
 		}
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
 	}
 }
 

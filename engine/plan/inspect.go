@@ -5,14 +5,15 @@ import (
 	"database/sql"
 
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
 // Inspection is what a text of SQL would do, found before DuckDB binds it: some functions do their work while they are bound.
 type Inspection struct {
-	Statements int       // how many it has; the rest is there for one that only reads
-	Relations  []Named   // that it reads, without those that it makes itself
-	Refused    []Refusal // functions that it must not call
-	Failed     *Failure  // DuckDB does not parse it, or not as a query
+	Statements int             // how many it has; the rest is there for one that only reads
+	Relations  []Named         // that it reads, without those that it makes itself
+	Refused    []Refusal       // functions that it must not call
+	Failed     *syntax.Refusal // DuckDB does not parse it, or not as a query
 }
 
 // Named is a relation in a query.
@@ -25,13 +26,6 @@ type Named struct {
 type Refusal struct {
 	Message, Help string
 	At            int // offset in bytes, -1 when it is not known
-}
-
-// Failure is DuckDB's refusal to parse a text.
-type Failure struct {
-	Syntax  bool // it is no SQL; otherwise it is no query
-	Message string
-	At      int // offset in bytes, -1 when it is not known
 }
 
 // Inspect has DuckDB parse a text. Of a PIVOT that finds its columns out for itself, which becomes several statements, DuckDB gives no syntax tree: it is looked at
@@ -59,28 +53,20 @@ func Inspect(ctx context.Context, conn *sql.Conn, text string) (*Inspection, err
 }
 
 func inspect(ctx context.Context, conn *sql.Conn, text string) (*Inspection, error) {
-	var tree string
-	if err := conn.QueryRowContext(ctx, "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", text).Scan(&tree); err != nil {
+	parsed, err := syntax.Parse(ctx, conn, text)
+	if err != nil {
 		return nil, err
 	}
-	syn, failed, statements, err := readSyntax(text, tree)
-	switch {
-	case err != nil:
-		return nil, err
-	case failed != nil:
-		at := failed.position()
-		if at >= 0 {
-			at = byteOffset(text, at)
-		}
-		return &Inspection{Failed: &Failure{failed.Type == "parser", failed.Message, at}}, nil
-	case syn == nil:
-		return &Inspection{Statements: statements}, nil
+	in := &Inspection{Statements: len(parsed.Statements), Failed: parsed.Refused}
+	statement, ok := parsed.Only()
+	if !ok {
+		return in, nil
 	}
-	in := &Inspection{Statements: 1}
-	for _, t := range syn.tables {
-		in.Relations = append(in.Relations, Named{t.catalog, t.schema, t.name, t.at})
+	found := factsOf(text, statement)
+	for _, t := range found.tables {
+		in.Relations = append(in.Relations, Named{t.Catalog(), t.Schema(), t.Name(), t.At()})
 	}
-	reads, calls := syn.barred(queryFunctions)
+	reads, calls := found.barred(queryFunctions)
 	for _, c := range append(reads, calls...) {
 		in.Refused = append(in.Refused, refusal(c))
 	}

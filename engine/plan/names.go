@@ -7,17 +7,18 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
 // resolve finds the source or dataset behind every relation that a query names.
 func (c *compiler) resolve(context.Context) error {
 	for _, d := range c.datasets {
 		for _, f := range d.flows {
-			if f.syn == nil {
+			if f.facts == nil {
 				continue
 			}
 			f.failed = c.barred(f)
-			for _, t := range f.syn.tables {
+			for _, t := range f.facts.tables {
 				f.failed = !c.resolveTable(f, t) || f.failed
 			}
 			d.failed = d.failed || f.failed
@@ -30,7 +31,7 @@ func (c *compiler) resolve(context.Context) error {
 
 // barred refuses functions that read what is not declared, or do more than compute a value.
 func (c *compiler) barred(f *flow) bool {
-	reads, calls := f.syn.barred(tableFunctions)
+	reads, calls := f.facts.barred(tableFunctions)
 	for _, fn := range reads {
 		help := "read a source or a table of this pipeline"
 		if strings.HasPrefix(fn.name, "read_") || strings.HasPrefix(fn.name, "parquet_") || fn.name == "glob" || fn.name == "sniff_csv" {
@@ -48,38 +49,39 @@ func (c *compiler) barred(f *flow) bool {
 }
 
 // resolveTable resolves one reference and adds it to the flow, or says why it cannot be read.
-func (c *compiler) resolveTable(f *flow, t tableRef) bool {
-	place := token(f.decl.SQL, t.at)
-	stream := t.schema == sqltext.StreamSchema
-	if t.catalog == "" && (t.schema == "" || stream || strings.EqualFold(t.schema, c.pipeline.Target.Schema)) {
-		if e := c.entities[strings.ToLower(t.name)]; e != nil {
+func (c *compiler) resolveTable(f *flow, t syntax.BaseTable) bool {
+	place := token(f.decl.SQL, t.At())
+	catalog, schema, name := t.Catalog(), t.Schema(), t.Name()
+	stream := schema == sqltext.StreamSchema
+	if catalog == "" && (schema == "" || stream || strings.EqualFold(schema, c.pipeline.Target.Schema)) {
+		if e := c.entities[strings.ToLower(name)]; e != nil {
 			e.used = true
 			f.refs = append(f.refs, reference{entity: e, stream: stream, at: place})
 			return true
 		}
 	}
 	switch {
-	case f.decl.Flawed && !written(f.decl.SQL, t.name):
-	case looksLikeFile(t.name):
+	case f.decl.Flawed && !written(f.decl.SQL, name):
+	case looksLikeFile(name):
 		c.diags.Errorf(codeOutside, place, "declare it as a source, with files: {path: …, format: …}, and read the source by its name",
-			"a query cannot read the file %q", t.name)
-	case strings.EqualFold(t.name, "event_log") || strings.EqualFold(t.name, c.pipeline.DeadLetter.Table):
-		c.diags.Errorf(codeOwnTable, place, "query it from outside: lakeflow query \"SELECT … FROM "+t.name+"\"",
-			"%s is written by the update itself and cannot be read inside the pipeline", t.name)
-	case strings.EqualFold(t.schema, "live") && t.catalog == "":
-		c.diags.Errorf(codeUnknownName, place, "leave LIVE. out: "+t.name+" alone is a source or table of this pipeline", "there is no schema LIVE here, as in Delta Live Tables")
-	case t.schema != "" && !stream && (t.catalog != "" || !strings.EqualFold(t.schema, c.pipeline.Target.Schema)):
-		name := t.schema + "." + t.name
-		if t.catalog != "" {
-			name = t.catalog + "." + name
+			"a query cannot read the file %q", name)
+	case strings.EqualFold(name, "event_log") || strings.EqualFold(name, c.pipeline.DeadLetter.Table):
+		c.diags.Errorf(codeOwnTable, place, "query it from outside: lakeflow query \"SELECT … FROM "+name+"\"",
+			"%s is written by the update itself and cannot be read inside the pipeline", name)
+	case strings.EqualFold(schema, "live") && catalog == "":
+		c.diags.Errorf(codeUnknownName, place, "leave LIVE. out: "+name+" alone is a source or table of this pipeline", "there is no schema LIVE here, as in Delta Live Tables")
+	case schema != "" && !stream && (catalog != "" || !strings.EqualFold(schema, c.pipeline.Target.Schema)):
+		name = schema + "." + name
+		if catalog != "" {
+			name = catalog + "." + name
 		}
 		c.diags.Errorf(codeUnknownName, place, "name a source or table of this pipeline; data from elsewhere is declared as a source",
 			"%s is not in this pipeline, whose schema is %s", name, c.pipeline.Target.Schema)
 	default:
 		names := c.readable(f.ds)
-		c.diags.Errorf(codeUnknownName, place, diag.DidYouMean(t.name, names, "name a source or table of this pipeline"), "there is no source or table %q", t.name)
-		if meant := diag.Suggest(t.name, names); meant != "" {
-			f.refs = append(f.refs, reference{entity: c.entities[strings.ToLower(meant)], stream: stream, at: place, guessed: t.name})
+		c.diags.Errorf(codeUnknownName, place, diag.DidYouMean(name, names, "name a source or table of this pipeline"), "there is no source or table %q", name)
+		if meant := diag.Suggest(name, names); meant != "" {
+			f.refs = append(f.refs, reference{entity: c.entities[strings.ToLower(meant)], stream: stream, at: place, guessed: name})
 			return true
 		}
 	}
@@ -131,14 +133,15 @@ func (c *compiler) blankSchema(f *flow) {
 		}
 	}
 	schema := c.pipeline.Target.Schema
-	for _, t := range f.syn.tables {
-		if t.schema != "" && t.schema != sqltext.StreamSchema && strings.EqualFold(t.schema, schema) && t.at >= 0 {
-			blank(t.at)
+	for _, t := range f.facts.tables {
+		if own := t.Schema(); own != "" && own != sqltext.StreamSchema && strings.EqualFold(own, schema) && t.At() >= 0 {
+			blank(t.At())
 		}
 	}
-	for _, col := range f.syn.columns {
-		if len(col.path) >= 3 && strings.EqualFold(col.path[0], schema) && col.at >= 0 && f.reads(col.path[1]) {
-			blank(col.at)
+	for _, col := range f.facts.columns {
+		path := col.Path()
+		if len(path) >= 3 && strings.EqualFold(path[0], schema) && col.At() >= 0 && f.reads(path[1]) {
+			blank(col.At())
 		}
 	}
 }

@@ -3,12 +3,12 @@ package plan
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
 // rulePrefix goes in front of an expectation to make it a query.
@@ -27,57 +27,29 @@ func (c *compiler) parse(ctx context.Context) error {
 			}
 		}
 	}
-	trees, err := c.serialize(ctx, texts)
+	parsed, err := syntax.ParseAll(ctx, c.tx, texts)
 	if err != nil {
 		return err
 	}
 	next := 0
-	take := func() (string, string) { next++; return texts[next-1], trees[next-1] }
+	take := func() (string, syntax.Parsed) { next++; return texts[next-1], parsed[next-1] }
 	for _, d := range c.datasets {
 		for _, f := range d.flows {
-			text, tree := take()
-			if err := c.parsedFlow(ctx, f, text, tree); err != nil {
+			text, parsed := take()
+			if err := c.parsedFlow(ctx, f, text, parsed); err != nil {
 				return err
 			}
 		}
-		d.rules = make([]*syntax, len(d.decl.Expectations))
+		d.rules = make([]*facts, len(d.decl.Expectations))
 		for i, e := range d.decl.Expectations {
 			if e.Expect == nil {
 				continue
 			}
-			text, tree := take()
-			if err := c.parsedRule(d, i, text, tree); err != nil {
-				return err
-			}
+			text, parsed := take()
+			c.parsedRule(d, i, text, parsed)
 		}
 	}
 	return nil
-}
-
-// serialize returns DuckDB's syntax trees of the texts. Texts are bound as parameters, a few hundred to a statement.
-func (c *compiler) serialize(ctx context.Context, texts []string) ([]string, error) {
-	const chunk = 500
-	trees := make([]string, 0, len(texts))
-	for start := 0; start < len(texts); start += chunk {
-		part := texts[start:min(start+chunk, len(texts))]
-		args := make([]any, len(part))
-		for i, t := range part {
-			args[i] = t
-		}
-		query := "SELECT CAST(json_serialize_sql(q) AS VARCHAR) FROM (SELECT unnest([?" + strings.Repeat(",?", len(part)-1) + "]) AS q)"
-		rows, err := c.tx.QueryContext(ctx, query, args...)
-		if err != nil {
-			return nil, err
-		}
-		trees, err = scanTexts(rows, trees)
-		if err != nil {
-			return nil, err
-		}
-	}
-	if len(trees) != len(texts) {
-		return nil, fmt.Errorf("DuckDB gave %d syntax trees for %d queries", len(trees), len(texts))
-	}
-	return trees, nil
 }
 
 func scanTexts(rows *sql.Rows, to []string) ([]string, error) {
@@ -92,36 +64,36 @@ func scanTexts(rows *sql.Rows, to []string) ([]string, error) {
 	return to, rows.Err()
 }
 
-func (c *compiler) parsedFlow(ctx context.Context, f *flow, text, tree string) error {
-	syn, failed, statements, err := readSyntax(text, tree)
-	if err != nil {
-		return err
+func (c *compiler) parsedFlow(ctx context.Context, f *flow, text string, parsed syntax.Parsed) error {
+	var found *facts
+	if statement, ok := parsed.Only(); ok {
+		found = factsOf(text, statement)
 	}
 	q := f.decl.SQL
 	switch {
-	case f.decl.Flawed && (failed != nil || syn == nil || syn.show || syn.parameters):
-	case failed != nil:
-		c.refused(q, 0, failed)
-	case statements == 0:
+	case f.decl.Flawed && (found == nil || found.show || found.parameters):
+	case parsed.Refused != nil:
+		c.refused(q, 0, parsed.Refused)
+	case len(parsed.Statements) == 0:
 		c.diags.Errorf(codeNotSelect, at(q, -1, 0), "write one SELECT", "the query of %s is empty", f.ds.name)
-	case statements > 1:
+	case found == nil:
 		c.diags.Errorf(codeNotSelect, at(q, -1, 0), "write one SELECT; a table that is fed by several queries has them under flows:",
-			"the query of %s has %d statements", f.ds.name, statements)
-	case syn.show:
+			"the query of %s has %d statements", f.ds.name, len(parsed.Statements))
+	case found.show:
 		c.diags.Errorf(codeNotSelect, at(q, -1, 0), "write a SELECT", "the query of %s is not a SELECT", f.ds.name)
-	case syn.parameters:
+	case found.parameters:
 		c.diags.Errorf(codePlaceholder, placeholder(q), "write ${name} and declare it under parameters:", "a query has no ? or $1 placeholders")
 	default:
-		f.syn = syn
-		f.out.Fingerprint, f.out.Shape = syn.fingerprint, syn.shape
-		for _, x := range syn.casts {
-			f.out.casts[x.at] = true
+		f.facts = found
+		f.out.Fingerprint, f.out.Shape = found.fingerprint, found.shape
+		for _, x := range found.casts {
+			f.out.casts[x.At()] = true
 		}
 		if strings.Contains(f.sql, ";") {
 			return c.blankSemicolons(ctx, f)
 		}
 	}
-	f.ds.failed = f.ds.failed || f.syn == nil
+	f.ds.failed = f.ds.failed || f.facts == nil
 	return nil
 }
 
@@ -134,15 +106,11 @@ func (c *compiler) blankSemicolons(ctx context.Context, f *flow) error {
 			return nil
 		}
 		without := f.sql[:i] + " " + f.sql[i+1:]
-		trees, err := c.serialize(ctx, []string{without})
+		parsed, err := syntax.Parse(ctx, c.tx, without)
 		if err != nil {
 			return err
 		}
-		syn, _, _, err := readSyntax(without, trees[0])
-		if err != nil {
-			return err
-		}
-		if syn == nil || syn.fingerprint != f.syn.fingerprint {
+		if statement, ok := parsed.Only(); !ok || statement.Fingerprint() != f.facts.fingerprint {
 			return nil
 		}
 		f.sql, end = without, i
@@ -150,12 +118,12 @@ func (c *compiler) blankSemicolons(ctx context.Context, f *flow) error {
 }
 
 // refused reports that DuckDB does not parse a query; prefix is the length of what was put in front of it.
-func (c *compiler) refused(q *sqltext.Query, prefix int, e *parseError) {
+func (c *compiler) refused(q *sqltext.Query, prefix int, e *syntax.Refusal) {
 	code := codeSyntax
 	if prefix > 0 {
 		code = codeRuleSyntax
 	}
-	if e.Type != "parser" {
+	if !e.Syntax {
 		help, what := "write one SELECT", "only a SELECT can feed a table"
 		switch {
 		case findName(q.Text, "pivot") >= 0:
@@ -171,24 +139,13 @@ func (c *compiler) refused(q *sqltext.Query, prefix int, e *parseError) {
 		c.diags.Errorf(code, at(q, -1, 0), help, "%s", what)
 		return
 	}
-	offset := byteOffset(q.Text, e.position()-prefix)
+	offset := max(e.At-prefix, 0)
 	if offset >= len(strings.TrimRight(q.Text, " \t\r\n")) {
 		offset = len(strings.TrimRight(q.Text, " \t\r\n"))
 		c.diags.Errorf(code, q.At(offset, 0), "finish it: a parenthesis may be open, or an expression missing", "the SQL ends too early")
 		return
 	}
 	c.diags.Errorf(code, token(q, offset), syntaxHelp(q.Text, offset), "SQL %s", e.Message)
-}
-
-// byteOffset turns an offset in characters, which DuckDB's parser counts, into one in bytes, which its binder counts.
-func byteOffset(text string, characters int) int {
-	for i := range text {
-		if characters <= 0 {
-			return i
-		}
-		characters--
-	}
-	return len(text)
 }
 
 // reservedNames are words that people call columns by and that SQL keeps for itself.
@@ -231,45 +188,44 @@ func placeholder(q *sqltext.Query) diag.Range {
 }
 
 // parsedRule checks that an expectation is one expression over one row.
-func (c *compiler) parsedRule(d *dataset, i int, text, tree string) error {
-	syn, failed, statements, err := readSyntax(text, tree)
-	if err != nil {
-		return err
-	}
+func (c *compiler) parsedRule(d *dataset, i int, text string, parsed syntax.Parsed) {
 	e := d.decl.Expectations[i]
 	q := e.Expect
-	if failed != nil {
+	if parsed.Refused != nil {
 		if !e.Flawed {
-			c.refused(q, len(rulePrefix), failed)
+			c.refused(q, len(rulePrefix), parsed.Refused)
 		}
-		return nil
+		return
 	}
 	const form = "write one boolean expression over the row's columns, as behind WHERE"
-	if statements != 1 || !oneExpression(syn) {
+	var found *facts
+	if statement, ok := parsed.Only(); ok {
+		found = factsOf(text, statement)
+	}
+	if found == nil || !found.oneExpression() {
 		c.diags.Errorf(codeRuleForm, at(q, -1, 0), form, "%s is not one expression", ruleTitle(e.Name))
-		return nil
+		return
 	}
-	if what, help, offset := ruleRefusal(syn); what != "" {
+	if what, help, offset := ruleRefusal(found); what != "" {
 		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)), help, "%s %s", ruleTitle(e.Name), what)
-		return nil
+		return
 	}
-	d.rules[i] = syn
-	return nil
+	d.rules[i] = found
 }
 
 // oneExpression reports whether SELECT <rule> parsed as just that, so that the rule holds nothing that ends the expression.
-func oneExpression(s *syntax) bool {
+func (s *facts) oneExpression() bool {
 	if len(s.items) != 1 || s.show || !s.bare {
 		return false
 	}
-	item, _ := s.items[0].(map[string]any)
-	return text(item["alias"]) == "" && item["class"] != "STAR"
+	_, star := s.items[0].(syntax.Star)
+	return !star && s.items[0].Alias() == ""
 }
 
 const ruleHelp = "compute it as a column of the query, and compare that column here"
 
 // ruleRefusal says what in an expectation cannot be decided from one row, what to write instead, and where it stands.
-func ruleRefusal(s *syntax) (what, help string, offset int) {
+func ruleRefusal(s *facts) (what, help string, offset int) {
 	switch {
 	case len(s.listAny) > 0:
 		return "compares with ANY or ALL of a list, which DuckDB takes for a subquery", "write value IN list, or list_bool_and(list_transform(list, lambda x: …))", s.listAny[0]

@@ -28,8 +28,8 @@ func (c *compiler) bindRules(ctx context.Context) error {
 		}
 		d.out.Rules = c.ruleSet(d.decl)
 		var sound []int
-		for i, syn := range d.rules {
-			if syn != nil {
+		for i, rule := range d.rules {
+			if rule != nil {
 				sound = append(sound, i)
 			}
 		}

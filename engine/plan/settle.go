@@ -52,7 +52,7 @@ func (c *compiler) settle(context.Context) error {
 // steady reports whether the flow gives the same rows as long as what it reads stays the same. A view is looked through, for it is
 // evaluated again by every reader.
 func (c *compiler) steady(f *flow) bool {
-	if !f.syn.steady() || f.syn.samples {
+	if !f.facts.steady() || f.facts.samples {
 		return false
 	}
 	for _, r := range f.refs {
@@ -66,7 +66,7 @@ func (c *compiler) steady(f *flow) bool {
 // rescan reports whether the flow may be evaluated again with the same result at little cost: a projection and filter of one stored
 // table. Sources are costly to read, and a view may hide anything. Rules count too, for they are evaluated along with the rows.
 func (c *compiler) rescan(f *flow) bool {
-	if !f.syn.plain || !f.syn.steady() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
+	if !f.facts.plain || !f.facts.steady() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
 		return false
 	}
 	for _, r := range f.ds.rules {

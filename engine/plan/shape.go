@@ -1,10 +1,11 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
 // Shape is what is remembered of a query to tell, later, whether an edit did nothing but add columns to it.
@@ -125,184 +126,159 @@ const (
 	itemStar   = "* "
 )
 
-// shapeOf is the shape of a query, of which node is the outermost node.
-func shapeOf(root any, node map[string]any, syn *syntax) Shape {
-	s := Shape{Query: fingerprint(root)}
-	if node["type"] != "SELECT_NODE" || byPosition(node) || natural(node["from_table"]) {
+// shapeOf is the shape of a query, of which q is the outermost part.
+func shapeOf(q syntax.Query, f *facts) Shape {
+	s := Shape{Query: f.fingerprint}
+	node, ok := q.(syntax.Select)
+	if !ok || byPosition(node) || natural(node.From()) {
 		return s
 	}
-	s.names, s.picky = map[string]string{}, map[string]bool{}
-	rest := map[string]any{}
-	for key, v := range node {
-		switch key {
-		case "select_list":
-		case "having", "qualify", "modifiers":
-			pickyNames(v, s.picky)
-			fallthrough
-		default:
-			rest[key] = v
-		}
-	}
-	stars, makesRows, aggregated, deep := 0, 0, false, false
-	for _, item := range syn.items {
-		m, _ := item.(map[string]any)
-		key, name := itemKey(m)
+	s.names, s.picky = map[string]string{}, pickyNames(node)
+	stars := 0
+	var all computed
+	for _, item := range f.items {
+		key, name := itemKey(item)
 		s.Items = append(s.Items, key)
 		if name != "" {
 			s.names[key] = name
 		}
-		if m["class"] == "STAR" {
+		if _, ok := item.(syntax.Star); ok {
 			stars++
 		}
-		rows, own, nested := computes(m, false)
-		makesRows, aggregated, deep = makesRows+rows, aggregated || own, deep || nested
+		all.add(item)
 	}
 	// An aggregate in the list makes one row of many, and unnest many of one, whatever else the list has.
-	s.Rest = fingerprint([]any{rest, aggregated, deep, makesRows})
-	s.Through = syn.plain && len(syn.stars) == stars
+	s.Rest = syntax.Fingerprint(node.WithoutItems(), all.aggregates, all.nested, all.unnests)
+	s.Through = f.plain && len(f.stars) == stars
 	return s
 }
 
 // itemKey names an item of the select list, and gives the name of its column where it is computed.
-func itemKey(m map[string]any) (key, name string) {
-	names, _ := m["column_names"].([]any)
-	alias := text(m["alias"])
-	if m["class"] == "COLUMN_REF" && len(names) == 1 && (alias == "" || alias == text(names[0])) {
-		return itemColumn + text(names[0]), ""
+func itemKey(item syntax.Expression) (key, name string) {
+	alias := item.Alias()
+	switch x := item.(type) {
+	case syntax.ColumnRef:
+		if len(x.Path()) == 1 && (alias == "" || alias == x.Name()) {
+			return itemColumn + x.Name(), ""
+		}
+		if alias == "" {
+			alias = x.Name()
+		}
+	case syntax.Star:
+		if without, ok := plainStar(x); ok {
+			return itemStar + without, ""
+		}
+	case syntax.Cast:
+		if kind := exactType(x); kind != "" {
+			item = x.ToAny(kind)
+		}
 	}
-	if without, ok := plainStar(m); ok {
-		return itemStar + without, ""
-	}
-	if alias == "" && len(names) > 0 {
-		alias = text(names[len(names)-1])
-	}
-	named := maps.Clone(m)
-	named["alias"] = alias
-	if kind := exactType(m); kind != "" {
-		named["cast_type"] = kind
-	}
-	return fingerprint(named), strings.ToLower(alias)
+	return item.Named(alias).Fingerprint(), strings.ToLower(alias)
 }
 
-// exactType names a group of types within which a cast to a wider one gives the same values, and is empty for other types and for what is no cast.
-func exactType(m map[string]any) string {
-	if try, _ := m["try_cast"].(bool); m["class"] != "CAST" || try {
+// exactType names a group of types within which a cast to a wider one gives the same values, and is empty for other types.
+func exactType(x syntax.Cast) string {
+	switch scale := x.Scale(); {
+	case x.Try():
 		return ""
-	}
-	to, _ := m["cast_type"].(map[string]any)
-	info, _ := to["type_info"].(map[string]any)
-	switch id := text(to["id"]); id {
-	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT":
+	case listed(" TINYINT SMALLINT INTEGER BIGINT ", x.To()):
 		return "a whole number"
-	case "DECIMAL":
-		if scale, ok := info["scale"].(float64); ok {
-			return fmt.Sprint("a decimal of scale ", scale)
-		}
+	case x.To() == "DECIMAL" && scale != "":
+		return "a decimal of scale " + scale
 	}
 	return ""
 }
 
 // plainStar gives the columns that a * leaves out, joined by commas, unless it does something else too.
-func plainStar(m map[string]any) (without string, ok bool) {
-	if m["class"] != "STAR" {
+func plainStar(x syntax.Star) (without string, ok bool) {
+	left, plain := x.Excluded()
+	if !plain || slices.ContainsFunc(left, func(name string) bool { return strings.Contains(name, ",") }) {
 		return "", false
-	}
-	for key, v := range m {
-		switch key {
-		case "class", "type", "query_location", "exclude_list":
-		default:
-			if !empty(v) {
-				return "", false
-			}
-		}
-	}
-	var left []string
-	list, _ := m["exclude_list"].([]any)
-	for _, e := range list {
-		name, isText := e.(string)
-		if !isText || strings.Contains(name, ",") {
-			return "", false
-		}
-		left = append(left, name)
 	}
 	slices.Sort(left)
 	return strings.Join(left, ","), true
 }
 
-// computes counts the unnests in an item, and looks for aggregates, of its own and in subqueries.
-func computes(v any, inside bool) (unnests int, own, nested bool) {
-	add := func(v any, inside bool) {
-		n, o, d := computes(v, inside)
-		unnests, own, nested = unnests+n, own || o, nested || d
-	}
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			add(e, inside)
+// computed is what the items of a select list do with the number of rows.
+type computed struct {
+	unnests            int
+	aggregates, nested bool // aggregates of its own, and in subqueries
+}
+
+func (c *computed) add(item syntax.Expression) {
+	inside := false
+	call := func(name string) {
+		if name == "unnest" || name == "unlist" {
+			c.unnests++
 		}
-	case map[string]any:
-		if v["class"] == "FUNCTION" {
-			name := lower(v["function_name"])
-			if name == "unnest" || name == "unlist" {
-				unnests++
-			}
-			if functionClass(name) == aggregate {
-				own, nested = own || !inside, nested || inside
-			}
-		}
-		for _, e := range v {
-			add(e, inside || v["class"] == "SUBQUERY")
+		if functionClass(name) == aggregate {
+			c.aggregates, c.nested = c.aggregates || !inside, c.nested || inside
 		}
 	}
-	return unnests, own, nested
+	var visit func(syntax.Node, syntax.Scope) bool
+	visit = func(n syntax.Node, _ syntax.Scope) bool {
+		switch n := n.(type) {
+		case syntax.Function:
+			call(n.Name())
+		case syntax.TableFunction:
+			call(n.Name())
+		case syntax.Subquery:
+			if !inside {
+				inside = true
+				syntax.Walk(n, visit)
+				inside = false
+				return false
+			}
+		}
+		return true
+	}
+	syntax.Walk(item, visit)
 }
 
 // byPosition reports whether what is behind the select list counts its items, or takes all of them.
-func byPosition(node map[string]any) bool {
-	if node["aggregate_handling"] != "STANDARD_HANDLING" {
+func byPosition(s syntax.Select) bool {
+	if s.GroupAll() {
 		return true
 	}
-	groups, _ := node["group_expressions"].([]any)
-	expressions := slices.Clone(groups)
-	modifiers, _ := node["modifiers"].([]any)
-	for _, e := range modifiers {
-		m, _ := e.(map[string]any)
-		targets, _ := m["distinct_on_targets"].([]any)
-		if m["type"] == "DISTINCT_MODIFIER" && len(targets) == 0 {
+	expressions := s.Groups()
+	for _, m := range s.Modifiers() {
+		targets := m.On()
+		if m.Word() == syntax.Distinct && len(targets) == 0 {
 			return true
 		}
-		expressions = append(expressions, targets...)
-		orders, _ := m["orders"].([]any)
-		for _, o := range orders {
-			order, _ := o.(map[string]any)
-			expressions = append(expressions, order["expression"])
-		}
+		expressions = append(append(expressions, targets...), m.Orders()...)
 	}
-	return slices.ContainsFunc(expressions, func(e any) bool {
-		m, _ := e.(map[string]any)
-		return m["class"] == "CONSTANT" || m["class"] == "STAR"
+	return slices.ContainsFunc(expressions, func(e syntax.Expression) bool {
+		switch e.(type) {
+		case syntax.Constant, syntax.Star:
+			return true
+		}
+		return false
 	})
 }
 
 // natural reports whether a join is by all columns of one name.
-func natural(v any) bool {
-	m, _ := v.(map[string]any)
-	return m != nil && (m["ref_type"] == "NATURAL" || natural(m["left"]) || natural(m["right"]))
+func natural(t syntax.Table) bool {
+	j, ok := t.(syntax.Join)
+	return ok && (j.Natural() || natural(j.Left()) || natural(j.Right()))
 }
 
-// pickyNames collects the names without a table in front of them.
-func pickyNames(v any, to map[string]bool) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			pickyNames(e, to)
+// pickyNames are the names without a table in front of them in ORDER BY, HAVING and the like.
+func pickyNames(s syntax.Select) map[string]bool {
+	names := map[string]bool{}
+	visit := func(n syntax.Node, _ syntax.Scope) bool {
+		if c, ok := n.(syntax.ColumnRef); ok && len(c.Path()) > 0 {
+			names[strings.ToLower(c.Path()[0])] = true
 		}
-	case map[string]any:
-		if names, _ := v["column_names"].([]any); v["class"] == "COLUMN_REF" && len(names) > 0 {
-			to[lower(names[0])] = true
-		}
-		for _, e := range v {
-			pickyNames(e, to)
+		return true
+	}
+	for _, m := range s.Modifiers() {
+		syntax.Walk(m, visit)
+	}
+	for _, e := range []syntax.Expression{s.Having(), s.Qualify()} {
+		if e != nil {
+			syntax.Walk(e, visit)
 		}
 	}
+	return names
 }

@@ -12,14 +12,14 @@ func (c *compiler) checkStreams(context.Context) error {
 	for _, d := range c.datasets {
 		d.out.Streaming = d.decl.Kind == dsl.StreamingTable || d.decl.Kind == dsl.View && d.streams()
 		for _, f := range d.flows {
-			if f.syn == nil {
+			if f.facts == nil {
 				continue
 			}
 			if d.decl.Guessed {
 				continue
 			}
 			ok := c.checkRefs(f)
-			if d.decl.Kind == dsl.StreamingTable && len(f.out.Streams) == 0 && len(f.refs) == len(f.syn.tables) && ok {
+			if d.decl.Kind == dsl.StreamingTable && len(f.out.Streams) == 0 && len(f.refs) == len(f.facts.tables) && ok {
 				c.diags.Errorf(codeNoStream, c.noStreamAt(f), c.noStreamHelp(f),
 					"the streaming table %s reads no stream%s", d.name, inFlow(d, f))
 				ok = false
@@ -96,7 +96,7 @@ func (c *compiler) checkRefs(f *flow) bool {
 // warnBatchOps warns once for each kind of operation whose result depends on how the stream was cut into batches.
 func (c *compiler) warnBatchOps(f *flow) {
 	computes, orders := false, false
-	for _, op := range f.syn.batchOps {
+	for _, op := range f.facts.batchOps {
 		place := token(f.decl.SQL, op.at)
 		switch {
 		case op.order && !orders:
