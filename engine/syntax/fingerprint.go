@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,11 @@ func appendHashed(b []byte, v value) []byte {
 		return append(b, "<nil><nil>;"...)
 	}
 	number, _ := strconv.ParseFloat(v.scalar, 64) // one that is too large is infinite
-	return fmt.Appendf(b, "float64%#v;", number)
+	b = fmt.Appendf(b, "float64%#v;", number)
+	if math.Abs(number) >= 1<<53 { // other digits may be the same float64
+		b = append(append(b, v.scalar...), ';')
+	}
+	return b
 }
 
 func appendObject(b []byte, o *object) []byte {

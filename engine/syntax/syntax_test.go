@@ -166,9 +166,23 @@ func TestFingerprintStays(t *testing.T) {
 	for _, text := range queries(t) {
 		h = append(h, parse(t, conn, text).Fingerprint())
 	}
-	const want = "1c26344da24bb32ae166c731d0a52a19"
+	const want = "3716a502f178b7343d97e627108af84c"
 	if got := syntax.Fingerprint(strings.Join(h, " "), true, 1); got != want {
 		t.Errorf("the fingerprints of testdata/queries.sql together are %s; they were %s", got, want)
+	}
+}
+
+// TestFingerprintsTellNumbersApart compares queries that differ in a digit which a float64 does not keep.
+func TestFingerprintsTellNumbersApart(t *testing.T) {
+	conn := open(t)
+	seen := map[string]string{}
+	for _, n := range []string{"9007199254740992", "9007199254740993", "-9007199254740993", "170141183460469231731687303715884105727",
+		"170141183460469231731687303715884105726", "0.1", "0.10000000000000001", "12345678901234567.89", "12345678901234567.88", "1", "2"} {
+		f := parse(t, conn, "SELECT "+n).Fingerprint()
+		if other, twice := seen[f]; twice {
+			t.Errorf("%s and %s have the same fingerprint", n, other)
+		}
+		seen[f] = n
 	}
 }
 
