@@ -17,6 +17,8 @@ type Decoder struct {
 	Resolver *Resolver
 	// Open are keys that structs of a type take beside those of their fields. Their values are not decoded: a field Rest map[string]Entry gets them.
 	Open map[reflect.Type][]string
+
+	known map[reflect.Type][]field // what the tags of the structs say that were met so far
 }
 
 // Custom is a type that decodes itself: one that is not simply a mapping, list or scalar. It reports whether the value has the right type. at is the place to show when
@@ -28,7 +30,7 @@ type Custom interface {
 // Decode decodes a value into what target points to, with the defaults of keys that are missing, and reports whether the value has the right type.
 func (d *Decoder) Decode(target any, v *Value, at diag.Range, path string) bool {
 	into := reflect.ValueOf(target).Elem()
-	defaults(into)
+	d.defaults(into)
 	return d.value(into, v, at, path)
 }
 
@@ -114,7 +116,7 @@ func (d *Decoder) Mapping(target any, v *Value, at diag.Range, path string) {
 
 // mapping decodes v into a struct that embeds Node.
 func (d *Decoder) mapping(into reflect.Value, v *Value, at diag.Range, path string) {
-	known, open := fields(into.Type()), d.Open[into.Type()]
+	known, open := d.fields(into.Type()), d.Open[into.Type()]
 	keys := slices.Clone(open)
 	for _, f := range known {
 		keys = append(keys, f.key)
@@ -211,7 +213,7 @@ func (d *Decoder) named(into reflect.Value, v *Value, path string) {
 	into.Set(reflect.MakeMap(into.Type()))
 	for _, e := range v.Entries {
 		item, before := reflect.New(into.Type().Elem()).Elem(), len(*d.Diags)
-		defaults(item)
+		d.defaults(item)
 		ok := d.value(item, e.Value, e.At, dot(path, e.Key))
 		if !ok || Flawed((*d.Diags)[before:]) {
 			flaw(item)

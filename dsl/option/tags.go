@@ -18,6 +18,19 @@ type field struct {
 	resolve  string // what is replaced in the text: see the package's documentation
 }
 
+// fields are the keys of a struct. Its tags are read once: a pipeline has hundreds of things of one type.
+func (d *Decoder) fields(t reflect.Type) []field {
+	known, ok := d.known[t]
+	if !ok {
+		known = fields(t)
+		if d.known == nil {
+			d.known = map[reflect.Type][]field{}
+		}
+		d.known[t] = known
+	}
+	return known
+}
+
 func fields(t reflect.Type) []field {
 	var out []field
 	for i := range t.NumField() {
@@ -41,14 +54,14 @@ func fields(t reflect.Type) []field {
 }
 
 // defaults puts the defaults of the tags into a struct and those below it. Fields that are pointers or lists stay nil.
-func defaults(into reflect.Value) {
+func (d *Decoder) defaults(into reflect.Value) {
 	if _, custom := into.Addr().Interface().(Custom); custom || into.Kind() != reflect.Struct {
 		return
 	}
-	for _, f := range fields(into.Type()) {
+	for _, f := range d.fields(into.Type()) {
 		x := into.Field(f.index)
 		if x.Kind() == reflect.Struct {
-			defaults(x)
+			d.defaults(x)
 		} else if f.standard != "" {
 			f.setDefault(x)
 		}

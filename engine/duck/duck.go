@@ -41,33 +41,71 @@ type DB struct {
 	tempDir string
 }
 
-// Open starts DuckDB with c, closes the sandbox and locks the configuration: from here on SQL can neither reach other files,
-// load extensions, nor change a setting. The caller closes the DB.
-func Open(ctx context.Context, c Config) (*DB, error) {
+// Engine is a DuckDB that starts, which takes as long as much else of a short command. It is opened or closed, once.
+type Engine struct {
+	started   chan struct{}
+	connector *duckdb.Connector
+	err       error
+}
+
+// Start starts DuckDB beside what the caller does next.
+func Start() *Engine {
+	e := &Engine{started: make(chan struct{})}
+	go func() {
+		defer close(e.started)
+		e.connector, e.err = duckdb.NewConnector(firstSettings, nil)
+	}()
+	return e
+}
+
+// firstSettings are those that DuckDB starts with. All of them could be in settings, where each is a statement.
+const firstSettings = "?threads=1&preserve_insertion_order=false" +
+	// It would keep what was read of every file, up to the memory limit; a batch reads its files once.
+	"&enable_external_file_cache=false" +
+	// DuckDB's threads give freed memory back when they have had nothing to do for half a second, which never happens between batches of 50 ms.
+	"&allocator_background_threads=true" +
+	"&autoinstall_known_extensions=false&autoload_known_extensions=false"
+
+// Open starts DuckDB and opens it.
+func Open(ctx context.Context, c Config) (*DB, error) { return Start().Open(ctx, c) }
+
+// Open waits for DuckDB, configures it with c, closes the sandbox and locks the configuration: from here on SQL can neither reach other files,
+// load extensions, nor change a setting. The caller closes the DB; after an error there is nothing to close.
+func (e *Engine) Open(ctx context.Context, c Config) (*DB, error) {
 	if c.TempDir != "" {
 		if err := os.MkdirAll(c.TempDir, 0o755); err != nil {
+			e.Close()
 			return nil, fmt.Errorf("make temp folder: %w", err)
 		}
 	}
-	connector, err := duckdb.NewConnector("", func(execer driver.ExecerContext) error {
-		_, err := execer.ExecContext(ctx, settings(c), nil)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open duckdb: %w", err)
+	<-e.started
+	if e.err != nil {
+		return nil, fmt.Errorf("open duckdb: %w", e.err)
 	}
-	db := sql.OpenDB(connector)
+	db := sql.OpenDB(e.connector)
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("open duckdb: %w", err)
 	}
 	d := &DB{db: db, conn: conn, tempDir: c.TempDir}
+	if err := d.Exec(ctx, settings(c)); err != nil {
+		_ = d.Close()
+		return nil, fmt.Errorf("open duckdb: %w", err)
+	}
 	if err := registerBuckets(conn); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// Close ends a DuckDB that was not opened.
+func (e *Engine) Close() {
+	<-e.started
+	if e.err == nil {
+		_ = e.connector.Close() // nothing was done with it
+	}
 }
 
 // settings is the SQL that configures a new database. The order matters: access is closed before the lock.
@@ -76,19 +114,16 @@ func settings(c Config) string {
 	set := func(name, value string) { fmt.Fprintf(&b, "SET %s = %s;\n", name, value) }
 	set("errors_as_json", "true")
 	set("TimeZone", "'UTC'")
-	set("preserve_insertion_order", "false")
-	// It would keep what was read of every file, up to the memory limit; a batch reads its files once.
-	set("enable_external_file_cache", "false")
-	// DuckDB's threads give freed memory back when they have had nothing to do for half a second, which never happens between batches of 50 ms.
-	set("allocator_background_threads", "true")
-	set("autoinstall_known_extensions", "false")
-	set("autoload_known_extensions", "false")
 	memory := c.MemoryLimit
 	if memory == "" {
 		memory = defaultMemory()
 	}
 	set("memory_limit", quote.Text(memory))
-	if c.Threads > 0 {
+	switch c.Threads {
+	case 0:
+		b.WriteString("RESET threads;\n")
+	case 1:
+	default:
 		set("threads", strconv.Itoa(c.Threads))
 	}
 	folders := append([]string(nil), c.Folders...)

@@ -2,6 +2,7 @@ package duck
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -173,6 +174,34 @@ func TestMemoryLimit(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "Out of Memory") {
 		t.Errorf("without a temp folder: %v", err)
 	}
+}
+
+// TestThreads: DuckDB starts with one, and ends up with as many as were asked for, or as it would have taken itself.
+func TestThreads(t *testing.T) {
+	plain, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	threads := func(conn interface {
+		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	}) (n int) {
+		if err := conn.QueryRowContext(t.Context(), "SELECT current_setting('threads')").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for asked, want := range map[int]int{0: threads(plain), 1: 1, 3: 3} {
+		db, _ := open(t, Config{Threads: asked})
+		if got := threads(db.Conn()); got != want {
+			t.Errorf("%d: there are %d threads, not %d", asked, got, want)
+		}
+	}
+}
+
+// TestNotOpened: who starts DuckDB for nothing waits for it, and leaves nothing behind.
+func TestNotOpened(t *testing.T) {
+	Start().Close()
 }
 
 // watch reports whether a file appears in the folder until the context ends.

@@ -29,6 +29,7 @@ type Layout struct {
 	Partition    []schemas.PartitionField
 	Compression  string // zstd, snappy, gzip, lz4, none
 	RowGroupSize int    // rows
+	MaxRows      int64  // that the query gives; 0 when that is not known
 }
 
 // WriteParquet writes the rows of query to new files, syncs them and their folders, and returns them with
@@ -102,6 +103,15 @@ func Remove(files []lake.DataFile) {
 // costs a fifth of the time of writing where most values are different, and compression finds the repetitions of the rest anyway.
 const maxDictionary = 8192
 
+// dictionarySize is how many values a dictionary gets room for. DuckDB makes the room of every column before the first row: of a file of few rows it
+// is most of what the file costs.
+func dictionarySize(l Layout) int64 {
+	if l.MaxRows > 0 {
+		return min(l.MaxRows, maxDictionary)
+	}
+	return maxDictionary
+}
+
 // dataFolder is the name of the folder in which a table's files are, one new folder for each write.
 const dataFolder = "data"
 
@@ -114,7 +124,7 @@ func copyStatement(query, dir string, l Layout) string {
 	case "none":
 		compression = "uncompressed"
 	}
-	opts := []string{"FORMAT parquet", "COMPRESSION " + compression, "DICTIONARY_SIZE_LIMIT " + strconv.Itoa(maxDictionary), "RETURN_STATS", "FILENAME_PATTERN 'part-{uuid}'",
+	opts := []string{"FORMAT parquet", "COMPRESSION " + compression, "DICTIONARY_SIZE_LIMIT " + strconv.FormatInt(dictionarySize(l), 10), "RETURN_STATS", "FILENAME_PATTERN 'part-{uuid}'",
 		"FIELD_IDS " + schemas.FieldIDsSQL(l.Schema)}
 	if slices.ContainsFunc(l.Schema, func(c schemas.Column) bool { return c.Type.Kind == schemas.Blob }) {
 		opts = append(opts, "WRITE_BLOOM_FILTER false") // with one, DuckDB does not find a BLOB again that has other bytes than letters

@@ -72,8 +72,7 @@ func (p *Project) compile(ctx context.Context, columns map[string]schemas.Table)
 
 // recompile is compile while an update runs, whose relations in p.db it leaves alone: DuckDB is opened once more.
 func (p *Project) recompile(ctx context.Context, columns map[string]schemas.Table) (made *plan.Plan, err error) {
-	d := p.Pipeline.DuckDB
-	db, err := duck.Open(ctx, duck.Config{MemoryLimit: d.MemoryLimit, Threads: d.Threads})
+	db, err := duck.Open(ctx, duck.Config{MemoryLimit: p.Pipeline.DuckDB.MemoryLimit, Threads: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -66,6 +66,7 @@ type Project struct {
 	wait     *patience
 	place    place
 	temp     tempFolder
+	engine   *duck.Engine // until it is opened
 	db       *duck.DB
 	ends     connections
 	columns  *survey    // for Look and Write
@@ -81,18 +82,22 @@ type Project struct {
 // *lake.MovedError. When a continuous pipeline is opened for Write, Open waits for what goes away by itself: a full
 // disk, brokers that do not answer, topics without any record that tells the columns.
 func Open(ctx context.Context, file string, opts Options) (_ *Project, err error) {
+	db := duck.Start() // it is needed after the file and the lake were read
 	params := map[string]string{}
 	for _, p := range opts.Params {
 		params[p.Name] = p.Value
 	}
 	pipeline, diags, err := yamlfile.Load(file, yamlfile.Options{Connectors: Connectors(), Params: params})
 	if err != nil {
+		db.Close()
 		return nil, err
 	}
 	if pipeline == nil {
+		db.Close()
 		return nil, diags
 	}
 	p := newProject(pipeline, file, opts, diags)
+	p.engine = db
 	if err := p.open(ctx); err != nil {
 		if opts.Purpose == Write && ctx.Err() == nil {
 			err = advised(err)
@@ -154,10 +159,17 @@ func (p *Project) openDuck(ctx context.Context) error {
 	if p.place.lake != nil {
 		folders = append(folders, p.Pipeline.Target.Warehouse)
 	}
-	d := p.Pipeline.DuckDB
+	c := duck.Config{MemoryLimit: p.Pipeline.DuckDB.MemoryLimit, Threads: p.Pipeline.DuckDB.Threads, TempDir: p.temp.path,
+		Folders: append(folders, p.ends.folders()...)}
+	if p.opts.Purpose == Look {
+		c.Threads = 1 // queries are bound, and hardly any row is read
+	}
+	e := p.engine
+	if p.engine = nil; e == nil { // it failed before
+		e = duck.Start()
+	}
 	var err error
-	p.db, err = duck.Open(ctx, duck.Config{MemoryLimit: d.MemoryLimit, Threads: d.Threads, TempDir: p.temp.path,
-		Folders: append(folders, p.ends.folders()...)})
+	p.db, err = e.Open(ctx, c)
 	return err
 }
 
@@ -183,6 +195,9 @@ func (p *Project) Close() error { return hide(p.Pipeline.Secrets, p.close()) }
 
 func (p *Project) close() error {
 	errs := []error{p.ends.close()}
+	if p.engine != nil {
+		p.engine.Close()
+	}
 	if p.db != nil {
 		errs = append(errs, p.db.Close())
 	}

@@ -187,7 +187,8 @@ func (b *Batch) writeEvents(ctx context.Context, events []schemas.Event) error {
 	failpoint.Hit("events.before-write")
 	log := b.draft.system(journal.Table, schemas.EventLog(), nil)
 	var err error
-	log.Add, _, err = b.DB.WriteParquet(ctx, journal.SQL(events), duck.Layout{Dir: b.Lake.DataDir(journal.Table), Schema: log.Schema})
+	log.Add, _, err = b.DB.WriteParquet(ctx, journal.SQL(events),
+		duck.Layout{Dir: b.Lake.DataDir(journal.Table), Schema: log.Schema, MaxRows: int64(len(events))})
 	if err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}

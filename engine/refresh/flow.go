@@ -141,27 +141,27 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	}()
 	if len(d.Rules.Rules) == 0 {
 		var n int64
-		out.rows, n, err = b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation)
+		out.rows, n, err = b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation, 0)
 		out.verdict = d.Rules.Judge([]expectations.Count{{Rows: n}})
 		return out, err
 	}
 	if out.verdict, err = b.judge(ctx, d, f); err != nil {
 		return out, err
 	}
-	if out.rows, _, err = b.writeRows(ctx, d, d.Rules.KeptSQL(rowsRelation)); err != nil {
+	if out.rows, _, err = b.writeRows(ctx, d, d.Rules.KeptSQL(rowsRelation), out.verdict.Kept); err != nil {
 		return out, err
 	}
 	if out.verdict.Dropped > 0 && d.Rules.DeadLetter {
-		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, b.info(d, f, "")))
+		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, b.info(d, f, "")), out.verdict.Dropped)
 	}
 	return out, err
 }
 
-// writeRows writes the rows of a query to the table's folder.
-func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string) ([]lake.DataFile, int64, error) {
+// writeRows writes the rows of a query to the table's folder; how many they are is 0 when it is not known.
+func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, rows int64) ([]lake.DataFile, int64, error) {
 	schema := b.draft.stageRows(d).Schema
 	files, n, err := b.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema,
-		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize})
+		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize, MaxRows: rows})
 	for _, f := range files {
 		b.checked.add(f)
 	}
@@ -190,7 +190,7 @@ func (b *Batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v exp
 	violation := &ViolationError{Table: d.Name, Flow: f.Name, Rules: v.Failing}
 	if d.Rules.DeadLetter {
 		var err error
-		violation.Sample, err = b.writeLetters(ctx, d, d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows))
+		violation.Sample, err = b.writeLetters(ctx, d, d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows), expectations.SampleRows)
 		if err != nil {
 			return fmt.Errorf("keep a sample of the offending rows: %w", err)
 		}
@@ -199,10 +199,10 @@ func (b *Batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v exp
 	return violation
 }
 
-// writeLetters writes dead letters of one table to files.
-func (b *Batch) writeLetters(ctx context.Context, d *plan.Dataset, query string) ([]lake.DataFile, error) {
+// writeLetters writes dead letters of one table to files; how many they are at most is 0 when it is not known.
+func (b *Batch) writeLetters(ctx context.Context, d *plan.Dataset, query string, rows int64) ([]lake.DataFile, error) {
 	c := b.draft.letters()
-	files, _, err := b.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.Lake.DataDir(c.Table), Schema: c.Schema, Partition: c.Partition})
+	files, _, err := b.DB.WriteParquet(ctx, query, duck.Layout{Dir: b.Lake.DataDir(c.Table), Schema: c.Schema, Partition: c.Partition, MaxRows: rows})
 	if err != nil {
 		return nil, fmt.Errorf("write dead letters of %s: %w", d.Name, err)
 	}
@@ -290,7 +290,7 @@ func (b *Batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, r re
 	if out.count == 0 || !d.Rules.DeadLetter {
 		return out, nil
 	}
-	if out.letters, err = b.writeLetters(ctx, d, expectations.RejectSQL(r.batch.Rejects, b.info(d, f, r.source))); err != nil {
+	if out.letters, err = b.writeLetters(ctx, d, expectations.RejectSQL(r.batch.Rejects, b.info(d, f, r.source)), out.count); err != nil {
 		return out, err
 	}
 	if n := rowsOf(out.letters); n != out.count {
