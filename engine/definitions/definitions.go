@@ -240,7 +240,7 @@ func (c checker) report(changes []change) error {
 			}
 			list.Errorf(ch.code, ch.at, fmt.Sprintf("recompute from the beginning: %s; or %s: %s", full, keep, c.choice.command(lost, kept)), "%s", ch.text)
 		} else {
-			list.Errorf(ch.code, ch.at, "accept it, which recomputes from the beginning: "+full, "%s", ch.text)
+			list.Errorf(ch.code, ch.at, "recompute the rows from the beginning: "+full, "%s", ch.text)
 		}
 	}
 	list.Sort()
