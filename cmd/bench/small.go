@@ -14,6 +14,7 @@ import (
 // What the short workloads may take.
 const (
 	noopLimit     = 60 * time.Millisecond
+	noopManyLimit = 80 * time.Millisecond // of 20 tables
 	validateLimit = 400 * time.Millisecond
 	manyLimit     = 2 * time.Second // more than the same update of few files
 )
@@ -43,6 +44,27 @@ func noop(ctx context.Context, b *bench) error {
 		return err
 	}
 	printTimes("no-op update of 3 tables", got[0], got[1], atMost(got[0].wall(), noopLimit), "DuckDB started, SELECT 1")
+	if err := s.remove(); err != nil {
+		return err
+	}
+	return noopMany(ctx, b, feed)
+}
+
+// noopMany measures an update of 20 tables that finds nothing new. What it costs more is the compiling, and the positions in the commit record.
+func noopMany(ctx context.Context, b *bench, feed string) error {
+	pipeline, _ := manyTables(feed, 20)
+	s, err := b.space("noop-many", pipeline)
+	if err != nil {
+		return err
+	}
+	got, err := inTurn(ctx, b.shortRuns(), b.command("run", "--json", s.file), b.started())
+	if err != nil {
+		return err
+	}
+	if err := b.same(ctx, s, "SELECT count(*) AS rows FROM bronze_0", "SELECT 10 AS rows"); err != nil {
+		return err
+	}
+	printTimes("no-op update of 20 tables", got[0], got[1], atMost(got[0].wall(), noopManyLimit), "DuckDB started, SELECT 1")
 	return s.remove()
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -198,11 +199,14 @@ func (p *Project) close() error {
 	if p.engine != nil {
 		p.engine.Close()
 	}
+	var ended error
+	var ending sync.WaitGroup
 	if p.db != nil {
-		errs = append(errs, p.db.Close())
+		ending.Go(func() { ended = p.db.Close() }) // beside the lake, which waits for the disk
 	}
 	if p.place.lake != nil {
 		errs = append(errs, p.place.lake.Close())
 	}
-	return errors.Join(append(errs, p.temp.close())...)
+	ending.Wait()
+	return errors.Join(append(errs, ended, p.temp.close())...)
 }
