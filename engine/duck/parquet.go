@@ -75,7 +75,7 @@ func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]lake.Da
 	}
 	_ = rows.Close() // the connection is needed below
 	failpoint.Hit("file.after-write")
-	kept, err := settle(files)
+	kept, err := syncFiles(files)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -153,8 +153,8 @@ func copyStatement(query, dir string, l Layout) string {
 // partitionPrefix keeps the computed partition columns apart from the table's own.
 const partitionPrefix = "p."
 
-// settle reads each file's footer, syncs files and folders, and removes files without rows.
-func settle(files []lake.DataFile) ([]lake.DataFile, error) {
+// syncFiles reads each file's footer, syncs files and folders, and removes files without rows.
+func syncFiles(files []lake.DataFile) ([]lake.DataFile, error) {
 	kept := files[:0]
 	folders := map[string]bool{}
 	for _, f := range files {

@@ -33,7 +33,7 @@ var passes = []pass{
 	{"describe the columns", (*compiler).describeColumns},
 	{"check the partition fields", (*compiler).checkPartitions},
 	{"check the sinks", (*compiler).checkSinks},
-	{"settle how datasets are refreshed", (*compiler).settle},
+	{"say how datasets are refreshed", (*compiler).finish},
 	{"look for unused sources", (*compiler).unused},
 }
 

@@ -199,7 +199,7 @@ func TestUnfinishedPipeline(t *testing.T) {
 	}
 }
 
-func TestRescanSteadyAndFingerprint(t *testing.T) {
+func TestRescanDeterministicAndFingerprint(t *testing.T) {
 	conn := connect(t)
 	sources := map[string]schemas.Table{"feed": columns(t, "id BIGINT", "name VARCHAR", "l BIGINT[]")}
 	one := func(query, rule string) *plan.Dataset {
@@ -213,7 +213,7 @@ func TestRescanSteadyAndFingerprint(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		query, rule    string
-		rescan, steady bool
+		rescan, deterministic bool
 	}{
 		{"SELECT id, upper(name) AS name FROM STREAM stored WHERE id > 3 OR name LIKE 'x%'", "id > 0", true, true},
 		{"SELECT id FROM STREAM stored", "id > epoch(now())", false, true},
@@ -233,8 +233,8 @@ func TestRescanSteadyAndFingerprint(t *testing.T) {
 		{"WITH s AS (SELECT id FROM STREAM stored) SELECT id FROM s", "", false, true},
 	} {
 		d := one(tc.query, tc.rule)
-		if d.Flows[0].Rescan != tc.rescan || d.Deterministic != tc.steady {
-			t.Errorf("%s, rule %q: rescan %v, deterministic %v; want %v, %v", tc.query, tc.rule, d.Flows[0].Rescan, d.Deterministic, tc.rescan, tc.steady)
+		if d.Flows[0].Rescan != tc.rescan || d.Deterministic != tc.deterministic {
+			t.Errorf("%s, rule %q: rescan %v, deterministic %v; want %v, %v", tc.query, tc.rule, d.Flows[0].Rescan, d.Deterministic, tc.rescan, tc.deterministic)
 		}
 	}
 	base := one("SELECT id FROM STREAM stored WHERE id > 3", "").Flows[0].Fingerprint

@@ -79,8 +79,8 @@ func callHelp(name string) string {
 	return "leave it out: a query only computes values of what it reads"
 }
 
-// steady reports whether evaluating the query again gives the same values.
-func (s *facts) steady() bool {
+// deterministic reports whether evaluating the query again gives the same values.
+func (s *facts) deterministic() bool {
 	for _, c := range s.calls {
 		if k := functionClass(c.name); k == perQuery || k == volatile {
 			return false

@@ -72,7 +72,7 @@ func (l *Lake) commit(ctx context.Context, c *lake.Commit) (lake.Outcome, error)
 		return lake.Outcome{}, err
 	}
 	if rec.commit != c.Number-1 {
-		return l.settled(c, rec, heads), nil
+		return l.answer(c, rec, heads), nil
 	}
 	for _, t := range c.Tables {
 		same, err := heads[t.Table].hasRowsOf(t.Base)
@@ -105,8 +105,8 @@ func (l *Lake) commit(ctx context.Context, c *lake.Commit) (lake.Outcome, error)
 	return out, nil
 }
 
-// settled answers a commit whose number does not follow the last one's.
-func (l *Lake) settled(c *lake.Commit, rec *record, heads map[string]*head) lake.Outcome {
+// answer answers a commit whose number does not follow the last one's.
+func (l *Lake) answer(c *lake.Commit, rec *record, heads map[string]*head) lake.Outcome {
 	if rec.commit == c.Number && rec.owner == c.Epoch {
 		out := lake.Outcome{Status: lake.AlreadyCommitted, Snapshots: map[string]int64{}}
 		for _, t := range c.Tables {

@@ -96,7 +96,7 @@ func (l *Lake) rewrite(ctx context.Context, r *lake.Rewrite) (lake.Status, error
 		err = st.expire(l.retention.snapshots(), rec.positions.Passed())
 	}
 	if err == nil {
-		err = l.settle(files, st)
+		err = l.writeMetadata(files, st)
 	}
 	if err != nil {
 		files.remove()
@@ -111,8 +111,8 @@ func (l *Lake) rewrite(ctx context.Context, r *lake.Rewrite) (lake.Status, error
 	return status, err
 }
 
-// settle writes the metadata of changes whose manifests are written, and makes everything durable.
-func (l *Lake) settle(files *output, changes ...*staged) error {
+// writeMetadata writes the metadata of changes whose manifests are written, and makes everything durable.
+func (l *Lake) writeMetadata(files *output, changes ...*staged) error {
 	for _, st := range changes {
 		if err := st.writeMetadata(filepath.Join(l.tableDir(st.change.Table), "metadata"), files); err != nil {
 			return err
@@ -211,7 +211,7 @@ func (l *Lake) Expire(ctx context.Context, epoch int64) (map[string]int, error) 
 			return err
 		}
 		files := &output{}
-		if err := l.settle(files, changes...); err != nil {
+		if err := l.writeMetadata(files, changes...); err != nil {
 			files.remove()
 			return err
 		}

@@ -27,8 +27,8 @@ const (
 	// gigabyte of rows. It is the time that consumers wait behind the open transaction of a process that died and never came back, and brokers refuse
 	// more than 15 minutes unless told otherwise.
 	txnTimeout = 5 * time.Minute
-	// settleTimeout bounds the questions of Begin, and the end of a transaction. Brokers that are starting need some seconds to load their logs of transactions.
-	settleTimeout = 30 * time.Second
+	// answerTimeout bounds the questions of Begin, and the end of a transaction. Brokers that are starting need some seconds to load their logs of transactions.
+	answerTimeout = 30 * time.Second
 	// confirmTimeout is how long a transaction that was ended may take to be seen.
 	confirmTimeout = 5 * time.Second
 	// abandonTimeout bounds the attempt to abort what went wrong. Begin does the same, but readers would wait until then.
@@ -45,7 +45,7 @@ const (
 // Begin fences every other producer of the sink, waits until its transactions are decided, and returns up to where the group says that rows are published.
 func (s *Sink) Begin(ctx context.Context) (*sinks.Published, error) {
 	s.drop()
-	soon, cancel := context.WithTimeout(ctx, settleTimeout)
+	soon, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	at, err := s.begin(soon)
 	if err != nil {
@@ -151,8 +151,8 @@ func (s *Sink) published(ctx context.Context) (*standing, error) {
 	return found, nil
 }
 
-// settles says whether brokers give another answer soon: they are busy with the transaction before, or with their logs.
-func settles(err error) bool {
+// passes says whether brokers give another answer soon: they are busy with the transaction before, or with their logs.
+func passes(err error) bool {
 	for _, soon := range []error{kerr.ConcurrentTransactions, kerr.UnstableOffsetCommit, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, errUnseen} {
 		if errors.Is(err, soon) {
 			return true
@@ -161,11 +161,11 @@ func settles(err error) bool {
 	return false
 }
 
-// retry calls do as long as its error settles.
+// retry calls do as long as its error passes.
 func retry(ctx context.Context, do func() error) error {
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := do()
-		if !settles(err) {
+		if !passes(err) {
 			return err
 		}
 		select {
@@ -214,7 +214,7 @@ func (s *Sink) publish(ctx context.Context, conn *sql.Conn, p sinks.Publication)
 		return false, err
 	}
 	failpoint.Hit("sink.before-end-txn")
-	soon, cancel := context.WithTimeout(ctx, settleTimeout)
+	soon, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if err := s.producer.EndTransaction(soon, kgo.TryCommit); err != nil {
 		return true, fmt.Errorf("end the transaction: %w", err)
@@ -249,7 +249,7 @@ func (s *Sink) advance(ctx context.Context, at standing) error {
 		return err
 	}
 	failpoint.Hit("sink.before-end-txn")
-	soon, cancel := context.WithTimeout(ctx, settleTimeout)
+	soon, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	req := kmsg.NewPtrEndTxnRequest()
 	id, epoch, err := s.producer.ProducerID(soon)
@@ -271,7 +271,7 @@ func (s *Sink) advance(ctx context.Context, at standing) error {
 
 // commitOffset puts the group's offset into the transaction that is open, or opens one.
 func (s *Sink) commitOffset(ctx context.Context, at standing) error {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	id, epoch, err := s.producer.ProducerID(ctx)
 	if err != nil {

@@ -19,7 +19,7 @@ func (jsonFormat) infer(ctx context.Context, w *work) error {
 	}
 	w.state.Schema = jsonrecords.Grow(nil, w.looked.shape, w.src.cfg.Texts).Columns
 	if len(w.state.Schema) == 0 {
-		w.looked.settle(w.src.hints)
+		w.looked.decide(w.src.hints)
 	}
 	return nil
 }
@@ -45,7 +45,7 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 			w.grow(l.shape)
 		}
 	}
-	l.settle(w.state.Schema)
+	l.decide(w.state.Schema)
 	return nil
 }
 
@@ -68,7 +68,7 @@ func (jsonFormat) compare(ctx context.Context, w *work) error {
 	if err := look.files(ctx); err != nil {
 		return err
 	}
-	look.settle(w.state.Schema)
+	look.decide(w.state.Schema)
 	return nil
 }
 
@@ -135,8 +135,8 @@ func (l *look) files(ctx context.Context) error {
 	return nil
 }
 
-// settle notes which files are to be read record by record, once the columns are known.
-func (l *look) settle(t schemas.Table) {
+// decide notes which files are to be read record by record, once the columns are known.
+func (l *look) decide(t schemas.Table) {
 	for _, s := range l.seen {
 		if s.odd || !s.shape.Fits(t) {
 			l.w.slow = append(l.w.slow, s.file)

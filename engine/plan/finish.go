@@ -18,8 +18,8 @@ const (
 	guaranteeInputs = "that of what it reads"
 )
 
-// settle writes down, for every dataset, how it is refreshed and what is promised, and finishes its flows.
-func (c *compiler) settle(context.Context) error {
+// finish writes down, for every dataset, how it is refreshed and what is promised, and finishes its flows.
+func (c *compiler) finish(context.Context) error {
 	for _, d := range c.ordered {
 		if d.failed || d.doubtful {
 			continue
@@ -27,7 +27,7 @@ func (c *compiler) settle(context.Context) error {
 		d.out.Deterministic = true
 		for _, f := range d.flows {
 			f.out.Project = project(f, d.columns)
-			d.out.Deterministic = d.out.Deterministic && c.steady(f)
+			d.out.Deterministic = d.out.Deterministic && c.deterministic(f)
 		}
 		for _, f := range d.flows {
 			f.out.Rescan = c.rescan(f)
@@ -49,10 +49,10 @@ func (c *compiler) settle(context.Context) error {
 	return nil
 }
 
-// steady reports whether the flow gives the same rows as long as what it reads stays the same. A view is looked through, for it is
+// deterministic reports whether the flow gives the same rows as long as what it reads stays the same. A view is looked through, for it is
 // evaluated again by every reader.
-func (c *compiler) steady(f *flow) bool {
-	if !f.facts.steady() || f.facts.samples {
+func (c *compiler) deterministic(f *flow) bool {
+	if !f.facts.deterministic() || f.facts.samples {
 		return false
 	}
 	for _, r := range f.refs {
@@ -66,11 +66,11 @@ func (c *compiler) steady(f *flow) bool {
 // rescan reports whether the flow may be evaluated again with the same result at little cost: a projection and filter of one stored
 // table. Sources are costly to read, and a view may hide anything. Rules count too, for they are evaluated along with the rows.
 func (c *compiler) rescan(f *flow) bool {
-	if !f.facts.plain || !f.facts.steady() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
+	if !f.facts.plain || !f.facts.deterministic() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
 		return false
 	}
 	for _, r := range f.ds.rules {
-		if r == nil || !r.steady() {
+		if r == nil || !r.deterministic() {
 			return false
 		}
 	}
