@@ -122,6 +122,47 @@ func (k kept[T]) MarshalJSON() ([]byte, error) { return k.text, nil }
 // list is a list of such objects.
 type list[T any] []kept[T]
 
+// UnmarshalJSON does what json.Unmarshal does with a list, without looking through a text once more to find the ends of its items.
+func (l *list[T]) UnmarshalJSON(text []byte) error {
+	if len(text) == 0 || text[0] != '[' {
+		return errors.New("it is no list")
+	}
+	for _, item := range items(text) {
+		var k kept[T]
+		if err := k.UnmarshalJSON(item); err != nil {
+			return err
+		}
+		*l = append(*l, k)
+	}
+	return nil
+}
+
+// items cuts a JSON list, which is known to be valid, at the commas between its items.
+func items(text []byte) (cut [][]byte) {
+	depth, start := 0, 1
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		}
+		if depth == 0 || depth == 1 && text[i] == ',' {
+			if item := bytes.TrimSpace(text[start:i]); len(item) > 0 {
+				cut = append(cut, item)
+			}
+			start = i + 1
+		}
+	}
+	return cut
+}
+
 // write does what json.Marshal does, without looking through texts that were looked through when they were made.
 func (l *list[T]) write(out *bytes.Buffer) {
 	out.WriteByte('[')
@@ -218,7 +259,13 @@ func (t *Table) take(key string, value any, required bool) error {
 		}
 		return nil
 	}
-	if err := json.Unmarshal(text, value); err != nil {
+	var err error
+	if l, ok := value.(json.Unmarshaler); ok {
+		err = l.UnmarshalJSON(text) // it is valid
+	} else {
+		err = json.Unmarshal(text, value)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}
 	return nil
