@@ -19,6 +19,8 @@ type Rule struct {
 	Expr   string // as the user wrote it, with the values of parameters
 	SQL    string // for DuckDB: parameters bound
 	Action Action
+	// Deterministic is true when a row that satisfies the rule always will: nothing in it depends on the time.
+	Deterministic bool
 }
 
 // RuleSet is the rules of one table, in the order of the file.

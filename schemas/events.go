@@ -124,6 +124,7 @@ type Accounting struct {
 	DeadLettered int64  `json:"quarantined_records"` // rows in the dead-letter table
 	Discarded    int64  `json:"discarded_records"`   // dropped by a table with dead_letter: false
 	RuleSet      string `json:"rule_set_hash"`       // of the expectations that were applied
+	Query        string `json:"query_fingerprint"`   // of the query that gave the rows; empty in older logs
 	Table        string `json:"quarantine_table"`    // the dead-letter table; empty for a table with dead_letter: false
 	Files        int64  `json:"output_files"`        // files written
 }

@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -73,10 +74,29 @@ type Evolution string
 // The evolution modes.
 const (
 	AddNewColumns Evolution = "add_new_columns" // the default
+	AddAndRescue  Evolution = "add_new_columns_and_rescue"
 	Rescue        Evolution = "rescue"
 	Fail          Evolution = "fail"
 	None          Evolution = "none"
 )
+
+// Adds says whether columns that the source does not have become columns of it.
+func (e Evolution) Adds() bool { return e == AddNewColumns || e == AddAndRescue }
+
+// Rescues says whether what no column holds is kept in a column of its own, and makes no dead letter.
+func (e Evolution) Rescues() bool { return e == Rescue || e == AddAndRescue }
+
+// Ignores says whether columns that the source does not have are passed over.
+func (e Evolution) Ignores() bool { return e == None }
+
+// Check is an error for what is no mode.
+func (e Evolution) Check() error {
+	switch e {
+	case AddNewColumns, AddAndRescue, Rescue, Fail, None:
+		return nil
+	}
+	return fmt.Errorf("schema_evolution %q is unknown; write add_new_columns, add_new_columns_and_rescue, rescue, fail or none", string(e))
+}
 
 // Place is where rows are published to, so that a source can tell whether it reads them again.
 type Place struct {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -22,11 +23,14 @@ func newAuditCmd(flags *globalFlags) *cobra.Command {
 		Short: "Recount the stored tables and compare them with every commit",
 		Long: `Recount what is stored and compare it with what every commit said that it wrote: the rows in the data files, the
 dead letters, Iceberg's own counts, the balance of the rows, what each table has read of the tables and files before it, and the checksums of all
-metadata. With --deep it reads every byte of the data files and compares their checksums, otherwise their footers. It changes nothing, and may run
-beside an update.
+metadata. It changes nothing, and may run beside an update.
+
+Without --deep it reads the footers of the data files, with it every byte: it compares their checksums, looks for stored rows that a drop or fail
+expectation forbids, and computes the rows again that can be: those of materialized views, and of streaming tables that only choose columns and rows of
+one table. What could not be compared is said, with the reason.
 
 The exit code is 0 when everything agrees, and 1 when something does not.`,
-		Example: "  lakeflow audit pipeline.yaml\n  lakeflow audit pipeline.yaml --format json",
+		Example: "  lakeflow audit pipeline.yaml\n  lakeflow audit pipeline.yaml --deep --format json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write := auditWriter(format)
 			if write == nil {
@@ -48,7 +52,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 		},
 	}
 	formatFlag(cmd, &format, "text", "text", "json")
-	cmd.Flags().BoolVar(&deep, "deep", false, "read every byte of the data files")
+	cmd.Flags().BoolVar(&deep, "deep", false, "read every byte of the data files, and compute again what can be")
 	return cmd
 }
 
@@ -85,14 +89,28 @@ func auditText(r *audit.Report, w io.Writer) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(table.Row{"table", "commits", "files", "rows", "dead letters", "result"})
-	var lines string
+	header := table.Row{"table", "commits", "files", "rows", "dead letters", "result"}
+	if r.Deep {
+		header = append(header, "recomputed")
+	}
+	t.AppendHeader(header)
+	var lines, skipped string
+	if r.NotRecomputed != "" {
+		skipped = "nothing was recomputed: " + diag.Visible(r.NotRecomputed) + "\n"
+	}
 	for _, x := range r.Tables {
 		result := "ok"
 		if len(x.Findings) > 0 {
 			result = count(len(x.Findings), "finding")
 		}
-		t.AppendRow(table.Row{diag.Visible(x.Name), x.Commits, x.Files, x.Rows, x.DeadLetters, result})
+		row := table.Row{diag.Visible(x.Name), x.Commits, x.Files, x.Rows, x.DeadLetters, result}
+		if r.Deep {
+			row = append(row, strings.Join(x.Recomputed, ", "))
+		}
+		t.AppendRow(row)
+		for _, why := range x.Skipped {
+			skipped += diag.Visible(fmt.Sprintf("%s: %s not compared: %s\n", x.Name, why.What, why.Why))
+		}
 		for _, f := range x.Findings {
 			lines += findingLine(f)
 		}
@@ -101,7 +119,7 @@ func auditText(r *audit.Report, w io.Writer) error {
 	if lines != "" {
 		verdict = count(findings(r), "finding") + ":"
 	}
-	_, err := fmt.Fprintf(w, "%s\n%s, commits up to %d: %s\n%s", t.Render(), r.Pipeline, r.Commit, verdict, lines)
+	_, err := fmt.Fprintf(w, "%s\n%s, commits up to %d: %s\n%s%s", t.Render(), r.Pipeline, r.Commit, verdict, lines, skipped)
 	return err
 }
 

@@ -34,16 +34,21 @@ type Input struct {
 	// Verify tells whether the marks of a source belong to a position; *sources.MarksError when they do not.
 	Verify func(ctx context.Context, at sources.Position, marks sources.Marks) error
 	// Deep reads every byte of the data files, where otherwise their footers are read.
-	Deep  bool
-	Again string // the command line that starts an update of the pipeline: remedies begin with it
+	Deep bool
+	// Recompute says how rows come about, to compute and compare them; nil: they are only counted.
+	Recompute *Recompute
+	Again     string // the command line that starts an update of the pipeline: remedies begin with it
 }
 
 // Report is the outcome of an audit. Its JSON field names are stable.
 type Report struct {
-	Pipeline string  `json:"pipeline"`
-	Commit   int64   `json:"commit"` // the last one that was audited
-	OK       bool    `json:"ok"`
-	Tables   []Table `json:"tables"`
+	Pipeline string `json:"pipeline"`
+	Commit   int64  `json:"commit"` // the last one that was audited
+	OK       bool   `json:"ok"`
+	Deep     bool   `json:"deep,omitempty"`
+	// NotRecomputed says why no table was computed again although that was asked for.
+	NotRecomputed string  `json:"not_recomputed,omitempty"`
+	Tables        []Table `json:"tables"`
 }
 
 // Table is the outcome for one table.
@@ -54,6 +59,15 @@ type Table struct {
 	DeadLetters int64     `json:"dead_letters"` // of the table, without samples of failed updates
 	Files       int       `json:"files"`        // of the last version
 	Findings    []Finding `json:"findings"`
+	// Recomputed is what was computed again and compared: "rules", "rows". Skipped says what could not be, and why.
+	Recomputed []string  `json:"recomputed,omitempty"`
+	Skipped    []Skipped `json:"not_recomputed,omitempty"`
+}
+
+// Skipped is something that could not be computed again, which is no finding.
+type Skipped struct {
+	What string `json:"what"` // rules, rows
+	Why  string `json:"why"`
 }
 
 // Finding is one thing that does not agree.
@@ -83,6 +97,7 @@ const (
 	CheckInput       = "input"        // what a flow read of the tables that it streams from
 	CheckLedger      = "ledger"       // which files were read
 	CheckCatalog     = "catalog"      // what the catalog keeps of a table
+	CheckRecompute   = "recompute"    // rows that a rule forbids, or that are not what the query gives
 )
 
 // Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the audit itself could
@@ -115,6 +130,9 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 		}
 	}
 	if err := a.checkLedger(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.checkComputed(ctx, books); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil { // what it interrupted looks like damage
@@ -154,7 +172,10 @@ func (a *auditor) names(books map[string]tableBooks) []string {
 }
 
 func (a *auditor) report(books map[string]tableBooks) *Report {
-	r := &Report{Pipeline: a.Pipeline, Commit: a.State.Commit, OK: true}
+	r := &Report{Pipeline: a.Pipeline, Commit: a.State.Commit, OK: true, Deep: a.Deep}
+	if a.Recompute != nil {
+		r.NotRecomputed = a.Recompute.Why
+	}
 	for _, name := range slices.Concat(a.names(books), a.keepers, a.hidden(), []string{eventLog}) {
 		a.checkRecorded(name)
 		t := *a.table(name)

@@ -19,6 +19,8 @@ type entry struct {
 	// inputs are, by flow, the rows that it read of upstream tables.
 	inputs  map[string]int64
 	letters int64 // that are kept in letterTable
+	// rules are the hashes of the expectations that were applied, queries the fingerprints of what gave the rows, by flow.
+	rules, queries map[string]string
 	// letterTable is empty when the table kept no dead letters.
 	letterTable string
 	replace     bool
@@ -90,11 +92,12 @@ func (a *auditor) enter(books map[string]tableBooks, table, flow string, p *sche
 	}
 	e := books[table][acc.Commit]
 	if e == nil {
-		e = &entry{inputs: map[string]int64{}}
+		e = &entry{inputs: map[string]int64{}, rules: map[string]string{}, queries: map[string]string{}}
 		books[table][acc.Commit] = e
 	}
 	e.written += acc.Written
 	e.inputs[flow] += acc.InputRows
+	e.rules[flow], e.queries[flow] = acc.RuleSet, acc.Query
 	e.replace = e.replace || acc.Mode == "replace"
 	if acc.Table != "" {
 		e.letterTable = acc.Table

@@ -317,3 +317,20 @@ func columnStats(m duckdb.OrderedMap) map[string]lake.ColumnStats {
 	}
 	return out
 }
+
+// Shaped is the select list that gives the columns of want from a relation that has those of have: NULL for those that it lacks.
+func Shaped(have, want schemas.Table) string {
+	items := make([]string, len(want))
+	for i, c := range want {
+		name := quote.Name(c.Name)
+		switch old := have.Column(c.Name); {
+		case old == nil:
+			items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, name)
+		case old.Type.Equal(c.Type):
+			items[i] = name
+		default:
+			items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", name, c.Type, name)
+		}
+	}
+	return strings.Join(items, ", ")
+}

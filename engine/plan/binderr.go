@@ -37,7 +37,7 @@ func (e *duckError) explain() (message, help string) {
 	switch e.Subtype {
 	case "COLUMN_NOT_FOUND":
 		if strings.EqualFold(e.Name, "_rescued_data") {
-			return "there is no column " + strconv.Quote(e.Name), "a source of JSON or CSV files has it with schema_evolution: rescue"
+			return "there is no column " + strconv.Quote(e.Name), "a source has it with schema_evolution: add_new_columns_and_rescue or rescue"
 		}
 		return "there is no column " + strconv.Quote(e.Name), diag.DidYouMean(e.Name, lastParts(splitList(e.Candidates)), "name a column of what the query reads")
 	case "MISSING_ENTRY":

@@ -26,7 +26,7 @@ func (c *compiler) bindRules(ctx context.Context) error {
 		if d.failed {
 			continue
 		}
-		d.out.Rules = c.ruleSet(d.decl)
+		d.out.Rules = c.ruleSet(d.decl, d.rules)
 		var sound []int
 		for i, rule := range d.rules {
 			if rule != nil {
@@ -144,11 +144,10 @@ func emptyRow(t schemas.Table) string {
 	return "SELECT " + strings.Join(cells, ", ")
 }
 
-// ruleSet is a dataset's expectations as the engine takes them.
 // ruleSet is the expectations of a table. Their texts are as the user wrote them, but for parameters, which are shown by their values.
-func (c *compiler) ruleSet(t *dsl.Table) expectations.RuleSet {
+func (c *compiler) ruleSet(t *dsl.Table, parsed []*facts) expectations.RuleSet {
 	rs := expectations.RuleSet{Table: t.Name, DeadLetter: t.DeadLetter}
-	for _, e := range t.Expectations {
+	for i, e := range t.Expectations {
 		if e.Expect == nil {
 			continue
 		}
@@ -157,7 +156,7 @@ func (c *compiler) ruleSet(t *dsl.Table) expectations.RuleSet {
 			expr = c.secrets.Hide(strings.TrimSpace(e.Expect.Text))
 		}
 		rs.Rules = append(rs.Rules, expectations.Rule{Name: e.Name, Expr: expr, SQL: e.Expect.Text,
-			Action: expectations.Action(e.Violation)})
+			Action: expectations.Action(e.Violation), Deterministic: parsed[i] != nil && parsed[i].deterministic()})
 	}
 	return rs
 }

@@ -159,7 +159,7 @@ func declared(s *dsl.Source) (sources.Found, error) {
 		}
 		t = append(t, schemas.Column{Name: h.Name, Type: typ})
 	}
-	if len(t) > 0 && s.Evolution == sources.Rescue {
+	if len(t) > 0 && s.Evolution.Rescues() {
 		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
 	}
 	return sources.Found{Columns: t}, nil

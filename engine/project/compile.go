@@ -38,7 +38,7 @@ func (p *Project) compileAll(ctx context.Context) error {
 	case err != nil && !errors.As(err, &mistakes) && p.loaded.HasErrors():
 		p.loaded.Sort()
 		return p.loaded
-	case err == nil && p.opts.Purpose == Look:
+	case err == nil && p.opts.Purpose == Look && !p.lenient:
 		return p.checkStored()
 	}
 	return err

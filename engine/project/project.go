@@ -72,6 +72,7 @@ type Project struct {
 	ends     connections
 	columns  *survey    // for Look and Write
 	plan     *plan.Plan // too; nil when too little is known of the sources to look at
+	lenient  bool       // with Look: what is stored is not compared with what the file says of it
 	loaded   diag.List  // the mistakes and warnings of the file itself
 	warnings diag.List
 }

@@ -37,12 +37,15 @@ func (p *Project) shown(rows *query.Rows, err error) (*query.Rows, error) {
 }
 
 // Audit recounts what is stored and compares it with what every commit said that it wrote; deep reads every byte of the
-// data files. It changes nothing.
+// data files, and computes the rows again that can be. It changes nothing.
 func (p *Project) Audit(ctx context.Context, deep bool) (*audit.Report, error) {
 	in := audit.Input{Pipeline: p.Pipeline.Name, State: p.place.state, Lake: p.place.lake, DB: p.db,
 		DeadLetter: p.Pipeline.DeadLetter.Table, Verify: files.Verify, Deep: deep, Again: "lakeflow run " + p.Arguments()}
 	for _, t := range p.Pipeline.Tables {
 		in.Tables = append(in.Tables, t.Name)
+	}
+	if deep {
+		in.Recompute = p.recompute(ctx)
 	}
 	r, err := auditAgain(ctx, in, p.place.lake)
 	return r, p.hide(err)

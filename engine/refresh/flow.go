@@ -160,8 +160,9 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 // writeRows writes the rows of a query to the table's folder; how many they are is 0 when it is not known.
 func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, rows int64) ([]lake.DataFile, int64, error) {
 	schema := b.draft.stageRows(d).Schema
-	files, n, err := b.DB.WriteParquet(ctx, "SELECT "+shaped(d.Columns, schema)+" FROM ("+query+"\n)", duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema,
-		Partition: d.Partition, Compression: d.Parquet.Compression, RowGroupSize: d.Parquet.RowGroupSize, MaxRows: rows})
+	files, n, err := b.DB.WriteParquet(ctx, "SELECT "+duck.Shaped(d.Columns, schema)+" FROM ("+query+"\n)",
+		duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema, Partition: d.Partition, Compression: d.Parquet.Compression,
+			RowGroupSize: d.Parquet.RowGroupSize, MaxRows: rows})
 	for _, f := range files {
 		b.checked.add(f)
 	}
@@ -223,7 +224,7 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 			out.discard()
 		}
 	}()
-	a := b.accounting(d, in, out)
+	a := b.accounting(d, f, in, out)
 	for _, r := range slices.Concat(in.reads, in.poison) {
 		files, err := b.rejects(ctx, d, f, r)
 		if err != nil {
@@ -249,9 +250,9 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 }
 
 // accounting says where the rows of an evaluation went.
-func (b *Batch) accounting(d *plan.Dataset, in *input, out outcome) schemas.Accounting {
+func (b *Batch) accounting(d *plan.Dataset, f *plan.Flow, in *input, out outcome) schemas.Accounting {
 	a := schemas.Accounting{Commit: b.draft.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, InputRows: in.rows, QueryRows: out.verdict.Rows,
-		RuleSet: d.Rules.Hash(), Files: int64(len(out.rows)), Written: rowsOf(out.rows), DeadLettered: rowsOf(out.letters)}
+		RuleSet: d.Rules.Hash(), Query: f.Fingerprint, Files: int64(len(out.rows)), Written: rowsOf(out.rows), DeadLettered: rowsOf(out.letters)}
 	if d.Refresh == plan.Replace || b.state.Reset(d.Name) {
 		a.Mode = "replace"
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/plan"
@@ -106,7 +105,7 @@ func (b *Batch) storedRelation(table string, c *lake.Contents) string {
 	if len(changes) == 0 || next == nil {
 		return files
 	}
-	return "(SELECT " + shaped(c.Schema, next) + " FROM " + files + ")"
+	return "(SELECT " + duck.Shaped(c.Schema, next) + " FROM " + files + ")"
 }
 
 // relationOf has the columns that the plan was made with, those that the batch lacks as NULL.
@@ -118,22 +117,5 @@ func (b *Batch) relationOf(r read) string {
 	if r.batch.Columns.Equal(want) {
 		return r.batch.Relation
 	}
-	return "(SELECT " + shaped(r.batch.Columns, want) + ", " + plan.MetadataColumn + " FROM " + r.batch.Relation + ")"
-}
-
-// shaped is the select list that gives the columns of want from a relation that has those of have.
-func shaped(have, want schemas.Table) string {
-	items := make([]string, len(want))
-	for i, c := range want {
-		name := quote.Name(c.Name)
-		switch old := have.Column(c.Name); {
-		case old == nil:
-			items[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, name)
-		case old.Type.Equal(c.Type):
-			items[i] = name
-		default:
-			items[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", name, c.Type, name)
-		}
-	}
-	return strings.Join(items, ", ")
+	return "(SELECT " + duck.Shaped(r.batch.Columns, want) + ", " + plan.MetadataColumn + " FROM " + r.batch.Relation + ")"
 }

@@ -204,13 +204,15 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 	more := c.unified(w, w.state.Schema)
 	switch {
 	case len(more) == 0:
-	case mode == AddNewColumns:
+	case mode.Adds():
 		if err := c.formatted(ctx, w, more); err != nil {
 			return err
 		}
 		schema, added, clashes := jsonrecords.Extend(w.state.Schema, more)
 		w.added(schema, added)
-		w.ignored(clashes...)
+		if !mode.Rescues() {
+			w.ignored(clashes...)
+		}
 	case mode == Fail:
 		for _, f := range w.files {
 			if unknown := lacks(w.state.Schema, f.header); len(unknown) > 0 {
@@ -222,11 +224,11 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 	left := map[string]bool{}
 	for _, f := range w.files {
 		own := slices.DeleteFunc(slices.Clone(f.header), func(name string) bool { return !jsonrecords.Reserved(name) })
-		if f.csv != nil && (f.csv.odd || mode == Rescue && len(lacks(w.state.Schema, f.header))+len(own) > 0) {
+		if f.csv != nil && (f.csv.odd || mode.Rescues() && len(lacks(w.state.Schema, f.header))+len(own) > 0) {
 			w.slow = append(w.slow, f)
 		}
 		for _, name := range own {
-			if mode != Rescue && !left[name] {
+			if !mode.Rescues() && !left[name] {
 				left[name] = true
 				w.ignored(name)
 			}

@@ -172,7 +172,7 @@ func TestJSONEvolution(t *testing.T) {
 		wantText(t, "keys spelled otherwise", b.must("SELECT a, s.p FROM "+batch.Relation+" WHERE a > 3"), "6|6\n")
 		wantText(t, "rejects", b.must("SELECT line, reason FROM "+batch.Rejects+" ORDER BY line"),
 			`30002|the record has the keys "a" and "A", which differ in letter case only`+"\n"+
-				`30003|the key "_metadata" can't be a column: lakeflow uses this name itself; schema_evolution: rescue keeps the values of such keys, none ignores them`+"\n")
+				`30003|the key "_metadata" can't be a column: lakeflow uses this name itself; schema_evolution: add_new_columns_and_rescue keeps the values of such keys, none ignores them`+"\n")
 		b.commit(batch)
 		b.put("3.json", `{"a":4}`)
 		batch = b.next(s)

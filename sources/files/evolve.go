@@ -41,7 +41,7 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 		if err := l.files(ctx); err != nil {
 			return err
 		}
-		if mode == AddNewColumns {
+		if mode.Adds() {
 			w.grow(l.shape)
 		}
 	}
@@ -54,14 +54,14 @@ func (w *work) grow(shape *jsonrecords.Shape) {
 	g := jsonrecords.Grow(w.state.Schema, shape, w.src.cfg.Texts)
 	w.added(g.Columns, g.Added)
 	if !w.rescues() {
-		g.Tell(w.src.cfg.Evolution == None, func(key, message string) { w.notice("column_ignored", key, message) })
+		g.Tell(w.src.cfg.Evolution.Ignores(), func(key, message string) { w.notice("column_ignored", key, message) })
 	}
 }
 
 // compare finds the files that can't be read strictly.
 func (jsonFormat) compare(ctx context.Context, w *work) error {
 	mode := Rescue
-	if w.src.cfg.Evolution == None {
+	if w.src.cfg.Evolution.Ignores() {
 		mode = None
 	}
 	look := &look{w: w, tree: jsonrecords.NewTree(w.state.Schema), mode: mode}
@@ -150,7 +150,7 @@ func (l *look) file(ctx context.Context, f *file) *seen {
 		s := &seen{file: f, whole: true, odd: f.kind == jsonMixed}
 		s.shape.Nulls = l.w.src.cfg.JSON.NullValues
 		s.learner = jsonrecords.NewLearner(&s.shape, l.fitter.Clone())
-		scanner := jsonrecords.Scanner{KeysDoNotMatter: l.mode == None && !l.first}
+		scanner := jsonrecords.Scanner{KeysDoNotMatter: l.mode.Ignores() && !l.first}
 		n := 0
 		s.cause = readRecords(f.path, l.w.src.cfg.JSON.Encoding, f.kind, func(r record) bool {
 			n++
@@ -188,14 +188,14 @@ func (l *look) record(ctx context.Context, s *seen, scanner *jsonrecords.Scanner
 	if l.refused.Load() != nil {
 		return false
 	}
-	learns := l.first || l.mode == AddNewColumns || l.mode == Fail
+	learns := l.first || l.mode.Adds() || l.mode == Fail
 	return !s.again && s.failed == nil && (learns || !s.odd)
 }
 
 // unknown handles a record with new columns, and says whether it is to be read by itself.
 func (l *look) unknown(ctx context.Context, s *seen, r record, found jsonrecords.Found) (odd bool) {
 	switch {
-	case l.first || l.mode == AddNewColumns:
+	case l.first || l.mode.Adds():
 		added, err := s.learner.Add(ctx, r.raw, found.Odd)
 		s.failed = errors.Join(s.failed, err)
 		return added.Odd && len(found.Unknown) > 0

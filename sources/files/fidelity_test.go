@@ -85,6 +85,10 @@ func readCells(t *testing.T) []cell {
 		}
 		seen[key] = c.line
 		cells = append(cells, c)
+		if c.mode == "rescue" {
+			c.mode = "both"
+			cells = append(cells, c)
+		}
 	}
 	return cells
 }
@@ -197,7 +201,10 @@ func (l load) config(dir string) Config {
 	if l.mode == "rescue" {
 		c.Evolution = Rescue
 	}
-	if l.mode == "declared" || l.mode == "rescue" {
+	if l.mode == "both" { // rescues as rescue does: it has the same cells
+		c.Evolution = AddAndRescue
+	}
+	if l.mode != "remembered" && l.mode != "inferred" {
 		c.Hints = []Hint{{"id", "BIGINT"}, {"v", l.typ}}
 	}
 	return c

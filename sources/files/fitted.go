@@ -32,7 +32,7 @@ type badRecord struct {
 // tolerant reads the records of the files one by one. Good records are converted by the same DuckDB code as in read_json.
 func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
 	fitter := jsonrecords.NewFitter(w.session.Conn, w.state.Schema, jsonrecords.FitOptions{
-		Rescues: w.rescues(), Ignores: w.src.cfg.Evolution == None, Nulls: w.src.cfg.JSON.NullValues})
+		Rescues: w.rescues(), Ignores: w.src.cfg.Evolution.Ignores(), Nulls: w.src.cfg.JSON.NullValues})
 	workers := make([]*fitting, min(runtime.GOMAXPROCS(0), len(files)))
 	errs, causes := make([]error, len(workers)), make([]error, len(files))
 	var next atomic.Int64

@@ -108,7 +108,7 @@ func (parquetFormat) bound(w *work, known schemas.Table) {
 
 // evolve compares the shapes with the schema.
 func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error {
-	if mode == AddNewColumns {
+	if mode.Adds() {
 		p.bound(w, w.state.Schema)
 		schema, added, _ := jsonrecords.Extend(w.state.Schema, p.together(w))
 		if len(added) > 0 {
@@ -124,13 +124,13 @@ func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error 
 		s := w.shapes[group[0].shape]
 		_, added, clashes := jsonrecords.Extend(w.state.Schema, s.table())
 		switch {
-		case mode == Rescue && len(added)+len(clashes)+len(s.left) > 0:
+		case mode.Rescues() && len(added)+len(clashes)+len(s.left) > 0:
 			w.slow = append(w.slow, group...)
 		case mode == Fail && len(added) > 0:
 			return newColumn(group[0].path, added[0])
 		}
 	}
-	if mode != Rescue {
+	if !mode.Rescues() {
 		p.reportLeft(w)
 	}
 	return nil

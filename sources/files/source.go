@@ -38,6 +38,7 @@ type Evolution = sources.Evolution
 // The evolution modes.
 const (
 	AddNewColumns = sources.AddNewColumns
+	AddAndRescue  = sources.AddAndRescue
 	Rescue        = sources.Rescue
 	Fail          = sources.Fail
 	None          = sources.None
@@ -91,10 +92,8 @@ func New(cfg Config) (*Source, error) {
 	if s.cfg.Evolution == "" {
 		s.cfg.Evolution = AddNewColumns
 	}
-	switch s.cfg.Evolution {
-	case AddNewColumns, Rescue, Fail, None:
-	default:
-		return nil, fmt.Errorf("schema_evolution %q is unknown; write add_new_columns, rescue, fail or none", cfg.Evolution)
+	if err := s.cfg.Evolution.Check(); err != nil {
+		return nil, err
 	}
 	switch cfg.Format {
 	case "json":
@@ -181,7 +180,7 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 // visible is the schema that queries see.
 func (s *Source) visible(t schemas.Table) schemas.Table {
 	t = t.Clone()
-	if s.cfg.Evolution == Rescue && len(t) > 0 {
+	if s.cfg.Evolution.Rescues() && len(t) > 0 {
 		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
 	}
 	return t

@@ -144,7 +144,9 @@ func (w *work) learn(ctx context.Context) error {
 	if w.src.cfg.Format == "csv" { // the others have looked for themselves
 		var clashes []string
 		w.state.Schema, _, clashes = jsonrecords.Extend(nil, w.state.Schema)
-		w.ignored(clashes...)
+		if !w.rescues() {
+			w.ignored(clashes...)
+		}
 	}
 	if w.blank {
 		return nil
@@ -578,7 +580,7 @@ func metadata(files []*file, index string) string {
 		", 'file_modification_time': CAST(" + split(times, ",") + " AS TIMESTAMPTZ[])" + at + "} AS " + jsonrecords.MetadataColumn
 }
 
-func (w *work) rescues() bool { return w.src.cfg.Evolution == Rescue }
+func (w *work) rescues() bool { return w.src.cfg.Evolution.Rescues() }
 
 // ignored reports columns that are not read, each once.
 func (w *work) ignored(columns ...string) {

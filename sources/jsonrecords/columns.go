@@ -217,7 +217,7 @@ func (s *columnSet) stranger(label, path, name string) string {
 	if why == "" {
 		why = fmt.Sprintf("the record would bring the source over %d columns and fields", MaxColumns)
 	}
-	return "the key " + shortQuote(label+name) + " can't be a column: " + why + "; schema_evolution: rescue keeps the values of such keys, none ignores them"
+	return "the key " + shortQuote(label+name) + " can't be a column: " + why + "; schema_evolution: add_new_columns_and_rescue keeps the values of such keys, none ignores them"
 }
 
 // shortQuote quotes a text for a message.

@@ -43,7 +43,7 @@ func (w *work) build(ctx context.Context) error {
 	if err := w.learn(ctx); err != nil {
 		return err
 	}
-	if !w.first || w.src.rescues() {
+	if !w.first {
 		if err := w.evolve(ctx, w.src.cfg.Evolution); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (w *work) build(ctx context.Context) error {
 	return w.finish()
 }
 
-// learn finds the columns when none are remembered. All columns of the first batch are taken, unless values may be rescued.
+// learn finds the columns when none are remembered. All columns of the first batch are taken, also by the mode that refuses later ones.
 func (w *work) learn(ctx context.Context) error {
 	if w.state.schema != nil || w.seg.rows == 0 {
 		return nil
@@ -83,7 +83,7 @@ func (w *work) learn(ctx context.Context) error {
 	}
 	found := len(w.state.schema) > 0
 	w.state.schema = jsonrecords.WithHints(w.state.schema, w.src.hints)
-	if !found || w.src.rescues() || w.src.cfg.Evolution == None {
+	if e := w.src.cfg.Evolution; !found || !e.Adds() && e != Fail {
 		return nil
 	}
 	return w.evolve(ctx, AddNewColumns)

@@ -57,6 +57,7 @@ type Evolution = sources.Evolution
 // The evolution modes.
 const (
 	AddNewColumns = sources.AddNewColumns
+	AddAndRescue  = sources.AddAndRescue
 	Rescue        = sources.Rescue
 	Fail          = sources.Fail
 	None          = sources.None
@@ -158,10 +159,8 @@ func (s *Source) checkStart() error {
 
 func (s *Source) checkOptions() error {
 	c := s.cfg
-	switch c.Evolution {
-	case AddNewColumns, Rescue, Fail, None:
-	default:
-		return fmt.Errorf("schema_evolution %q is unknown; write add_new_columns, rescue, fail or none", c.Evolution)
+	if err := c.Evolution.Check(); err != nil {
+		return err
 	}
 	switch c.Isolation {
 	case "read_committed", "read_uncommitted":

@@ -67,7 +67,7 @@ type decoder struct {
 }
 
 func (f *formats) decoder(tree *jsonrecords.Tree, e Evolution) *decoder {
-	return &decoder{formats: f, tree: tree, scanner: jsonrecords.Scanner{KeysDoNotMatter: e == None}}
+	return &decoder{formats: f, tree: tree, scanner: jsonrecords.Scanner{KeysDoNotMatter: e.Ignores()}}
 }
 
 // The reasons why a record can't be decoded.

@@ -13,11 +13,11 @@ import (
 // evolve compares the records' columns with the schema as the mode demands.
 func (w *work) evolve(ctx context.Context, mode Evolution) error {
 	switch {
-	case mode == None || w.src.plain() != nil || len(w.state.schema) == 0:
+	case mode.Ignores() || w.src.plain() != nil || len(w.state.schema) == 0:
 		return nil
 	case w.src.formats.values != nil:
 		return w.evolveTyped(mode)
-	case mode == AddNewColumns:
+	case mode.Adds():
 		return w.addColumns(ctx)
 	case mode == Rescue:
 		return nil // findOdd finds them
@@ -47,7 +47,7 @@ func (w *work) newColumn(at place, column string) error {
 // eachDeviation calls do with every record that has unknown keys, until it returns false for that file.
 func (w *work) eachDeviation(ctx context.Context, do func(at place, value []byte, unknown []string) bool) error {
 	root := jsonrecords.NewTree(w.state.schema)
-	known := w.seg.schema.Equal(w.state.schema) && w.src.cfg.Evolution != None // then it was seen as the records came
+	known := w.seg.schema.Equal(w.state.schema) && !w.src.cfg.Evolution.Ignores() // then it was seen as the records came
 	var scanner jsonrecords.Scanner
 	for _, l := range w.seg.files() {
 		if known && !l.unknown {
@@ -84,7 +84,7 @@ func (w *work) findOdd(ctx context.Context) error {
 		w.findOddTyped()
 		return nil
 	}
-	same, ignores := w.seg.schema.Equal(w.state.schema), w.src.cfg.Evolution == None
+	same, ignores := w.seg.schema.Equal(w.state.schema), w.src.cfg.Evolution.Ignores()
 	root := jsonrecords.NewTree(w.state.schema)
 	files := w.seg.files()
 	odd := make([]bool, len(files))
@@ -121,7 +121,7 @@ func (w *work) findOddTyped() {
 func (w *work) holds(columns schemas.Table) bool {
 	for _, c := range columns {
 		k := w.state.schema.Column(c.Name)
-		if k == nil && w.src.cfg.Evolution == None {
+		if k == nil && w.src.cfg.Evolution.Ignores() {
 			continue
 		}
 		if k == nil || k.Name != c.Name {
@@ -150,7 +150,7 @@ func (w *work) grow(shape *jsonrecords.Shape) {
 	g := jsonrecords.Grow(w.state.schema, shape, w.src.cfg.Texts)
 	w.added(g.Columns, g.Added)
 	if !w.src.rescues() {
-		g.Tell(w.src.cfg.Evolution == None, func(key, message string) { w.notice("column_ignored", key, message) })
+		g.Tell(w.src.cfg.Evolution.Ignores(), func(key, message string) { w.notice("column_ignored", key, message) })
 	}
 }
 
@@ -225,10 +225,10 @@ func (w *work) evolveTyped(mode Evolution) error {
 		if schema.Equal(w.state.schema) {
 			continue
 		}
-		switch mode {
-		case AddNewColumns:
+		switch {
+		case mode.Adds():
 			w.added(schema, added)
-		case Fail:
+		case mode == Fail:
 			if len(added) == 0 {
 				added = []string{"with another type"}
 			}

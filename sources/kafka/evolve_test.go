@@ -22,6 +22,7 @@ func TestEvolution(t *testing.T) {
 		notices                []string
 	}{
 		{AddNewColumns, "2 | {'x': 1}\n3 | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT)`, "", []string{"column_added b"}},
+		{AddAndRescue, "2 | {'x': 1} | NULL\n3 | NULL | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT), "_rescued_data" VARCHAR`, "", []string{"column_added b"}},
 		{Rescue, "2 | " + rescued(2) + "\n3 | <nil>", `"a" BIGINT, "_rescued_data" VARCHAR`, "", nil},
 		{None, "2\n3", `"a" BIGINT`, "", nil},
 		{Fail, "", "", `partition 0, offset 2: the record has the column "b"`, nil},
@@ -49,11 +50,14 @@ func TestEvolution(t *testing.T) {
 					t.Fatal(err)
 				}
 				columns := "* EXCLUDE (_metadata)"
-				if c.mode == AddNewColumns {
+				switch c.mode {
+				case AddNewColumns:
 					columns = "a, b::VARCHAR"
+				case AddAndRescue:
+					columns = "a, b::VARCHAR, _rescued_data"
 				}
 				got := strings.ReplaceAll(b.rows(batch, columns), b.topic, "TOPIC")
-				if c.mode == AddNewColumns {
+				if c.mode.Adds() {
 					got = strings.ReplaceAll(got, "<nil>", "NULL")
 				}
 				b.check("rows", got, c.rows)
@@ -85,7 +89,7 @@ func TestKeysThatAreNoColumns(t *testing.T) {
 	batch := b.next(b.source(nil))
 	b.check("columns", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT, q DOUBLE)`)
 	b.check("rows", b.rows(batch, "a, s.p"), "1 | 1\n2 | 2\n8 | 8")
-	const advice = `; schema_evolution: rescue keeps the values of such keys, none ignores them`
+	const advice = `; schema_evolution: add_new_columns_and_rescue keeps the values of such keys, none ignores them`
 	b.check("rejects", b.rejects(batch, `"offset", reason`), strings.Join([]string{
 		`2 | the key "_metadata" can't be a column: lakeflow uses this name itself` + advice,
 		`3 | the record has the keys "a" and "A", which differ in letter case only`,

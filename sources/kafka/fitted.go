@@ -21,7 +21,7 @@ func (w *work) readSlow(ctx context.Context) error {
 	}
 	columns := w.onWire()
 	fits := w.src.plain() == nil && len(w.state.schema) > 0
-	fitter := jsonrecords.NewFitter(w.session.Conn, columns, jsonrecords.FitOptions{Rescues: w.src.rescues(), Ignores: w.src.cfg.Evolution == None})
+	fitter := jsonrecords.NewFitter(w.session.Conn, columns, jsonrecords.FitOptions{Rescues: w.src.rescues(), Ignores: w.src.cfg.Evolution.Ignores()})
 	inputs := make([]input, 0, len(odd)+len(w.slow))
 	for _, l := range w.slow {
 		inputs = append(inputs, func(do func(rawRecord) error) error {

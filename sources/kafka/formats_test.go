@@ -134,6 +134,7 @@ func TestAvroEvolution(t *testing.T) {
 		notices                int
 	}{
 		{AddNewColumns, "1 | <nil>\n2 | x\n9007199254740993 | y", `"a" BIGINT, "b" VARCHAR`, "", 1},
+		{AddAndRescue, "1 | <nil> | <nil>\n2 | x | <nil>\n9007199254740993 | y | <nil>", `"a" BIGINT, "b" VARCHAR, "_rescued_data" VARCHAR`, "", 1},
 		{None, "1\n2", `"a" INTEGER`, "", 0},
 		{Rescue, "1 | <nil>\n2 | {\"b\":\"x\",\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":1}\n<nil> | {\"b\":\"y\",\"a\":9007199254740993,\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":2}", `"a" INTEGER, "_rescued_data" VARCHAR`, "", 0},
 		{Fail, "", "", `schema 2 of the registry has the column "b"`, 0},
@@ -170,7 +171,7 @@ func TestAvroEvolution(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(batch.Columns) == 2 && c.mode == AddNewColumns {
+			if c.mode.Adds() {
 				got += " | <nil>"
 			}
 			got += "\n" + b.rows(batch, "* EXCLUDE (_metadata)")

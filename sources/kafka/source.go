@@ -333,7 +333,7 @@ func (s *Source) visible(t schemas.Table) schemas.Table {
 	return t
 }
 
-func (s *Source) rescues() bool { return s.cfg.Evolution == Rescue && s.plain() == nil }
+func (s *Source) rescues() bool { return s.cfg.Evolution.Rescues() && s.plain() == nil }
 
 // Folders returns nothing: batches are in the session's own folder.
 func (s *Source) Folders() []string { return nil }
