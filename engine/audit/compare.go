@@ -13,13 +13,15 @@ import (
 // difference is how many rows of one relation another does not have.
 type difference struct{ missing, extra int64 }
 
-// compare compares two relations with the same columns as multisets of rows: extra are rows of have that want lacks, missing those of want that
-// have lacks. Numbers of a DOUBLE are the same when 12 digits are, of a FLOAT 6: sums of them depend on the order of their summands.
+// compare compares two relations with the same columns as multisets of rows: extra are rows of have that want lacks,
+// missing those of want that have lacks. Numbers of a DOUBLE are the same when 12 digits are, of a FLOAT 6: sums of them
+// depend on the order of their summands.
 func (a *auditor) compare(ctx context.Context, t schemas.Table, have, want string) (d difference, err error) {
 	key := rowKey(t, 0)
 	var same bool
 	sums := func(of string) string { // the numbers are too large to be equal by chance
-		return fmt.Sprintf("(SELECT (count(*), coalesce(bit_xor(k), 0), coalesce(sum(CAST(k AS HUGEINT)), 0)) FROM (SELECT %s AS k FROM %s))", key, of)
+		return fmt.Sprintf("(SELECT (count(*), coalesce(bit_xor(k), 0), coalesce(sum(CAST(k AS HUGEINT)), 0))"+
+			" FROM (SELECT %s AS k FROM %s))", key, of)
 	}
 	if err := a.DB.Conn().QueryRowContext(ctx, "SELECT "+sums(have)+" = "+sums(want)).Scan(&same); err != nil || same {
 		return d, err
@@ -32,7 +34,8 @@ func (a *auditor) compare(ctx context.Context, t schemas.Table, have, want strin
 			}
 		}
 	}()
-	// Two numbers that differ in the last digit may be rounded away from each other. What is left is compared with other bounds.
+	// Two numbers that differ in the last digit may be rounded away from each other. What is left is compared with other
+	// bounds.
 	for pass, shift := range shifts {
 		for side := range sides {
 			if err := a.DB.Exec(ctx, leftSQL(t, shift, left(pass, side), sides[side], sides[1-side])); err != nil {
@@ -58,10 +61,12 @@ func left(pass, side int) string { return fmt.Sprintf(`"__audit_left_%d_%d"`, pa
 func leftSQL(t schemas.Table, shift float64, name, have, want string) string {
 	const key, number = `"__violations_key"`, `"__violations_number"` // no column of a table is called like that
 	numbered := func(columns, of string) string {
-		return fmt.Sprintf("(SELECT %[1]s%[2]s, row_number() OVER (PARTITION BY %[2]s) AS %[3]s FROM (SELECT %[1]s%[4]s AS %[2]s FROM %[5]s))",
+		return fmt.Sprintf("(SELECT %[1]s%[2]s, row_number() OVER (PARTITION BY %[2]s) AS %[3]s"+
+			" FROM (SELECT %[1]s%[4]s AS %[2]s FROM %[5]s))",
 			columns, key, number, rowKey(t, shift), of)
 	}
-	return fmt.Sprintf("CREATE OR REPLACE TEMP TABLE %s AS SELECT * EXCLUDE (%s, %s) FROM %s AS h ANTI JOIN %s AS w USING (%[2]s, %[3]s)",
+	return fmt.Sprintf("CREATE OR REPLACE TEMP TABLE %s AS SELECT * EXCLUDE (%s, %s)"+
+		" FROM %s AS h ANTI JOIN %s AS w USING (%[2]s, %[3]s)",
 		name, key, number, numbered("*, ", have), numbered("", want))
 }
 
@@ -100,12 +105,16 @@ func rounded(x string, t schemas.Type, shift float64, depth int) string {
 
 // digits is a number as text, with one digit before the point and some behind it. There is one zero.
 func digits(x string, behind int, shift float64) string {
-	return fmt.Sprintf("CASE WHEN %[1]s = 0 THEN '0' ELSE format('{:.%[2]de}', CAST(%[1]s AS DOUBLE) * (1 + %[3]ge-%[2]d)) END", x, behind, shift)
+	return fmt.Sprintf("CASE WHEN %[1]s = 0 THEN '0' ELSE"+
+		" format('{:.%[2]de}', CAST(%[1]s AS DOUBLE) * (1 + %[3]ge-%[2]d)) END", x, behind, shift)
 }
 
 // floats reports whether a value has floating-point numbers in it.
 func floats(t schemas.Type) bool {
-	if t.Kind == schemas.Double || t.Kind == schemas.Float || t.Elem != nil && floats(*t.Elem) || t.Key != nil && floats(*t.Key) {
+	switch {
+	case t.Kind == schemas.Double, t.Kind == schemas.Float:
+		return true
+	case t.Elem != nil && floats(*t.Elem), t.Key != nil && floats(*t.Key):
 		return true
 	}
 	for _, f := range t.Fields {

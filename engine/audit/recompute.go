@@ -137,13 +137,15 @@ func (a *auditor) checkRules(ctx context.Context, c Computed, t *stored, books t
 		into[i] = &violated[i]
 	}
 	from := fmt.Sprintf("(SELECT %s FROM %s)", duck.Shaped(t.head.Schema, c.Columns), duck.ReadFiles(t.head.Schema, files))
-	if err := a.DB.Conn().QueryRowContext(ctx, "SELECT "+strings.Join(counts, ", ")+" FROM "+from).Scan(into...); err != nil {
+	query := "SELECT " + strings.Join(counts, ", ") + " FROM " + from
+	if err := a.DB.Conn().QueryRowContext(ctx, query).Scan(into...); err != nil {
 		return err
 	}
 	for i, n := range violated {
 		if n > 0 {
 			a.find(Finding{Table: c.Name, Check: CheckRecompute, Found: n, Remedy: a.recompute(c.Name),
-				Message: fmt.Sprintf("%s violate expectation %s (on_violation: %s), which the commits applied", rows(n), rules[i].Name, rules[i].Action)})
+				Message: fmt.Sprintf("%s violate expectation %s (on_violation: %s), which the commits applied",
+					rows(n), rules[i].Name, rules[i].Action)})
 		}
 	}
 	return partly
@@ -219,16 +221,18 @@ func (a *auditor) checkRows(ctx context.Context, c Computed, t *stored, books ma
 		return skip("what its query gives depends on the order of the rows that it reads")
 	}
 	a.find(Finding{Table: c.Name, Check: CheckRecompute, Expected: d.missing, Found: d.extra, Remedy: a.recompute(c.Name),
-		Message: fmt.Sprintf("computed again, its query gives %s that the table does not have, and the table has %s that it does not give", rows(d.missing), rows(d.extra))})
+		Message: fmt.Sprintf("computed again, its query gives %s that the table does not have, and the table has %s that it does not give",
+			rows(d.missing), rows(d.extra))})
 	return nil
 }
 
 // sameQueries makes sure that all stored rows come from the queries and rules as they are now.
 func sameQueries(c Computed, t *stored, books tableBooks) error {
-	for _, col := range c.Columns {
-		if t.head.Schema.Column(col.Name) == nil {
-			return skipf("its query gives a column %s, which the table gets with the next update", col.Name)
-		}
+	if lacks := lacking(c.Columns, t.head.Schema); lacks != "" {
+		return skipf("its query gives a column %s, which the table gets with the next update", lacks)
+	}
+	if lacks := lacking(t.head.Schema, c.Columns); lacks != "" {
+		return skipf("its query does not give the column %s, which is stored", lacks)
 	}
 	since := books.replaced()
 	for commit, e := range books {
@@ -251,6 +255,16 @@ func sameQueries(c Computed, t *stored, books tableBooks) error {
 		}
 	}
 	return nil
+}
+
+// lacking is a column that one table has and another has not; empty when there is none.
+func lacking(has, hasNot schemas.Table) string {
+	for _, c := range has {
+		if hasNot.Column(c.Name) == nil {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // The relations of rows that are computed again.
@@ -325,6 +339,10 @@ func (c *computation) input(ctx context.Context, f Flow, r Relation, shuffled bo
 	}
 	from := duck.ReadFiles(contents.Schema, contents.Files)
 	if i := slices.IndexFunc(c.Recompute.Tables, func(t Computed) bool { return t.Name == r.Name }); i >= 0 {
+		// A query with * was compiled without such a column: it is no longer given, or its source is away.
+		if lacks := lacking(contents.Schema, c.Recompute.Tables[i].Columns); lacks != "" {
+			return "", skipf("it reads table %s, whose query does not give the column %s, which is stored", r.Name, lacks)
+		}
 		next, changes, _ := schemas.Evolve(contents.Schema, c.Recompute.Tables[i].Columns)
 		if len(changes) > 0 && next != nil {
 			from = fmt.Sprintf("(SELECT %s FROM %s)", duck.Shaped(contents.Schema, next), from)
@@ -334,7 +352,8 @@ func (c *computation) input(ctx context.Context, f Flow, r Relation, shuffled bo
 		return from, nil
 	}
 	table := fmt.Sprintf(`"__audit_input_%d"`, len(c.made))
-	return table, c.exec(ctx, "DROP TABLE IF EXISTS "+table, "CREATE TEMP TABLE %s AS SELECT * FROM %s ORDER BY random()", table, from)
+	return table, c.exec(ctx, "DROP TABLE IF EXISTS "+table,
+		"CREATE TEMP TABLE %s AS SELECT * FROM %s ORDER BY random()", table, from)
 }
 
 // version is what an input held up to a commit.

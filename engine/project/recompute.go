@@ -24,7 +24,8 @@ func (p *Project) recompute(ctx context.Context) *audit.Recompute {
 	for _, d := range made.Stored() {
 		c := audit.Computed{Name: d.Name, Columns: d.Columns, Rules: d.Rules, Appends: d.Refresh.Resumes()}
 		for _, f := range d.Flows {
-			c.Flows = append(c.Flows, audit.Flow{Name: f.Name, SQL: f.Project, Fingerprint: f.Fingerprint, Relations: relationsOf(made, f)})
+			c.Flows = append(c.Flows, audit.Flow{Name: f.Name, SQL: f.Project, Fingerprint: f.Fingerprint,
+				Relations: relationsOf(made, f)})
 		}
 		c.Why = unrepeatable(made, d, p.place.state)
 		out.Tables = append(out.Tables, c)
@@ -32,8 +33,8 @@ func (p *Project) recompute(ctx context.Context) *audit.Recompute {
 	return out
 }
 
-// look makes the plan as those do who only look, in a project of its own: this one has neither sources nor a plan. That the file says other things of the tables
-// than are stored is no obstacle.
+// look makes the plan as those do who only look, in a project of its own: this one has neither sources nor a plan. That
+// the file says other things of the tables than are stored is no obstacle.
 func (p *Project) look(ctx context.Context) (made *plan.Plan, err error) {
 	params := map[string]string{}
 	for _, v := range p.opts.Params {
