@@ -43,8 +43,8 @@ type Traits struct {
 	Remote []string
 	// Loses is true when records can be gone before they were read: a user may say that the source is to go on behind them.
 	Loses bool
-	// Marks is true when batches have marks: what was read is in the ledger, and the position alone does not tell it.
-	Marks bool
+	// Ledger is true when what was read is in the ledger, and the position alone does not tell it.
+	Ledger bool
 }
 
 // Setup is what a source is made with beside its options.

@@ -19,23 +19,23 @@ import (
 // them all.
 type Position = json.RawMessage
 
-// Mark is one durable fact about an input that is too many to sit in the position: for files, that
-// one path was read. Marks are written by the same commit as the tables.
-type Mark struct {
+// LedgerEntry is one durable fact about an input that is too many to sit in the position: for files, that
+// one path was read. Entries are written by the same commit as the tables.
+type LedgerEntry struct {
 	Key   string // for files: the path relative to the source's root
 	Value string // for files: size, modification time, outcome
 }
 
-// Marks reads the marks that the last commit left, in key order.
-type Marks interface {
-	// All yields every mark of the input. It may be called from any goroutine and is read once.
-	All(ctx context.Context) iter.Seq2[Mark, error]
+// Ledger reads the entries that the last commit left, in key order.
+type Ledger interface {
+	// All yields every entry of the input. It may be called from any goroutine and is read once.
+	All(ctx context.Context) iter.Seq2[LedgerEntry, error]
 }
 
-// MarksError says that the marks of an input are not those that its position was made with: some were lost, added or changed.
-type MarksError struct{ Want, Have string }
+// LedgerError says that the entries of an input are not those that its position was made with: some were lost, added or changed.
+type LedgerError struct{ Want, Have string }
 
-func (e *MarksError) Error() string {
+func (e *LedgerError) Error() string {
 	return fmt.Sprintf("the ledger does not agree with the position: a hash over what was read is %s, and %s over what the ledger says was read", e.Want, e.Have)
 }
 
@@ -57,7 +57,7 @@ type Source interface {
 	// declared hints applied; and what it found, where that is not what one expects of a source.
 	Schema(ctx context.Context, s Session, from Position) (Found, error)
 	// Next returns the next batch after from, bounded by the source's limits, or nil when nothing new is there.
-	Next(ctx context.Context, s Session, from Position, marks Marks) (*Batch, error)
+	Next(ctx context.Context, s Session, from Position, read Ledger) (*Batch, error)
 	// Rewind returns a position at the beginning that remembers the columns that p remembers: where a further reader of the source starts.
 	Rewind(p Position) (Position, error)
 	// Fingerprint says cheaply what the source holds now: equal fingerprints mean equal contents. No record is read for it.
@@ -111,14 +111,14 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 type Batch struct {
 	// Relation is a DuckDB table expression, to be put behind FROM. It has the columns of Columns, in order, then
 	// _metadata, a struct. Reading it may fail when a record can't be parsed: see Repair. It is empty when the
-	// batch brings no records but Marks, Rejects or Notices to commit; Repair can give such a one too.
+	// batch brings no records but Ledger, Rejects or Notices to commit; Repair can give such a one too.
 	Relation string
 	// Columns of the relation. They differ from the last position's when the source's schema evolved.
 	Columns schemas.Table
 	// Position is where the input stands once this batch is committed.
 	Position Position
-	// Marks are to be written with the commit; they replace marks with the same key.
-	Marks []Mark
+	// Ledger are the entries to be written with the commit; they replace those with the same key.
+	Ledger []LedgerEntry
 	// Rejects is a DuckDB table expression of the records, and whole files, that could not be read, known so far: RejectColumns, in
 	// order. Empty when RejectCount is 0.
 	Rejects     string
@@ -134,7 +134,7 @@ type Batch struct {
 	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.
 	Newest time.Time
 	// Repair is called when reading Relation failed with cause. It finds out which records are to blame, and returns a batch that takes the
-	// place of this one: with those in Rejects, a Relation that leaves them out, and the Marks, Notices, Items and Bytes that follow from that. This
+	// place of this one: with those in Rejects, a Relation that leaves them out, and the Ledger, Notices, Items and Bytes that follow from that. This
 	// one is not changed. It returns nil when the source is not to blame. Nil when the source cannot fail that way.
 	Repair func(ctx context.Context, s Session, cause error) (*Batch, error)
 }

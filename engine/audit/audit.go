@@ -31,8 +31,8 @@ type Input struct {
 	DeadLetter string
 	// Tables are the declared tables, in the order in which to report them.
 	Tables []string
-	// Verify tells whether the marks of a source belong to a position; *sources.MarksError when they do not.
-	Verify func(ctx context.Context, at sources.Position, marks sources.Marks) error
+	// Verify tells whether the marks of a source belong to a position; *sources.LedgerError when they do not.
+	Verify func(ctx context.Context, at sources.Position, marks sources.Ledger) error
 	// Deep reads every byte of the data files, where otherwise their footers are read.
 	Deep bool
 	// Recompute says how rows come about, to compute and compare them; nil: they are only counted.
@@ -112,33 +112,33 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 	}
 	log := a.read(ctx, eventLog)
 	a.checkLog(log)
-	books, err := a.books(ctx, log)
+	accounting, err := a.accounting(ctx, log)
 	if err != nil {
 		return nil, err
 	}
-	letters, err := a.letters(ctx, books)
+	letters, err := a.letters(ctx, accounting)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range a.names(books) {
+	for _, name := range a.names(accounting) {
 		t := a.read(ctx, name)
 		a.checkCounts(t)
-		if books != nil {
-			a.checkBooks(t, books[name])
-			a.checkLetters(name, books[name], letters)
-			a.checkInputs(name, books)
+		if accounting != nil {
+			a.checkAccounting(t, accounting[name])
+			a.checkLetters(name, accounting[name], letters)
+			a.checkInputs(name, accounting)
 		}
 	}
 	if err := a.checkLedger(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.checkComputed(ctx, books); err != nil {
+	if err := a.checkComputed(ctx, accounting); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil { // what it interrupted looks like damage
 		return nil, err
 	}
-	return a.report(books), nil
+	return a.report(accounting), nil
 }
 
 type auditor struct {
@@ -149,14 +149,14 @@ type auditor struct {
 }
 
 // names lists the pipeline's own tables that are stored or were written once: the declared ones first.
-func (a *auditor) names(books map[string]tableBooks) []string {
+func (a *auditor) names(accounting map[string]tableAccounting) []string {
 	var names []string
 	for _, name := range a.Tables {
-		if _, stored := a.State.Tables[name]; stored || books[name] != nil {
+		if _, stored := a.State.Tables[name]; stored || accounting[name] != nil {
 			names = append(names, name)
 		}
 	}
-	others := slices.Collect(maps.Keys(books))
+	others := slices.Collect(maps.Keys(accounting))
 	for name, t := range a.State.Tables {
 		if t.Commit > 0 && name != eventLog && !schemas.Hidden(name) && !slices.Contains(a.keepers, name) {
 			others = append(others, name)
@@ -171,12 +171,12 @@ func (a *auditor) names(books map[string]tableBooks) []string {
 	return names
 }
 
-func (a *auditor) report(books map[string]tableBooks) *Report {
+func (a *auditor) report(accounting map[string]tableAccounting) *Report {
 	r := &Report{Pipeline: a.Pipeline, Commit: a.State.Commit, OK: true, Deep: a.Deep}
 	if a.Recompute != nil {
 		r.NotRecomputed = a.Recompute.Why
 	}
-	for _, name := range slices.Concat(a.names(books), a.keepers, a.hidden(), []string{eventLog}) {
+	for _, name := range slices.Concat(a.names(accounting), a.keepers, a.hidden(), []string{eventLog}) {
 		a.checkRecorded(name)
 		t := *a.table(name)
 		slices.SortStableFunc(t.Findings, func(x, y Finding) int { return int(x.Commit - y.Commit) })

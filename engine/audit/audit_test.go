@@ -26,7 +26,7 @@ type fakeLake struct {
 	dir         string
 	state       lake.State
 	tables      map[string]*table
-	books       []progress
+	accounting       []progress
 }
 
 type table struct {
@@ -89,13 +89,13 @@ func (l *fakeLake) write(name string, commit int64, replace bool, query string) 
 
 func (l *fakeLake) account(name string, a schemas.Accounting, rules ...schemas.ExpectationResult) {
 	a.Table = "dead_letter"
-	l.books = append(l.books, progress{name, schemas.FlowProgress{Status: "RUNNING", Lakeflow: &a, DataQuality: &schemas.DataQuality{Expectations: rules}}})
+	l.accounting = append(l.accounting, progress{name, schemas.FlowProgress{Status: "RUNNING", Lakeflow: &a, DataQuality: &schemas.DataQuality{Expectations: rules}}})
 }
 
 // log writes the accounting of a commit.
 func (l *fakeLake) log(commit int64) {
 	var rows []string
-	for _, p := range l.books {
+	for _, p := range l.accounting {
 		if p.Lakeflow.Commit != commit {
 			continue
 		}
@@ -206,11 +206,11 @@ func TestFindings(t *testing.T) {
 		damage func(*fakeLake)
 		want   string // table, commit, check, expected, found; several separated by commas
 	}{
-		{"fewer rows than accounted", func(l *fakeLake) { l.books[3].Lakeflow.Written, l.books[3].Lakeflow.QueryRows = 9, 9 }, "totals 2 rows 9 4"},
-		{"does not balance", func(l *fakeLake) { l.books[3].Lakeflow.QueryRows = 5 }, "totals 2 balance 5 4"},
-		{"rule on other rows", func(l *fakeLake) { l.books[1].DataQuality.Expectations[0].Passed = 7 }, "orders 2 rule 3 8"},
-		{"no accounting", func(l *fakeLake) { l.books = append(l.books[:1], l.books[2:]...) }, "orders 2 accounting 0 2,orders 2 dead_letters 0 1"},
-		{"accounting twice", func(l *fakeLake) { l.account("totals", *l.books[3].Lakeflow) }, "totals 2 rows 8 4"},
+		{"fewer rows than accounted", func(l *fakeLake) { l.accounting[3].Lakeflow.Written, l.accounting[3].Lakeflow.QueryRows = 9, 9 }, "totals 2 rows 9 4"},
+		{"does not balance", func(l *fakeLake) { l.accounting[3].Lakeflow.QueryRows = 5 }, "totals 2 balance 5 4"},
+		{"rule on other rows", func(l *fakeLake) { l.accounting[1].DataQuality.Expectations[0].Passed = 7 }, "orders 2 rule 3 8"},
+		{"no accounting", func(l *fakeLake) { l.accounting = append(l.accounting[:1], l.accounting[2:]...) }, "orders 2 accounting 0 2,orders 2 dead_letters 0 1"},
+		{"accounting twice", func(l *fakeLake) { l.account("totals", *l.accounting[3].Lakeflow) }, "totals 2 rows 8 4"},
 		{"accounting without a snapshot", func(l *fakeLake) {
 			l.account("gold", schemas.Accounting{Commit: 2, Mode: "replace", QueryRows: 1, Written: 1})
 		}, "gold 0 table 0 0"},

@@ -83,7 +83,7 @@ type letterCounts struct {
 }
 
 // letters counts the dead letters in every dead-letter table that the pipeline declares or once wrote to.
-func (a *auditor) letters(ctx context.Context, books map[string]tableBooks) (letterCounts, error) {
+func (a *auditor) letters(ctx context.Context, accounting map[string]tableAccounting) (letterCounts, error) {
 	counts := letterCounts{rows: map[string]map[int64]map[string]int64{}}
 	add := func(name string) {
 		if _, ok := a.State.Tables[name]; ok && !slices.Contains(a.keepers, name) {
@@ -91,7 +91,7 @@ func (a *auditor) letters(ctx context.Context, books map[string]tableBooks) (let
 		}
 	}
 	add(a.DeadLetter)
-	for _, b := range books {
+	for _, b := range accounting {
 		for _, e := range b {
 			add(e.letterTable)
 		}
@@ -145,7 +145,7 @@ func (a *auditor) countLetters(ctx context.Context, t *stored, counts map[string
 
 // checkLetters compares the dead letters of a table with the accounting. A commit that replaced the table's rows removed the dead letters of
 // the commits before it, as far as they are in the dead-letter table of that time.
-func (a *auditor) checkLetters(table string, books tableBooks, counts letterCounts) {
+func (a *auditor) checkLetters(table string, accounting tableAccounting, counts letterCounts) {
 	found := counts.rows[table]
 	for _, byKeeper := range found {
 		for _, n := range byKeeper {
@@ -155,17 +155,17 @@ func (a *auditor) checkLetters(table string, books tableBooks, counts letterCoun
 	if counts.unknown {
 		return
 	}
-	replaced := books.replaced()
+	replaced := accounting.replaced()
 	for commit, byKeeper := range found {
-		if books[commit] == nil {
+		if accounting[commit] == nil {
 			a.wrongLetters(table, commit, 0, sum(byKeeper))
 		}
 	}
-	for commit, e := range books {
+	for commit, e := range accounting {
 		want, got := e.letters, sum(found[commit])
 		if commit < replaced {
 			// The dead-letter table of that time is not in the accounting of a table that keeps none.
-			if e.letterTable != cmp.Or(books[replaced].letterTable, a.DeadLetter) {
+			if e.letterTable != cmp.Or(accounting[replaced].letterTable, a.DeadLetter) {
 				continue
 			}
 			want = 0

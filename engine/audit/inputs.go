@@ -13,22 +13,22 @@ import (
 )
 
 // checkInputs compares the rows that each flow of a table has read of the tables that it streams from with those that these had up to where it stands.
-func (a *auditor) checkInputs(table string, books map[string]tableBooks) {
+func (a *auditor) checkInputs(table string, accounting map[string]tableAccounting) {
 	expected, upstream := map[string]int64{}, map[string][]string{}
 	for _, k := range a.State.Positions.Keys() {
 		if k.Kind != position.Upstream || k.Table != table {
 			continue
 		}
-		at, since := a.State.Positions.Commit(k), books[k.Input].replaced()
-		for commit, e := range books[k.Input] {
+		at, since := a.State.Positions.Commit(k), accounting[k.Input].replaced()
+		for commit, e := range accounting[k.Input] {
 			if commit <= at && commit >= since {
 				expected[k.Flow] += e.written
 			}
 		}
 		upstream[k.Flow] = append(upstream[k.Flow], k.Input)
 	}
-	read, since := map[string]int64{}, books[table].replaced()
-	for commit, e := range books[table] {
+	read, since := map[string]int64{}, accounting[table].replaced()
+	for commit, e := range accounting[table] {
 		for flow, n := range e.inputs {
 			if commit >= since {
 				read[flow] += n
@@ -92,8 +92,8 @@ func (a *auditor) checkLedger(ctx context.Context) error {
 		if k.Kind != position.Source || at == nil || len(a.table(ledger.Table).Findings) > 0 {
 			continue
 		}
-		var disagree *sources.MarksError
-		err := a.Verify(ctx, at, ledger.Marks(a.DB, audited{a.Lake, a.loaded[ledger.Table].head}, k))
+		var disagree *sources.LedgerError
+		err := a.Verify(ctx, at, ledger.Of(a.DB, audited{a.Lake, a.loaded[ledger.Table].head}, k))
 		if errors.As(err, &disagree) {
 			a.find(Finding{Table: k.Table, Check: CheckLedger, Message: fmt.Sprintf("flow %s, source %s: %v", k.Flow, k.Input, err), Remedy: a.recompute(k.Table)})
 		} else if err != nil {

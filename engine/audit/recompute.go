@@ -65,13 +65,13 @@ func (s skip) Error() string { return string(s) }
 func skipf(format string, args ...any) error { return skip(fmt.Sprintf(format, args...)) }
 
 // checkComputed compares the stored rows with the rules that they have passed, and with what the queries give.
-func (a *auditor) checkComputed(ctx context.Context, books map[string]tableBooks) error {
+func (a *auditor) checkComputed(ctx context.Context, accounting map[string]tableAccounting) error {
 	if a.Recompute == nil || a.Recompute.Why != "" {
 		return ctx.Err()
 	}
 	for _, c := range a.Recompute.Tables {
 		t, out := a.loaded[c.Name], a.table(c.Name)
-		if t == nil || len(t.history) == 0 || books[c.Name] == nil {
+		if t == nil || len(t.history) == 0 || accounting[c.Name] == nil {
 			continue // nothing was written to it
 		}
 		if len(out.Findings) > 0 {
@@ -79,11 +79,11 @@ func (a *auditor) checkComputed(ctx context.Context, books map[string]tableBooks
 			continue
 		}
 		if slices.ContainsFunc(c.Rules.Rules, binding) {
-			if err := a.note(ctx, out, "rules", a.checkRules(ctx, c, t, books[c.Name])); err != nil {
+			if err := a.note(ctx, out, "rules", a.checkRules(ctx, c, t, accounting[c.Name])); err != nil {
 				return err
 			}
 		}
-		if err := a.note(ctx, out, "rows", a.checkRows(ctx, c, t, books)); err != nil {
+		if err := a.note(ctx, out, "rows", a.checkRows(ctx, c, t, accounting)); err != nil {
 			return err
 		}
 	}
@@ -110,8 +110,8 @@ func (a *auditor) note(ctx context.Context, out *Table, what string, err error) 
 func binding(r expectations.Rule) bool { return r.Action != expectations.Warn }
 
 // checkRules looks for stored rows that violate a rule which drops such rows, or stops the update.
-func (a *auditor) checkRules(ctx context.Context, c Computed, t *stored, books tableBooks) error {
-	files, partly := t.under(books, c.Rules.Hash())
+func (a *auditor) checkRules(ctx context.Context, c Computed, t *stored, accounting tableAccounting) error {
+	files, partly := t.under(accounting, c.Rules.Hash())
 	if len(files) == 0 && partly != nil {
 		return partly
 	}
@@ -152,10 +152,10 @@ func (a *auditor) checkRules(ctx context.Context, c Computed, t *stored, books t
 }
 
 // under are the live files whose rows have passed the rules of this hash. The error says that there may be others.
-func (t *stored) under(books tableBooks, hash string) ([]lake.DataFile, error) {
-	since := books.replaced()
+func (t *stored) under(accounting tableAccounting, hash string) ([]lake.DataFile, error) {
+	since := accounting.replaced()
 	passed, all := map[int64]bool{}, true
-	for commit, e := range books {
+	for commit, e := range accounting {
 		if commit >= since && e.written > 0 {
 			passed[commit] = e.passed(hash)
 			all = all && passed[commit]
@@ -188,14 +188,14 @@ func (e *entry) passed(hash string) bool {
 }
 
 // checkRows compares the stored rows with those that the queries give.
-func (a *auditor) checkRows(ctx context.Context, c Computed, t *stored, books map[string]tableBooks) error {
+func (a *auditor) checkRows(ctx context.Context, c Computed, t *stored, accounting map[string]tableAccounting) error {
 	if c.Why != "" {
 		return skip(c.Why)
 	}
-	if err := sameQueries(c, t, books[c.Name]); err != nil {
+	if err := sameQueries(c, t, accounting[c.Name]); err != nil {
 		return err
 	}
-	again := computation{auditor: a, table: c, books: books}
+	again := computation{auditor: a, table: c, accounting: accounting}
 	defer again.drop(context.WithoutCancel(ctx))
 	if err := again.run(ctx, computedRows, false); err != nil {
 		return err
@@ -227,15 +227,15 @@ func (a *auditor) checkRows(ctx context.Context, c Computed, t *stored, books ma
 }
 
 // sameQueries makes sure that all stored rows come from the queries and rules as they are now.
-func sameQueries(c Computed, t *stored, books tableBooks) error {
+func sameQueries(c Computed, t *stored, accounting tableAccounting) error {
 	if lacks := lacking(c.Columns, t.head.Schema); lacks != "" {
 		return skipf("its query gives a column %s, which the table gets with the next update", lacks)
 	}
 	if lacks := lacking(t.head.Schema, c.Columns); lacks != "" {
 		return skipf("its query does not give the column %s, which is stored", lacks)
 	}
-	since := books.replaced()
-	for commit, e := range books {
+	since := accounting.replaced()
+	for commit, e := range accounting {
 		if commit < since {
 			continue
 		}
@@ -277,7 +277,7 @@ const (
 type computation struct {
 	*auditor
 	table Computed
-	books map[string]tableBooks
+	accounting map[string]tableAccounting
 	made  []string // statements that drop what was made
 }
 
@@ -369,7 +369,7 @@ func (c *computation) version(ctx context.Context, r Relation, commit int64) (*l
 		return nil, skipf("table %s, which it reads, is not there", r.Name)
 	case t.broken || t.err != nil || len(c.auditor.table(r.Name).Findings) > 0:
 		return nil, skipf("something is wrong with table %s, which it reads", r.Name)
-	case r.New && c.books[r.Name].replaced() > commit:
+	case r.New && c.accounting[r.Name].replaced() > commit:
 		return nil, skipf("the rows of table %s, which it reads, were replaced since", r.Name)
 	}
 	var found *lake.Snapshot

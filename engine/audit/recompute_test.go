@@ -17,7 +17,7 @@ func computable(l *fakeLake) *audit.Recompute {
 	rules := expectations.RuleSet{Table: "orders", DeadLetter: true, Rules: []expectations.Rule{
 		{Name: "positive", SQL: "id > 0", Action: expectations.Drop, Deterministic: true}}}
 	none := expectations.RuleSet{DeadLetter: true}
-	for _, p := range l.books {
+	for _, p := range l.accounting {
 		p.Lakeflow.RuleSet, p.Lakeflow.Query = none.Hash(), "totals1"
 		if p.table == "orders" {
 			p.Lakeflow.RuleSet = rules.Hash()
@@ -119,7 +119,7 @@ func TestRecomputeSums(t *testing.T) {
 		r := computable(l)
 		l.tables["totals"].schema = schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.Double}}}
 		l.rewrite("totals", true, fmt.Sprintf(sums, "1"))
-		for _, p := range l.books {
+		for _, p := range l.accounting {
 			if p.table == "totals" && p.Lakeflow.Commit == 2 {
 				p.Lakeflow.Written, p.Lakeflow.QueryRows = 30000, 30000
 			}

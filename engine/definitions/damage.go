@@ -102,7 +102,7 @@ func (c checker) lostLedger() (changes []change, forget []string) {
 	for _, d := range c.plan.Datasets {
 		reads := slices.ContainsFunc(d.Flows, func(f *plan.Flow) bool {
 			return slices.ContainsFunc(c.plan.Inputs(f), func(name string) bool {
-				return c.plan.Marked(name) && c.state.At(c.plan.Key(d, f, name)) != nil
+				return c.plan.InLedger(name) && c.state.At(c.plan.Key(d, f, name)) != nil
 			})
 		})
 		if reads {

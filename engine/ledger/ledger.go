@@ -35,11 +35,11 @@ func Schema() schemas.Table {
 type Change struct {
 	Key   position.Key // of kind Source
 	Clear bool
-	Set   []sources.Mark
+	Set   []sources.LedgerEntry
 }
 
-// Marks are the marks of one input, read with db from the tables of the lake when they are asked for.
-func Marks(db *duck.DB, tables lake.Reader, k position.Key) sources.Marks {
+// Of gives the entries of one input, read with db from the tables of the lake when they are asked for.
+func Of(db *duck.DB, tables lake.Reader, k position.Key) sources.Ledger {
 	return &marks{db, tables, k}
 }
 
@@ -59,15 +59,15 @@ func stored(ctx context.Context, tables lake.Reader) (*lake.Contents, error) {
 }
 
 // All yields the marks in the order of the paths' bytes.
-func (m *marks) All(ctx context.Context) iter.Seq2[sources.Mark, error] {
-	return func(yield func(sources.Mark, error) bool) {
+func (m *marks) All(ctx context.Context) iter.Seq2[sources.LedgerEntry, error] {
+	return func(yield func(sources.LedgerEntry, error) bool) {
 		if err := m.each(ctx, yield); err != nil {
-			yield(sources.Mark{}, fmt.Errorf("read the ledger: %w", err))
+			yield(sources.LedgerEntry{}, fmt.Errorf("read the ledger: %w", err))
 		}
 	}
 }
 
-func (m *marks) each(ctx context.Context, yield func(sources.Mark, error) bool) error {
+func (m *marks) each(ctx context.Context, yield func(sources.LedgerEntry, error) bool) error {
 	c, err := stored(ctx, m.lake)
 	if err != nil || len(c.Files) == 0 {
 		return err
@@ -78,7 +78,7 @@ func (m *marks) each(ctx context.Context, yield func(sources.Mark, error) bool) 
 		return err
 	}
 	defer rows.Close()
-	var mark sources.Mark
+	var mark sources.LedgerEntry
 	for rows.Next() {
 		if err := rows.Scan(&mark.Key, &mark.Value); err != nil {
 			return err
@@ -90,8 +90,8 @@ func (m *marks) each(ctx context.Context, yield func(sources.Mark, error) bool) 
 	return rows.Err()
 }
 
-// newMarks holds the marks of the commit that is being made.
-const newMarks = "__new_marks"
+// newEntries holds the entries of the commit that is being made.
+const newEntries = "__new_entries"
 
 // Query is the query of the rows that a commit writes to the ledger, and whether they replace all that it had. Its temp table lives until the next call.
 func Query(ctx context.Context, db *duck.DB, tables lake.Reader, commit int64, changes []Change) (query string, mode lake.Mode, err error) {
@@ -102,7 +102,7 @@ func Query(ctx context.Context, db *duck.DB, tables lake.Reader, commit int64, c
 	if err := load(ctx, db, commit, changes); err != nil {
 		return "", 0, fmt.Errorf("write the ledger: %w", err)
 	}
-	query = "SELECT * FROM " + newMarks
+	query = "SELECT * FROM " + newEntries
 	var cleared []string
 	for _, change := range changes {
 		if change.Clear {
@@ -122,11 +122,11 @@ func Query(ctx context.Context, db *duck.DB, tables lake.Reader, commit int64, c
 
 // load fills the temp table of new marks.
 func load(ctx context.Context, db *duck.DB, commit int64, changes []Change) error {
-	create := "CREATE OR REPLACE TEMP TABLE " + newMarks + ` ("table" VARCHAR, flow VARCHAR, source VARCHAR, path VARCHAR, mark VARCHAR, "commit" BIGINT)`
+	create := "CREATE OR REPLACE TEMP TABLE " + newEntries + ` ("table" VARCHAR, flow VARCHAR, source VARCHAR, path VARCHAR, mark VARCHAR, "commit" BIGINT)`
 	if err := db.Exec(ctx, create); err != nil {
 		return err
 	}
-	return db.Append(newMarks, func(yield func([]driver.Value) bool) {
+	return db.Append(newEntries, func(yield func([]driver.Value) bool) {
 		for _, c := range changes {
 			for _, m := range c.Set {
 				if !yield([]driver.Value{c.Key.Table, c.Key.Flow, c.Key.Input, m.Key, m.Value, commit}) {

@@ -66,7 +66,7 @@ func (l *fakeLake) change(changes ...ledger.Change) lake.Mode {
 func (l *fakeLake) expect(k position.Key, want string) {
 	l.t.Helper()
 	var got []string
-	for m, err := range ledger.Marks(l.db, l, k).All(l.t.Context()) {
+	for m, err := range ledger.Of(l.db, l, k).All(l.t.Context()) {
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -81,9 +81,9 @@ func input(table string) position.Key {
 	return position.Key{Kind: position.Source, Table: table, Flow: table, Input: "s"}
 }
 
-func marks(pairs ...string) (out []sources.Mark) {
+func marks(pairs ...string) (out []sources.LedgerEntry) {
 	for i := 0; i < len(pairs); i += 2 {
-		out = append(out, sources.Mark{Key: pairs[i], Value: pairs[i+1]})
+		out = append(out, sources.LedgerEntry{Key: pairs[i], Value: pairs[i+1]})
 	}
 	return out
 }
@@ -105,7 +105,7 @@ func TestMarks(t *testing.T) {
 	l.change(ledger.Change{Key: a, Clear: true}, ledger.Change{Key: b, Clear: true})
 	l.expect(a, "")
 	l.expect(b, "")
-	for range ledger.Marks(l.db, l, b).All(t.Context()) {
+	for range ledger.Of(l.db, l, b).All(t.Context()) {
 		break // a reader may stop early
 	}
 }
@@ -130,14 +130,14 @@ func TestFolds(t *testing.T) {
 func BenchmarkMarks(b *testing.B) {
 	l := newLake(b)
 	k := input("t")
-	all := make([]sources.Mark, 1_000_000)
+	all := make([]sources.LedgerEntry, 1_000_000)
 	for i := range all {
-		all[i] = sources.Mark{Key: fmt.Sprintf("2024/01/file-%07d.json.gz", i), Value: "12345 1700000000000000000 r"}
+		all[i] = sources.LedgerEntry{Key: fmt.Sprintf("2024/01/file-%07d.json.gz", i), Value: "12345 1700000000000000000 r"}
 	}
 	l.change(ledger.Change{Key: k, Set: all})
 	for b.Loop() {
 		n := 0
-		for _, err := range ledger.Marks(l.db, l, k).All(b.Context()) {
+		for _, err := range ledger.Of(l.db, l, k).All(b.Context()) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -196,7 +196,7 @@ func (c *compiler) plan() *Plan {
 func (c *compiler) planned(e *entity) *Source {
 	s := &Source{Name: e.name, Kind: e.source.Connector, Columns: e.columns, Metadata: e.metadata(), At: e.source.Range}
 	if o := e.source.Options; o != nil {
-		s.Format, s.Marks = c.secrets.Hide(o.Describe()), o.Traits().Marks
+		s.Format, s.Ledger = c.secrets.Hide(o.Describe()), o.Traits().Ledger
 	}
 	return s
 }

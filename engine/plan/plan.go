@@ -45,7 +45,7 @@ type Source struct {
 	Kind     string        // the connector: files, kafka
 	Columns  schemas.Table // without _metadata
 	Metadata string        // the DuckDB type of _metadata, a STRUCT
-	Marks    bool          // what was read of it is in the ledger
+	Ledger   bool          // what was read of it is in the ledger
 	At       diag.Range
 }
 

@@ -49,9 +49,9 @@ func (p *Plan) InputKind(input string) string {
 	return TableInput
 }
 
-// Marked reports whether an input is a source of which the ledger says what was read.
-func (p *Plan) Marked(input string) bool {
-	return slices.ContainsFunc(p.Sources, func(s *Source) bool { return s.Name == input && s.Marks })
+// InLedger reports whether an input is a source of which the ledger says what was read.
+func (p *Plan) InLedger(input string) bool {
+	return slices.ContainsFunc(p.Sources, func(s *Source) bool { return s.Name == input && s.Ledger })
 }
 
 // Key names an input that a flow streams from.

@@ -40,7 +40,7 @@ func mustMaintain(t *testing.T, file string, grace time.Duration) {
 }
 
 // TestKilledInMaintain kills maintenance at every place that it passes. The tables stay as they are and agree with the
-// books, and the next one finishes the work.
+// accounting, and the next one finishes the work.
 func TestKilledInMaintain(t *testing.T) {
 	c := newCrash(t, 3)
 	tidy := c.tidy()

@@ -134,7 +134,7 @@ func (b *Batch) advance(d *plan.Dataset, f *plan.Flow) {
 		change := ledger.Change{Key: k, Clear: b.state.Reset(d.Name)}
 		if got := b.intake.batches[name]; got != nil && b.intake.readers[k] {
 			b.draft.positions[k] = got.Position
-			change.Set = got.Marks
+			change.Set = got.Ledger
 			for _, n := range got.Notices {
 				b.notice(d.Name, n.Message)
 			}

@@ -101,9 +101,9 @@ func (e *Evaluator) take(ctx context.Context, in *Intake, r reader) error {
 func (e *Evaluator) next(ctx context.Context, r reader, at sources.Position) (*sources.Batch, error) {
 	name := r.key.Input
 	source := e.Sources[name]
-	var read sources.Marks = noMarks{}
+	var read sources.Ledger = noMarks{}
 	if at != nil {
-		read = ledger.Marks(e.DB, e.Lake, r.key)
+		read = ledger.Of(e.DB, e.Lake, r.key)
 	} else if other := r.state.Remembered(r.plan, name); other != nil {
 		var err error
 		if at, err = source.Rewind(other); err != nil {
@@ -111,7 +111,7 @@ func (e *Evaluator) next(ctx context.Context, r reader, at sources.Position) (*s
 		}
 	}
 	got, err := source.Next(ctx, e.session(name), at, read)
-	var disagree *sources.MarksError
+	var disagree *sources.LedgerError
 	if errors.As(err, &disagree) {
 		return nil, fmt.Errorf("table %s reads source %s: %w; restore the warehouse from a backup, or recompute the table: %s", r.key.Table, name, err,
 			definitions.Recompute(r.plan, r.state, e.Choice, r.key.Table))
@@ -125,8 +125,8 @@ func (e *Evaluator) next(ctx context.Context, r reader, at sources.Position) (*s
 // noMarks is an input that was never read.
 type noMarks struct{}
 
-func (noMarks) All(context.Context) iter.Seq2[sources.Mark, error] {
-	return func(func(sources.Mark, error) bool) {}
+func (noMarks) All(context.Context) iter.Seq2[sources.LedgerEntry, error] {
+	return func(func(sources.LedgerEntry, error) bool) {}
 }
 
 func (e *Evaluator) session(source string) sources.Session {

@@ -15,10 +15,10 @@ import (
 )
 
 // markList yields marks that are made beforehand, in key order.
-type markList []sources.Mark
+type markList []sources.LedgerEntry
 
-func (m markList) All(context.Context) iter.Seq2[sources.Mark, error] {
-	return func(yield func(sources.Mark, error) bool) {
+func (m markList) All(context.Context) iter.Seq2[sources.LedgerEntry, error] {
+	return func(yield func(sources.LedgerEntry, error) bool) {
 		for _, mark := range m {
 			if !yield(mark, nil) {
 				return
@@ -48,7 +48,7 @@ func BenchmarkNothingNew(b *testing.B) {
 			b.Fatal(err)
 		}
 		m := mark{0, info.ModTime().UnixNano(), taken}
-		marks[i] = sources.Mark{Key: name, Value: m.String()}
+		marks[i] = sources.LedgerEntry{Key: name, Value: m.String()}
 		st.Read.toggle(name, m)
 	}
 	level, err := st.encode()

@@ -40,8 +40,8 @@ func TestCutAnywhere(t *testing.T) {
 				wantText(t, "files with rows", b.must("SELECT DISTINCT _metadata.file_name FROM "+batch.Relation), "whole."+c.format+ext+"\n")
 				wantText(t, "reasons", b.must("SELECT reason, whole, count(*) FROM "+batch.Rejects+" GROUP BY ALL"),
 					fmt.Sprintf("the file is corrupt: it ends too early|true|%d\n", len(all)-2))
-				if len(batch.Marks) != len(all)-1 {
-					t.Errorf("%d marks for %d files", len(batch.Marks), len(all)-1)
+				if len(batch.Ledger) != len(all)-1 {
+					t.Errorf("%d marks for %d files", len(batch.Ledger), len(all)-1)
 				}
 			})
 		}

@@ -117,8 +117,8 @@ func TestCorruptAndVanished(t *testing.T) {
 			"3.json.gz|0|NULL|the file is corrupt: it ends too early|true",
 			"4.json.zst|0|NULL|the file is corrupt: it ends too early|true",
 			"5.json.gz|0|NULL|the file is corrupt: its checksum is wrong|true", ""}, "\n"))
-		if batch.Items != 2 || len(batch.Marks) != 6 {
-			t.Errorf("%s: %d items, marks %v", evolution, batch.Items, batch.Marks)
+		if batch.Items != 2 || len(batch.Ledger) != 6 {
+			t.Errorf("%s: %d items, marks %v", evolution, batch.Items, batch.Ledger)
 		}
 		b.commit(batch)
 		if batch := b.next(s); batch != nil {
@@ -138,7 +138,7 @@ func TestUnreadable(t *testing.T) {
 	b.put("good.json", `{"a":2}`)
 	s := b.source("json", func(c *Config) { c.MaxFiles = 1 })
 	batch := b.next(s)
-	if batch.Items != 0 || len(batch.Marks) != 0 || notices(batch) != "file_unreadable bad\xffname.json" {
+	if batch.Items != 0 || len(batch.Ledger) != 0 || notices(batch) != "file_unreadable bad\xffname.json" {
 		t.Errorf("batch: %+v", batch)
 	}
 	b.commit(batch)
@@ -220,7 +220,7 @@ func TestBlankFilesTeachNothing(t *testing.T) {
 	b.put("4.json", "{}\n{}")
 	s := b.source("json", mode(Fail))
 	batch := b.next(s)
-	if batch.Relation != "" || len(batch.Marks) != 4 || batch.RejectCount != 0 {
+	if batch.Relation != "" || len(batch.Ledger) != 4 || batch.RejectCount != 0 {
 		t.Errorf("batch: %+v", batch)
 	}
 	b.commit(batch)
@@ -527,7 +527,7 @@ func TestPaths(t *testing.T) {
 			if n := len(strings.Fields(b.rows(batch))); n != batch.Items {
 				t.Errorf("%s: %d rows of %d files", c.path, n, batch.Items)
 			}
-			for _, m := range batch.Marks {
+			for _, m := range batch.Ledger {
 				keys = append(keys, m.Key)
 			}
 		}

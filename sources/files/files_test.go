@@ -216,7 +216,7 @@ func TestJSONLines(t *testing.T) {
 	wantText(t, "rows", b.rows(batch), "1|x|{'p': 1, 'q': [1, 2]}|NULL|NULL\n2|NULL|NULL|2024-05-01 12:00:00+00|NULL\n3|NULL|NULL|NULL|NULL\n")
 	wantText(t, "meta", b.must("SELECT a, _metadata.file_name, _metadata.file_path, _metadata.file_size, _metadata.file_modification_time::varchar FROM "+batch.Relation+" WHERE a >= 2"),
 		"2|a.json|"+b.dir+"/a.json|74|2024-01-01 00:00:01+00\n3|it's [1]*.jsonl|"+b.dir+"/sub/it's [1]*.jsonl|16|2024-01-01 00:00:02+00\n")
-	if batch.Items != 3 || len(batch.Marks) != 3 || batch.More || !strings.HasPrefix(notices(batch), "files_passed_over ") {
+	if batch.Items != 3 || len(batch.Ledger) != 3 || batch.More || !strings.HasPrefix(notices(batch), "files_passed_over ") {
 		t.Errorf("batch: %+v", batch)
 	}
 	b.commit(batch)
@@ -244,7 +244,7 @@ func TestJSONRepair(t *testing.T) {
 		`c.json|2|31|null|the record is not a JSON object but null|false`,
 		`c.json|2|46||the file ends inside the array|false`,
 	}, "\n")+"\n")
-	if batch.RejectCount != 9 || batch.Items != 3 || len(batch.Marks) != 3 {
+	if batch.RejectCount != 9 || batch.Items != 3 || len(batch.Ledger) != 3 {
 		t.Errorf("batch: %+v", batch)
 	}
 }

@@ -288,7 +288,7 @@ func (s *Source) cut(base string, files []entry) []*file {
 // known is what the marks say, by rel.
 type known map[string]mark
 
-func readMarks(ctx context.Context, marks sources.Marks) (known, error) {
+func readMarks(ctx context.Context, marks sources.Ledger) (known, error) {
 	k := known{}
 	for m, err := range marks.All(ctx) {
 		if err != nil {

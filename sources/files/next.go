@@ -15,7 +15,7 @@ import (
 )
 
 // Next returns the oldest files that have no mark yet, up to the limits.
-func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, marks sources.Marks) (*sources.Batch, error) {
+func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, marks sources.Ledger) (*sources.Batch, error) {
 	removeAll(&s.next)
 	st, err := decodeState(from, s)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 			return nil, err
 		}
 		failpoint.Hit("source.after-batch")
-		if b := w.out; b.Items > 0 || len(b.Marks) > 0 || len(b.Notices) > 0 {
+		if b := w.out; b.Items > 0 || len(b.Ledger) > 0 || len(b.Notices) > 0 {
 			s.tellOthers(b, l)
 			return b, nil
 		}
@@ -64,8 +64,8 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	}
 }
 
-// Verify compares marks with the hash over them that a position of a source of files has. It returns a *sources.MarksError when they differ.
-func Verify(ctx context.Context, at sources.Position, marks sources.Marks) error {
+// Verify compares marks with the hash over them that a position of a source of files has. It returns a *sources.LedgerError when they differ.
+func Verify(ctx context.Context, at sources.Position, marks sources.Ledger) error {
 	var pos position
 	if err := json.Unmarshal(at, &pos); err != nil {
 		return fmt.Errorf("the stored position is damaged: %w", err)
@@ -84,7 +84,7 @@ func (k known) check(want readHash) error {
 		have.toggle(rel, m)
 	}
 	if have != want {
-		return &sources.MarksError{Want: hex.EncodeToString(want[:]), Have: hex.EncodeToString(have[:])}
+		return &sources.LedgerError{Want: hex.EncodeToString(want[:]), Have: hex.EncodeToString(have[:])}
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size B
 func (*Options) Metadata() string { return MetadataStruct }
 
 // Traits implements sources.Options.
-func (*Options) Traits() sources.Traits { return sources.Traits{Marks: true} }
+func (*Options) Traits() sources.Traits { return sources.Traits{Ledger: true} }
 
 // Reads implements sources.Options: nothing publishes files.
 func (*Options) Reads(sources.Place) bool { return false }

@@ -392,7 +392,7 @@ func TestSystemErrors(t *testing.T) {
 	s := b.source("json", nil)
 	w := &work{src: s, out: &sources.Batch{}, files: []*file{{entry: entry{rel: "a.json"}}}}
 	w.drop(w.files[0], fmt.Errorf("decompress: %w", &fs.PathError{Op: "read", Path: "a.json", Err: syscall.EIO}))
-	if notices(w.out) != "file_unreadable a.json" || len(w.out.Marks) != 0 || len(w.refused) != 0 {
+	if notices(w.out) != "file_unreadable a.json" || len(w.out.Ledger) != 0 || len(w.refused) != 0 {
 		t.Errorf("%+v", w.out)
 	}
 }

@@ -16,8 +16,8 @@ var errLedgerRead = errors.New("the ledger is read")
 // unreadMarks fail when they are read.
 type unreadMarks struct{}
 
-func (unreadMarks) All(context.Context) iter.Seq2[sources.Mark, error] {
-	return func(yield func(sources.Mark, error) bool) { yield(sources.Mark{}, errLedgerRead) }
+func (unreadMarks) All(context.Context) iter.Seq2[sources.LedgerEntry, error] {
+	return func(yield func(sources.LedgerEntry, error) bool) { yield(sources.LedgerEntry{}, errLedgerRead) }
 }
 
 // TestUnchangedFolder expects that the ledger is left alone as long as all files are as they were read, and only then.

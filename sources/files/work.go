@@ -273,7 +273,7 @@ func eachFile(files []*file, do func(i int, f *file)) {
 func (w *work) finish(ctx context.Context) (err error) {
 	b := w.out
 	b.Items, b.Bytes = len(w.files), 0
-	b.Marks = slices.DeleteFunc(b.Marks, func(m sources.Mark) bool { return strings.HasSuffix(m.Value, " "+string(taken)) })
+	b.Ledger = slices.DeleteFunc(b.Ledger, func(m sources.LedgerEntry) bool { return strings.HasSuffix(m.Value, " "+string(taken)) })
 	for _, f := range w.files {
 		b.Bytes += f.size
 		w.mark(f.entry, taken)
@@ -296,7 +296,7 @@ func (w *work) finish(ctx context.Context) (err error) {
 // read is the hash over all marks that will be there once the batch is committed.
 func (w *work) read() (readHash, error) {
 	h := w.state.Read
-	for _, set := range w.out.Marks {
+	for _, set := range w.out.Ledger {
 		m, err := parseMark(set.Value)
 		if err != nil {
 			return h, err
@@ -381,7 +381,7 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 func (w *work) repair(ctx context.Context, session sources.Session, cause error) (*sources.Batch, error) {
 	before := w.out
 	next := *before
-	next.Marks, next.Notices = slices.Clone(before.Marks), slices.Clone(before.Notices)
+	next.Ledger, next.Notices = slices.Clone(before.Ledger), slices.Clone(before.Notices)
 	w.out = &next
 	repaired, err := w.setAside(ctx, session, cause)
 	if !repaired || err != nil {
@@ -548,7 +548,7 @@ func (w *work) notice(kind, subject, message string) {
 
 func (w *work) mark(f entry, s status) {
 	if !w.noMarks {
-		w.out.Marks = append(w.out.Marks, sources.Mark{Key: f.rel, Value: mark{f.size, f.mtime, s}.String()})
+		w.out.Ledger = append(w.out.Ledger, sources.LedgerEntry{Key: f.rel, Value: mark{f.size, f.mtime, s}.String()})
 	}
 }
 

@@ -175,7 +175,7 @@ func (w *work) relation() string {
 func (w *work) repair(ctx context.Context, session sources.Session, cause error) (*sources.Batch, error) {
 	before := w.out
 	next := *before
-	next.Marks, next.Notices = slices.Clone(before.Marks), slices.Clone(before.Notices)
+	next.Ledger, next.Notices = slices.Clone(before.Ledger), slices.Clone(before.Notices)
 	w.out = &next
 	repaired, err := w.setAside(ctx, session, cause)
 	if !repaired || err != nil {

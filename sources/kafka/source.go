@@ -52,7 +52,7 @@ func (s *Source) schema() schemas.Table { return s.known }
 // Next returns the records behind from, up to the limits of the configuration. Asked again with the same position, it returns the same records. A
 // *GapError says that the brokers do not hold them any more, a *sources.UnavailableError that the brokers or the schema registry can't be reached
 // now. Next can be called again after every error.
-func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, _ sources.Marks) (*sources.Batch, error) {
+func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, _ sources.Ledger) (*sources.Batch, error) {
 	removeAll(&s.nextTemps)
 	st, err := s.decodeState(from)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // follower makes a continuous source wait for records that are there but did not arrive yet.
 type follower struct{ *Source }
 
-func (f follower) Next(ctx context.Context, s sources.Session, from sources.Position, m sources.Marks) (*sources.Batch, error) {
+func (f follower) Next(ctx context.Context, s sources.Session, from sources.Position, m sources.Ledger) (*sources.Batch, error) {
 	for {
 		b, err := f.Source.Next(ctx, s, from, m)
 		if b != nil || err != nil {

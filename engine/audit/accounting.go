@@ -34,13 +34,13 @@ func (e entry) after(total int64) int64 {
 	return total + e.written
 }
 
-// tableBooks are the entries of one table by commit.
-type tableBooks map[int64]*entry
+// tableAccounting are the entries of one table by commit.
+type tableAccounting map[int64]*entry
 
-func (b tableBooks) commits() []int64 { return slices.Sorted(maps.Keys(b)) }
+func (b tableAccounting) commits() []int64 { return slices.Sorted(maps.Keys(b)) }
 
 // replaced is the last commit that removed the rows from before it, 0 when there was none.
-func (b tableBooks) replaced() int64 {
+func (b tableAccounting) replaced() int64 {
 	var last int64
 	for commit, e := range b {
 		if e.replace {
@@ -50,9 +50,9 @@ func (b tableBooks) replaced() int64 {
 	return last
 }
 
-// books reads the accounting of all commits from the event log, by table. It is nil, with a finding, when files of the log are damaged:
+// accounting reads the accounting of all commits from the event log, by table. It is nil, with a finding, when files of the log are damaged:
 // then there is nothing to compare with.
-func (a *auditor) books(ctx context.Context, log *stored) (map[string]tableBooks, error) {
+func (a *auditor) accounting(ctx context.Context, log *stored) (map[string]tableAccounting, error) {
 	if log.broken || len(log.readable()) < len(log.head.Files) {
 		a.find(Finding{Table: eventLog, Check: CheckBooks, Message: "the row accounting cannot be read, so nothing was compared with it", Remedy: a.restore(eventLog)})
 		return nil, nil
@@ -64,7 +64,7 @@ func (a *auditor) books(ctx context.Context, log *stored) (map[string]tableBooks
 		return nil, fmt.Errorf("read the event log: %s", duckerr.FirstLine(err))
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
-	books := map[string]tableBooks{}
+	accounting := map[string]tableAccounting{}
 	for rows.Next() {
 		var table, flow, update, details string
 		if err := rows.Scan(&table, &flow, &update, &details); err != nil {
@@ -78,22 +78,22 @@ func (a *auditor) books(ctx context.Context, log *stored) (map[string]tableBooks
 			continue
 		}
 		if d.Progress.Lakeflow != nil {
-			a.enter(books, table, flow, &d.Progress)
+			a.enter(accounting, table, flow, &d.Progress)
 		}
 	}
-	return books, rows.Err()
+	return accounting, rows.Err()
 }
 
 // enter adds the accounting of one flow, and checks that it agrees with itself.
-func (a *auditor) enter(books map[string]tableBooks, table, flow string, p *schemas.FlowProgress) {
+func (a *auditor) enter(accounting map[string]tableAccounting, table, flow string, p *schemas.FlowProgress) {
 	acc := p.Lakeflow
-	if books[table] == nil {
-		books[table] = tableBooks{}
+	if accounting[table] == nil {
+		accounting[table] = tableAccounting{}
 	}
-	e := books[table][acc.Commit]
+	e := accounting[table][acc.Commit]
 	if e == nil {
 		e = &entry{inputs: map[string]int64{}, rules: map[string]string{}, queries: map[string]string{}}
-		books[table][acc.Commit] = e
+		accounting[table][acc.Commit] = e
 	}
 	e.written += acc.Written
 	e.inputs[flow] += acc.InputRows
@@ -120,17 +120,17 @@ func (a *auditor) enter(books map[string]tableBooks, table, flow string, p *sche
 	}
 }
 
-// checkBooks compares the table's snapshots with the accounting of their commits.
-func (a *auditor) checkBooks(t *stored, books tableBooks) {
+// checkAccounting compares the table's snapshots with the accounting of their commits.
+func (a *auditor) checkAccounting(t *stored, accounting tableAccounting) {
 	if t.broken {
 		return
 	}
 	var total int64
-	commits := books.commits()
+	commits := accounting.commits()
 	var next int
 	until := func(commit int64) { // takes the commits that left no snapshot
 		for ; next < len(commits) && commits[next] < commit; next++ {
-			total = a.checkUnstored(t, commits[next], books[commits[next]], total)
+			total = a.checkUnstored(t, commits[next], accounting[commits[next]], total)
 		}
 	}
 	for _, s := range t.history {
@@ -148,7 +148,7 @@ func (a *auditor) checkBooks(t *stored, books tableBooks) {
 			total = s.TotalRows
 			continue
 		}
-		e := books[s.Commit]
+		e := accounting[s.Commit]
 		next++
 		a.table(t.name).Commits++
 		total = a.checkCommit(t, s, e, total)
