@@ -71,7 +71,8 @@ var layers = []struct {
 // duckdb is the driver. In lakeflow engine/duck alone imports it; cmd/bench runs plain DuckDB beside lakeflow.
 const duckdb = "github.com/duckdb/duckdb-go/"
 
-// icebergTable is iceberg-go's own implementation of tables. It brings substrait along, whose definitions are parsed when the process starts.
+// icebergTable is iceberg-go's own implementation of tables. It brings substrait along, whose definitions are parsed
+// when the process starts.
 const icebergTable = "github.com/apache/iceberg-go/table"
 
 var importDuckDB = []string{"engine/duck", "cmd/bench"}

@@ -1,5 +1,6 @@
-// Package dsl is what a pipeline declares: a *Pipeline, made of pipeline files by dsl/yamlfile. Every value knows where it
-// was written. The package knows no syntax, no connector and no DuckDB: what a query reads and whether it binds is engine/plan's business.
+// Package dsl is what a pipeline declares: a *Pipeline, made of pipeline files by dsl/yamlfile. Every value knows where
+// it was written. The package knows no syntax, no connector and no DuckDB: what a query reads and whether it binds is
+// engine/plan's business.
 package dsl
 
 import (
@@ -71,7 +72,8 @@ type Target struct {
 	Schema    string // Iceberg namespace; default: the pipeline's name
 }
 
-// Parameter is a typed value that SQL and text values refer to as ${name}. Value is nil, bool, int64, float64 or string.
+// Parameter is a typed value that SQL and text values refer to as ${name}. Value is nil, bool, int64, float64 or
+// string.
 type Parameter struct {
 	Node
 	Name  string
@@ -127,8 +129,8 @@ type Table struct {
 	Expectations []Expectation
 	// DeadLetter false discards dropped rows, counted.
 	DeadLetter bool
-	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with every batch
-	// that changes one of its inputs.
+	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with
+	// every batch that changes one of its inputs.
 	RefreshEvery time.Duration
 	Parquet      Parquet
 }

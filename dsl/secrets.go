@@ -14,7 +14,8 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
 
-// Secrets are the values of a pipeline file that came from ${env:NAME} and ${file:path}. Messages show none of them. A nil *Secrets holds nothing.
+// Secrets are the values of a pipeline file that came from ${env:NAME} and ${file:path}. Messages show none of them. A
+// nil *Secrets holds nothing.
 type Secrets struct {
 	forms []string       // the texts that values have in messages, longest first
 	alone *regexp.Regexp // those that are so short that they count only where they stand alone
@@ -52,8 +53,8 @@ func NewSecrets(values []string) *Secrets {
 	return s
 }
 
-// Hide gives a message with *** in the place of secrets: as they are, in part where a part has a meaning (the password of an address, one line of several),
-// and quoted, encoded or cut off as messages do with a text.
+// Hide gives a message with *** in the place of secrets: as they are, in part where a part has a meaning (the password
+// of an address, one line of several), and quoted, encoded or cut off as messages do with a text.
 func (s *Secrets) Hide(message string) string {
 	if s == nil {
 		return message
@@ -104,8 +105,8 @@ func wordRune(c rune) bool {
 	return c < unicode.MaxASCII && (unicode.IsLetter(c) || unicode.IsDigit(c) || c == '_')
 }
 
-// parts are a value and what of it a message may show alone: without white space around it, its lines, what commas divide, and the parts of an address.
-// Of these, parts that are too short to be told from other words are left out.
+// parts are a value and what of it a message may show alone: without white space around it, its lines, what commas
+// divide, and the parts of an address. Of these, parts that are too short to be told from other words are left out.
 func parts(value string) []string {
 	all := []string{value, strings.TrimSpace(value), strings.Join(strings.Fields(value), " ")}
 	divided := strings.FieldsFunc(value, func(c rune) bool { return c == '\n' || c == '\r' || c == ',' })

@@ -28,7 +28,8 @@ func (u *update) begin(p *plan.Plan, in *refresh.Intake) *attempt {
 	return &attempt{batch: u.evaluator.Begin(p, u.state, in), columns: in.Columns}
 }
 
-// refresh brings a table up to date, and reports whether there was anything to do. After an error nothing of the batch is left.
+// refresh brings a table up to date, and reports whether there was anything to do. After an error nothing of the batch
+// is left.
 func (a *attempt) refresh(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
 	worked, err = a.batch.Refresh(ctx, d)
 	a.work = a.work || worked

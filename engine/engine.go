@@ -1,4 +1,5 @@
-// Package engine runs a compiled pipeline: it moves new rows from the sources through the tables in bounded batches, wave by wave, and publishes each batch with one commit.
+// Package engine runs a compiled pipeline: it moves new rows from the sources through the tables in bounded batches,
+// wave by wave, and publishes each batch with one commit.
 package engine
 
 import (
@@ -27,7 +28,8 @@ type Lake interface {
 // Env is what an update works with. The caller has acquired the lake, owns everything in it, and closes it.
 type Env struct {
 	Plan *plan.Plan
-	// Compile makes the plan anew when the columns of a source changed. It touches nothing that the update has made in DB.
+	// Compile makes the plan anew when the columns of a source changed. It touches nothing that the update has made in
+	// DB.
 	Compile func(ctx context.Context, columns map[string]schemas.Table) (*plan.Plan, error)
 	Sources map[string]sources.Source
 	Sinks   map[string]sinks.Publisher
@@ -52,7 +54,8 @@ type Options struct {
 type Follow struct {
 	// Interval is the time from the beginning of one batch to that of the next, unless a full one is there before.
 	Interval time.Duration
-	// Stop ends the update once it is closed: the batch under way is finished, and the materialized views are brought up to date.
+	// Stop ends the update once it is closed: the batch under way is finished, and the materialized views are brought
+	// up to date.
 	Stop <-chan struct{}
 }
 
@@ -69,8 +72,8 @@ type Result struct {
 // ErrConflict says that somebody else changed the tables or took the writer's place.
 var ErrConflict = errors.New("the tables changed under this update, or another update took over; nothing of the batch was published; run again")
 
-// CheckDefinitions compares a plan with what is stored, as an update does that begins, and starts none. What Run would refuse with is its error, a diag.List where
-// a definition changed.
+// CheckDefinitions compares a plan with what is stored, as an update does that begins, and starts none. What Run would
+// refuse with is its error, a diag.List where a definition changed.
 func CheckDefinitions(p *plan.Plan, lake *lake.State, opts Options) error {
 	choice, err := opts.Choose(p)
 	if err != nil {
@@ -83,8 +86,9 @@ func CheckDefinitions(p *plan.Plan, lake *lake.State, opts Options) error {
 	return err
 }
 
-// Run does one update: everything that is available in bounded batches, then the materialized views; a continuous one goes on until it is stopped. It returns a
-// *refresh.ViolationError when an expectation stopped it, a diag.List when a changed definition needs the user's word.
+// Run does one update: everything that is available in bounded batches, then the materialized views; a continuous one
+// goes on until it is stopped. It returns a *refresh.ViolationError when an expectation stopped it, a diag.List when a
+// changed definition needs the user's word.
 func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 	u, err := newUpdate(env, opts)
 	if err != nil {

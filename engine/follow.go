@@ -36,8 +36,8 @@ func (u *update) follow(ctx context.Context) error {
 	return nil
 }
 
-// loop does batches until the update is to end. What goes away by itself (a broker that cannot be reached, a full disk) is waited
-// for; everything else ends the update.
+// loop does batches until the update is to end. What goes away by itself (a broker that cannot be reached, a full disk)
+// is waited for; everything else ends the update.
 func (f *follower) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() { f.publisher.Leave(f.plan) }()
@@ -72,7 +72,8 @@ func (f *follower) loop(ctx context.Context) error {
 	}
 }
 
-// pause waits until the next batch is due, or a source has a full one, and reports whether the update is to end. Sinks that answer again are served meanwhile.
+// pause waits until the next batch is due, or a source has a full one, and reports whether the update is to end. Sinks
+// that answer again are served meanwhile.
 func (f *follower) pause(ctx context.Context, d time.Duration) (end bool, err error) {
 	due, cancel := context.WithTimeout(ctx, max(d, 0))
 	var waiting sync.WaitGroup
@@ -106,8 +107,8 @@ func (f *follower) stopped(ctx context.Context) bool {
 	}
 }
 
-// turn does one batch of each wave, and the views that are due. When the update begins, a wave is first read to its end, so that what is read in full by the next
-// one is complete.
+// turn does one batch of each wave, and the views that are due. When the update begins, a wave is first read to its
+// end, so that what is read in full by the next one is complete.
 func (f *follower) turn(ctx context.Context) (more bool, err error) {
 	for wave := range f.plan.Waves {
 		waits := true
@@ -128,7 +129,8 @@ func (f *follower) turn(ctx context.Context) (more bool, err error) {
 	return more, f.publishSinks(ctx)
 }
 
-// dueViews refreshes the materialized views of a wave that are due: each with every batch, or once in its own interval. One whose refresh failed stays due.
+// dueViews refreshes the materialized views of a wave that are due: each with every batch, or once in its own interval.
+// One whose refresh failed stays due.
 func (f *follower) dueViews(ctx context.Context, wave int) error {
 	a := f.begin(f.plan, f.evaluator.Nothing(f.columns))
 	var looked []string

@@ -18,7 +18,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// update goes through the waves of a plan. What it is at, between two batches, is plan, columns and state, of which each commit gives the next.
+// update goes through the waves of a plan. What it is at, between two batches, is plan, columns and state, of which
+// each commit gives the next.
 type update struct {
 	Env
 	follows *Follow
@@ -73,7 +74,8 @@ func newUpdate(env Env, opts Options) (*update, error) {
 	return u, nil
 }
 
-// trigger does everything that is available now: for each wave, batches until nothing is new, and then its materialized views.
+// trigger does everything that is available now: for each wave, batches until nothing is new, and then its materialized
+// views.
 func (u *update) trigger(ctx context.Context) error {
 	for wave := range u.plan.Waves {
 		for more := true; more; {
@@ -93,8 +95,8 @@ func (u *update) trigger(ctx context.Context) error {
 	return nil
 }
 
-// step does one batch over the streaming tables of a wave. It returns whether there may be more to do: in a triggered update until nothing is new, in a
-// continuous one while more is known to wait.
+// step does one batch over the streaming tables of a wave. It returns whether there may be more to do: in a triggered
+// update until nothing is new, in a continuous one while more is known to wait.
 func (u *update) step(ctx context.Context, wave int) (bool, error) {
 	in, err := u.evaluator.Read(ctx, u.plan, u.state, wave, u.columns)
 	if err != nil {
@@ -132,8 +134,8 @@ func (u *update) compile(ctx context.Context, columns map[string]schemas.Table) 
 	return p, definitions.CheckChanged(p, u.state, u.choice)
 }
 
-// lastViews brings the materialized views of a wave up to date for the last time in this update: those that are left as they are say so. The commit of the last wave
-// also ends the update.
+// lastViews brings the materialized views of a wave up to date for the last time in this update: those that are left as
+// they are say so. The commit of the last wave also ends the update.
 func (u *update) lastViews(ctx context.Context, wave int) error {
 	failpoint.Hit("view.before-refresh")
 	a := u.begin(u.plan, u.evaluator.Nothing(u.columns))
@@ -189,8 +191,8 @@ func (u *update) ended() {
 	u.journal.Progress("COMPLETED")
 }
 
-// fail commits what a failed update leaves behind: its events and, after a violated fail rule, a sample of the rows. It is best effort:
-// the error itself is what the user must see.
+// fail commits what a failed update leaves behind: its events and, after a violated fail rule, a sample of the rows. It
+// is best effort: the error itself is what the user must see.
 func (u *update) fail(ctx context.Context, cause error) {
 	if errors.Is(cause, ErrConflict) {
 		return

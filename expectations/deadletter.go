@@ -33,7 +33,8 @@ func (rs RuleSet) DeadLetterSQL(broken string, d DeadLetterInfo) string {
 	return rs.deadLetters("(SELECT * FROM "+broken+" WHERE "+rs.violates(Drop)+")", d, StatusOpen)
 }
 
-// SampleSQL selects up to n of a relation's rows that violate a fail rule, as dead letters with the status failed_update.
+// SampleSQL selects up to n of a relation's rows that violate a fail rule, as dead letters with the status
+// failed_update.
 func (rs RuleSet) SampleSQL(relation string, d DeadLetterInfo, n int) string {
 	return rs.deadLetters(fmt.Sprintf("(SELECT * FROM (%s) WHERE %s LIMIT %d)", rs.broken(relation, Fail), rs.violates(Fail), n), d, StatusFailedUpdate)
 }
@@ -63,9 +64,10 @@ func (rs RuleSet) violated() string {
 	return "list_filter([" + strings.Join(items, ",\n  ") + "], lambda rule: rule IS NOT NULL)"
 }
 
-// RejectSQL selects the dead letters of records that could not be read, from a relation with the columns
-// file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER, as in sources.RejectColumns. A line of 0 and
-// an offset of -1 mean unknown. A reject is about a record of the file, so it has no rules and no row.
+// RejectSQL selects the dead letters of records that could not be read, from a relation with the columns file VARCHAR,
+// line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER, as in
+// sources.RejectColumns. A line of 0 and an offset of -1 mean unknown. A reject is about a record of the file, so it
+// has no rules and no row.
 func RejectSQL(relation string, d DeadLetterInfo) string {
 	v := d.values(StatusOpen)
 	v["violated"] = "[]"
@@ -97,7 +99,8 @@ func (d DeadLetterInfo) values(status string) map[string]string {
 	}
 }
 
-// selectDeadLetter begins a SELECT with the columns of the dead-letter table, in its order and types; those without a value are NULL.
+// selectDeadLetter begins a SELECT with the columns of the dead-letter table, in its order and types; those without a
+// value are NULL.
 func selectDeadLetter(values map[string]string) string {
 	var b strings.Builder
 	b.WriteString("SELECT")

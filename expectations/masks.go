@@ -36,8 +36,8 @@ func (rs RuleSet) KeptSQL(relation string) string {
 	return query
 }
 
-// BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, and as "__json" the row
-// itself where it is dropped. Most rows violate nothing, and one expression over all rules tells.
+// BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, and
+// as "__json" the row itself where it is dropped. Most rows violate nothing, and one expression over all rules tells.
 func (rs RuleSet) BrokenSQL(relation string) string { return rs.broken(relation, Drop) }
 
 // broken keeps the row itself where a rule with the action is violated.
@@ -55,8 +55,8 @@ FROM (SELECT *, %[3]s FROM %[4]s WHERE (TRY(%[5]s) IS TRUE) IS FALSE)`,
 		names, rs.violates(keep), strings.Join(rs.masks(), ",\n "), relation, strings.Join(all, " AND "))
 }
 
-// masks are the violations columns: one BIGINT for every 62 rules, in which bit k is set when the row violates the k-th of its rules. Sums
-// of CASE were the fastest form, and TRY costs next to nothing while rows raise no errors.
+// masks are the violations columns: one BIGINT for every 62 rules, in which bit k is set when the row violates the k-th
+// of its rules. Sums of CASE were the fastest form, and TRY costs next to nothing while rows raise no errors.
 func (rs RuleSet) masks() []string {
 	var masks []string
 	for start := 0; start < len(rs.Rules); start += rulesPerMask {
@@ -86,7 +86,8 @@ func (rs RuleSet) maskNames() []string {
 	return names
 }
 
-// violates is a predicate over the violations columns, never NULL: the row violates a rule with the action. It is FALSE when there is none.
+// violates is a predicate over the violations columns, never NULL: the row violates a rule with the action. It is FALSE
+// when there is none.
 func (rs RuleSet) violates(a Action) string {
 	var tests []string
 	for i, bits := range rs.bits(a) {

@@ -1,5 +1,5 @@
-// Package expectations turns data-quality rules into SQL, SQL's counts into verdicts, violating rows
-// into dead letters, and stored figures into the quality report. It touches no database: it writes SQL and reads numbers.
+// Package expectations turns data-quality rules into SQL, SQL's counts into verdicts, violating rows into dead letters,
+// and stored figures into the quality report. It touches no database: it writes SQL and reads numbers.
 package expectations
 
 // Action is what happens to a row that violates a rule.
@@ -12,8 +12,8 @@ const (
 	Fail Action = "fail" // stop the update and publish nothing of the batch
 )
 
-// Rule is one expectation. A row satisfies it only when SQL is TRUE; NULL is a violation, and so is an error (a cast, an overflow)
-// while it is evaluated. SQL is something that DuckDB takes inside TRY: no subquery, no volatile function.
+// Rule is one expectation. A row satisfies it only when SQL is TRUE; NULL is a violation, and so is an error (a cast,
+// an overflow) while it is evaluated. SQL is something that DuckDB takes inside TRY: no subquery, no volatile function.
 type Rule struct {
 	Name   string
 	Expr   string // as the user wrote it, with the values of parameters

@@ -21,7 +21,8 @@ type Verdict struct {
 	Rows, Kept, Dropped int64
 	// Results has every rule, in order, whatever its action.
 	Results []schemas.ExpectationResult
-	// Failing are the results of the fail rules that rows violate. When there are any, nothing of the batch may be published.
+	// Failing are the results of the fail rules that rows violate. When there are any, nothing of the batch may be
+	// published.
 	Failing []schemas.ExpectationResult
 }
 

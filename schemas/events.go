@@ -76,8 +76,8 @@ type ExpectationDefinition struct {
 	Action     string `json:"action"`
 }
 
-// FlowDefinition is the details of a flow_definition event: the edges of the lineage graph. The query is left out: it may hold
-// the values of secrets.
+// FlowDefinition is the details of a flow_definition event: the edges of the lineage graph. The query is left out: it
+// may hold the values of secrets.
 type FlowDefinition struct {
 	Inputs   []string `json:"input_datasets"`
 	Output   string   `json:"output_dataset"`
@@ -99,7 +99,8 @@ type DataQuality struct {
 	Expectations   []ExpectationResult `json:"expectations"`
 }
 
-// ExpectationResult counts one rule over the rows of one flow in one batch. Passed + Failed is the number of rows the query gave.
+// ExpectationResult counts one rule over the rows of one flow in one batch. Passed + Failed is the number of rows the
+// query gave.
 type ExpectationResult struct {
 	Name    string `json:"name"`
 	Dataset string `json:"dataset"`

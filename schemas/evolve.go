@@ -27,8 +27,8 @@ func Evolve(old, new Table) (merged Table, changes, incompatible []Change) {
 	return merged, e.changes, nil
 }
 
-// Union has the columns of both tables, nested ones too, those of a first. A column of two types gets the wider one, else that of b. It has
-// no field ids of its own.
+// Union has the columns of both tables, nested ones too, those of a first. A column of two types gets the wider one,
+// else that of b. It has no field ids of its own.
 func Union(a, b Table) Table {
 	out := a.Clone()
 	for i := range out {

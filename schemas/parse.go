@@ -16,7 +16,8 @@ func Parse(duckType string) (Type, error) { return parseType(duckType, exact) }
 // counterpart the error says what to cast to.
 func Storable(duckType string) (Type, error) { return parseType(duckType, storable) }
 
-// OfFile is Storable for columns of Parquet files, whose times of the day with a zone are all in UTC, which many writers mean nothing by: they become TIME.
+// OfFile is Storable for columns of Parquet files, whose times of the day with a zone are all in UTC, which many
+// writers mean nothing by: they become TIME.
 func OfFile(duckType string) (Type, error) {
 	return parseType(duckType, func(name string, p *parser) (Type, error) {
 		if name == "TIME WITH TIME ZONE" {

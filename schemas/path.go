@@ -2,9 +2,9 @@ package schemas
 
 import "strings"
 
-// EscapeGlob writes a path so that DuckDB's readers, which take paths for globs, take it by its letters. DuckDB has no way to say a
-// backslash beside other special characters but a class of three: there a path may stand for several files, whose names differ from its own
-// in having [ or ] instead. AmbiguousGlob tells of such paths.
+// EscapeGlob writes a path so that DuckDB's readers, which take paths for globs, take it by its letters. DuckDB has no
+// way to say a backslash beside other special characters but a class of three: there a path may stand for several
+// files, whose names differ from its own in having [ or ] instead. AmbiguousGlob tells of such paths.
 func EscapeGlob(path string) string {
 	switch {
 	case !strings.ContainsAny(path, special):

@@ -23,8 +23,8 @@ func EventLog() Table {
 	}
 }
 
-// DeadLetter returns the columns of the dead-letter table, without field ids: one row for every row that was dropped and
-// every record that could not be read.
+// DeadLetter returns the columns of the dead-letter table, without field ids: one row for every row that was dropped
+// and every record that could not be read.
 func DeadLetter() Table {
 	return Table{
 		text("id"),
@@ -48,7 +48,8 @@ func DeadLetter() Table {
 	}
 }
 
-// Hidden reports whether a table is lakeflow's own and is shown to nobody who does not name it. Names of users do not begin with two underscores.
+// Hidden reports whether a table is lakeflow's own and is shown to nobody who does not name it. Names of users do not
+// begin with two underscores.
 func Hidden(table string) bool { return strings.HasPrefix(table, "__") }
 
 // DeadLetterPartition returns the partition spec of the dead-letter table: one partition per table.

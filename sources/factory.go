@@ -13,7 +13,8 @@ type Factory struct {
 	Name string
 	// Description says for people what is read, and Example shows how it is declared: "files: {path: …, format: …}".
 	Description, Example string
-	// Options makes the options of one more source. It is a pointer to a struct whose tags package dsl/option describes.
+	// Options makes the options of one more source. It is a pointer to a struct whose tags package dsl/option
+	// describes.
 	Options func() Options
 }
 
@@ -21,8 +22,9 @@ type Factory struct {
 type Options interface {
 	// At is the place of a key in the file, or of the options themselves when the key was not written.
 	At(key string) diag.Range
-	// Check reports what is wrong with the options of the source of this name. That they have all keys that they must have, and values of the right
-	// types, is seen to. Of options in which something is wrong all other methods but New can be called.
+	// Check reports what is wrong with the options of the source of this name. That they have all keys that they must
+	// have, and values of the right types, is seen to. Of options in which something is wrong all other methods but New
+	// can be called.
 	Check(source string, diags *diag.List)
 	// Describe says what is read: "kafka topic orders".
 	Describe() string
@@ -31,17 +33,18 @@ type Options interface {
 	Traits() Traits
 	// Reads reports whether the source reads what is published there.
 	Reads(there Place) bool
-	// New makes the source, and reaches for nothing. An error begins with the option that it is about, and a colon, if it is about one, and ends
-	// with a semicolon and what to do.
+	// New makes the source, and reaches for nothing. An error begins with the option that it is about, and a colon, if
+	// it is about one, and ends with a semicolon and what to do.
 	New(Setup) (Source, error)
 }
 
 // Traits are how a kind of sources differs from others for those who use them.
 type Traits struct {
-	// Remote are the addresses of what the source is reached by over a network. It may be away, so that a command that only looks does not wait for it
-	// long, and a continuous update does. Empty for a source on this machine.
+	// Remote are the addresses of what the source is reached by over a network. It may be away, so that a command that
+	// only looks does not wait for it long, and a continuous update does. Empty for a source on this machine.
 	Remote []string
-	// Loses is true when records can be gone before they were read: a user may say that the source is to go on behind them.
+	// Loses is true when records can be gone before they were read: a user may say that the source is to go on behind
+	// them.
 	Loses bool
 	// Ledger is true when what was read is in the ledger, and the position alone does not tell it.
 	Ledger bool
@@ -56,7 +59,8 @@ type Setup struct {
 	Texts     bool  // inferred columns are texts
 	MaxRows   int   // of a batch, for sources whose options do not bound it
 	MaxBytes  int64 // too
-	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes itself.
+	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes
+	// itself.
 	Outside []string
 	// Continuous is true when a source goes on to read what comes up after it was made.
 	Continuous bool
@@ -68,7 +72,8 @@ type Setup struct {
 // Hint gives the type of one column, in DuckDB's spelling.
 type Hint struct{ Name, Type string }
 
-// Evolution is what happens when a record has a column that the source does not have: Auto Loader's schema evolution modes.
+// Evolution is what happens when a record has a column that the source does not have: Auto Loader's schema evolution
+// modes.
 type Evolution string
 
 // The evolution modes.

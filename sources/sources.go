@@ -14,9 +14,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// Position is how far an input has been read, as the source encodes it (JSON, small: it is stored
-// in every commit). A nil Position is the beginning. Readers at equal positions have read the same records, so one batch serves
-// them all.
+// Position is how far an input has been read, as the source encodes it (JSON, small: it is stored in every commit). A
+// nil Position is the beginning. Readers at equal positions have read the same records, so one batch serves them all.
 type Position = json.RawMessage
 
 // LedgerEntry is one durable fact about an input that is too many to sit in the position: for files, that
@@ -32,7 +31,8 @@ type Ledger interface {
 	All(ctx context.Context) iter.Seq2[LedgerEntry, error]
 }
 
-// LedgerError says that the entries of an input are not those that its position was made with: some were lost, added or changed.
+// LedgerError says that the entries of an input are not those that its position was made with: some were lost, added or
+// changed.
 type LedgerError struct{ Want, Have string }
 
 func (e *LedgerError) Error() string {
@@ -50,17 +50,20 @@ type Session struct {
 	TempDir string
 }
 
-// Source reads one declared source. Implementations are used by one goroutine at a time. A batch of Next is good until the next
-// call of Next, one of Snapshot until the next call of Snapshot: then its temporary files are removed.
+// Source reads one declared source. Implementations are used by one goroutine at a time. A batch of Next is good until
+// the next call of Next, one of Snapshot until the next call of Snapshot: then its temporary files are removed.
 type Source interface {
-	// Schema returns the columns that the source's relation has: those remembered in the position, else inferred from what is there now, with the
-	// declared hints applied; and what it found, where that is not what one expects of a source.
+	// Schema returns the columns that the source's relation has: those remembered in the position, else inferred from
+	// what is there now, with the declared hints applied; and what it found, where that is not what one expects of a
+	// source.
 	Schema(ctx context.Context, s Session, from Position) (Found, error)
 	// Next returns the next batch after from, bounded by the source's limits, or nil when nothing new is there.
 	Next(ctx context.Context, s Session, from Position, read Ledger) (*Batch, error)
-	// Rewind returns a position at the beginning that remembers the columns that p remembers: where a further reader of the source starts.
+	// Rewind returns a position at the beginning that remembers the columns that p remembers: where a further reader of
+	// the source starts.
 	Rewind(p Position) (Position, error)
-	// Fingerprint says cheaply what the source holds now: equal fingerprints mean equal contents. No record is read for it.
+	// Fingerprint says cheaply what the source holds now: equal fingerprints mean equal contents. No record is read for
+	// it.
 	Fingerprint(ctx context.Context) (Position, error)
 	// Snapshot returns everything that is there now as one relation, for queries that read the
 	// source without STREAM. Its Position has no meaning.
@@ -75,14 +78,16 @@ type Source interface {
 type Found struct {
 	// Columns without _metadata. Empty when nothing is there yet to infer from and no hints are declared.
 	Columns schemas.Table
-	// Lack says what is missing, in a clause: "no file matches landing/*.json: the folder /data/landing is not there". It is set when there are no Columns, and
-	// also with columns when the source looks in a place where nothing is. Remedy is what to do about it, in the imperative.
+	// Lack says what is missing, in a clause: "no file matches landing/*.json: the folder /data/landing is not there".
+	// It is set when there are no Columns, and also with columns when the source looks in a place where nothing is.
+	// Remedy is what to do about it, in the imperative.
 	Lack, Remedy string
 }
 
 // Acknowledger is a source that wants to know how far the commits are.
 type Acknowledger interface {
-	// Acknowledge is called after the commit of a batch with its position. It is for tools outside: nothing depends on it.
+	// Acknowledge is called after the commit of a batch with its position. It is for tools outside: nothing depends on
+	// it.
 	Acknowledge(ctx context.Context, at Position) error
 }
 
@@ -94,12 +99,13 @@ type Waiter interface {
 
 // Remote is a source that is reached over a network.
 type Remote interface {
-	// Reach asks the other side for what Schema and Next ask it first. It may be called beside the methods of other sources.
+	// Reach asks the other side for what Schema and Next ask it first. It may be called beside the methods of other
+	// sources.
 	Reach(ctx context.Context) error
 }
 
-// UnavailableError says that a source, or a lake, cannot be reached at the moment: a broker is away, a catalog is busy. A continuous
-// update waits and tries again.
+// UnavailableError says that a source, or a lake, cannot be reached at the moment: a broker is away, a catalog is busy.
+// A continuous update waits and tries again.
 type UnavailableError struct{ Err error }
 
 func (e *UnavailableError) Error() string { return e.Err.Error() }
@@ -119,8 +125,8 @@ type Batch struct {
 	Position Position
 	// Ledger are the entries to be written with the commit; they replace those with the same key.
 	Ledger []LedgerEntry
-	// Rejects is a DuckDB table expression of the records, and whole files, that could not be read, known so far: RejectColumns, in
-	// order. Empty when RejectCount is 0.
+	// Rejects is a DuckDB table expression of the records, and whole files, that could not be read, known so far:
+	// RejectColumns, in order. Empty when RejectCount is 0.
 	Rejects     string
 	RejectCount int64
 	// Notices are things the user should know: a file changed after it was read, a column was added.
@@ -133,21 +139,24 @@ type Batch struct {
 	Backlog int
 	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.
 	Newest time.Time
-	// Repair is called when reading Relation failed with cause. It finds out which records are to blame, and returns a batch that takes the
-	// place of this one: with those in Rejects, a Relation that leaves them out, and the Ledger, Notices, Items and Bytes that follow from that. This
-	// one is not changed. It returns nil when the source is not to blame. Nil when the source cannot fail that way.
+	// Repair is called when reading Relation failed with cause. It finds out which records are to blame, and returns a
+	// batch that takes the place of this one: with those in Rejects, a Relation that leaves them out, and the Ledger,
+	// Notices, Items and Bytes that follow from that. This one is not changed. It returns nil when the source is not to
+	// blame. Nil when the source cannot fail that way.
 	Repair func(ctx context.Context, s Session, cause error) (*Batch, error)
 }
 
-// RejectColumns are the columns of Batch.Rejects, one row per record or file that could not be read:
-// file is the path, or topic; line is the 1-based line (or array element, or row), 0 when the whole file is
-// meant or there are no lines; offset is the byte offset of the record, or its offset in a partition, -1 when unknown; raw is the record as
-// found, cut at 1 MiB; reason is one sentence; whole is true when nothing of the file was taken; partition is the topic's, NULL for files.
+// RejectColumns are the columns of Batch.Rejects, one row per record or file that could not be read: file is the path,
+// or topic; line is the 1-based line (or array element, or row), 0 when the whole file is meant or there are no lines;
+// offset is the byte offset of the record, or its offset in a partition, -1 when unknown; raw is the record as found,
+// cut at 1 MiB; reason is one sentence; whole is true when nothing of the file was taken; partition is the topic's,
+// NULL for files.
 const RejectColumns = `file VARCHAR, line BIGINT, "offset" BIGINT, raw BLOB, reason VARCHAR, whole BOOLEAN, "partition" INTEGER`
 
-// Notice is something about the input that the user should know and that stops nothing. Kind is a
-// stable word: file_changed, file_vanished, file_corrupt, file_unsupported (it is well, but written in a way that is not read), digits_cut, column_added,
-// column_ignored, file_unreadable (a permission is missing: it is tried again next time), files_passed_over (they have other extensions), folder_missing.
+// Notice is something about the input that the user should know and that stops nothing. Kind is a stable word:
+// file_changed, file_vanished, file_corrupt, file_unsupported (it is well, but written in a way that is not read),
+// digits_cut, column_added, column_ignored, file_unreadable (a permission is missing: it is tried again next time),
+// files_passed_over (they have other extensions), folder_missing.
 type Notice struct {
 	Kind    string
 	Subject string // the file or column

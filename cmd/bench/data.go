@@ -15,8 +15,8 @@ const (
 	orderFiles = 50
 )
 
-// generated returns a folder of the cache that fill has filled, now or in an earlier run. A folder whose filling was interrupted is
-// filled anew.
+// generated returns a folder of the cache that fill has filled, now or in an earlier run. A folder whose filling was
+// interrupted is filled anew.
 func (b *bench) generated(name string, fill func(dir string) error) (string, error) {
 	dir := filepath.Join(b.dir, name)
 	if _, err := os.Stat(dir); err == nil {
@@ -44,7 +44,8 @@ func (f feed) reader(options string) string {
 	return fmt.Sprintf("read_%s(%s%s)", f.format, quote.Text(f.dir+"/*."+f.format), options)
 }
 
-// orderFeed is the folder of the orders: 2,000,000 records, 2 % of which violate a rule, as JSON lines of about 208 bytes or as CSV with a header.
+// orderFeed is the folder of the orders: 2,000,000 records, 2 % of which violate a rule, as JSON lines of about 208
+// bytes or as CSV with a header.
 func (b *bench) orderFeed(ctx context.Context, format string) (feed, error) {
 	name := "orders"
 	if format != "json" {

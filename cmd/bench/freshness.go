@@ -33,7 +33,8 @@ const (
 // freshColumns are those of the records that runProduce makes.
 const freshColumns = "{id: BIGINT, sent: BIGINT, customer_id: VARCHAR, channel: VARCHAR, status: VARCHAR, sku: VARCHAR, quantity: BIGINT, unit_price: DOUBLE, country: VARCHAR, email: VARCHAR}"
 
-// freshness measures how long a record takes from its making to another process that reads it out of a table, while records come all the time.
+// freshness measures how long a record takes from its making to another process that reads it out of a table, while
+// records come all the time.
 func freshness(ctx context.Context, b *bench) error {
 	k, err := b.broker(ctx)
 	if err != nil {

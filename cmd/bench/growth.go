@@ -14,7 +14,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// committer commits to a lake of its own, as a batch does: the cost of the lake alone. The files are made up; the lake does not look into them.
+// committer commits to a lake of its own, as a batch does: the cost of the lake alone. The files are made up; the lake
+// does not look into them.
 type committer struct {
 	lake      lake.Lake
 	space     *space

@@ -1,6 +1,7 @@
-// Command bench measures lakeflow and prints it beside a floor: plain DuckDB doing the same work, or lakeflow itself doing less. Both sides are
-// child processes, run in turn. Topics are in a fake broker, a process of its own, or in the Kafka that LAKEFLOW_KAFKA_BROKERS names. A missed target is
-// a line of the report, not a failure; a wrong result or a crash is.
+// Command bench measures lakeflow and prints it beside a floor: plain DuckDB doing the same work, or lakeflow itself
+// doing less. Both sides are child processes, run in turn. Topics are in a fake broker, a process of its own, or in the
+// Kafka that LAKEFLOW_KAFKA_BROKERS names. A missed target is a line of the report, not a failure; a wrong result or a
+// crash is.
 package main
 
 import (

@@ -17,8 +17,9 @@ import (
 
 const onceLimit = 0.05
 
-// exactlyOnce measures what it costs that nothing is lost or doubled. lakeflow cannot be told to do less, so the parts that an at-least-once engine would
-// leave out are measured by themselves, and put beside the update that they are part of.
+// exactlyOnce measures what it costs that nothing is lost or doubled. lakeflow cannot be told to do less, so the parts
+// that an at-least-once engine would leave out are measured by themselves, and put beside the update that they are part
+// of.
 func exactlyOnce(ctx context.Context, b *bench) error {
 	k, topic, _, err := b.backlogTopic(ctx)
 	if err != nil {

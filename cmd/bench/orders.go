@@ -24,7 +24,8 @@ var orderRules = []string{
 	"unit_price < 10000", "amount IS NOT NULL", "amount < 1000000", "order_ts >= TIMESTAMP '2020-01-01'", "country = upper(country)",
 }
 
-// orderPipeline is bronze, silver and gold over the feed. What stands in source goes below the source, engine at the top.
+// orderPipeline is bronze, silver and gold over the feed. What stands in source goes below the source, engine at the
+// top.
 func orderPipeline(from feed, source, engine string, rules int) string {
 	var expect strings.Builder
 	for i, r := range orderRules[:rules] {

@@ -69,8 +69,8 @@ func (j job) output(ctx context.Context) (string, error) {
 // samples are the counted runs of one job.
 type samples []cost
 
-// inTurn runs the jobs one after the other, again and again, so that a change of the machine's speed meets all of them. The first
-// round, which also fills the page cache, does not count.
+// inTurn runs the jobs one after the other, again and again, so that a change of the machine's speed meets all of them.
+// The first round, which also fills the page cache, does not count.
 func inTurn(ctx context.Context, rounds int, jobs ...job) ([]samples, error) {
 	out := make([]samples, len(jobs))
 	for round := range rounds + 1 {

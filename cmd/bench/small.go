@@ -50,7 +50,8 @@ func noop(ctx context.Context, b *bench) error {
 	return noopMany(ctx, b, feed)
 }
 
-// noopMany measures an update of 20 tables that finds nothing new. What it costs more is the compiling, and the positions in the commit record.
+// noopMany measures an update of 20 tables that finds nothing new. What it costs more is the compiling, and the
+// positions in the commit record.
 func noopMany(ctx context.Context, b *bench, feed string) error {
 	pipeline, _ := manyTables(feed, 20)
 	s, err := b.space("noop-many", pipeline)
@@ -81,7 +82,8 @@ tables:
 `, quote.Text(feed))
 }
 
-// tinyFeed is a tree of folders of files that hold one row each. The files are links to few: a file system takes a limited number of names for one.
+// tinyFeed is a tree of folders of files that hold one row each. The files are links to few: a file system takes a
+// limited number of names for one.
 func (b *bench) tinyFeed(name string, folders, files int) (string, error) {
 	return b.generated(name, func(dir string) error {
 		for i := range folders {

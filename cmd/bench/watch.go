@@ -22,8 +22,8 @@ const (
 	lookEvery = 5 * time.Millisecond
 )
 
-// runProduce makes records at a steady rate, numbered from 0 on, each with the time of its making in microseconds. Arguments: brokers, topic, records per
-// second, seconds.
+// runProduce makes records at a steady rate, numbered from 0 on, each with the time of its making in microseconds.
+// Arguments: brokers, topic, records per second, seconds.
 func runProduce(ctx context.Context, args []string, _ io.Reader, _ io.Writer) error {
 	rate, err := strconv.Atoi(args[2])
 	if err != nil {
@@ -90,8 +90,8 @@ func (s sightings) counted() (n int64) {
 	return n
 }
 
-// runWatch reads the new files of silver as commits publish them, until it has seen all records, and writes the sightings as JSON. Arguments: warehouse, number
-// of records, time limit.
+// runWatch reads the new files of silver as commits publish them, until it has seen all records, and writes the
+// sightings as JSON. Arguments: warehouse, number of records, time limit.
 func runWatch(ctx context.Context, args []string, _ io.Reader, out io.Writer) (err error) {
 	want, err := strconv.ParseInt(args[1], 10, 64)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestCases runs case_<name>.txtar for every folder <name> of LAKEFLOW_CASES, with the folder's files in place of the script's
-// own. It prints a line for each. scripts/cases calls it.
+// TestCases runs case_<name>.txtar for every folder <name> of LAKEFLOW_CASES, with the folder's files in place of the
+// script's own. It prints a line for each. scripts/cases calls it.
 func TestCases(t *testing.T) {
 	root := os.Getenv("LAKEFLOW_CASES")
 	if root == "" {

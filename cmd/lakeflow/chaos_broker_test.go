@@ -33,7 +33,8 @@ type chaosBroker struct {
 
 var kafkaScript = filepath.Join("..", "..", "scripts", "kafka")
 
-// startBroker starts a broker with an empty log on ports of its own, behind a network. It is taken down when the test ends.
+// startBroker starts a broker with an empty log on ports of its own, behind a network. It is taken down when the test
+// ends.
 func startBroker(t *testing.T) *chaosBroker {
 	t.Helper()
 	for _, program := range []string{"java", "mvn", "openssl"} {
@@ -48,8 +49,8 @@ func startBroker(t *testing.T) *chaosBroker {
 	return b
 }
 
-// freePorts finds ports beside each other that are free. They are below those that the system gives to connections, so that nobody takes them while
-// the broker is away.
+// freePorts finds ports beside each other that are free. They are below those that the system gives to connections, so
+// that nobody takes them while the broker is away.
 func freePorts(t *testing.T, count int) int {
 	t.Helper()
 	for range 100 {
@@ -191,7 +192,8 @@ type chaosProducer struct {
 }
 
 func startProducer(b *chaosBroker, seed uint64) *chaosProducer {
-	// Records are retried without an end by default, and numbered within their partitions, so that the broker drops what it has already.
+	// Records are retried without an end by default, and numbered within their partitions, so that the broker drops
+	// what it has already.
 	p := &chaosProducer{seed: seed, stop: make(chan struct{}), ended: make(chan struct{}), cl: b.client(kgo.DefaultProduceTopic(chaosTopic),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.UnknownTopicRetries(-1), kgo.StopProducerOnDataLossDetected(), kgo.MaxBufferedRecords(1<<20))}
 	go func() {

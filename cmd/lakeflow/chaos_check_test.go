@@ -51,7 +51,8 @@ type (
 	}
 )
 
-// readLake reads a table past lakeflow: the catalog's pointer, iceberg-go for the manifests, and parquet-go for the rows.
+// readLake reads a table past lakeflow: the catalog's pointer, iceberg-go for the manifests, and parquet-go for the
+// rows.
 func readLake[T any](c *chaos, name string, take func(T)) {
 	c.t.Helper()
 	ctx := c.t.Context()
@@ -252,7 +253,8 @@ func (c *chaos) compare() {
 	}
 }
 
-// compareTopic expects that the topic holds what was produced, each number once and in order. It returns the offsets by number.
+// compareTopic expects that the topic holds what was produced, each number once and in order. It returns the offsets by
+// number.
 func (c *chaos) compareTopic() []int64 {
 	c.t.Helper()
 	topic, places := c.tally("topic "+chaosTopic), make([]int64, c.producer.total)
@@ -267,7 +269,8 @@ func (c *chaos) compareTopic() []int64 {
 	return places
 }
 
-// compareLetters expects the records that cannot be read with their bytes, and the rows that silver refuses, and nothing else.
+// compareLetters expects the records that cannot be read with their bytes, and the rows that silver refuses, and
+// nothing else.
 func (c *chaos) compareLetters(places []int64) {
 	c.t.Helper()
 	letters := c.tally("dead_letter")

@@ -112,7 +112,8 @@ func (n *chaosNetwork) join(client net.Conn) {
 	}
 }
 
-// guard is a process that outlives the test however it ends, by a signal, too. It then kills the last process of lakeflow, and takes the broker down.
+// guard is a process that outlives the test however it ends, by a signal, too. It then kills the last process of
+// lakeflow, and takes the broker down.
 type guard struct{ input io.WriteCloser }
 
 func startGuard(b *chaosBroker) *guard {

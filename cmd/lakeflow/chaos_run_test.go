@@ -12,7 +12,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// chaosPatience is how long anything may take that must happen. An update may pause for half a minute between two attempts.
+// chaosPatience is how long anything may take that must happen. An update may pause for half a minute between two
+// attempts.
 const chaosPatience = 5 * time.Minute
 
 // chaosRun is a process of lakeflow.
@@ -134,7 +135,8 @@ func (c *chaos) offsets(position []byte) (at [chaosPartitions]int64) {
 	return at
 }
 
-// look reads what the lake says of itself: positions only grow, and the tables have exactly as many rows as the records make that were read.
+// look reads what the lake says of itself: positions only grow, and the tables have exactly as many rows as the records
+// make that were read.
 func (c *chaos) look() *lake.State {
 	c.t.Helper()
 	state, err := c.lake.State(c.t.Context())

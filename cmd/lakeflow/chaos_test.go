@@ -77,10 +77,11 @@ type chaos struct {
 	life     time.Duration          // within which an update is killed, mostly; it commits something within half of it
 }
 
-// TestChaos feeds a continuous update numbered records from a real Apache Kafka, and kills it with SIGKILL at random moments and at every failpoint. Now and
-// then the broker is killed, the update is ended in order, or a second one is started beside it. After each kill the tables must hold exactly what the positions say
-// was read; at the end everything is compared with what was produced, and so is what a reader of the sink's topic sees.
-// LAKEFLOW_CHAOS_KILLS is the number of kills, LAKEFLOW_CHAOS_SEED repeats a run.
+// TestChaos feeds a continuous update numbered records from a real Apache Kafka, and kills it with SIGKILL at random
+// moments and at every failpoint. Now and then the broker is killed, the update is ended in order, or a second one is
+// started beside it. After each kill the tables must hold exactly what the positions say was read; at the end
+// everything is compared with what was produced, and so is what a reader of the sink's topic sees. LAKEFLOW_CHAOS_KILLS
+// is the number of kills, LAKEFLOW_CHAOS_SEED repeats a run.
 func TestChaos(t *testing.T) {
 	wanted := os.Getenv("LAKEFLOW_CHAOS_KILLS")
 	if wanted == "" {
@@ -277,8 +278,8 @@ func (c *chaos) secondRun() {
 	r.kill()
 }
 
-// outage takes the broker away while an update runs, and gives it back. The update must outlive that, and go on; in half of the cases it is killed
-// meanwhile, and another one begins before its broker is there.
+// outage takes the broker away while an update runs, and gives it back. The update must outlive that, and go on; in
+// half of the cases it is killed meanwhile, and another one begins before its broker is there.
 func (c *chaos) outage(kind string, lasts time.Duration, begin, end func()) {
 	r := c.update("")
 	r.live(c.upTo(time.Second))

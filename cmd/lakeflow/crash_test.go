@@ -36,7 +36,8 @@ const crashState = `SELECT (SELECT count(*) FROM bronze) AS a, (SELECT sum(id) F
 	(SELECT count(*) FROM dead_letter WHERE status = 'open') AS f, (SELECT sum(CAST(row->>'amount' AS BIGINT)) FROM dead_letter WHERE status = 'open') AS g,
 	(SELECT n FROM gold) AS h, (SELECT amount FROM gold) AS i, (SELECT amount FROM gold_copy) AS j`
 
-// state is what crashState gives after a run over files of ten records each: bronze, silver with its dead letters, the views. Half of the rows are even.
+// state is what crashState gives after a run over files of ten records each: bronze, silver with its dead letters, the
+// views. Half of the rows are even.
 func state(files int) string {
 	rows, half := 10*files, 5*files
 	sum, even := rows*(rows-1)/2, half*(half-1)
@@ -129,9 +130,9 @@ func queryTables(t *testing.T, file, format, query string) string {
 	return out.String()
 }
 
-// TestKilled kills the process with SIGKILL at every failpoint, the first time before there are tables, and expects after
-// the next update exactly the rows, dead letters and views of a clean one. The tests of engine/project do so in more
-// situations, with kills that they simulate; this one shows that these are like real ones.
+// TestKilled kills the process with SIGKILL at every failpoint, the first time before there are tables, and expects
+// after the next update exactly the rows, dead letters and views of a clean one. The tests of engine/project do so in
+// more situations, with kills that they simulate; this one shows that these are like real ones.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	c := newCrash(t, 0)

@@ -19,9 +19,10 @@ type damage struct {
 	do    func(warehouse string) error
 }
 
-// TestDamagedState flips, cuts off and deletes what a pipeline has stored: each file, and each value of the catalog. An update then either gives the right rows, or stops and
-// names what is damaged; audit --deep finds what the update does not read; and once the damage is undone, all goes on. LAKEFLOW_DAMAGE=all does all of it, otherwise a
-// sample is taken.
+// TestDamagedState flips, cuts off and deletes what a pipeline has stored: each file, and each value of the catalog. An
+// update then either gives the right rows, or stops and names what is damaged; audit --deep finds what the update does
+// not read; and once the damage is undone, all goes on. LAKEFLOW_DAMAGE=all does all of it, otherwise a sample is
+// taken.
 func TestDamagedState(t *testing.T) {
 	t.Parallel()
 	c := newCrash(t, 3)

@@ -34,7 +34,8 @@ tables:
   hourly: {kind: materialized_view, refresh_every: 1h, sql: SELECT sum(id) AS ids FROM silver}
 `
 
-// TestContinuous feeds a running update, reads what it publishes and tells from other processes, kills it, starts it again, and ends it in order.
+// TestContinuous feeds a running update, reads what it publishes and tells from other processes, kills it, starts it
+// again, and ends it in order.
 func TestContinuous(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pipeline.yaml")
@@ -203,7 +204,8 @@ func get(t *testing.T, url string) string {
 	return string(body)
 }
 
-// TestPoisonedRecord feeds a continuous update records on which a query fails: they become dead letters, alone, and all others go on.
+// TestPoisonedRecord feeds a continuous update records on which a query fails: they become dead letters, alone, and all
+// others go on.
 func TestPoisonedRecord(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pipeline.yaml")
@@ -244,7 +246,8 @@ tables:
 	}
 }
 
-// TestContinuousMergesSmallFiles feeds a continuous update many small batches: the tables have fewer files than there were commits, and all rows.
+// TestContinuousMergesSmallFiles feeds a continuous update many small batches: the tables have fewer files than there
+// were commits, and all rows.
 func TestContinuousMergesSmallFiles(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pipeline.yaml")

@@ -29,7 +29,8 @@ lakeflow query --format csv 'SELECT count(*) AS n, count(DISTINCT id) AS m FROM 
 cat first.txt
 `
 
-// A disk that is full stops the update with advice; with more room the next update goes on, and every row is there once.
+// A disk that is full stops the update with advice; with more room the next update goes on, and every row is there
+// once.
 func TestFullDisk(t *testing.T) {
 	if out, err := exec.Command("unshare", "-mr", "true").CombinedOutput(); err != nil {
 		t.Skipf("unshare cannot make a disk of its own here: %v %s", err, out)
@@ -86,7 +87,8 @@ lakeflow audit once.yaml
 lakeflow query -f once.yaml --format csv 'SELECT count(*) AS n, count(DISTINCT id) AS m FROM bronze'
 `
 
-// A continuous update that begins on a full disk waits for room, as one does that is under way; another one says what is wrong.
+// A continuous update that begins on a full disk waits for room, as one does that is under way; another one says what
+// is wrong.
 func TestFullDiskAtStart(t *testing.T) {
 	if out, err := exec.Command("unshare", "-mr", "true").CombinedOutput(); err != nil {
 		t.Skipf("unshare cannot make a disk of its own here: %v %s", err, out)

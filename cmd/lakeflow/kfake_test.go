@@ -20,8 +20,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// kfakeMain is a broker for scripts, and what is done to it. The first word says what, the second is the file of its address: a broker that is started
-// again has the same one, and holds nothing.
+// kfakeMain is a broker for scripts, and what is done to it. The first word says what, the second is the file of its
+// address: a broker that is started again has the same one, and holds nothing.
 //
 //	exec kfake serve broker.txt orders:2 &    a broker with the topic orders of 2 partitions, until it is interrupted
 //	exec kfake silent broker.txt &            something that takes connections and says nothing

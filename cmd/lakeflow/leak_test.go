@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// TestNothingIsLeft runs updates in this process, good, failing and cancelled ones, and queries. None may leave a goroutine or an open file.
+// TestNothingIsLeft runs updates in this process, good, failing and cancelled ones, and queries. None may leave a
+// goroutine or an open file.
 func TestNothingIsLeft(t *testing.T) {
 	c := newCrash(t, 0)
 	c.grow(4)

@@ -131,7 +131,8 @@ func ending(place string, width int) string {
 	return "…" + string(letters[len(letters)-width+1:])
 }
 
-// fit gives each of the columns of writeLetters how wide it may be. The place gives way first, then the row, then the rules.
+// fit gives each of the columns of writeLetters how wide it may be. The place gives way first, then the row, then the
+// rules.
 func fit(widest []int, width int) []int {
 	const least, border = 12, 3
 	limits := make([]int, len(widest))

@@ -16,8 +16,9 @@ import (
 	"github.com/lakeflow/lakeflow/engine/event"
 )
 
-// live shows at the bottom of a terminal what an update is doing: what is being worked on, and the figures of each table. It is
-// the model of a program that draws it; while that runs, only its goroutine touches the fields below ended.
+// live shows at the bottom of a terminal what an update is doing: what is being worked on, and the figures of each
+// table. It is the model of a program that draws it; while that runs, only its goroutine touches the fields below
+// ended.
 type live struct {
 	out     *os.File
 	program *tea.Program
@@ -47,8 +48,8 @@ func startLive(out *os.File) *live {
 	return l
 }
 
-// start runs the program without input, so that it asks the terminal nothing and takes no keys, and without an environment, so
-// that it looks for no colours.
+// start runs the program without input, so that it asks the terminal nothing and takes no keys, and without an
+// environment, so that it looks for no colours.
 func (l *live) start() {
 	l.over, l.ended = false, make(chan struct{})
 	l.program = tea.NewProgram(l, tea.WithInput(nil), tea.WithOutput(echoing{l.out}), tea.WithEnvironment([]string{}),
@@ -82,8 +83,8 @@ func (l *live) show(e event.Event) {
 	l.program.Send(e)
 }
 
-// echoing is a terminal that shows the keys which are pressed meanwhile; they move the cursor to the right. The program leaves it
-// in the first column after each write, and counts on finding it there.
+// echoing is a terminal that shows the keys which are pressed meanwhile; they move the cursor to the right. The program
+// leaves it in the first column after each write, and counts on finding it there.
 type echoing struct{ *os.File }
 
 func (e echoing) Write(b []byte) (int, error) {
@@ -151,8 +152,8 @@ func (l *live) row(name string) *liveRow {
 	return l.rows[i]
 }
 
-// View keeps the cursor visible and below the lines: a process that is killed leaves it like that. A shape of its own would stay,
-// too; -1 is none.
+// View keeps the cursor visible and below the lines: a process that is killed leaves it like that. A shape of its own
+// would stay, too; -1 is none.
 func (l *live) View() tea.View {
 	v := tea.View{DisableBracketedPasteMode: true, Cursor: &tea.Cursor{Shape: -1}}
 	if lines := l.lines(l.height - 1); !l.over && len(lines) > 0 {

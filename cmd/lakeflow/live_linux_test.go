@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal shows live lines while an update runs, and afterwards nothing of them: only the summary, drawn for its width.
+// A terminal shows live lines while an update runs, and afterwards nothing of them: only the summary, drawn for its
+// width.
 func TestLiveOnATerminal(t *testing.T) {
 	for _, size := range []struct{ columns, rows uint16 }{{200, 50}, {80, 24}, {60, 4}, {30, 2}, {1, 1}} {
 		t.Run(fmt.Sprintf("%dx%d", size.columns, size.rows), func(t *testing.T) {
@@ -107,8 +108,8 @@ func TestPlainTerminals(t *testing.T) {
 	}
 }
 
-// onTerminal runs lakeflow on a pseudo terminal of this size and returns everything that was written to it. While it runs, keys are
-// pressed, which the terminal shows.
+// onTerminal runs lakeflow on a pseudo terminal of this size and returns everything that was written to it. While it
+// runs, keys are pressed, which the terminal shows.
 func onTerminal(t *testing.T, columns, rows uint16, env string, args ...string) string {
 	t.Helper()
 	keyboard, screen := openTerminal(t, columns, rows)

@@ -84,8 +84,9 @@ func (g *globalFlags) with(ctx context.Context, file string, purpose project.Pur
 
 func main() { os.Exit(realMain()) }
 
-// collectMemory sets Go's garbage collector for a short-lived process whose rows are in DuckDB's memory, not in Go's: with the default it runs
-// several times before the first query does. The limit keeps a million file names from growing fivefold.
+// collectMemory sets Go's garbage collector for a short-lived process whose rows are in DuckDB's memory, not in Go's:
+// with the default it runs several times before the first query does. The limit keeps a million file names from growing
+// fivefold.
 func collectMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
@@ -101,8 +102,8 @@ func realMain() int {
 	defer stop()
 	// Who reads the output may go away early, as head does; what was begun is still brought to its end.
 	signal.Ignore(syscall.SIGPIPE)
-	// The first signal ends the work in order; a second one ends the process at once. They are told apart by time, because some
-	// senders, such as timeout, signal a process and then its group.
+	// The first signal ends the work in order; a second one ends the process at once. They are told apart by time,
+	// because some senders, such as timeout, signal a process and then its group.
 	context.AfterFunc(ctx, func() {
 		time.Sleep(500 * time.Millisecond)
 		stop()
@@ -194,7 +195,8 @@ Exit codes:
 	return root
 }
 
-// takePipeline lets a command whose only argument is the pipeline file do without: it is named by -f then, or pipeline.yaml.
+// takePipeline lets a command whose only argument is the pipeline file do without: it is named by -f then, or
+// pipeline.yaml.
 func takePipeline(cmd *cobra.Command, flags *globalFlags) {
 	cmd.Use = strings.TrimSuffix(cmd.Use, "pipeline.yaml") + "[pipeline.yaml]"
 	cmd.ValidArgsFunction = completePipeline

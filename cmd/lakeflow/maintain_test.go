@@ -39,7 +39,8 @@ func do(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestMaintainedReadByPyIceberg merges the files of tables with partitions of every kind, and reads all their versions with PyIceberg.
+// TestMaintainedReadByPyIceberg merges the files of tables with partitions of every kind, and reads all their versions
+// with PyIceberg.
 func TestMaintainedReadByPyIceberg(t *testing.T) {
 	if out, err := exec.Command("python3", "-c", "import pyiceberg, pyarrow, sqlalchemy").CombinedOutput(); err != nil {
 		t.Skipf(`PyIceberg is missing; to check the tables with it too, run: pip install "pyiceberg[sql-sqlite,pyarrow]" (%v %s)`, err, out)
@@ -48,7 +49,8 @@ func TestMaintainedReadByPyIceberg(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pipeline.yaml")
 	pyInput(t, file)
-	// The transforms of partitions are TestReadByPyIceberg's matter: here each costs dozens of files to be read again and again.
+	// The transforms of partitions are TestReadByPyIceberg's matter: here each costs dozens of files to be read again
+	// and again.
 	few := regexp.MustCompile(`(?m)^  (hours|months|buckets|buckets2|same|same2|sizes): .*\n`).ReplaceAllString(pyPipeline, "")
 	if err := os.WriteFile(file, []byte(few), 0o644); err != nil {
 		t.Fatal(err)
@@ -101,7 +103,8 @@ func TestMaintainedReadByPyIceberg(t *testing.T) {
 	}
 }
 
-// checkVersions reads the first and the last versions of every table with PyIceberg, and expects the rows that its summary tells, and that bronze has so many versions.
+// checkVersions reads the first and the last versions of every table with PyIceberg, and expects the rows that its
+// summary tells, and that bronze has so many versions.
 func checkVersions(t *testing.T, warehouse string, bronze int) {
 	t.Helper()
 	const script = `

@@ -17,7 +17,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/ledger"
 )
 
-// pyPipeline has columns of every type, a table that evolves, and tables that are partitioned by every transform of every type.
+// pyPipeline has columns of every type, a table that evolves, and tables that are partitioned by every transform of
+// every type.
 const pyPipeline = `name: py
 sources:
   feed:
@@ -59,7 +60,8 @@ type pyTable struct {
 	Wrong   []string
 }
 
-// TestReadByPyIceberg runs a pipeline and reads every table with PyIceberg, and with plain DuckDB over the files that the metadata names.
+// TestReadByPyIceberg runs a pipeline and reads every table with PyIceberg, and with plain DuckDB over the files that
+// the metadata names.
 func TestReadByPyIceberg(t *testing.T) {
 	if out, err := exec.Command("python3", "-c", "import pyiceberg, pyarrow, sqlalchemy").CombinedOutput(); err != nil {
 		t.Skipf(`PyIceberg is missing; to check the tables with it too, run: pip install "pyiceberg[sql-sqlite,pyarrow]" (%v %s)`, err, out)
@@ -151,8 +153,8 @@ func checkPySchemas(t *testing.T, read map[string]pyTable) {
 	}
 }
 
-// pyInput writes the pipeline and three files of records: NULLs, times before 1970, negative and large numbers, odd texts. The later ones bring
-// columns, and fields of a column.
+// pyInput writes the pipeline and three files of records: NULLs, times before 1970, negative and large numbers, odd
+// texts. The later ones bring columns, and fields of a column.
 func pyInput(t *testing.T, pipeline string) {
 	t.Helper()
 	texts := []string{"", "a/b", "100% é", "日本語 text that is longer than sixteen characters", "x=y", "😀", "'quoted'", strings.Repeat("long ", 100), "NULL", "null", "0", "A", "a"}

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Readers beside a continuous update that keeps one snapshot only: whatever it expires while they look for it, they answer, as of one commit.
+// Readers beside a continuous update that keeps one snapshot only: whatever it expires while they look for it, they
+// answer, as of one commit.
 func TestReadersBesideExpiry(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

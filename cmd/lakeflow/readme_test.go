@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// The commands of the README do what it says, on a fresh copy of the examples, and its pipeline makes the table that it shows.
+// The commands of the README do what it says, on a fresh copy of the examples, and its pipeline makes the table that it
+// shows.
 func TestReadme(t *testing.T) {
 	page, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -88,7 +88,8 @@ func writeCSV(rows *query.Rows, w io.Writer) error {
 	return c.Error()
 }
 
-// writeJSON writes each row as an object on a line. The values are JSON texts already. What would steer a terminal is escaped, which is the same text.
+// writeJSON writes each row as an object on a line. The values are JSON texts already. What would steer a terminal is
+// escaped, which is the same text.
 func writeJSON(rows *query.Rows, w io.Writer) error {
 	var keys []string
 	return eachRow(rows, func(names []string) error {

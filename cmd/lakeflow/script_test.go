@@ -27,7 +27,8 @@ func catalogMain() {
 	exitWith(err)
 }
 
-// flipMain flips a bit of each byte of the files that a glob finds from an offset on, as a disk might: flip GLOB OFFSET LENGTH.
+// flipMain flips a bit of each byte of the files that a glob finds from an offset on, as a disk might: flip GLOB OFFSET
+// LENGTH.
 func flipMain() {
 	files, err := filepath.Glob(os.Args[1])
 	if err == nil && len(files) == 0 {

@@ -18,8 +18,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/event"
 )
 
-// status is what a continuous update tells over HTTP: /metrics for Prometheus, /healthz while the process works at all, /readyz while
-// its last attempt at a batch succeeded, and no sink is away. A nil *status tells nobody.
+// status is what a continuous update tells over HTTP: /metrics for Prometheus, /healthz while the process works at all,
+// /readyz while its last attempt at a batch succeeded, and no sink is away. A nil *status tells nobody.
 type status struct {
 	server  *http.Server
 	unready atomic.Pointer[string] // why it is not ready; nil when it is

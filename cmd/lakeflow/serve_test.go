@@ -30,7 +30,8 @@ tables:
   bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
 `
 
-// A continuous update that begins before its brokers answers from the beginning: it lives, and says why it is not ready. Then the broker comes, and a record.
+// A continuous update that begins before its brokers answers from the beginning: it lives, and says why it is not
+// ready. Then the broker comes, and a record.
 func TestStatusBeforeTheBrokers(t *testing.T) {
 	t.Parallel()
 	file, broker, address := filepath.Join(t.TempDir(), "pipeline.yaml"), freeAddress(t), freeAddress(t)
@@ -85,7 +86,8 @@ func TestSignalBeforeTheBrokers(t *testing.T) {
 	}
 }
 
-// What waits in a source gets older while no batch succeeds. It is 0 when nothing waits, or when the source was asked and gave nothing.
+// What waits in a source gets older while no batch succeeds. It is 0 when nothing waits, or when the source was asked
+// and gave nothing.
 func TestLagGrows(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)

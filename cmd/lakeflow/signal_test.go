@@ -130,7 +130,8 @@ func TestSecondSignalEndsTheProcess(t *testing.T) {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	// Two signals are enough; on a slow machine the first may be noticed when the second is there, so that they count as one.
+	// Two signals are enough; on a slow machine the first may be noticed when the second is there, so that they count
+	// as one.
 	for waiting := true; waiting; {
 		if err := cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)

@@ -34,8 +34,9 @@ func newSinkCrash(t *testing.T, broker, topic string) *crash {
 	return c
 }
 
-// TestKilledWhilePublishing kills the process at the failpoints that matter to sinks, of the first update and of one that adds rows. A consumer of committed records never
-// sees a row twice, nor one that is not in the table, and in the end sees all of them.
+// TestKilledWhilePublishing kills the process at the failpoints that matter to sinks, of the first update and of one
+// that adds rows. A consumer of committed records never sees a row twice, nor one that is not in the table, and in the
+// end sees all of them.
 func TestKilledWhilePublishing(t *testing.T) {
 	t.Run("kfake", func(t *testing.T) {
 		fake, err := kfake.NewCluster(kfake.NumBrokers(1))

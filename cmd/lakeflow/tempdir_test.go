@@ -10,7 +10,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/query"
 )
 
-// What killed processes leave in a temp_directory is removed, with what is in it; folders of processes that live and of the user stay.
+// What killed processes leave in a temp_directory is removed, with what is in it; folders of processes that live and of
+// the user stay.
 func TestTempDirectoryOfKilledProcesses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

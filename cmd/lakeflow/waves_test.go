@@ -14,8 +14,9 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 )
 
-// TestRandomGraphs runs random graphs of streaming tables, lookups and materialized views over several updates, cut into batches at random, and compares every table with
-// what its definition gives when the tables are computed one after the other, without batches. LAKEFLOW_SEED repeats one.
+// TestRandomGraphs runs random graphs of streaming tables, lookups and materialized views over several updates, cut
+// into batches at random, and compares every table with what its definition gives when the tables are computed one
+// after the other, without batches. LAKEFLOW_SEED repeats one.
 func TestRandomGraphs(t *testing.T) {
 	t.Parallel()
 	first, n := uint64(time.Now().UnixNano()), 3
@@ -36,7 +37,8 @@ func TestRandomGraphs(t *testing.T) {
 	}
 }
 
-// randomTable is a table of a random graph. Its query has $new where the new rows are read, and names what it reads in full as it is.
+// randomTable is a table of a random graph. Its query has $new where the new rows are read, and names what it reads in
+// full as it is.
 type randomTable struct {
 	name, query, stream string
 	view                bool

@@ -29,10 +29,10 @@ func (l *List) Sort() {
 // maxShown is how many mistakes are printed; nobody reads more before mending the first.
 const maxShown = 50
 
-// Render prints the list for people: each mistake with its code, its place, the line of the file with
-// the range underlined, and the help. Of more than 50 the errors come before the warnings, and the rest is counted. src reads a file
-// named in a Range; where it fails, the line is left
-// out. One without a code is shown as a bare error. Color uses ANSI escapes. The error is that of writing to w.
+// Render prints the list for people: each mistake with its code, its place, the line of the file with the range
+// underlined, and the help. Of more than 50 the errors come before the warnings, and the rest is counted. src reads a
+// file named in a Range; where it fails, the line is left out. One without a code is shown as a bare error. Color uses
+// ANSI escapes. The error is that of writing to w.
 func Render(w io.Writer, l List, src func(file string) ([]byte, error), color bool) error {
 	r := renderer{src: src, lines: map[string][][]rune{}, color: color}
 	shown := l.first(maxShown)

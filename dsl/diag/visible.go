@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Visible is a text as it may be sent to a terminal: what would steer it, or turn the direction of what is read, is spelled out, as \x1b and \u202e.
-// So are bytes that are no UTF-8. Line breaks and tabs stay.
+// Visible is a text as it may be sent to a terminal: what would steer it, or turn the direction of what is read, is
+// spelled out, as \x1b and \u202e. So are bytes that are no UTF-8. Line breaks and tabs stay.
 func Visible(text string) string {
 	if !strings.ContainsFunc(text, steers) && utf8.ValidString(text) {
 		return text
@@ -31,7 +31,8 @@ func Visible(text string) string {
 	return b.String()
 }
 
-// VisibleJSON is a JSON text whose strings are escaped where Visible spells something out. To a reader of JSON it is the same.
+// VisibleJSON is a JSON text whose strings are escaped where Visible spells something out. To a reader of JSON it is
+// the same.
 func VisibleJSON(text string) string {
 	hides := func(c rune) bool { return c >= 0x7f && steers(c) } // JSON itself escapes the others
 	if !strings.ContainsFunc(text, hides) {

@@ -15,19 +15,22 @@ type Decoder struct {
 	Diags *diag.List
 	// Resolver replaces what texts refer to. With nil they stay as they are.
 	Resolver *Resolver
-	// Open are keys that structs of a type take beside those of their fields. Their values are not decoded: a field Rest map[string]Entry gets them.
+	// Open are keys that structs of a type take beside those of their fields. Their values are not decoded: a field
+	// Rest map[string]Entry gets them.
 	Open map[reflect.Type][]string
 
 	known map[reflect.Type][]field // what the tags of the structs say that were met so far
 }
 
-// Custom is a type that decodes itself: one that is not simply a mapping, list or scalar. It reports whether the value has the right type. at is the place to show when
-// the value itself has none worth showing; path names the value in messages.
+// Custom is a type that decodes itself: one that is not simply a mapping, list or scalar. It reports whether the value
+// has the right type. at is the place to show when the value itself has none worth showing; path names the value in
+// messages.
 type Custom interface {
 	Decode(d *Decoder, v *Value, at diag.Range, path string) bool
 }
 
-// Decode decodes a value into what target points to, with the defaults of keys that are missing, and reports whether the value has the right type.
+// Decode decodes a value into what target points to, with the defaults of keys that are missing, and reports whether
+// the value has the right type.
 func (d *Decoder) Decode(target any, v *Value, at diag.Range, path string) bool {
 	into := reflect.ValueOf(target).Elem()
 	d.defaults(into)
@@ -73,7 +76,8 @@ func (d *Decoder) value(into reflect.Value, v *Value, at diag.Range, path string
 	return true
 }
 
-// list decodes a sequence, leaving out items of the wrong type, and reports whether there were none. One without items is empty, not nil.
+// list decodes a sequence, leaving out items of the wrong type, and reports whether there were none. One without items
+// is empty, not nil.
 func (d *Decoder) list(into reflect.Value, v *Value, path string) bool {
 	into.Set(reflect.MakeSlice(into.Type(), 0, len(v.Items)))
 	for i, item := range v.Items {
@@ -109,7 +113,8 @@ func (d *Decoder) want(v *Value, kind Kind, at diag.Range, path string) bool {
 	return false
 }
 
-// Mapping decodes a mapping into the struct that target points to. It is for a Custom struct, which Decode would call again.
+// Mapping decodes a mapping into the struct that target points to. It is for a Custom struct, which Decode would call
+// again.
 func (d *Decoder) Mapping(target any, v *Value, at diag.Range, path string) {
 	d.mapping(reflect.ValueOf(target).Elem(), v, at, path)
 }
@@ -127,7 +132,8 @@ func (d *Decoder) mapping(into reflect.Value, v *Value, at diag.Range, path stri
 		if i < 0 {
 			help := diag.DidYouMean(e.Key, keys, "see the reference of the pipeline file")
 			d.Diags.Errorf("LF0101", e.At, help, "unknown key %q%s", e.Key, inside(path))
-			// One that was meant to be a key is read as that key, so that what is missing or wrong behind it is no riddle.
+			// One that was meant to be a key is read as that key, so that what is missing or wrong behind it is no
+			// riddle.
 			if i = slices.Index(keys, diag.Suggest(e.Key, keys)); i < 0 || v.has(keys[i]) {
 				continue
 			}
@@ -236,8 +242,8 @@ func inside(path string) string {
 	return " in " + path
 }
 
-// Flawed reports whether mistakes may change what a thing gives. Keys that are not known, words that are clear in spite of their spelling, names, and how often something is
-// done do not.
+// Flawed reports whether mistakes may change what a thing gives. Keys that are not known, words that are clear in spite
+// of their spelling, names, and how often something is done do not.
 func Flawed(mistakes diag.List) bool {
 	return slices.ContainsFunc(mistakes, func(d diag.Diagnostic) bool {
 		switch d.Code {

@@ -1,5 +1,5 @@
-// Package option is what the parts of a pipeline file are declared with: structs whose tags say which keys there are. A connector owns such a struct for its
-// options, and knows nothing of the syntax that they are written in.
+// Package option is what the parts of a pipeline file are declared with: structs whose tags say which keys there are. A
+// connector owns such a struct for its options, and knows nothing of the syntax that they are written in.
 //
 // A struct embeds Node, with the tag yaml:"-". The tags of its other fields are
 //
@@ -10,7 +10,8 @@
 //	option                  "text": ${parameter}, ${env:NAME} and ${file:path} are replaced in a text; "path": in a path too, which is absolute then;
 //	                        "local path": in a path that stays relative to the folder of the file
 //
-// Fields are structs, maps with texts for keys, slices, pointers, string, bool, int and int64, and types that implement Custom.
+// Fields are structs, maps with texts for keys, slices, pointers, string, bool, int and int64, and types that implement
+// Custom.
 package option
 
 import "github.com/lakeflow/lakeflow/dsl/diag"
@@ -19,7 +20,8 @@ import "github.com/lakeflow/lakeflow/dsl/diag"
 type Node struct {
 	// Range is the name or key that the thing is declared under.
 	Range diag.Range
-	// Fields are the ranges of the values by key; for a mapping or list, that of the key itself. It is nil when there is no mapping.
+	// Fields are the ranges of the values by key; for a mapping or list, that of the key itself. It is nil when there
+	// is no mapping.
 	Fields map[string]diag.Range
 	// Flawed is true when a mistake was reported that may change what the thing gives.
 	Flawed bool

@@ -14,7 +14,8 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 )
 
-// Text is a text with its place, of a list for example. What it refers to is replaced. As a pointer it is nil, and in a list left out, when something is wrong with it.
+// Text is a text with its place, of a list for example. What it refers to is replaced. As a pointer it is nil, and in a
+// list left out, when something is wrong with it.
 type Text struct {
 	Text string
 	At   diag.Range

@@ -2,8 +2,8 @@ package sqltext
 
 import "strings"
 
-// Names are the names in an expression as it is written: words, keywords and functions included, in lower case, and what stands in double quotes. Whoever looks
-// for columns finds them among these.
+// Names are the names in an expression as it is written: words, keywords and functions included, in lower case, and
+// what stands in double quotes. Whoever looks for columns finds them among these.
 func Names(expr string) []string {
 	var names []string
 	for _, t := range lex(expr) {

@@ -12,8 +12,8 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 )
 
-// New reads a query or expression. Parameters are nil, bool, int64, float64 or string values by name; they are bound as SQL
-// literals of their type. Mistakes are added to diags; the Query is usable all the same, with NULL for what could
+// New reads a query or expression. Parameters are nil, bool, int64, float64 or string values by name; they are bound as
+// SQL literals of their type. Mistakes are added to diags; the Query is usable all the same, with NULL for what could
 // not be bound.
 func New(raw string, at Origin, params map[string]any, diags *diag.List) *Query {
 	r := rewriter{q: &Query{Raw: raw, origin: at.dense(raw)}, params: params, diags: diags}
@@ -217,8 +217,8 @@ func Literal(value any) string {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return "CAST('" + strconv.FormatFloat(v, 'g', -1, 64) + "' AS DOUBLE)"
 		}
-		// With an exponent DuckDB takes it for a DOUBLE; 0.5 would be a DECIMAL whose type depends on the digits, and a column made of it
-		// would change its type along with the value.
+		// With an exponent DuckDB takes it for a DOUBLE; 0.5 would be a DECIMAL whose type depends on the digits, and a
+		// column made of it would change its type along with the value.
 		return signed(strconv.FormatFloat(v, 'e', -1, 64))
 	default:
 		return "'" + strings.ReplaceAll(fmt.Sprint(v), "'", "''") + "'"

@@ -5,8 +5,9 @@ import "strings"
 // pivotValues is what a column of a PIVOT lacks that finds its values out for itself.
 const pivotValues = " IN (0)"
 
-// PivotColumns gives every column of a PIVOT values, IN (0), where the query leaves it to DuckDB to find them out: of such a query DuckDB gives no syntax tree. What is
-// read and called is the same. Back turns an offset of the new text into one of the query. It is false when there is no such column.
+// PivotColumns gives every column of a PIVOT values, IN (0), where the query leaves it to DuckDB to find them out: of
+// such a query DuckDB gives no syntax tree. What is read and called is the same. Back turns an offset of the new text
+// into one of the query. It is false when there is no such column.
 func PivotColumns(query string) (text string, back func(int) int, ok bool) {
 	p := pivoter{query: query, levels: []pivotLevel{{}}}
 	for _, t := range significant(lex(query)) {

@@ -8,8 +8,8 @@ type clause struct {
 	call string // the function whose arguments these are
 }
 
-// relations gives the indexes of the significant tokens at which a relation begins: after FROM and JOIN, and after a comma of
-// a FROM list. Other uses of the word FROM, as in extract(year FROM x) and IS DISTINCT FROM, are left out.
+// relations gives the indexes of the significant tokens at which a relation begins: after FROM and JOIN, and after a
+// comma of a FROM list. Other uses of the word FROM, as in extract(year FROM x) and IS DISTINCT FROM, are left out.
 func relations(sql string, tokens []token) []int {
 	var found []int
 	stack := []clause{{}}

@@ -95,11 +95,11 @@ const (
 	block        // | and >
 )
 
-// align finds where each part of a scalar's value stands in the file. start is where the scalar begins: its first character,
-// its quote or its | or >. It also returns the offset where the scalar ends.
+// align finds where each part of a scalar's value stands in the file. start is where the scalar begins: its first
+// character, its quote or its | or >. It also returns the offset where the scalar ends.
 //
-// YAML changes line breaks, indentation, quotes and escapes only. So both texts are walked side by side; a run of white space in one
-// answers to a run of white space in the other, however long.
+// YAML changes line breaks, indentation, quotes and escapes only. So both texts are walked side by side; a run of white
+// space in one answers to a run of white space in the other, however long.
 func (s source) align(file string, start int, st style, value string) (sqltext.Origin, int) {
 	a := aligner{src: s, at: start, style: st, value: value, origin: sqltext.Origin{File: file}}
 	switch st {

@@ -12,8 +12,9 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 )
 
-// SQL is full of what means something else to YAML inside { }: commas end a text there, brackets and quotes begin other things. The place where the YAML
-// library stumbles over that says little, so the text that was meant is looked for, reported, and left out: the rest of the file is checked all the same.
+// SQL is full of what means something else to YAML inside { }: commas end a text there, brackets and quotes begin other
+// things. The place where the YAML library stumbles over that says little, so the text that was meant is looked for,
+// reported, and left out: the rest of the file is checked all the same.
 
 // bareText is a text that needs quotes.
 type bareText struct {
@@ -46,7 +47,8 @@ func (r *reader) bareText(offset int) (bareText, bool) {
 	}
 }
 
-// textEnd is where a text that begins a line ends, judged as SQL, and reports whether YAML takes it for something else. flow says that it stands inside { }.
+// textEnd is where a text that begins a line ends, judged as SQL, and reports whether YAML takes it for something else.
+// flow says that it stands inside { }.
 func textEnd(line string, flow bool) (end int, needs bool) {
 	if line == "" || strings.ContainsRune("[{&*!|>#", rune(line[0])) {
 		return 0, false
@@ -135,7 +137,8 @@ func (r *reader) isBroken(offset int) bool {
 	return slices.ContainsFunc(r.broken, func(u bareText) bool { return u.start == offset })
 }
 
-// splitText finds a text that commas have cut into keys without values, which it leaves out of the pairs of a mapping inside { }.
+// splitText finds a text that commas have cut into keys without values, which it leaves out of the pairs of a mapping
+// inside { }.
 func (r *reader) splitText(values []*ast.MappingValueNode) []*ast.MappingValueNode {
 	var kept []*ast.MappingValueNode
 	for _, v := range values {

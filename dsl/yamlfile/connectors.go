@@ -51,7 +51,8 @@ type declaration struct {
 	rest                   map[string]option.Entry
 }
 
-// readOptions reads the options of the one connector of a source or sink. They are none where the file does not say one, or not as a mapping.
+// readOptions reads the options of the one connector of a source or sink. They are none where the file does not say
+// one, or not as a mapping.
 func readOptions[O checked](b *builder, d declaration, all []factory[O]) (connector string, options O) {
 	var examples, declared []string
 	var read []O

@@ -53,8 +53,8 @@ func render(t *testing.T, l diag.List) string {
 	return b.String()
 }
 
-// TestDiagnostics loads every testdata/diagnostics/<code>-<name>/pipeline.yaml, with --param from the lines of params, and
-// compares what the user sees.
+// TestDiagnostics loads every testdata/diagnostics/<code>-<name>/pipeline.yaml, with --param from the lines of params,
+// and compares what the user sees.
 func TestDiagnostics(t *testing.T) {
 	dirs, err := filepath.Glob("testdata/diagnostics/*")
 	if err != nil || len(dirs) == 0 {

@@ -24,9 +24,9 @@ type Options struct {
 
 // Load reads the pipeline file at path and the SQL files that it names.
 //
-// All mistakes in the files are in the list, sorted, and show no secrets. The pipeline is nil when the file is not YAML. With other errors
-// in the list it holds what could be made of the file, so that later passes can find more mistakes: a table may lack flows, a
-// source its connector. The error is a failure to read the pipeline file itself.
+// All mistakes in the files are in the list, sorted, and show no secrets. The pipeline is nil when the file is not
+// YAML. With other errors in the list it holds what could be made of the file, so that later passes can find more
+// mistakes: a table may lack flows, a source its connector. The error is a failure to read the pipeline file itself.
 func Load(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
 	content, err := option.ReadLimited(path)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/option"
 )
 
-// JSONSchema describes pipeline files with these connectors for editors. It is made from the same structs that Load decodes into;
-// schemas/pipeline.schema.json holds a copy.
+// JSONSchema describes pipeline files with these connectors for editors. It is made from the same structs that Load
+// decodes into; schemas/pipeline.schema.json holds a copy.
 func JSONSchema(connectors dsl.Connectors) ([]byte, error) {
 	names, kinds := map[reflect.Type]string{}, map[reflect.Type][]reflect.StructField{}
 	add := func(to reflect.Type, key, description, name string, options any, tags string) {

@@ -42,7 +42,8 @@ func (b *builder) name(what, name string, at diag.Range) {
 // longestRule is the longest name of an expectation, in characters.
 const longestRule = 255
 
-// ruleName checks the name of an expectation, which is any text of one line: it is shown and stored, and never part of SQL.
+// ruleName checks the name of an expectation, which is any text of one line: it is shown and stored, and never part of
+// SQL.
 func (b *builder) ruleName(name string, at diag.Range) {
 	if strings.TrimSpace(name) == "" || utf8.RuneCountInString(name) > longestRule || strings.ContainsFunc(name, unicode.IsControl) {
 		b.diags.Errorf("LF0106", at, "write a text of one line with 1 to 255 characters, as in \"valid id\"", "%q is not a good expectation name", name)

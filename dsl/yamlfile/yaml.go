@@ -63,8 +63,8 @@ func parseYAML(file, content string, diags *diag.List) *option.Value {
 	return root
 }
 
-// ${name} holds YAML's flow brackets. They are swapped for characters that mean nothing to YAML and that no text file holds, so that
-// {expect: delay < ${max}} works without quotes. Columns stay what they are.
+// ${name} holds YAML's flow brackets. They are swapped for characters that mean nothing to YAML and that no text file
+// holds, so that {expect: delay < ${max}} works without quotes. Columns stay what they are.
 const maskOpen, maskClose = '\ufdd0', '\ufdd1'
 
 var maskable = regexp.MustCompile(`\$\{[^{}"'\r\n]*\}`)
@@ -99,8 +99,8 @@ func (r *reader) checkBlankLines() bool {
 	return true
 }
 
-// parse runs the YAML library, again as long as a text that needs quotes stands in its way, and answers for it: an input on which it panics is a mistake in
-// the file too.
+// parse runs the YAML library, again as long as a text that needs quotes stands in its way, and answers for it: an
+// input on which it panics is a mistake in the file too.
 func (r *reader) parse() (body ast.Node, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -19,7 +19,8 @@ type entry struct {
 	// inputs are, by flow, the rows that it read of upstream tables.
 	inputs  map[string]int64
 	letters int64 // that are kept in letterTable
-	// rules are the hashes of the expectations that were applied, queries the fingerprints of what gave the rows, by flow.
+	// rules are the hashes of the expectations that were applied, queries the fingerprints of what gave the rows, by
+	// flow.
 	rules, queries map[string]string
 	// letterTable is empty when the table kept no dead letters.
 	letterTable string
@@ -50,8 +51,8 @@ func (b tableAccounting) replaced() int64 {
 	return last
 }
 
-// accounting reads the accounting of all commits from the event log, by table. It is nil, with a finding, when files of the log are damaged:
-// then there is nothing to compare with.
+// accounting reads the accounting of all commits from the event log, by table. It is nil, with a finding, when files of
+// the log are damaged: then there is nothing to compare with.
 func (a *auditor) accounting(ctx context.Context, log *stored) (map[string]tableAccounting, error) {
 	if log.broken || len(log.readable()) < len(log.head.Files) {
 		a.find(Finding{Table: eventLog, Check: CheckBooks, Message: "the row accounting cannot be read, so nothing was compared with it", Remedy: a.restore(eventLog)})
@@ -175,8 +176,8 @@ func (a *auditor) checkUnstored(t *stored, commit int64, e *entry, total int64) 
 	return after
 }
 
-// checkCommit compares one snapshot with its accounting, and returns the rows of the table after it: those that were counted, so that
-// what is off is found once.
+// checkCommit compares one snapshot with its accounting, and returns the rows of the table after it: those that were
+// counted, so that what is off is found once.
 func (a *auditor) checkCommit(t *stored, s lake.Snapshot, e *entry, total int64) int64 {
 	added, known := t.added(s)
 	if !known {
@@ -194,8 +195,8 @@ func (a *auditor) checkCommit(t *stored, s lake.Snapshot, e *entry, total int64)
 	return total
 }
 
-// added is the number of rows that a snapshot added. A damaged file counts as what was written to it: it has a finding of its own. It is not known when a
-// damaged file is one that only earlier versions need.
+// added is the number of rows that a snapshot added. A damaged file counts as what was written to it: it has a finding
+// of its own. It is not known when a damaged file is one that only earlier versions need.
 func (t *stored) added(s lake.Snapshot) (n int64, known bool) {
 	for _, path := range s.Added {
 		if t.trouble[path] == "" {

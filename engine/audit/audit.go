@@ -1,5 +1,5 @@
-// Package audit recounts what a pipeline has stored and compares it with what every commit said that it wrote: the rows of the
-// data files, the dead letters, Iceberg's own counts, and the row accounting in the event log. It only reads.
+// Package audit recounts what a pipeline has stored and compares it with what every commit said that it wrote: the rows
+// of the data files, the dead letters, Iceberg's own counts, and the row accounting in the event log. It only reads.
 package audit
 
 import (
@@ -100,8 +100,8 @@ const (
 	CheckRecompute   = "recompute"    // rows that a rule forbids, or that are not what the query gives
 )
 
-// Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the audit itself could
-// not be made; it is lake.ErrExpired when an update has expired what in.State names.
+// Run audits everything up to the commit of in.State. What does not agree is in the report; an error means that the
+// audit itself could not be made; it is lake.ErrExpired when an update has expired what in.State names.
 func Run(ctx context.Context, in Input) (*Report, error) {
 	a := &auditor{Input: in, tables: map[string]*Table{}, loaded: map[string]*stored{}}
 	if in.State.Commit == 0 {
@@ -219,7 +219,8 @@ func (a *auditor) refresh(table string) string { return a.Again + " --full-refre
 // stored is a table as it was found.
 type stored struct {
 	name string
-	// history are the snapshots up to the audited commit, oldest first. It is nil, with broken, when the table is gone or cannot be read.
+	// history are the snapshots up to the audited commit, oldest first. It is nil, with broken, when the table is gone
+	// or cannot be read.
 	history []lake.Snapshot
 	head    *lake.Contents
 	broken  bool
@@ -230,7 +231,8 @@ type stored struct {
 	rows    map[string]int64  // recorded rows by file of the head
 }
 
-// loadAll reads what the tables consist of, before the counting, which takes long: an update that runs meanwhile drops old snapshots.
+// loadAll reads what the tables consist of, before the counting, which takes long: an update that runs meanwhile drops
+// old snapshots.
 func (a *auditor) loadAll(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(a.State.Tables)) {
 		t := &stored{name: name, counted: map[string]int64{}, trouble: map[string]string{}, bytes: map[string]int64{}, rows: map[string]int64{}, head: &lake.Contents{}}

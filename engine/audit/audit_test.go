@@ -17,8 +17,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// fakeLake is a stored state that a test can damage: the tables orders (two commits of 3 and 2 rows, one dead letter in each), totals (replaced
-// by the second commit), dead_letter and event_log.
+// fakeLake is a stored state that a test can damage: the tables orders (two commits of 3 and 2 rows, one dead letter in
+// each), totals (replaced by the second commit), dead_letter and event_log.
 type fakeLake struct {
 	lake.Reader // not used
 	t           *testing.T
@@ -26,7 +26,7 @@ type fakeLake struct {
 	dir         string
 	state       lake.State
 	tables      map[string]*table
-	accounting       []progress
+	accounting  []progress
 }
 
 type table struct {
@@ -275,7 +275,8 @@ func (l *fakeLake) remove(name string, snapshot int) {
 	}
 }
 
-// merge rewrites a table's rows into one file, as compaction does: a snapshot of its own that carries the last commit's number.
+// merge rewrites a table's rows into one file, as compaction does: a snapshot of its own that carries the last commit's
+// number.
 func (l *fakeLake) merge(name, query string) {
 	l.t.Helper()
 	t := l.tables[name]

@@ -14,8 +14,8 @@ import (
 type difference struct{ missing, extra int64 }
 
 // compare compares two relations with the same columns as multisets of rows: extra are rows of have that want lacks,
-// missing those of want that have lacks. Numbers of a DOUBLE are the same when 12 digits are, of a FLOAT 6: sums of them
-// depend on the order of their summands.
+// missing those of want that have lacks. Numbers of a DOUBLE are the same when 12 digits are, of a FLOAT 6: sums of
+// them depend on the order of their summands.
 func (a *auditor) compare(ctx context.Context, t schemas.Table, have, want string) (d difference, err error) {
 	key := rowKey(t, 0)
 	var same bool
@@ -34,8 +34,8 @@ func (a *auditor) compare(ctx context.Context, t schemas.Table, have, want strin
 			}
 		}
 	}()
-	// Two numbers that differ in the last digit may be rounded away from each other. What is left is compared with other
-	// bounds.
+	// Two numbers that differ in the last digit may be rounded away from each other. What is left is compared with
+	// other bounds.
 	for pass, shift := range shifts {
 		for side := range sides {
 			if err := a.DB.Exec(ctx, leftSQL(t, shift, left(pass, side), sides[side], sides[1-side])); err != nil {

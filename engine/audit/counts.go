@@ -76,7 +76,8 @@ func (a *auditor) lost(from, to int64) {
 		Message: fmt.Sprintf("the event log has no snapshot of commits %d to %d", from, to), Remedy: a.restore(eventLog)})
 }
 
-// letterCounts are the numbers of dead letters by table, commit and dead-letter table. Unknown is set when some of them cannot be read.
+// letterCounts are the numbers of dead letters by table, commit and dead-letter table. Unknown is set when some of them
+// cannot be read.
 type letterCounts struct {
 	rows    map[string]map[int64]map[string]int64
 	unknown bool
@@ -143,8 +144,8 @@ func (a *auditor) countLetters(ctx context.Context, t *stored, counts map[string
 	return rows.Err()
 }
 
-// checkLetters compares the dead letters of a table with the accounting. A commit that replaced the table's rows removed the dead letters of
-// the commits before it, as far as they are in the dead-letter table of that time.
+// checkLetters compares the dead letters of a table with the accounting. A commit that replaced the table's rows
+// removed the dead letters of the commits before it, as far as they are in the dead-letter table of that time.
 func (a *auditor) checkLetters(table string, accounting tableAccounting, counts letterCounts) {
 	found := counts.rows[table]
 	for _, byKeeper := range found {

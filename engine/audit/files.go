@@ -15,7 +15,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// count reads the number of rows of every file, and finds files that are missing, cannot be read, or are not those that were written.
+// count reads the number of rows of every file, and finds files that are missing, cannot be read, or are not those that
+// were written.
 func (a *auditor) count(ctx context.Context, t *stored) {
 	var there []string
 	for _, path := range t.files() {

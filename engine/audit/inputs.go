@@ -12,7 +12,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// checkInputs compares the rows that each flow of a table has read of the tables that it streams from with those that these had up to where it stands.
+// checkInputs compares the rows that each flow of a table has read of the tables that it streams from with those that
+// these had up to where it stands.
 func (a *auditor) checkInputs(table string, accounting map[string]tableAccounting) {
 	expected, upstream := map[string]int64{}, map[string][]string{}
 	for _, k := range a.State.Positions.Keys() {

@@ -29,7 +29,8 @@ type Computed struct {
 	Columns schemas.Table // that its flows give
 	Rules   expectations.RuleSet
 	Flows   []Flow
-	// Appends is true when each commit adds the rows of what is new, and false when the rows are computed from everything.
+	// Appends is true when each commit adds the rows of what is new, and false when the rows are computed from
+	// everything.
 	Appends bool
 	// Why says why the rows cannot be computed again; empty when they can. The rules are looked at all the same.
 	Why string
@@ -276,9 +277,9 @@ const (
 // computation computes the rows of a table once more.
 type computation struct {
 	*auditor
-	table Computed
+	table      Computed
 	accounting map[string]tableAccounting
-	made  []string // statements that drop what was made
+	made       []string // statements that drop what was made
 }
 
 func (c *computation) exec(ctx context.Context, drop, format string, args ...any) error {

@@ -11,7 +11,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// computable makes the lake one whose rows can be computed again: a copy of orders, which its flow reads as a stream, and totals.
+// computable makes the lake one whose rows can be computed again: a copy of orders, which its flow reads as a stream,
+// and totals.
 func computable(l *fakeLake) *audit.Recompute {
 	columns := schemas.Table{{Name: "id", Type: schemas.Type{Kind: schemas.Integer}}}
 	rules := expectations.RuleSet{Table: "orders", DeadLetter: true, Rules: []expectations.Rule{

@@ -10,7 +10,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// checkStored refuses to go on from a state that no sequence of updates and crashes can leave, and from tables that were defined otherwise.
+// checkStored refuses to go on from a state that no sequence of updates and crashes can leave, and from tables that
+// were defined otherwise.
 func (c checker) checkStored() (forget []string, err error) {
 	defined, err := c.redefined()
 	if err != nil {
@@ -25,8 +26,8 @@ func (c checker) checkStored() (forget []string, err error) {
 	return append(given, letters...), err
 }
 
-// checkState finds tables that another program dropped or rolled back, and positions that are gone. Each of them would be begun anew, or lose rows,
-// without a word.
+// checkState finds tables that another program dropped or rolled back, and positions that are gone. Each of them would
+// be begun anew, or lose rows, without a word.
 func (c checker) checkState() []change {
 	var changes []change
 	for _, d := range c.plan.Datasets {
@@ -45,7 +46,8 @@ func (c checker) checkState() []change {
 	return changes
 }
 
-// checkLetters refuses to go on without dead letters that another program dropped or rolled back, unless they are given up.
+// checkLetters refuses to go on without dead letters that another program dropped or rolled back, unless they are given
+// up.
 func (c checker) checkLetters() (forget []string, err error) {
 	table := c.plan.DeadLetter
 	letters, exists := c.state.Table(table)
@@ -89,7 +91,8 @@ func (c checker) lostPosition(d *plan.Dataset, stored lake.TableState) string {
 	return ""
 }
 
-// lostLedger finds the tables that read files, when it is no longer known which ones. Where there are none, the ledger is given up.
+// lostLedger finds the tables that read files, when it is no longer known which ones. Where there are none, the ledger
+// is given up.
 func (c checker) lostLedger() (changes []change, forget []string) {
 	stored, exists := c.state.Table(ledger.Table)
 	text := lost("the ledger of files that were read", stored, exists, c.state.Recorded(ledger.Table))

@@ -1,4 +1,5 @@
-// Package definitions compares what a pipeline says of its tables with what they were written with, and with what the last commit left.
+// Package definitions compares what a pipeline says of its tables with what they were written with, and with what the
+// last commit left.
 package definitions
 
 import (
@@ -96,8 +97,9 @@ type checker struct {
 	choice Choice
 }
 
-// Check compares a plan with the state that an update begins with. What the update would refuse is its error, a diag.List where it is about the definitions or
-// positions of tables. It returns the tables of the system whose lost rows are given up.
+// Check compares a plan with the state that an update begins with. What the update would refuse is its error, a
+// diag.List where it is about the definitions or positions of tables. It returns the tables of the system whose lost
+// rows are given up.
 func Check(p *plan.Plan, st *state.State, choice Choice) (forget []string, err error) {
 	c := checker{p, st, choice}
 	if err := c.checkResets(); err != nil {
@@ -106,8 +108,8 @@ func Check(p *plan.Plan, st *state.State, choice Choice) (forget []string, err e
 	return c.checkStored()
 }
 
-// CheckChanged compares every table of a plan that was made anew with what is stored. Added columns and safe widenings pass; everything else
-// stops with what changed and the command that accepts all of it.
+// CheckChanged compares every table of a plan that was made anew with what is stored. Added columns and safe widenings
+// pass; everything else stops with what changed and the command that accepts all of it.
 func CheckChanged(p *plan.Plan, st *state.State, choice Choice) error {
 	c := checker{p, st, choice}
 	changes, err := c.redefined()
@@ -190,8 +192,8 @@ func (c checker) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 	return changes
 }
 
-// exchanged are the inputs that a flow would read from their beginning, where it no longer reads one that it did, or reads it through another connector: they
-// may be the same by another name.
+// exchanged are the inputs that a flow would read from their beginning, where it no longer reads one that it did, or
+// reads it through another connector: they may be the same by another name.
 func (c checker) exchanged(d *plan.Dataset, f *plan.Flow, old, now map[string]string) []string {
 	gone := false
 	for name, kind := range old {
@@ -254,7 +256,8 @@ func Recompute(p *plan.Plan, st *state.State, choice Choice, table string) strin
 	return choice.command(all, nil)
 }
 
-// addReaders adds the stored tables that stream from one of tables, directly or not: they cannot keep rows made from rows that are replaced.
+// addReaders adds the stored tables that stream from one of tables, directly or not: they cannot keep rows made from
+// rows that are replaced.
 func (c checker) addReaders(tables map[string]bool) {
 	for _, d := range c.plan.Datasets { // upstream comes first
 		if _, stored := c.state.Table(d.Name); !stored || !d.Refresh.Resumes() {

@@ -64,7 +64,8 @@ func (c Choice) Includes(table string) bool { return c.selected[table] }
 // Resets are the tables to be computed from the beginning.
 func (c Choice) Resets() map[string]bool { return maps.Clone(c.resets) }
 
-// command is the command line that goes on with these tables recomputed and those kept, beside what was asked for already.
+// command is the command line that goes on with these tables recomputed and those kept, beside what was asked for
+// already.
 func (s Selection) command(full, accept map[string]bool) string {
 	all, kept := map[string]bool{}, map[string]bool{}
 	maps.Copy(all, full)

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// DuckDB writes no checksums of Parquet pages, so the name of a data file carries one of all its bytes: a CRC-32C, which the processor computes faster than memory is
-// read. The name itself is in a manifest whose own name carries the hash of that.
+// DuckDB writes no checksums of Parquet pages, so the name of a data file carries one of all its bytes: a CRC-32C,
+// which the processor computes faster than memory is read. The name itself is in a manifest whose own name carries the
+// hash of that.
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -39,8 +40,8 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("data file %s is damaged: its content does not agree with the checksum in its name; restore this file from a backup of the warehouse, however old: it never changes", e.Path)
 }
 
-// CheckFile reads all of a data file and compares it with the checksum in its name. It returns a *DamagedError when they differ, and nothing when the file has none, because
-// another program wrote it.
+// CheckFile reads all of a data file and compares it with the checksum in its name. It returns a *DamagedError when
+// they differ, and nothing when the file has none, because another program wrote it.
 func CheckFile(path string) error {
 	name := sealedNames.FindStringSubmatch(path)
 	if name == nil {

@@ -1,6 +1,6 @@
-// Package duck is the embedded DuckDB: a sandboxed, bounded, in-memory database with one connection, and the writing and
-// reading of Parquet files through it. It is the only package that imports the driver; everything else works with the
-// *sql.Conn that it hands out.
+// Package duck is the embedded DuckDB: a sandboxed, bounded, in-memory database with one connection, and the writing
+// and reading of Parquet files through it. It is the only package that imports the driver; everything else works with
+// the *sql.Conn that it hands out.
 package duck
 
 import (
@@ -24,7 +24,8 @@ import (
 
 // Config bounds the database.
 type Config struct {
-	// MemoryLimit in DuckDB's spelling ("512MB"); empty means half of the machine's or the container's memory, at most 4 GiB.
+	// MemoryLimit in DuckDB's spelling ("512MB"); empty means half of the machine's or the container's memory, at most
+	// 4 GiB.
 	MemoryLimit string
 	// TempDir is where DuckDB spills; it is created, and emptied by Close. Empty forbids spilling.
 	TempDir string
@@ -62,15 +63,17 @@ func Start() *Engine {
 const firstSettings = "?threads=1&preserve_insertion_order=false" +
 	// It would keep what was read of every file, up to the memory limit; a batch reads its files once.
 	"&enable_external_file_cache=false" +
-	// DuckDB's threads give freed memory back when they have had nothing to do for half a second, which never happens between batches of 50 ms.
+	// DuckDB's threads give freed memory back when they have had nothing to do for half a second, which never happens
+	// between batches of 50 ms.
 	"&allocator_background_threads=true" +
 	"&autoinstall_known_extensions=false&autoload_known_extensions=false"
 
 // Open starts DuckDB and opens it.
 func Open(ctx context.Context, c Config) (*DB, error) { return Start().Open(ctx, c) }
 
-// Open waits for DuckDB, configures it with c, closes the sandbox and locks the configuration: from here on SQL can neither reach other files,
-// load extensions, nor change a setting. The caller closes the DB; after an error there is nothing to close.
+// Open waits for DuckDB, configures it with c, closes the sandbox and locks the configuration: from here on SQL can
+// neither reach other files, load extensions, nor change a setting. The caller closes the DB; after an error there is
+// nothing to close.
 func (e *Engine) Open(ctx context.Context, c Config) (*DB, error) {
 	if c.TempDir != "" {
 		if err := os.MkdirAll(c.TempDir, 0o755); err != nil {
@@ -143,7 +146,8 @@ func settings(c Config) string {
 	return b.String()
 }
 
-// defaultMemory is half of the memory that there is, at most 4 GiB: an update is to leave room for the rest of a laptop, and of a container for Go.
+// defaultMemory is half of the memory that there is, at most 4 GiB: an update is to leave room for the rest of a
+// laptop, and of a container for Go.
 func defaultMemory() string {
 	const most = 4096
 	mb := uint64(most)

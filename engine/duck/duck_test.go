@@ -112,8 +112,8 @@ func TestSandboxIsClosed(t *testing.T) {
 	}
 }
 
-// TestSymlinks: DuckDB looks at where a link leads. An allowed folder may be reached through a link, but a link in it does not
-// open another folder.
+// TestSymlinks: DuckDB looks at where a link leads. An allowed folder may be reached through a link, but a link in it
+// does not open another folder.
 func TestSymlinks(t *testing.T) {
 	db, inside, outside := sandbox(t)
 	for from, to := range map[string]string{"folder": outside, "file.csv": outside + "/a.csv"} {
@@ -139,7 +139,8 @@ func TestSymlinks(t *testing.T) {
 // sorting needs more than 50 MB.
 const sorting = "SELECT CAST(hash(i) AS DECIMAL(20,0)) AS h, CAST(i AS VARCHAR) AS s FROM range(1500000) r(i) ORDER BY h"
 
-// TestSpills sorts with little memory: with a temp folder the query goes through, and files appear there while it runs; without, it fails.
+// TestSpills sorts with little memory: with a temp folder the query goes through, and files appear there while it runs;
+// without, it fails.
 func TestSpills(t *testing.T) {
 	temp := filepath.Join(t.TempDir(), "a", "tmp")
 	db, dir := open(t, Config{MemoryLimit: "50MB", Threads: 2, TempDir: temp})

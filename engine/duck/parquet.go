@@ -88,8 +88,8 @@ func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]lake.Da
 	return kept, copied, nil
 }
 
-// Remove deletes files that WriteParquet made and that no table will name, and the folders that it made for them. Failures are
-// left alone: an orphan harms nobody.
+// Remove deletes files that WriteParquet made and that no table will name, and the folders that it made for them.
+// Failures are left alone: an orphan harms nobody.
 func Remove(files []lake.DataFile) {
 	for _, f := range files {
 		_ = os.Remove(f.Path)
@@ -99,12 +99,13 @@ func Remove(files []lake.DataFile) {
 	}
 }
 
-// maxDictionary is how many values a column of a row group may have to be written as a dictionary. DuckDB would try to find three times as many, which
-// costs a fifth of the time of writing where most values are different, and compression finds the repetitions of the rest anyway.
+// maxDictionary is how many values a column of a row group may have to be written as a dictionary. DuckDB would try to
+// find three times as many, which costs a fifth of the time of writing where most values are different, and compression
+// finds the repetitions of the rest anyway.
 const maxDictionary = 8192
 
-// dictionarySize is how many values a dictionary gets room for. DuckDB makes the room of every column before the first row: of a file of few rows it
-// is most of what the file costs.
+// dictionarySize is how many values a dictionary gets room for. DuckDB makes the room of every column before the first
+// row: of a file of few rows it is most of what the file costs.
 func dictionarySize(l Layout) int64 {
 	if l.MaxRows > 0 {
 		return min(l.MaxRows, maxDictionary)
@@ -239,8 +240,8 @@ func ReadFiles(schema schemas.Table, files []lake.DataFile) string {
 	if len(paths) > 1 || files[0].Rows <= rowGroupRows || schema.Column("file_index") != nil {
 		return read(paths...)
 	}
-	// Given a schema, DuckDB reads a single file with one thread: it does not look how many row groups the file has. Named twice, the file
-	// is read with all threads, and its second mention is left out by its number.
+	// Given a schema, DuckDB reads a single file with one thread: it does not look how many row groups the file has.
+	// Named twice, the file is read with all threads, and its second mention is left out by its number.
 	return "(SELECT * FROM " + read(paths[0], paths[0]) + " WHERE file_index = 0)"
 }
 
@@ -318,7 +319,8 @@ func columnStats(m duckdb.OrderedMap) map[string]lake.ColumnStats {
 	return out
 }
 
-// Shaped is the select list that gives the columns of want from a relation that has those of have: NULL for those that it lacks.
+// Shaped is the select list that gives the columns of want from a relation that has those of have: NULL for those that
+// it lacks.
 func Shaped(have, want schemas.Table) string {
 	items := make([]string, len(want))
 	for i, c := range want {

@@ -232,7 +232,8 @@ func TestLongPartition(t *testing.T) {
 	}
 }
 
-// checkPartitions writes two rows for each key and two for NULL, and expects every row in the one file whose partition value is its key.
+// checkPartitions writes two rows for each key and two for NULL, and expects every row in the one file whose partition
+// value is its key.
 func checkPartitions(t *testing.T, db *DB, dir string, keys []string) {
 	t.Helper()
 	schema := columns(t, "i INTEGER", "k VARCHAR")

@@ -43,8 +43,8 @@ func TransformSQL(p schemas.PartitionField, schema schemas.Table) string {
 	return col
 }
 
-// A partition value becomes the name of a folder, and those have an end. A text of more bytes than maxKey, which may take three characters
-// each, is represented by longKey and its hash while it is written.
+// A partition value becomes the name of a folder, and those have an end. A text of more bytes than maxKey, which may
+// take three characters each, is represented by longKey and its hash while it is written.
 const (
 	maxKey  = 60
 	longKey = "__long:"
@@ -242,7 +242,8 @@ func truncateDecimal(args []driver.Value) (any, error) {
 	return text, nil
 }
 
-// unscaled splits DuckDB's text of a decimal into its digits as one number, and how many of them stand behind the point.
+// unscaled splits DuckDB's text of a decimal into its digits as one number, and how many of them stand behind the
+// point.
 func unscaled(text string) (*big.Int, int, error) {
 	scale := 0
 	digits := make([]byte, 0, len(text))

@@ -40,7 +40,8 @@ type value struct {
 	literal iceberg.Literal
 }
 
-// texts come with everything that a prefix of characters can get wrong: code points of all lengths, combining ones, and nothing.
+// texts come with everything that a prefix of characters can get wrong: code points of all lengths, combining ones, and
+// nothing.
 var texts = rapid.OneOf(rapid.Just(""), rapid.String(), rapid.StringOfN(rapid.RuneFrom([]rune("aé€😀\u0301/%='\"\\ \u00a0")), 0, 12, -1))
 
 // micros are within the years that an hour since 1970 fits into 32 bits for.
@@ -97,7 +98,8 @@ var transformable = []struct {
 	}},
 }
 
-// drawDecimal has up to digits digits, near zero and near the powers of 256 more often: there the bytes of a two's complement change.
+// drawDecimal has up to digits digits, near zero and near the powers of 256 more often: there the bytes of a two's
+// complement change.
 func drawDecimal(t *rapid.T, digits, scale int) value {
 	limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
 	n := new(big.Int).SetBytes(rapid.SliceOfN(rapid.Byte(), 0, 16).Draw(t, "v"))

@@ -1,4 +1,5 @@
-// Package duckerr reads the errors that DuckDB writes as JSON (its setting errors_as_json). It imports nothing of DuckDB.
+// Package duckerr reads the errors that DuckDB writes as JSON (its setting errors_as_json). It imports nothing of
+// DuckDB.
 package duckerr
 
 import (
@@ -23,8 +24,8 @@ type Error struct {
 // begin is what such an error begins with.
 const begin = `{"exception_type"`
 
-// Read finds the error of DuckDB in the text of an error, and what stands in front of it. It is nil when there is none, and before is then
-// the whole text.
+// Read finds the error of DuckDB in the text of an error, and what stands in front of it. It is nil when there is none,
+// and before is then the whole text.
 func Read(err error) (before string, e *Error) {
 	if err == nil {
 		return "", nil
@@ -80,8 +81,8 @@ func FirstLine(err error) string {
 	return line
 }
 
-// Plain is the message in one line, with advice that can be followed: DuckDB's own is about settings, which are locked, and about options of
-// functions that a pipeline does not call.
+// Plain is the message in one line, with advice that can be followed: DuckDB's own is about settings, which are locked,
+// and about options of functions that a pipeline does not call.
 func (e *Error) Plain() string {
 	message := Facts(e.Message)
 	if m := walled.FindStringSubmatch(e.Message); m != nil {
@@ -96,7 +97,8 @@ func (e *Error) Plain() string {
 // walled is what the sandbox says.
 var walled = regexp.MustCompile(`^Cannot access ((?:file|directory) ".*") - file system operations are disabled by configuration`)
 
-// World says that the world failed and not what DuckDB was asked to read: there is no memory, no room, or no right to read, or the query was interrupted.
+// World says that the world failed and not what DuckDB was asked to read: there is no memory, no room, or no right to
+// read, or the query was interrupted.
 func World(err error) bool {
 	_, e := Read(err)
 	if e == nil {
@@ -120,7 +122,8 @@ func Broken(err error) bool {
 	return e != nil && (e.Type == "INTERNAL" || e.Type == "FATAL")
 }
 
-// advice is how the sentences begin, or what they name, that tell people how to call DuckDB. What a user's own error() says is told from them by neither.
+// advice is how the sentences begin, or what they name, that tell people how to call DuckDB. What a user's own error()
+// says is told from them by neither.
 var advice = regexp.MustCompile(`^(?i:\* |hint:|(possible|potential) (fix|solution)|select a different type|this type was |try (increas|using|set|open|a )|please try |consider |alternatively, |you (can|could|might|may) (want|try|set|use|install|enable|disable)|if you are trying )` +
 	`|\b(SET|PRAGMA|INSTALL|LOAD|CALL) [a-z]` +
 	`|\b(sample_size|ignore_errors|store_rejects|strict_mode|null_padding|max_line_size|maximum_object_size|maximum_depth|union_by_name|auto_detect|all_varchar|` +

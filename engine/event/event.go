@@ -1,5 +1,5 @@
-// Package event is what an update tells while it runs, to whoever subscribes: the log, the live view, metrics. What is kept of an update is in the event log
-// of the lake, which engine/journal writes.
+// Package event is what an update tells while it runs, to whoever subscribes: the log, the live view, metrics. What is
+// kept of an update is in the event log of the lake, which engine/journal writes.
 package event
 
 import (
@@ -76,7 +76,8 @@ type Notice struct{ Table, Message string }
 // Skipped says that a materialized view was left as it is, and why.
 type Skipped struct{ Table, Message string }
 
-// Idle says that a continuous update has nothing under way. Unavailable says which sinks are waited for, and is empty when none is.
+// Idle says that a continuous update has nothing under way. Unavailable says which sinks are waited for, and is empty
+// when none is.
 type Idle struct{ Unavailable string }
 
 // Waiting says that a batch failed on what goes away by itself, and how long the pause before the next attempt is.

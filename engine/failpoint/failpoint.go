@@ -28,7 +28,8 @@ var Names = []string{
 	"update.before-done",
 }
 
-// Maintenance lists the places that lakeflow maintain passes, beside those of Names that begin with owner, file and catalog.
+// Maintenance lists the places that lakeflow maintain passes, beside those of Names that begin with owner, file and
+// catalog.
 var Maintenance = []string{
 	"maintain.before-files", "maintain.after-files", "maintain.before-rewrite", "maintain.after-rewrite",
 	"maintain.before-expire", "maintain.after-expire", "maintain.before-remove", "maintain.after-remove",
@@ -65,8 +66,9 @@ type watch struct {
 
 var watched atomic.Pointer[watch]
 
-// At has the nth pass of a place in this process, of any place when name is empty, call do, until restore is called, which must be. There is one such watch
-// at a time. While do runs, all of Hit's callers wait, at whatever place, so do must not get to one.
+// At has the nth pass of a place in this process, of any place when name is empty, call do, until restore is called,
+// which must be. There is one such watch at a time. While do runs, all of Hit's callers wait, at whatever place, so do
+// must not get to one.
 func At(name string, nth int, do func()) (restore func()) {
 	w := &watch{name: name, left: nth, do: do}
 	if !watched.CompareAndSwap(nil, w) {

@@ -1,11 +1,11 @@
-// Package graph is a directed acyclic graph over names, with a stable order. An edge a → b says that b reads a, so that a
-// comes first. The package does no I/O and knows nothing of pipelines.
+// Package graph is a directed acyclic graph over names, with a stable order. An edge a → b says that b reads a, so that
+// a comes first. The package does no I/O and knows nothing of pipelines.
 package graph
 
 import "slices"
 
-// Graph is a directed graph. The zero Graph is empty and ready for use. It is not safe for use by several goroutines while it is
-// being built.
+// Graph is a directed graph. The zero Graph is empty and ready for use. It is not safe for use by several goroutines
+// while it is being built.
 type Graph struct {
 	names []string       // in the order they were added
 	index map[string]int // name → position in names
@@ -42,8 +42,8 @@ func (g *Graph) node(name string) int {
 	return i
 }
 
-// Sort returns every node after all that it reads; among nodes that could come next, the one added first does. Nodes on a cycle
-// and those behind one are left out, so nodes are missing from the result exactly when there is a cycle.
+// Sort returns every node after all that it reads; among nodes that could come next, the one added first does. Nodes on
+// a cycle and those behind one are left out, so nodes are missing from the result exactly when there is a cycle.
 func (g *Graph) Sort() []string {
 	waiting := make([]int, len(g.names))
 	var ready intHeap

@@ -30,8 +30,8 @@ func style(class string) (fill, stroke string) {
 	return "#ffffff", "#555555"
 }
 
-// DOT returns the graph in Graphviz's language, left to right. label says how each node is drawn; edge gives the text of
-// an edge, empty for none.
+// DOT returns the graph in Graphviz's language, left to right. label says how each node is drawn; edge gives the text
+// of an edge, empty for none.
 func (g *Graph) DOT(title string, label func(name string) Label, edge func(from, to string) string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n  rankdir=LR;\n  node [fontname=\"Helvetica\", style=filled];\n", dotQuote(title))
@@ -68,8 +68,8 @@ func dotQuote(s string) string {
 	return `"` + strings.ReplaceAll(s, "\n", `\n`) + `"`
 }
 
-// Mermaid returns the graph as a Mermaid flowchart, left to right. Nodes are numbered, because a name may hold characters
-// that Mermaid does not take.
+// Mermaid returns the graph as a Mermaid flowchart, left to right. Nodes are numbered, because a name may hold
+// characters that Mermaid does not take.
 func (g *Graph) Mermaid(label func(name string) Label, edge func(from, to string) string) string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")

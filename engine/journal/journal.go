@@ -1,4 +1,5 @@
-// Package journal makes the events that an update leaves in the lake's event log. They are written by the commits that they tell of.
+// Package journal makes the events that an update leaves in the lake's event log. They are written by the commits that
+// they tell of.
 package journal
 
 import (
@@ -120,7 +121,8 @@ func (j *Journal) Notice(table, message string) {
 	j.add("flow_progress", table, table, "WARN", message, map[string]any{"status": "RUNNING"})
 }
 
-// Planned notes how a materialized view is kept up to date in this update, in Databricks' words: NO_OP or COMPLETE_RECOMPUTE.
+// Planned notes how a materialized view is kept up to date in this update, in Databricks' words: NO_OP or
+// COMPLETE_RECOMPUTE.
 func (j *Journal) Planned(table, technique string) {
 	j.add("planning_information", table, table, "INFO", table+" has been planned to be executed as "+technique, map[string]any{
 		"technique_information": []map[string]any{{"maintenance_type": "MAINTENANCE_TYPE_" + technique, "is_chosen": true, "is_applicable": true}}})

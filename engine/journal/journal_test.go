@@ -12,7 +12,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// TestEventsBecomeRows writes random events through SQL and reads them back as JSON: no text is changed or ends the statement.
+// TestEventsBecomeRows writes random events through SQL and reads them back as JSON: no text is changed or ends the
+// statement.
 func TestEventsBecomeRows(t *testing.T) {
 	db, err := duck.Open(t.Context(), duck.Config{})
 	if err != nil {

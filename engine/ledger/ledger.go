@@ -1,5 +1,6 @@
-// Package ledger is the table in which a pipeline keeps what is too much for its positions: which files its flows have read. It is a table of the lake like the others,
-// hidden from queries, and part of the same commits. A row is a mark; of several marks of one file, that of the last commit counts.
+// Package ledger is the table in which a pipeline keeps what is too much for its positions: which files its flows have
+// read. It is a table of the lake like the others, hidden from queries, and part of the same commits. A row is a mark;
+// of several marks of one file, that of the last commit counts.
 package ledger
 
 import (
@@ -21,7 +22,8 @@ import (
 // Table is the ledger's name. Names of users do not begin like this.
 const Table = "__ledger"
 
-// maxFiles is the number of files from which on the ledger is written anew instead of being added to: whoever reads it opens all of them.
+// maxFiles is the number of files from which on the ledger is written anew instead of being added to: whoever reads it
+// opens all of them.
 const maxFiles = 64
 
 // Schema returns the columns, without field ids.
@@ -93,7 +95,8 @@ func (m *marks) each(ctx context.Context, yield func(sources.LedgerEntry, error)
 // newEntries holds the entries of the commit that is being made.
 const newEntries = "__new_entries"
 
-// Query is the query of the rows that a commit writes to the ledger, and whether they replace all that it had. Its temp table lives until the next call.
+// Query is the query of the rows that a commit writes to the ledger, and whether they replace all that it had. Its temp
+// table lives until the next call.
 func Query(ctx context.Context, db *duck.DB, tables lake.Reader, commit int64, changes []Change) (query string, mode lake.Mode, err error) {
 	c, err := stored(ctx, tables)
 	if err != nil {

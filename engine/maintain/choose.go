@@ -10,16 +10,17 @@ import (
 // targetSize is how large a data file is to be: as the engine cuts them.
 const targetSize = 512 << 20
 
-// tail is how many files of a partition may wait for more of their kind beyond twice the ideal number while a pipeline runs. Merging fewer of
-// them more often would rewrite every row more often.
+// tail is how many files of a partition may wait for more of their kind beyond twice the ideal number while a pipeline
+// runs. Merging fewer of them more often would rewrite every row more often.
 const tail = 16
 
-// choose picks the files of one partition that are to be rewritten, in groups of which each becomes a file of about the target size. It
-// picks none as long as the partition has at most twice the ideal number of files, and slack more.
+// choose picks the files of one partition that are to be rewritten, in groups of which each becomes a file of about the
+// target size. It picks none as long as the partition has at most twice the ideal number of files, and slack more.
 //
-// Small files are merged smallest first, and a file is only taken along when those before it have as many bytes together: so the sizes that
-// are left behind at least double from file to file, and a row is rewritten a few times in all, however many batches come. Without slack, larger files are
-// taken too until twice the ideal number is reached. Files of at least half the target are never rewritten.
+// Small files are merged smallest first, and a file is only taken along when those before it have as many bytes
+// together: so the sizes that are left behind at least double from file to file, and a row is rewritten a few times in
+// all, however many batches come. Without slack, larger files are taken too until twice the ideal number is reached.
+// Files of at least half the target are never rewritten.
 func choose(files []lake.StoredFile, target int64, slack int) [][]lake.StoredFile {
 	var total int64
 	var small []lake.StoredFile
@@ -51,7 +52,8 @@ func choose(files []lake.StoredFile, target int64, slack int) [][]lake.StoredFil
 // ideal is the number of files that so many bytes need.
 func ideal(bytes, target int64) int { return int(max(1, (bytes+target-1)/target)) }
 
-// cut divides files into groups of at most about the target size. A group of one is left out: rewriting it changes nothing.
+// cut divides files into groups of at most about the target size. A group of one is left out: rewriting it changes
+// nothing.
 func cut(files []lake.StoredFile, target int64) [][]lake.StoredFile {
 	var groups [][]lake.StoredFile
 	var group []lake.StoredFile

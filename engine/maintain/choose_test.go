@@ -54,8 +54,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestContinuous adds a small file at a time and compacts whenever there is something to choose: the number of files stays within bounds and no byte is
-// rewritten often.
+// TestContinuous adds a small file at a time and compacts whenever there is something to choose: the number of files
+// stays within bounds and no byte is rewritten often.
 func TestContinuous(t *testing.T) {
 	const target, batches = 512_000, 40_000 // as if files of 50 KB were added, in units of a KB
 	var files []lake.StoredFile

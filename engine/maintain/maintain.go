@@ -1,5 +1,5 @@
-// Package maintain tidies a lake up: it merges small data files, drops old snapshots and removes files that nothing needs. No row, position or commit
-// number changes, and whoever reads the tables meanwhile does not notice.
+// Package maintain tidies a lake up: it merges small data files, drops old snapshots and removes files that nothing
+// needs. No row, position or commit number changes, and whoever reads the tables meanwhile does not notice.
 package maintain
 
 import (
@@ -115,9 +115,10 @@ type Compaction struct {
 	Made   int // were made of them
 }
 
-// Compact merges small files while a pipeline runs. It leaves some of them to wait for more, so that each row is rewritten a few times only, whatever
-// the number of batches; there is nothing to do as long as a partition has no more than twice the ideal number of files and a handful. It may run beside the pipeline's
-// batches, with a DB of its own, and loses every race against them.
+// Compact merges small files while a pipeline runs. It leaves some of them to wait for more, so that each row is
+// rewritten a few times only, whatever the number of batches; there is nothing to do as long as a partition has no more
+// than twice the ideal number of files and a handful. It may run beside the pipeline's batches, with a DB of its own,
+// and loses every race against them.
 func Compact(ctx context.Context, in Input) (Compaction, error) {
 	var sum Compaction
 	state, err := in.Lake.State(ctx)

@@ -101,8 +101,8 @@ func (w *writer) rows(db *duck.DB, table, query string) string {
 	return text
 }
 
-// TestCompactBesideBatches compacts in the background while batches are committed as fast as they can be. No batch is refused, no row is lost or
-// doubled, a stream sees each row once, and the number of files stays within bounds.
+// TestCompactBesideBatches compacts in the background while batches are committed as fast as they can be. No batch is
+// refused, no row is lost or doubled, a stream sees each row once, and the number of files stays within bounds.
 func TestCompactBesideBatches(t *testing.T) {
 	w := newWriter(t, 20)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -15,12 +15,12 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// MetadataColumn is the column of every source's relations that says where a row comes from. A query has to name it: * does
-// not give it.
+// MetadataColumn is the column of every source's relations that says where a row comes from. A query has to name it: *
+// does not give it.
 const MetadataColumn = "_metadata"
 
-// bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset whose columns cannot be known, and those that
-// read it, are left out: their mistakes would only be echoes.
+// bind has DuckDB bind every query, upstream first, over empty relations with the columns found so far. A dataset whose
+// columns cannot be known, and those that read it, are left out: their mistakes would only be echoes.
 func (c *compiler) bind(ctx context.Context) error {
 	if err := c.clear(ctx); err != nil {
 		return err
@@ -41,7 +41,8 @@ func (c *compiler) bind(ctx context.Context) error {
 	return nil
 }
 
-// clear makes an empty schema for streams, and takes the relations of an update that is under way out of the transaction's sight.
+// clear makes an empty schema for streams, and takes the relations of an update that is under way out of the
+// transaction's sight.
 func (c *compiler) clear(ctx context.Context) error {
 	stream := ident(sqltext.StreamSchema)
 	var there bool
@@ -86,7 +87,8 @@ func (c *compiler) ready(f *flow) bool {
 	return ready
 }
 
-// noColumns reports a source that has neither records nor a schema. One without a connector is none of it: enough is said.
+// noColumns reports a source that has neither records nor a schema. One without a connector is none of it: enough is
+// said.
 func (c *compiler) noColumns(s *dsl.Source) {
 	if s.Flawed || s.Options == nil || c.in.Unreached[s.Name] != "" {
 		return
@@ -159,7 +161,8 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 	return nil
 }
 
-// rowid finds a rowid that is DuckDB's own: the relations that queries are bound to have it, those that they run on do not.
+// rowid finds a rowid that is DuckDB's own: the relations that queries are bound to have it, those that they run on do
+// not.
 func (f *flow) rowid() (offset int, found bool) {
 	for _, col := range f.facts.columns {
 		if !strings.EqualFold(col.Name(), "rowid") {
@@ -213,7 +216,8 @@ func (e *entity) metadata() string {
 	return e.source.Options.Metadata()
 }
 
-// aborts reports whether an error ends the transaction: it came up while a function was bound, and not from DuckDB's parser or binder.
+// aborts reports whether an error ends the transaction: it came up while a function was bound, and not from DuckDB's
+// parser or binder.
 func (c *compiler) aborts(e *duckError) bool {
 	switch e.Type {
 	case "Binder", "Catalog", "Parser", "Syntax":
@@ -222,8 +226,8 @@ func (c *compiler) aborts(e *duckError) bool {
 	return true
 }
 
-// describe returns the output columns of a statement that begins with DESCRIBE. Where the transaction is lost with that, another one is begun: relations are
-// made again as they are needed.
+// describe returns the output columns of a statement that begins with DESCRIBE. Where the transaction is lost with
+// that, another one is begun: relations are made again as they are needed.
 func (c *compiler) describe(ctx context.Context, statement string) ([]column, error) {
 	columns, err := c.columnsOf(ctx, statement)
 	if e := readDuckError(err); e == nil || !c.aborts(e) {
@@ -298,7 +302,8 @@ func namesMetadata(item syntax.Expression) bool {
 	return strings.EqualFold(outputName(item), MetadataColumn)
 }
 
-// outputName is the name of the column that a select item gives, as far as it is told: the alias, or the name of a column.
+// outputName is the name of the column that a select item gives, as far as it is told: the alias, or the name of a
+// column.
 func outputName(item syntax.Expression) string {
 	if alias := item.Alias(); alias != "" {
 		return alias

@@ -11,8 +11,9 @@ import (
 	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
-// DuckDB tells the first mistake of a statement. To find the others, what it stumbled over is replaced by NULL, which goes with everything, and
-// the statement is bound again. From then on only names that are not there are reported: types are no longer what they would be.
+// DuckDB tells the first mistake of a statement. To find the others, what it stumbled over is replaced by NULL, which
+// goes with everything, and the statement is bound again. From then on only names that are not there are reported:
+// types are no longer what they would be.
 
 // mostMistakes is how many mistakes of one query are looked for.
 const mostMistakes = 20
@@ -139,8 +140,8 @@ func (p patches) original(at int) (offset int, ok bool) {
 	return at - shift, true
 }
 
-// add replaces what stands at an offset by NULL: a name, a value, or the call of a function; at an operator, what it stands between. It is false where something
-// else stands there.
+// add replaces what stands at an offset by NULL: a name, a value, or the call of a function; at an operator, what it
+// stands between. It is false where something else stands there.
 func (p *patches) add(b binding, offset int) bool {
 	if offset < 0 || offset >= len(b.sql) {
 		return false

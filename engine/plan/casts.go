@@ -7,15 +7,16 @@ import (
 	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
-// DuckDB binds a cast from a number to a time, or back, although it has none: it fails on the first row, and TRY_CAST gives NULL for all. Spark has such casts.
+// DuckDB binds a cast from a number to a time, or back, although it has none: it fails on the first row, and TRY_CAST
+// gives NULL for all. Spark has such casts.
 
 const (
 	numberTypes = " TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT FLOAT DOUBLE DECIMAL "
 	timeTypes   = " DATE TIME TIMESTAMP TIMESTAMP WITH TIME ZONE TIMESTAMP_S TIMESTAMP_MS TIMESTAMP_NS "
 )
 
-// checkCasts reports such casts of columns and of what is computed between brackets. The type of what is cast is what DuckDB says that a function,
-// which takes no such type, was called with.
+// checkCasts reports such casts of columns and of what is computed between brackets. The type of what is cast is what
+// DuckDB says that a function, which takes no such type, was called with.
 func (c *compiler) checkCasts(ctx context.Context, f *flow) error {
 	for _, x := range f.facts.casts {
 		to := x.To()

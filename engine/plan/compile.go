@@ -37,8 +37,9 @@ var passes = []pass{
 	{"look for unused sources", (*compiler).unused},
 }
 
-// Compile checks the pipeline and makes its plan. Everything that is wrong is in the list, in the order of the file; the plan
-// is nil when the list has errors, when the reader of the file left something out that it reported, or when a source whose columns are not declared was not reached. The error is for failures of the world: a broken connection, a
+// Compile checks the pipeline and makes its plan. Everything that is wrong is in the list, in the order of the file;
+// the plan is nil when the list has errors, when the reader of the file left something out that it reported, or when a
+// source whose columns are not declared was not reached. The error is for failures of the world: a broken connection, a
 // cancelled context. What Compile creates on the connection is rolled back.
 func Compile(ctx context.Context, in Input) (*Plan, diag.List, error) {
 	tx, err := in.Conn.BeginTx(ctx, nil)
@@ -81,7 +82,8 @@ type entity struct {
 	columns schemas.Table
 	used    bool
 	told    bool // that the source has no columns
-	// doubtful is true when the names of the columns are known, but their types may be others: there are mistakes, which are reported.
+	// doubtful is true when the names of the columns are known, but their types may be others: there are mistakes,
+	// which are reported.
 	doubtful bool
 	// made says which relations exist now: by whether it is the stream, and whether it has _metadata.
 	made map[bool]relationShape
@@ -124,7 +126,8 @@ type reference struct {
 	*entity
 	stream bool
 	at     diag.Range
-	// guessed is the name as it is written, where there is none like it and another one was meant as it seems: a mistake that is reported.
+	// guessed is the name as it is written, where there is none like it and another one was meant as it seems: a
+	// mistake that is reported.
 	guessed string
 }
 

@@ -186,7 +186,8 @@ func TestWorldFailureIsAnError(t *testing.T) {
 	}
 }
 
-// TestUnfinishedPipeline compiles what is read of a file with mistakes: it adds none, finds the others, and makes no plan.
+// TestUnfinishedPipeline compiles what is read of a file with mistakes: it adds none, finds the others, and makes no
+// plan.
 func TestUnfinishedPipeline(t *testing.T) {
 	conn := connect(t)
 	p := pipeline(nil, &dsl.Table{Name: "no_flows", Kind: dsl.StreamingTable},
@@ -212,7 +213,7 @@ func TestRescanDeterministicAndFingerprint(t *testing.T) {
 		return compile(t, conn, p, sources).Dataset("d")
 	}
 	for _, tc := range []struct {
-		query, rule    string
+		query, rule           string
 		rescan, deterministic bool
 	}{
 		{"SELECT id, upper(name) AS name FROM STREAM stored WHERE id > 3 OR name LIKE 'x%'", "id > 0", true, true},
@@ -248,7 +249,8 @@ func TestRescanDeterministicAndFingerprint(t *testing.T) {
 	}
 }
 
-// TestRulesSeeTheirOwnTableOnly guards the binding of several tables' rules in one statement: DuckDB joins laterally unasked.
+// TestRulesSeeTheirOwnTableOnly guards the binding of several tables' rules in one statement: DuckDB joins laterally
+// unasked.
 func TestRulesSeeTheirOwnTableOnly(t *testing.T) {
 	p := pipeline([]string{"feed"},
 		expect(table("flagged", dsl.StreamingTable, "SELECT id, id > 0 AS late FROM STREAM feed"), "late", "late", dsl.Warn),

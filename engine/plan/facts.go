@@ -24,7 +24,8 @@ type facts struct {
 	stars    []int // * and COLUMNS() of the select list and in expressions
 	// items is the select list when the query is one SELECT, else nil.
 	items []syntax.Expression
-	// plain is true for one SELECT that projects and filters one relation, bare for SELECT … with nothing behind the list.
+	// plain is true for one SELECT that projects and filters one relation, bare for SELECT … with nothing behind the
+	// list.
 	plain, bare bool
 	// show is true for DESCRIBE, SHOW and SUMMARIZE, parameters for $1 and ?.
 	show, parameters bool
@@ -160,8 +161,8 @@ func (w *collector) batchOps() {
 	}
 }
 
-// modifiers notes grouping, DISTINCT, ORDER BY and LIMIT of a query. DuckDB gives no places for these words, so they are looked
-// for in front of what follows them.
+// modifiers notes grouping, DISTINCT, ORDER BY and LIMIT of a query. DuckDB gives no places for these words, so they
+// are looked for in front of what follows them.
 func (w *collector) modifiers(q syntax.Query, ops *nodeOps) {
 	firstItem := -1
 	switch q := q.(type) {

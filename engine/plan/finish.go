@@ -49,8 +49,8 @@ func (c *compiler) finish(context.Context) error {
 	return nil
 }
 
-// deterministic reports whether the flow gives the same rows as long as what it reads stays the same. A view is looked through, for it is
-// evaluated again by every reader.
+// deterministic reports whether the flow gives the same rows as long as what it reads stays the same. A view is looked
+// through, for it is evaluated again by every reader.
 func (c *compiler) deterministic(f *flow) bool {
 	if !f.facts.deterministic() || f.facts.samples {
 		return false
@@ -63,8 +63,9 @@ func (c *compiler) deterministic(f *flow) bool {
 	return true
 }
 
-// rescan reports whether the flow may be evaluated again with the same result at little cost: a projection and filter of one stored
-// table. Sources are costly to read, and a view may hide anything. Rules count too, for they are evaluated along with the rows.
+// rescan reports whether the flow may be evaluated again with the same result at little cost: a projection and filter
+// of one stored table. Sources are costly to read, and a view may hide anything. Rules count too, for they are
+// evaluated along with the rows.
 func (c *compiler) rescan(f *flow) bool {
 	if !f.facts.plain || !f.facts.deterministic() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
 		return false

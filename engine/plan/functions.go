@@ -41,15 +41,18 @@ func functionClass(name string) class {
 	return pure
 }
 
-// tableFunctions are the functions that may stand behind FROM: their rows come from their arguments alone. All others are refused, also those of a
-// later DuckDB that nobody has looked at: among them are some that read files, and some that change the session or write.
+// tableFunctions are the functions that may stand behind FROM: their rows come from their arguments alone. All others
+// are refused, also those of a later DuckDB that nobody has looked at: among them are some that read files, and some
+// that change the session or write.
 const tableFunctions = " generate_series json_each json_tree range repeat repeat_row unnest "
 
-// queryFunctions may stand there in a query of lakeflow query too: they count the values of a table that is named, or list what SQL there is.
+// queryFunctions may stand there in a query of lakeflow query too: they count the values of a table that is named, or
+// list what SQL there is.
 const queryFunctions = tableFunctions + "duckdb_functions duckdb_keywords duckdb_types histogram histogram_values "
 
-// barredFunctions give or take more than values: they change the session, write to its log, bind SQL that is in a text, or tell settings.
-// The others that DuckDB has are in testdata/functions.txt: a test fails when there is one that nobody has looked at.
+// barredFunctions give or take more than values: they change the session, write to its log, bind SQL that is in a text,
+// or tell settings. The others that DuckDB has are in testdata/functions.txt: a test fails when there is one that
+// nobody has looked at.
 const barredFunctions = " current_setting json_serialize_plan pg_get_viewdef setseed write_log "
 
 // barred finds the calls that a query may not make, if it may read the table functions that are listed.

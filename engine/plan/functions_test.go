@@ -122,8 +122,8 @@ func TestTableFunctionsExist(t *testing.T) {
 	}
 }
 
-// TestFunctionsAreLookedAt fails when DuckDB has a function that nobody has looked at: one that reads files, changes the session or tells
-// settings belongs into barredFunctions, and every one into the list.
+// TestFunctionsAreLookedAt fails when DuckDB has a function that nobody has looked at: one that reads files, changes
+// the session or tells settings belongs into barredFunctions, and every one into the list.
 func TestFunctionsAreLookedAt(t *testing.T) {
 	const list = "testdata/functions.txt"
 	known, err := os.ReadFile(list)

@@ -8,7 +8,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
-// Inspection is what a text of SQL would do, found before DuckDB binds it: some functions do their work while they are bound.
+// Inspection is what a text of SQL would do, found before DuckDB binds it: some functions do their work while they are
+// bound.
 type Inspection struct {
 	Statements int             // how many it has; the rest is there for one that only reads
 	Relations  []Named         // that it reads, without those that it makes itself
@@ -28,8 +29,9 @@ type Refusal struct {
 	At            int // offset in bytes, -1 when it is not known
 }
 
-// Inspect has DuckDB parse a text. Of a PIVOT that finds its columns out for itself, which becomes several statements, DuckDB gives no syntax tree: it is looked at
-// with some values for them. What has no tree even so has Failed. The error is a failure of the world.
+// Inspect has DuckDB parse a text. Of a PIVOT that finds its columns out for itself, which becomes several statements,
+// DuckDB gives no syntax tree: it is looked at with some values for them. What has no tree even so has Failed. The
+// error is a failure of the world.
 func Inspect(ctx context.Context, conn *sql.Conn, text string) (*Inspection, error) {
 	in, err := inspect(ctx, conn, text)
 	if err != nil || in.Failed == nil || in.Failed.Syntax {

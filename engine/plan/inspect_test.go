@@ -43,7 +43,8 @@ func refused(t *testing.T, conn *sql.Conn, text string) []string {
 	return messages
 }
 
-// Every function that DuckDB has behind FROM is refused unless it is listed, also one of a later DuckDB, in a query with a syntax tree and in one without.
+// Every function that DuckDB has behind FROM is refused unless it is listed, also one of a later DuckDB, in a query
+// with a syntax tree and in one without.
 func TestTableFunctionsAreRefused(t *testing.T) {
 	conn := inspector(t)
 	for _, name := range functionNames(t, "'table', 'table_macro'") {

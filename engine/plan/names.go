@@ -88,7 +88,8 @@ func (c *compiler) resolveTable(f *flow, t syntax.BaseTable) bool {
 	return false
 }
 
-// written reports whether a name stands in a query as the user wrote it. Others come from parameters that are no part of a name, which is reported.
+// written reports whether a name stands in a query as the user wrote it. Others come from parameters that are no part
+// of a name, which is reported.
 func written(q *sqltext.Query, name string) bool {
 	return strings.Contains(asciiLower(q.Raw), asciiLower(name)) && !strings.Contains(name, "${")
 }
@@ -120,8 +121,8 @@ func (c *compiler) readable(d *dataset) []string {
 	return names
 }
 
-// blankSchema overwrites the pipeline's schema name with spaces where a query qualifies a table, or a column of one, with it. The
-// relations that queries are evaluated over have no such schema, and offsets stay what they are.
+// blankSchema overwrites the pipeline's schema name with spaces where a query qualifies a table, or a column of one,
+// with it. The relations that queries are evaluated over have no such schema, and offsets stay what they are.
 func (c *compiler) blankSchema(f *flow) {
 	blank := func(offset int) {
 		end := partEnd(f.sql, offset)

@@ -97,8 +97,9 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text string, parsed 
 	return nil
 }
 
-// blankSemicolons overwrites the semicolons that end the query, so that it can stand in brackets. A semicolon that is part of the query,
-// in a string or a name, is told by the syntax tree, which changes without it; those in comments may go too.
+// blankSemicolons overwrites the semicolons that end the query, so that it can stand in brackets. A semicolon that is
+// part of the query, in a string or a name, is told by the syntax tree, which changes without it; those in comments may
+// go too.
 func (c *compiler) blankSemicolons(ctx context.Context, f *flow) error {
 	for end := len(f.sql); ; {
 		i := strings.LastIndexByte(f.sql[:end], ';')
@@ -152,8 +153,8 @@ func (c *compiler) refused(q *sqltext.Query, prefix int, e *syntax.Refusal) {
 const reservedNames = " at authorization check collation column columns constraint default desc end foreign freeze group limit map offset only order placing" +
 	" positional primary references show similar some struct symmetric table to unique when window "
 
-// syntaxHelp guesses at the cause of a syntax error: a keyword that is misspelled or meant as a name, here or one word earlier,
-// where DuckDB took it for an alias or the beginning of a clause.
+// syntaxHelp guesses at the cause of a syntax error: a keyword that is misspelled or meant as a name, here or one word
+// earlier, where DuckDB took it for an alias or the beginning of a clause.
 func syntaxHelp(text string, offset int) string {
 	if offset < 0 || offset >= len(text) {
 		return sqlReference
@@ -213,7 +214,8 @@ func (c *compiler) parsedRule(d *dataset, i int, text string, parsed syntax.Pars
 	d.rules[i] = found
 }
 
-// oneExpression reports whether SELECT <rule> parsed as just that, so that the rule holds nothing that ends the expression.
+// oneExpression reports whether SELECT <rule> parsed as just that, so that the rule holds nothing that ends the
+// expression.
 func (s *facts) oneExpression() bool {
 	if len(s.items) != 1 || s.show || !s.bare {
 		return false

@@ -69,17 +69,20 @@ type Dataset struct {
 	Flows       []*Flow
 	Rules       expectations.RuleSet
 	Parquet     dsl.Parquet
-	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with every batch.
+	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with
+	// every batch.
 	RefreshEvery time.Duration
-	// Wave is the part of an update in which the table is brought up to date, from 0: first its streaming tables, until nothing is new, then its materialized views.
+	// Wave is the part of an update in which the table is brought up to date, from 0: first its streaming tables, until
+	// nothing is new, then its materialized views.
 	Wave int
 	// Streaming is true for a streaming table, and for a view whose query reads a stream.
 	Streaming bool
-	// Deterministic is true when the queries give the same rows as long as what they read stays the same; now(), random() or
-	// a sample make it false. Such a materialized view is recomputed although no input changed.
+	// Deterministic is true when the queries give the same rows as long as what they read stays the same; now(),
+	// random() or a sample make it false. Such a materialized view is recomputed although no input changed.
 	Deterministic bool
 	Refresh       Refresh
-	// Technique is Refresh in words: "appends new rows", "recomputed in full when an input changed", "computed when read". Guarantee: "exactly once".
+	// Technique is Refresh in words: "appends new rows", "recomputed in full when an input changed", "computed when
+	// read". Guarantee: "exactly once".
 	Technique, Guarantee string
 	At                   diag.Range
 }
@@ -125,16 +128,18 @@ func (p *Plan) Dataset(name string) *Dataset {
 // Input is what Compile needs beside the file.
 type Input struct {
 	Pipeline *dsl.Pipeline
-	// Flawed is true when mistakes in the file were reported: there will be no plan, but there may be more mistakes to find.
+	// Flawed is true when mistakes in the file were reported: there will be no plan, but there may be more mistakes to
+	// find.
 	Flawed bool
-	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and drops relations in the schemas
-	// main and __stream of its TEMP or in-memory database.
+	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and
+	// drops relations in the schemas main and __stream of its TEMP or in-memory database.
 	Conn *sql.Conn
-	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no hints).
+	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no
+	// hints).
 	SourceColumns map[string]schemas.Table
 	// Found is what the sources say of themselves beside their columns, by name.
 	Found map[string]sources.Found
-	// Unreached says of sources why they cannot be asked now. Columns that SourceColumns has of them are the declared ones; without any, what reads
-	// the source is not checked, and there is no plan.
+	// Unreached says of sources why they cannot be asked now. Columns that SourceColumns has of them are the declared
+	// ones; without any, what reads the source is not checked, and there is no plan.
 	Unreached map[string]string
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/position"
 )
 
-// Refresh is how a dataset is brought up to date. The set is closed: engine/refresh has one evaluator for each that is stored.
+// Refresh is how a dataset is brought up to date. The set is closed: engine/refresh has one evaluator for each that is
+// stored.
 type Refresh int
 
 const (
@@ -15,7 +16,8 @@ const (
 	Inline Refresh = iota
 	// Append evaluates the queries over what is new since the last time, and adds their rows.
 	Append
-	// Replace evaluates the queries over everything when an input has changed, and its rows take the place of those before.
+	// Replace evaluates the queries over everything when an input has changed, and its rows take the place of those
+	// before.
 	Replace
 )
 
@@ -33,7 +35,8 @@ func refreshOf(kind dsl.Kind) Refresh {
 // Stored reports whether the dataset is a table of the lake.
 func (r Refresh) Stored() bool { return r != Inline }
 
-// Resumes reports whether the queries go on where they stopped: their rows cannot be made again from a part of the input.
+// Resumes reports whether the queries go on where they stopped: their rows cannot be made again from a part of the
+// input.
 func (r Refresh) Resumes() bool { return r == Append }
 
 // TableInput is the kind of an input that is a table of the pipeline; that of a source is its connector.

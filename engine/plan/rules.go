@@ -18,8 +18,8 @@ type ruledDataset struct {
 	sound []int
 }
 
-// bindRules binds the expectations of every dataset against its columns: those of several datasets in one statement, because that
-// is faster, and one by one where a statement is refused, to find every mistake.
+// bindRules binds the expectations of every dataset against its columns: those of several datasets in one statement,
+// because that is faster, and one by one where a statement is refused, to find every mistake.
 func (c *compiler) bindRules(ctx context.Context) error {
 	var ruled []ruledDataset
 	for _, d := range c.ordered {
@@ -119,9 +119,9 @@ func typeWithArticle(duckType string) string {
 
 const ruleQueryPrefix = "SELECT TRY((\n"
 
-// ruleQuery selects the rules from an empty row of the dataset's stored types, inside TRY, as they will run: what DuckDB does not take there
-// must not pass. The line breaks end a comment. The names keep a rule from
-// seeing one of another dataset in the same statement, where DuckDB would take it for a lateral join.
+// ruleQuery selects the rules from an empty row of the dataset's stored types, inside TRY, as they will run: what
+// DuckDB does not take there must not pass. The line breaks end a comment. The names keep a rule from seeing one of
+// another dataset in the same statement, where DuckDB would take it for a lateral join.
 func ruleQuery(d *dataset, rules []int) string {
 	var b strings.Builder
 	b.WriteString(ruleQueryPrefix)
@@ -144,7 +144,8 @@ func emptyRow(t schemas.Table) string {
 	return "SELECT " + strings.Join(cells, ", ")
 }
 
-// ruleSet is the expectations of a table. Their texts are as the user wrote them, but for parameters, which are shown by their values.
+// ruleSet is the expectations of a table. Their texts are as the user wrote them, but for parameters, which are shown
+// by their values.
 func (c *compiler) ruleSet(t *dsl.Table, parsed []*facts) expectations.RuleSet {
 	rs := expectations.RuleSet{Table: t.Name, DeadLetter: t.DeadLetter}
 	for i, e := range t.Expectations {

@@ -10,8 +10,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 )
 
-// QueryError says that DuckDB could not go on with a flow's query because of a value in the data: a cast that fails, a number that is
-// too large. It is an error of the run, at a place in the user's file.
+// QueryError says that DuckDB could not go on with a flow's query because of a value in the data: a cast that fails, a
+// number that is too large. It is an error of the run, at a place in the user's file.
 type QueryError struct {
 	Message, Help string
 	At            diag.Range
@@ -28,8 +28,8 @@ type Statement struct {
 // noCast is a cast that DuckDB does not have.
 var noCast = regexp.MustCompile(`^Unimplemented type for cast \((.+) -> (.+?)\)`)
 
-// RunError makes an error of DuckDB that came up while the flow ran readable. The statements are those in which the error may have come
-// up: the one that held the flow's own query, and those of the views that it reads.
+// RunError makes an error of DuckDB that came up while the flow ran readable. The statements are those in which the
+// error may have come up: the one that held the flow's own query, and those of the views that it reads.
 func (f *Flow) RunError(table string, err error, statements ...Statement) error {
 	where := "table " + table + ", flow " + f.Name + ": "
 	before, e := duckerr.Read(err)
@@ -50,7 +50,8 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 		f.place(e, statements)}
 }
 
-// place is where the cast that failed stands in the user's file, as far as DuckDB tells, and otherwise where the flow does.
+// place is where the cast that failed stands in the user's file, as far as DuckDB tells, and otherwise where the flow
+// does.
 func (f *Flow) place(e *duckerr.Error, statements []Statement) diag.Range {
 	found, at := 0, f.At
 	for _, s := range statements {

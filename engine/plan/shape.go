@@ -12,8 +12,8 @@ import (
 type Shape struct {
 	// Query identifies the query as a whole, without the views that it reads.
 	Query string `json:"query"`
-	// Rest identifies everything but the select list. It is empty where an item more in the list could change the rows that are there: DISTINCT,
-	// GROUP BY ALL, ORDER BY 1, set operations.
+	// Rest identifies everything but the select list. It is empty where an item more in the list could change the rows
+	// that are there: DISTINCT, GROUP BY ALL, ORDER BY 1, set operations.
 	Rest string `json:"rest,omitempty"`
 	// Items are those of the select list: plain columns, stars and fingerprints of the others.
 	Items []string `json:"items,omitempty"`
@@ -27,7 +27,8 @@ type Shape struct {
 	picky map[string]bool
 }
 
-// Extends reports whether a query gives the columns of an older one as that did, for the same rows, and maybe others. It is false where that cannot be told.
+// Extends reports whether a query gives the columns of an older one as that did, for the same rows, and maybe others.
+// It is false where that cannot be told.
 func (s Shape) Extends(old Shape) bool {
 	if len(s.Views) != len(old.Views) {
 		return false
@@ -65,7 +66,8 @@ func (s Shape) identical(old Shape) bool {
 	return s.Query == old.Query && maps.EqualFunc(s.Views, old.Views, Shape.identical)
 }
 
-// captured reports whether a column that a view got may have the name of an item, which the query then no longer means by that name.
+// captured reports whether a column that a view got may have the name of an item, which the query then no longer means
+// by that name.
 func (s Shape) captured(now, was Shape) bool {
 	known := maps.EqualFunc(now.Views, was.Views, Shape.identical)
 	for _, item := range now.Items {
@@ -176,7 +178,8 @@ func itemKey(item syntax.Expression) (key, name string) {
 	return item.Named(alias).Fingerprint(), strings.ToLower(alias)
 }
 
-// exactType names a group of types within which a cast to a wider one gives the same values, and is empty for other types.
+// exactType names a group of types within which a cast to a wider one gives the same values, and is empty for other
+// types.
 func exactType(x syntax.Cast) string {
 	switch scale := x.Scale(); {
 	case x.Try():

@@ -27,8 +27,8 @@ func (c *compiler) checkSinks(context.Context) error {
 	return nil
 }
 
-// feeds finds the source that reads where a sink publishes and from which, directly or through other sinks of the pipeline, the rows of d come. It is empty
-// when there is none.
+// feeds finds the source that reads where a sink publishes and from which, directly or through other sinks of the
+// pipeline, the rows of d come. It is empty when there is none.
 func (c *compiler) feeds(to sources.Place, d *dataset, seen map[string]bool) string {
 	if seen[d.name] {
 		return ""

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// sparkFunctions are functions of Spark that DuckDB does not have, or has with other arguments, with what to write in its dialect. They are those that public
-// pipelines of Delta Live Tables call most, after https://spark.apache.org/docs/latest/api/sql/ and https://duckdb.org/docs/stable/sql/functions/overview.
+// sparkFunctions are functions of Spark that DuckDB does not have, or has with other arguments, with what to write in
+// its dialect. They are those that public pipelines of Delta Live Tables call most, after
+// https://spark.apache.org/docs/latest/api/sql/ and https://duckdb.org/docs/stable/sql/functions/overview.
 var sparkFunctions = map[string]string{
 	"add_months":                  "CAST(d + to_months(n) AS DATE)",
 	"approx_percentile":           "quantile_disc(x, 0.5)",

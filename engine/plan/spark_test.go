@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestSparkFunctions compares the table with the functions that DuckDB has: help for one that is there would never be seen.
+// TestSparkFunctions compares the table with the functions that DuckDB has: help for one that is there would never be
+// seen.
 func TestSparkFunctions(t *testing.T) {
 	b, err := os.ReadFile("testdata/functions.txt")
 	if err != nil {

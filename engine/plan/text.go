@@ -19,8 +19,8 @@ import (
 // textWidth is where lists are broken into lines.
 const textWidth = 110
 
-// Text writes the plan for people: the sources, then every dataset with what it reads, how it is refreshed, what is promised of
-// it, its columns and its expectations, then the sinks.
+// Text writes the plan for people: the sources, then every dataset with what it reads, how it is refreshed, what is
+// promised of it, its columns and its expectations, then the sinks.
 func (p *Plan) Text(w io.Writer) error {
 	t := &textWriter{Writer: bufio.NewWriter(w)}
 	t.printf("Pipeline %s: %s, %s", p.Name, count(len(p.Sources), "source"), count(len(p.Datasets), "dataset"))

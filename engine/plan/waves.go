@@ -25,9 +25,10 @@ func (p *Plan) leaves(f *Flow, stream bool, found []string) []string {
 	return found
 }
 
-// schedule puts the tables into waves. What a streaming table reads in full is brought up to date in an earlier wave: otherwise its rows would be joined with what a table
-// held before the update, or with half of what it is about to hold. Everything else is in the latest wave that this allows, so that as many tables as
-// possible share their batches and commits.
+// schedule puts the tables into waves. What a streaming table reads in full is brought up to date in an earlier wave:
+// otherwise its rows would be joined with what a table held before the update, or with half of what it is about to
+// hold. Everything else is in the latest wave that this allows, so that as many tables as possible share their batches
+// and commits.
 func (p *Plan) schedule() {
 	first := map[string]int{}
 	last := 0
@@ -61,7 +62,8 @@ func (p *Plan) schedule() {
 	}
 }
 
-// apart is by how many waves a table comes before one that reads it in full. Materialized views are computed at the end of a wave, one after the other.
+// apart is by how many waves a table comes before one that reads it in full. Materialized views are computed at the end
+// of a wave, one after the other.
 func (p *Plan) apart(reader *Dataset, name string) int {
 	if reader.Refresh.Resumes() && p.Dataset(name) != nil {
 		return 1

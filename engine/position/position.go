@@ -1,5 +1,5 @@
-// Package position says how far the flows of a pipeline have read their inputs, and how far its sinks have published. The positions of a pipeline
-// are part of each of its commits.
+// Package position says how far the flows of a pipeline have read their inputs, and how far its sinks have published.
+// The positions of a pipeline are part of each of its commits.
 package position
 
 import (
@@ -50,7 +50,8 @@ func compare(a, b Key) int {
 // Set is the positions of a pipeline. A position that is not there is an input that was never read.
 type Set map[Key]sources.Position
 
-// Unread is the position of a source of which nothing was read yet, where that is known: a position that is missing although its table has rows is damage.
+// Unread is the position of a source of which nothing was read yet, where that is known: a position that is missing
+// although its table has rows is damage.
 var Unread = sources.Position("null")
 
 // At is a position, nil where nothing was read.
@@ -99,7 +100,8 @@ func (s Set) Encode() (string, error) {
 	return string(text), nil
 }
 
-// Decode reads what Encode wrote. Anything else is an error: a position that cannot be read must not become the beginning.
+// Decode reads what Encode wrote. Anything else is an error: a position that cannot be read must not become the
+// beginning.
 func Decode(text string) (Set, error) {
 	var list []stored
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
@@ -139,7 +141,8 @@ func Commit(p sources.Position) (int64, error) {
 	return *at.Commit, nil
 }
 
-// Commit is the commit at which a reader stands: 0 when it has read nothing. Decode has made sure that the positions of upstream tables and sinks are commits.
+// Commit is the commit at which a reader stands: 0 when it has read nothing. Decode has made sure that the positions of
+// upstream tables and sinks are commits.
 func (s Set) Commit(k Key) int64 {
 	p, ok := s[k]
 	if !ok {

@@ -69,7 +69,8 @@ func (v *survey) all(ctx context.Context) (map[string]schemas.Table, error) {
 	return columns, nil
 }
 
-// readers is how far each of the source's readers has got, or the beginning when it was never read. One that is further on may know more columns.
+// readers is how far each of the source's readers has got, or the beginning when it was never read. One that is further
+// on may know more columns.
 func (v *survey) readers(source string) []sources.Position {
 	var positions []sources.Position
 	for _, key := range v.positions.Keys() {
@@ -113,7 +114,8 @@ func whyUnreached(s *dsl.Source, err error) string {
 	return duckerr.Text(err)
 }
 
-// look asks a source for its columns; where that cannot be waited for, and it does not answer, they are those that are declared.
+// look asks a source for its columns; where that cannot be waited for, and it does not answer, they are those that are
+// declared.
 func (v *survey) look(ctx context.Context, s *dsl.Source, session sources.Session, from sources.Position) (sources.Found, error) {
 	if !v.looking || !remote(s) {
 		return v.ask(ctx, s, session, from)

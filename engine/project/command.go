@@ -8,8 +8,8 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 )
 
-// Arguments are the pipeline file and its parameters as a command line has them, for commands that people are told to go
-// on with. The value of a secret is not shown.
+// Arguments are the pipeline file and its parameters as a command line has them, for commands that people are told to
+// go on with. The value of a secret is not shown.
 func (p *Project) Arguments() string {
 	text := Quote(p.file)
 	for _, param := range p.opts.Params {

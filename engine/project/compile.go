@@ -14,7 +14,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// allMistakes are those of a file in which some were found already: what is sound in spite of them is compiled, by looking only.
+// allMistakes are those of a file in which some were found already: what is sound in spite of them is compiled, by
+// looking only.
 func (p *Project) allMistakes(ctx context.Context) error {
 	if p.opts.Purpose == Read || p.opts.Purpose == Move {
 		return p.loaded
@@ -29,7 +30,8 @@ func (p *Project) allMistakes(ctx context.Context) error {
 // onlyLook is for files with mistakes: there will be no update, so nothing is worth waiting for.
 func (p *Project) onlyLook() { p.opts.Purpose, p.wait.allowed = Look, false }
 
-// compileAll opens what the pipeline reads and publishes to, and compiles it. Where there are mistakes, it goes on to find all of them.
+// compileAll opens what the pipeline reads and publishes to, and compiles it. Where there are mistakes, it goes on to
+// find all of them.
 func (p *Project) compileAll(ctx context.Context) error {
 	p.makeSources()
 	err := p.compileSources(ctx)
@@ -96,7 +98,8 @@ func (p *Project) compileWith(ctx context.Context, db *duck.DB, columns map[stri
 	return made, nil
 }
 
-// checkStored says what an update would refuse of the tables that are stored. Where sources are not reached, too little is known of their columns to tell.
+// checkStored says what an update would refuse of the tables that are stored. Where sources are not reached, too little
+// is known of their columns to tell.
 func (p *Project) checkStored() error {
 	if p.plan == nil || len(p.columns.unreached) > 0 {
 		return nil

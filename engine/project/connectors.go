@@ -100,7 +100,8 @@ func (p *Project) checkGaps() error {
 	return nil
 }
 
-// newSource makes the source that the pipeline file declares. For who only looks, a source ends where its topics end now.
+// newSource makes the source that the pipeline file declares. For who only looks, a source ends where its topics end
+// now.
 func (c *connections) newSource(s *dsl.Source, opts Options) (sources.Source, error) {
 	setup := sources.Setup{
 		Name: s.Name, Dir: c.pipeline.Dir, Evolution: s.Evolution, Texts: s.Texts,

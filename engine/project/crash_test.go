@@ -41,8 +41,8 @@ const crashState = `SELECT * FROM (SELECT count(*), sum(id) FROM bronze), (SELEC
 	(SELECT count(*), sum(CAST(row->>'amount' AS BIGINT)) FROM dead_letter WHERE status = 'open'),
 	(SELECT n, amount FROM gold UNION ALL SELECT NULL, NULL LIMIT 1), (SELECT amount FROM gold_copy UNION ALL SELECT NULL LIMIT 1)`
 
-// state is what crashState gives after a run over files of ten records each, by group: bronze, silver with its dead letters, the views. Half of the
-// rows are even. The shift, a thousand times k, is added to each amount.
+// state is what crashState gives after a run over files of ten records each, by group: bronze, silver with its dead
+// letters, the views. Half of the rows are even. The shift, a thousand times k, is added to each amount.
 func state(files, k int) [3]string {
 	rows, half := 10*files, 5*files
 	sum, even, shift := rows*(rows-1)/2, half*(half-1), half*k*1000
@@ -153,8 +153,8 @@ func (c *crash) audit() {
 	mustAudit(c.t, c.file)
 }
 
-// TestKilledAnywhere kills the first update and one that adds rows at every failpoint, updates again, and expects exactly
-// the rows, dead letters and views that one clean run gives. What a kill leaves of the views agrees.
+// TestKilledAnywhere kills the first update and one that adds rows at every failpoint, updates again, and expects
+// exactly the rows, dead letters and views that one clean run gives. What a kill leaves of the views agrees.
 func TestKilledAnywhere(t *testing.T) {
 	for _, name := range failpoint.Names {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +177,8 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
-// TestKilledInFullRefresh recomputes a table whose query has changed. A kill leaves the old rows with the old dead letters, or the new with the new.
+// TestKilledInFullRefresh recomputes a table whose query has changed. A kill leaves the old rows with the old dead
+// letters, or the new with the new.
 func TestKilledInFullRefresh(t *testing.T) {
 	c := newCrash(t, 2)
 	places := slices.DeleteFunc(slices.Clone(failpoint.Names), func(name string) bool { return strings.HasPrefix(name, "ledger.") }) // the table reads no files
@@ -220,8 +221,8 @@ func TestKilledInFullRefreshOfAll(t *testing.T) {
 	c.audit()
 }
 
-// TestKilledWhileFailing kills updates that an expectation stops. Nothing of the refused batch is ever seen, and when the rule is satisfied
-// the batch is read once.
+// TestKilledWhileFailing kills updates that an expectation stops. Nothing of the refused batch is ever seen, and when
+// the rule is satisfied the batch is read once.
 func TestKilledWhileFailing(t *testing.T) {
 	c := newCrash(t, 1)
 	files := 1

@@ -19,7 +19,8 @@ type inputFile struct {
 	content []byte
 }
 
-// randomFiles makes a few hundred records of two sources and cuts them into files, which are in the order in which they arrive.
+// randomFiles makes a few hundred records of two sources and cuts them into files, which are in the order in which they
+// arrive.
 func randomFiles(rng *rand.Rand) []inputFile {
 	orders := cut(rng, randomRecords(rng, 100+rng.IntN(200), randomOrder))
 	returns := cut(rng, randomRecords(rng, 20+rng.IntN(60), randomReturn))
@@ -165,8 +166,8 @@ func decode(h *history, text string, to any) {
 	}
 }
 
-// canonical is a row without regard to the order of its columns, and without those that are NULL: a dead letter knows only
-// the columns that there were at its time.
+// canonical is a row without regard to the order of its columns, and without those that are NULL: a dead letter knows
+// only the columns that there were at its time.
 func (h *history) canonical(text string) string {
 	var row any
 	decode(h, text, &row)

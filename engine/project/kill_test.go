@@ -13,11 +13,11 @@ import (
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 )
 
-// kill does some work on a project and kills it at a failpoint, as SIGKILL would: the warehouse is left as it was at that
-// moment, at the same place, and nobody holds anything in it. Copied is the whole folder, the catalog with its journals
-// and the times of all files too, while what is under way waits in failpoint.Hit; then the work is cancelled, and what it
-// does until it has noticed is thrown away. It reports whether the place was passed. The error is that of work that
-// ended by itself.
+// kill does some work on a project and kills it at a failpoint, as SIGKILL would: the warehouse is left as it was at
+// that moment, at the same place, and nobody holds anything in it. Copied is the whole folder, the catalog with its
+// journals and the times of all files too, while what is under way waits in failpoint.Hit; then the work is cancelled,
+// and what it does until it has noticed is thrown away. It reports whether the place was passed. The error is that of
+// work that ended by itself.
 func kill(t *testing.T, name string, nth int, file string, opts Options, work func(context.Context, *Project) error) (bool, error) {
 	t.Helper()
 	warehouse := filepath.Join(filepath.Dir(file), "warehouse")

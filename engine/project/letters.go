@@ -24,8 +24,8 @@ type LetterFilter struct {
 	Limit  int    // how many at most; 0 is all
 }
 
-// DeadLetters lists rows and records that were not written, newest first. A filter that can match nothing, which a slip of
-// the pen looks like, is a *UsageError. The caller closes the rows.
+// DeadLetters lists rows and records that were not written, newest first. A filter that can match nothing, which a slip
+// of the pen looks like, is a *UsageError. The caller closes the rows.
 func (p *Project) DeadLetters(ctx context.Context, f LetterFilter, values query.Values) (*query.Rows, error) {
 	if f.Limit < 0 {
 		return nil, usagef("limit", "%d: write 0 for all, or how many", f.Limit)

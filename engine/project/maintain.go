@@ -48,7 +48,8 @@ func (p *Project) maintenanceInput(db *duck.DB) maintain.Input {
 	return maintain.Input{Lake: p.place.lake, Epoch: p.place.epoch, DB: db, Layouts: layouts}
 }
 
-// How often a continuous update merges its small files and removes files that nothing needs, and how long readers have to finish with those.
+// How often a continuous update merges its small files and removes files that nothing needs, and how long readers have
+// to finish with those.
 const (
 	mergeEvery  = time.Second
 	removeEvery = time.Minute
@@ -58,8 +59,8 @@ const (
 // maintenanceMemory bounds the DuckDB that merges files beside the one that runs the pipeline.
 const maintenanceMemory = "256MiB"
 
-// maintenance keeps the lake of a continuous update in shape, in a goroutine of its own. Its commits lose every race against
-// the update's. What goes wrong is reported, and tried again.
+// maintenance keeps the lake of a continuous update in shape, in a goroutine of its own. Its commits lose every race
+// against the update's. What goes wrong is reported, and tried again.
 type maintenance struct {
 	lake   *iceberg.Lake
 	in     maintain.Input

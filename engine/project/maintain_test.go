@@ -112,7 +112,8 @@ func checkNothingElse(t *testing.T, file string) {
 	}
 }
 
-// TestReadersBesideMaintain queries in a loop while updates and maintenance take turns. Every query succeeds and sees one commit.
+// TestReadersBesideMaintain queries in a loop while updates and maintenance take turns. Every query succeeds and sees
+// one commit.
 func TestReadersBesideMaintain(t *testing.T) {
 	c := newCrash(t, 3)
 	tidy := c.tidy()

@@ -36,7 +36,8 @@ func (l *place) open(ctx context.Context) (err error) {
 }
 
 // take makes this process the pipeline's writer, and reads the state that its predecessor left. A warehouse that was
-// moved is relocated, which gives what was done. Of a copy that is to be asked for, and nothing is written to it before.
+// moved is relocated, which gives what was done. Of a copy that is to be asked for, and nothing is written to it
+// before.
 func (l *place) take(ctx context.Context, copied bool) (done *lake.Relocation, err error) {
 	var moved *lake.MovedError
 	if err := l.lake.Placed(ctx); err != nil && (!errors.As(err, &moved) || moved.Copied && !copied) {
@@ -82,8 +83,8 @@ func (p *Project) openLake(ctx context.Context) error {
 	return err
 }
 
-// Relocate has a warehouse that was moved or copied name its files where they are, and says what was done. It is nil when
-// there is nothing to do. The project was opened for Move; afterwards this process is the pipeline's writer.
+// Relocate has a warehouse that was moved or copied name its files where they are, and says what was done. It is nil
+// when there is nothing to do. The project was opened for Move; afterwards this process is the pipeline's writer.
 func (p *Project) Relocate(ctx context.Context) (*lake.Relocation, error) {
 	if p.place.moved == nil {
 		return nil, nil

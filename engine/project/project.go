@@ -1,6 +1,6 @@
 // Package project opens a pipeline file and does what people ask of it: it runs updates, answers queries over the
-// tables, tells their quality, and keeps the warehouse in order. The command line, servers and tests share it. It prints
-// nothing, and knows no flags and no exit codes.
+// tables, tells their quality, and keeps the warehouse in order. The command line, servers and tests share it. It
+// prints nothing, and knows no flags and no exit codes.
 package project
 
 import (
@@ -28,8 +28,8 @@ const (
 	// Read is for what is published: Query, DeadLetters, DeadLetter, Report, Audit and Maintain. Neither sources nor
 	// queries are looked at.
 	Read Purpose = iota
-	// Look is for Plan and Warnings. It goes on without brokers that cannot be reached, with a warning, and refuses what
-	// an update would refuse of the tables that are stored.
+	// Look is for Plan and Warnings. It goes on without brokers that cannot be reached, with a warning, and refuses
+	// what an update would refuse of the tables that are stored.
 	Look
 	// Write is for Run: this process becomes the pipeline's only writer.
 	Write
@@ -47,11 +47,11 @@ type Options struct {
 	Params []Param
 	// AcceptGaps are sources of topics that go on behind records which they have lost. It is for Write.
 	AcceptGaps []string
-	// Events are told what Open waits for, and what Run does. Messages show no secrets. They are called from the goroutine of
-	// Open and Run, and, of a continuous update, from another one beside it.
+	// Events are told what Open waits for, and what Run does. Messages show no secrets. They are called from the
+	// goroutine of Open and Run, and, of a continuous update, from another one beside it.
 	Events event.Subscribers
-	// Placed is called once with the pipeline when this process is its writer, before sources are opened, which may wait
-	// for them. Its error ends Open.
+	// Placed is called once with the pipeline when this process is its writer, before sources are opened, which may
+	// wait for them. Its error ends Open.
 	Placed func(*dsl.Pipeline) error
 }
 

@@ -18,8 +18,9 @@ import (
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 )
 
-// propertyPipeline has what exactly once must hold for: a source with two readers, a table with two flows, columns that arrive later, a
-// view over a stream, a stream-static join, discarded rows, partitions, and tables further downstream. %[1]s are limits of the batches.
+// propertyPipeline has what exactly once must hold for: a source with two readers, a table with two flows, columns that
+// arrive later, a view over a stream, a stream-static join, discarded rows, partitions, and tables further downstream.
+// %[1]s are limits of the batches.
 const propertyPipeline = `name: property
 sources:
   orders:
@@ -79,9 +80,9 @@ var propertyTables = []string{"bronze_orders", "ids", "bronze_returns", "wide", 
 
 const propertyCustomers = "k,region\na,north\nb,south\nc,north\nd,\"we/st %20 é\"\n"
 
-// TestExactlyOnce makes random input, cuts it into files and batches, lets files arrive between and during the updates, and
-// kills them at random failpoints until one completes. Tables, dead letters and figures must be those of one clean update
-// over the same files. LAKEFLOW_CASES is the number of cases, LAKEFLOW_SEED repeats one.
+// TestExactlyOnce makes random input, cuts it into files and batches, lets files arrive between and during the updates,
+// and kills them at random failpoints until one completes. Tables, dead letters and figures must be those of one clean
+// update over the same files. LAKEFLOW_CASES is the number of cases, LAKEFLOW_SEED repeats one.
 func TestExactlyOnce(t *testing.T) {
 	first, cases := uint64(time.Now().UnixNano()), 4
 	if n, err := strconv.Atoi(os.Getenv("LAKEFLOW_CASES")); err == nil {
@@ -200,8 +201,8 @@ func (h *history) selection() definitions.Selection {
 	return definitions.Selection{}
 }
 
-// update does an update that is killed at a pass of a failpoint, if it gets there. One that does not must succeed. Now and
-// then more files arrive while it is under way.
+// update does an update that is killed at a pass of a failpoint, if it gets there. One that does not must succeed. Now
+// and then more files arrive while it is under way.
 func (h *history) update(dir, place string, nth int, selected definitions.Selection) {
 	if place == "" {
 		nth *= 1 + h.rng.IntN(40)

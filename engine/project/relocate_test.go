@@ -55,8 +55,8 @@ func (c *crash) misplaced(opts Options, copied bool) {
 	}
 }
 
-// TestKilledInRelocate kills an update that relocates a warehouse which was moved. The tables are the old ones then, which
-// are not read here, or the new ones, and the next update brings the rest.
+// TestKilledInRelocate kills an update that relocates a warehouse which was moved. The tables are the old ones then,
+// which are not read here, or the new ones, and the next update brings the rest.
 func TestKilledInRelocate(t *testing.T) {
 	c := newCrash(t, 2)
 	for i, name := range relocatePlaces() {
@@ -77,8 +77,8 @@ func TestKilledInRelocate(t *testing.T) {
 	}
 }
 
-// TestKilledInRelocateOfCopy kills the relocation of a copy. The original stays as it is, and so does the copy until it is
-// one of its own.
+// TestKilledInRelocateOfCopy kills the relocation of a copy. The original stays as it is, and so does the copy until it
+// is one of its own.
 func TestKilledInRelocateOfCopy(t *testing.T) {
 	c := newCrash(t, 2)
 	original := filepath.Dir(c.file)

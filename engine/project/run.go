@@ -15,8 +15,8 @@ import (
 // done, finishes its batch then, and maintains the lake beside it. A project runs once.
 //
 // The result is nil when the update did not begin. Tables and sinks that the pipeline does not have are a *UsageError,
-// an expectation that stopped the update is an *refresh.ViolationError, changed definitions that need somebody's word are
-// a diag.List.
+// an expectation that stopped the update is an *refresh.ViolationError, changed definitions that need somebody's word
+// are a diag.List.
 func (p *Project) Run(ctx context.Context, opts engine.Options) (*engine.Result, error) {
 	if p.opts.Purpose != Write {
 		return nil, errors.New("the project is not open for writing")

@@ -19,8 +19,8 @@ type tempFolder struct {
 	occupied *os.File // it is in the warehouse or the declared folder, and locked
 }
 
-// make makes the folder, once: below the declared one, else in the warehouse. Who only looks must not be what creates the
-// warehouse, so before the first update it is in the system's, as it is when the warehouse may only be read.
+// make makes the folder, once: below the declared one, else in the warehouse. Who only looks must not be what creates
+// the warehouse, so before the first update it is in the system's, as it is when the warehouse may only be read.
 func (t *tempFolder) make(lake *iceberg.Lake, p *dsl.Pipeline, update string) (err error) {
 	if t.path != "" {
 		return nil
@@ -41,8 +41,8 @@ func (t *tempFolder) make(lake *iceberg.Lake, p *dsl.Pipeline, update string) (e
 	return nil
 }
 
-// occupy makes a temp folder and locks it: lakeflow maintain removes the folders whose process has ended, which frees the lock. Should it take this one for
-// such a folder, before it is locked, another one is made.
+// occupy makes a temp folder and locks it: lakeflow maintain removes the folders whose process has ended, which frees
+// the lock. Should it take this one for such a folder, before it is locked, another one is made.
 func (t *tempFolder) occupy(dir string) error {
 	for {
 		if err := os.Mkdir(dir, 0o755); err != nil {

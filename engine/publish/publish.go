@@ -1,6 +1,6 @@
-// Package publish brings the sinks of a pipeline up to the commits of the lake. The lake commits first, and the sinks follow it. How far a sink is, is known to its
-// other side; the lake remembers what it was told of that, so that the history which is still to be published is kept, and a sink that is up to date need not be
-// asked.
+// Package publish brings the sinks of a pipeline up to the commits of the lake. The lake commits first, and the sinks
+// follow it. How far a sink is, is known to its other side; the lake remembers what it was told of that, so that the
+// history which is still to be published is kept, and a sink that is up to date need not be asked.
 package publish
 
 import (
@@ -40,7 +40,8 @@ type Config struct {
 	Continuous bool
 }
 
-// Publisher publishes what commits have added to the tables of sinks. It is used by one goroutine, and asks sinks that are unavailable in others.
+// Publisher publishes what commits have added to the tables of sinks. It is used by one goroutine, and asks sinks that
+// are unavailable in others.
 type Publisher struct {
 	Config
 	published map[string]int64 // the commits up to which sinks have published for sure; what is not known is missing
@@ -59,8 +60,9 @@ func (e *UnknownSinkError) Error() string {
 	return fmt.Sprintf("no sink %q in this pipeline: %s", e.Name, diag.DidYouMean(e.Name, e.Sinks, "see lakeflow plan for the names"))
 }
 
-// New makes a Publisher for an update that begins with st. Sinks that are up to date now are noted: whatever their other sides forget, nothing can be published behind
-// that but by this update. It returns an *UnknownSinkError when the pipeline lacks a sink that is to publish again.
+// New makes a Publisher for an update that begins with st. Sinks that are up to date now are noted: whatever their
+// other sides forget, nothing can be published behind that but by this update. It returns an *UnknownSinkError when the
+// pipeline lacks a sink that is to publish again.
 func New(c Config, p *plan.Plan, st *state.State) (*Publisher, error) {
 	if err := CheckRepublish(p, c.Republish); err != nil {
 		return nil, err
@@ -137,7 +139,8 @@ func (p *Publisher) feed(ctx context.Context, st *state.State, s *plan.Sink) err
 	return nil
 }
 
-// begin finds out up to where the sink is published. What a crash left open between the lake's commit and the sink's is decided here.
+// begin finds out up to where the sink is published. What a crash left open between the lake's commit and the sink's is
+// decided here.
 func (p *Publisher) begin(ctx context.Context, st *state.State, s *plan.Sink, table lake.TableState) (int64, error) {
 	remembered := st.CommitAt(plan.SinkKey(s))
 	known, err := p.Sinks[s.Name].Begin(ctx)
@@ -165,7 +168,8 @@ func (p *Publisher) begin(ctx context.Context, st *state.State, s *plan.Sink, ta
 	return 0, p.undecided(s, why)
 }
 
-// publishNext publishes the rows of the commits after the given one, as many as make one publication, and returns the last of them.
+// publishNext publishes the rows of the commits after the given one, as many as make one publication, and returns the
+// last of them.
 func (p *Publisher) publishNext(ctx context.Context, s *plan.Sink, table lake.TableState, after int64) (int64, error) {
 	began := time.Now()
 	c, err := p.Lake.Appended(ctx, s.From, after, maxPublication)
@@ -206,7 +210,8 @@ func (p *Publisher) tell(s *plan.Sink, done sinks.Publication, took time.Duratio
 	p.totals[i].Seconds += r.Seconds
 }
 
-// Positions are those that the next commit is to remember of the sinks; nil is to forget one that the pipeline no longer has.
+// Positions are those that the next commit is to remember of the sinks; nil is to forget one that the pipeline no
+// longer has.
 func (p *Publisher) Positions(pl *plan.Plan, st *state.State) position.Set {
 	changes, want := position.Set{}, map[position.Key]bool{}
 	for _, s := range pl.Sinks {

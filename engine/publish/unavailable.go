@@ -15,7 +15,8 @@ import (
 	"github.com/lakeflow/lakeflow/engine/retry"
 )
 
-// A continuous update goes on without the sinks that are unavailable. Each is asked in the background until it answers; then it gets what it missed.
+// A continuous update goes on without the sinks that are unavailable. Each is asked in the background until it answers;
+// then it gets what it missed.
 
 // absences are the sinks that are unavailable.
 type absences struct {
@@ -51,7 +52,8 @@ func (a *absences) has(sink string) bool {
 // Answers gives a value when a sink that was unavailable answers: Publish is then to be called again.
 func (p *Publisher) Answers() <-chan struct{} { return p.absent.answers }
 
-// postpone has the sink that failed wait for its next attempt, and reports whether the update can go on without it. It is asked until ctx ends.
+// postpone has the sink that failed wait for its next attempt, and reports whether the update can go on without it. It
+// is asked until ctx ends.
 func (p *Publisher) postpone(ctx context.Context, s *plan.Sink, why error) bool {
 	if !p.Continuous || !retry.Transient(why) || ctx.Err() != nil {
 		return false

@@ -59,8 +59,8 @@ func (q *names) make(ctx context.Context, travels []sqltext.Travel) error {
 	return nil
 }
 
-// create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own queries, and
-// behind STREAM, which outside of an update gives all rows.
+// create makes a relation that answers to the name by itself, behind the pipeline's schema as in the pipeline's own
+// queries, and behind STREAM, which outside of an update gives all rows.
 func (q *names) create(ctx context.Context, name, query string) error {
 	if err := q.DB.Exec(ctx, "CREATE OR REPLACE VIEW main."+quote.Name(name)+" AS "+query+"\n"); err != nil {
 		return err
@@ -74,7 +74,8 @@ func (q *names) create(ctx context.Context, name, query string) error {
 	return nil
 }
 
-// makeViews makes the pipeline's views, each after those that it reads. A view that reads what is not stored is noted as missing.
+// makeViews makes the pipeline's views, each after those that it reads. A view that reads what is not stored is noted
+// as missing.
 func (q *names) makeViews(ctx context.Context) error {
 	var waiting []*dsl.Table
 	for _, t := range q.Pipeline.Tables {
@@ -111,7 +112,8 @@ func (q *names) createView(ctx context.Context, name, query string) error {
 	return q.create(ctx, name, query)
 }
 
-// readable refuses relations that are neither tables nor views: files, and DuckDB's own lists, which tell where files are.
+// readable refuses relations that are neither tables nor views: files, and DuckDB's own lists, which tell where files
+// are.
 func (q *names) readable(s *Statement) error {
 	known := slices.Clone(q.known)
 	for _, t := range s.travels {

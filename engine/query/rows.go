@@ -17,8 +17,8 @@ const (
 	JSON
 )
 
-// wrapping turns the values of a query into texts. It names nothing, so that columns may have any name; of two with one name, DuckDB numbers the second. The
-// line break ends a comment.
+// wrapping turns the values of a query into texts. It names nothing, so that columns may have any name; of two with one
+// name, DuckDB numbers the second. The line break ends a comment.
 func (v Values) wrapping() (before, after string) {
 	if v == JSON {
 		return "SELECT CAST(to_json(COLUMNS(*)) AS VARCHAR) FROM (", "\n)"
@@ -26,7 +26,8 @@ func (v Values) wrapping() (before, after string) {
 	return "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (", "\n)"
 }
 
-// Rows are the rows that a query gives, one after another, for one goroutine. They hold the session until they are closed.
+// Rows are the rows that a query gives, one after another, for one goroutine. They hold the session until they are
+// closed.
 type Rows struct {
 	rows    *sql.Rows
 	columns []string

@@ -33,11 +33,12 @@ type Statement struct {
 	relations []plan.Named // that it reads, once it is checked
 }
 
-// Prepare makes one SELECT, DESCRIBE, SUMMARIZE or SHOW ready to be run: with AS OF behind tables, ${parameters} of the pipeline, and STREAM, which gives all
-// rows. It makes a relation in t.DB of every table, of every version that the text asks for, and of every view of the pipeline; those of the statement before
-// are replaced.
+// Prepare makes one SELECT, DESCRIBE, SUMMARIZE or SHOW ready to be run: with AS OF behind tables, ${parameters} of the
+// pipeline, and STREAM, which gives all rows. It makes a relation in t.DB of every table, of every version that the
+// text asks for, and of every view of the pipeline; those of the statement before are replaced.
 //
-// A text that is no query, or of a version that there is not, is a *UsageError; other errors say what the query may not do or name, with the place in the text.
+// A text that is no query, or of a version that there is not, is a *UsageError; other errors say what the query may not
+// do or name, with the place in the text.
 func Prepare(ctx context.Context, t *Tables, text string) (*Statement, error) {
 	s, err := read(t, text)
 	if err != nil {
@@ -55,7 +56,8 @@ func Prepare(ctx context.Context, t *Tables, text string) (*Statement, error) {
 	return s, nil
 }
 
-// allTables is a query for the tables of all schemas. Those of which every table is a view here are left out, beside the pipeline's own.
+// allTables is a query for the tables of all schemas. Those of which every table is a view here are left out, beside
+// the pipeline's own.
 var allTables = regexp.MustCompile(`^(?i:\s*SHOW\s+ALL\s+TABLES[\s;]*)$`)
 
 // Rows runs the statement. The caller closes the rows before anything else is done with the session.
@@ -129,7 +131,8 @@ func (s *Statement) caretAt(offset int) string {
 	return s.caret(s.At(offset, 0).Start)
 }
 
-// caret shows a line of the query and a mark below it. AS OF was rewritten, so that places behind one are not the user's.
+// caret shows a line of the query and a mark below it. AS OF was rewritten, so that places behind one are not the
+// user's.
 func (s *Statement) caret(at diag.Pos) string {
 	lines := strings.Split(s.Raw, "\n")
 	if len(s.travels) > 0 || at.Line < 1 || at.Line > len(lines) {

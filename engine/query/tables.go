@@ -1,5 +1,5 @@
-// Package query answers SQL over the published tables of a lake and the views of its pipeline. It only reads: statements that do more are refused, and so
-// are files and DuckDB's own lists, which tell where files are.
+// Package query answers SQL over the published tables of a lake and the views of its pipeline. It only reads:
+// statements that do more are refused, and so are files and DuckDB's own lists, which tell where files are.
 package query
 
 import (
@@ -20,11 +20,13 @@ type Lake interface {
 	lake.Reader
 }
 
-// Tables are the tables of a lake as one commit left them. The caller owns everything in it. It is used by one goroutine at a time.
+// Tables are the tables of a lake as one commit left them. The caller owns everything in it. It is used by one
+// goroutine at a time.
 type Tables struct {
 	Pipeline *dsl.Pipeline
 	Lake     Lake
-	// State is as of the commit that is read. When that is expired while its files are looked up, it becomes the last one.
+	// State is as of the commit that is read. When that is expired while its files are looked up, it becomes the last
+	// one.
 	State *lake.State
 	// DB reads the files; the folder of the lake is open to it.
 	DB *duck.DB
@@ -35,8 +37,9 @@ func (t *Tables) systemTables() map[string]schemas.Table {
 	return map[string]schemas.Table{"event_log": schemas.EventLog(), t.Pipeline.DeadLetter.Table: schemas.DeadLetter()}
 }
 
-// Relations are tables by name, all of them without names, as table expressions for DB. What is not stored is left out. All are as one commit left them: that
-// of State, or, when a commit of an update has expired it meanwhile, the last one now.
+// Relations are tables by name, all of them without names, as table expressions for DB. What is not stored is left out.
+// All are as one commit left them: that of State, or, when a commit of an update has expired it meanwhile, the last one
+// now.
 func (t *Tables) Relations(ctx context.Context, names ...string) (map[string]string, error) {
 	const attempts = 50
 	for n := 1; ; n++ {
@@ -77,7 +80,8 @@ func (t *Tables) relationsNow(ctx context.Context, names []string) (map[string]s
 	return out, nil
 }
 
-// shown is a table as it may be shown: paths of files, and messages about them, may have secrets in them, where the pipeline file has one in the path of a source.
+// shown is a table as it may be shown: paths of files, and messages about them, may have secrets in them, where the
+// pipeline file has one in the path of a source.
 func (t *Tables) shown(name, relation string) string {
 	file, message := t.Pipeline.Secrets.HideSQL(`"file"`), t.Pipeline.Secrets.HideSQL(`"error"`)
 	if name != t.Pipeline.DeadLetter.Table || file == `"file"` {

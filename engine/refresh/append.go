@@ -53,8 +53,8 @@ type read struct {
 	whole  bool
 }
 
-// gather finds the new rows of each input: of a source, its batch; of a table that the flow has read up to its last commit, what this
-// batch staged; of a table that it lags behind, stored files.
+// gather finds the new rows of each input: of a source, its batch; of a table that the flow has read up to its last
+// commit, what this batch staged; of a table that it lags behind, stored files.
 func (b *Batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*input, error) {
 	in := &input{streams: map[string]string{}, positions: position.Set{}}
 	for _, name := range b.plan.Inputs(f) {

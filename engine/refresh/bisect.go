@@ -15,15 +15,16 @@ import (
 // suspectRelation holds the new rows of one input, numbered, while those on which the query fails are looked for.
 const suspectRelation = "__suspect"
 
-// maxPoison bounds how many records of one input may be set aside in a batch: a query that fails on more is to be mended.
+// maxPoison bounds how many records of one input may be set aside in a batch: a query that fails on more is to be
+// mended.
 const maxPoison = 1000
 
 // dataErrors are the types of DuckDB's errors that a value can cause.
 var dataErrors = []string{"Conversion", "Out of Range", "Invalid Input", "Mismatch Type", "Divide by Zero", "Decimal"}
 
-// bisect looks for the new rows on which a flow's query fails, cutting them in halves, and leaves them out of the input; they are
-// rejects of it from then on. Only a continuous update does so: a triggered one ends, for somebody is there to mend the query. It returns false
-// when the error is not about single rows of one input.
+// bisect looks for the new rows on which a flow's query fails, cutting them in halves, and leaves them out of the
+// input; they are rejects of it from then on. Only a continuous update does so: a triggered one ends, for somebody is
+// there to mend the query. It returns false when the error is not about single rows of one input.
 func (b *Batch) bisect(ctx context.Context, f *plan.Flow, in *input, cause error) (bool, error) {
 	_, e := duckerr.Read(cause)
 	if !b.Bisect || e == nil || !slices.Contains(dataErrors, e.Type) || len(in.poison) > 0 {
@@ -66,7 +67,8 @@ type badRow struct {
 	reason string
 }
 
-// halve looks at the rows from one number to another. It returns false when the rows fail together but not alone, or when there are too many.
+// halve looks at the rows from one number to another. It returns false when the rows fail together but not alone, or
+// when there are too many.
 func (s *search) halve(ctx context.Context, from, to int64) (bool, error) {
 	if from > to {
 		return true, nil

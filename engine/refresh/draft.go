@@ -35,7 +35,8 @@ func newDraft(p *plan.Plan, st *state.State, update string) *draft {
 		changes: map[string]*lake.TableChange{}, positions: position.Set{}}
 }
 
-// stage returns the change of a table, begun when it is not there yet. Its rows stay, unless it is computed from the beginning.
+// stage returns the change of a table, begun when it is not there yet. Its rows stay, unless it is computed from the
+// beginning.
 func (c *draft) stage(d *plan.Dataset) *lake.TableChange {
 	if change := c.changes[d.Name]; change != nil {
 		return change
@@ -62,7 +63,8 @@ func (c *draft) stageRows(d *plan.Dataset) *lake.TableChange {
 	return change
 }
 
-// replace has a change remove the rows that the table has, and the dead letters that belong to them; also those of a table that another program dropped.
+// replace has a change remove the rows that the table has, and the dead letters that belong to them; also those of a
+// table that another program dropped.
 func (c *draft) replace(d *plan.Dataset, change *lake.TableChange, exists bool) {
 	if exists {
 		change.Mode = lake.Replace
@@ -103,8 +105,8 @@ func fit(stored lake.TableState, exists bool, want schemas.Table, recreate bool)
 	return merged
 }
 
-// Commit writes what of the batch is not written yet, the ledger and the event log, and returns the commit. events are written before those of the batch, positions are
-// those of sinks. After an error the batch is to be discarded.
+// Commit writes what of the batch is not written yet, the ledger and the event log, and returns the commit. events are
+// written before those of the batch, positions are those of sinks. After an error the batch is to be discarded.
 func (b *Batch) Commit(ctx context.Context, events []schemas.Event, sinkPositions position.Set) (*lake.Commit, error) {
 	c := b.draft
 	c.noteUnread()
@@ -132,8 +134,8 @@ func (c *draft) tables() []lake.TableChange {
 	return out
 }
 
-// noteUnread gives every input of the tables that the commit writes a position, so that one which is missing later is known to be lost, and removes
-// those of flows that a table no longer has when it is computed from the beginning.
+// noteUnread gives every input of the tables that the commit writes a position, so that one which is missing later is
+// known to be lost, and removes those of flows that a table no longer has when it is computed from the beginning.
 func (c *draft) noteUnread() {
 	for _, d := range c.plan.Datasets {
 		if c.changes[d.Name] == nil || !d.Refresh.Resumes() {

@@ -18,7 +18,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// rowsRelation holds the rows of the flow that is being evaluated, brokenRelation what is needed of those that violate a rule.
+// rowsRelation holds the rows of the flow that is being evaluated, brokenRelation what is needed of those that violate
+// a rule.
 const (
 	rowsRelation   = "__rows"
 	brokenRelation = "__broken"
@@ -30,8 +31,8 @@ const maxRepairs = 5
 // warnPartitions is the number of partitions in one batch above which the user is warned of small files.
 const warnPartitions = 300
 
-// evaluate runs a flow's query over its input, applies the expectations, stages files and dead letters, and checks that every
-// row is accounted for. Records that cannot be read are set aside by their source, and the query is run again.
+// evaluate runs a flow's query over its input, applies the expectations, stages files and dead letters, and checks that
+// every row is accounted for. Records that cannot be read are set aside by their source, and the query is run again.
 func (b *Batch) evaluate(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) error {
 	began := time.Now()
 	b.Events.Emit(event.Evaluating{Table: d.Name, Batch: b.draft.number, Elapsed: began.Sub(b.Evaluator.began)})
@@ -98,8 +99,8 @@ func (b *Batch) repair(ctx context.Context, in *input, cause error, attempt int)
 	return false, nil
 }
 
-// rowsStatement makes the rows of a flow: as a table when the query must not be evaluated again for counts, rows and dead letters, else
-// as a view.
+// rowsStatement makes the rows of a flow: as a table when the query must not be evaluated again for counts, rows and
+// dead letters, else as a view.
 func rowsStatement(d *plan.Dataset, f *plan.Flow) string {
 	return "CREATE OR REPLACE TEMP " + rowsKind(d, f) + " " + rowsRelation + " AS " + f.Project + "\n"
 }
@@ -169,7 +170,8 @@ func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, ro
 	return files, n, err
 }
 
-// judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample staged.
+// judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample
+// staged.
 func (b *Batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expectations.Verdict, error) {
 	if err := b.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(rowsRelation)); err != nil {
 		return expectations.Verdict{}, err
@@ -277,8 +279,8 @@ type rejected struct {
 	letters []lake.DataFile
 }
 
-// rejects writes the records of a source that could not be read. They never became rows of the query, so they are counted apart. Those of
-// a source that is read whole are new only when the source changed since the flow last ran.
+// rejects writes the records of a source that could not be read. They never became rows of the query, so they are
+// counted apart. Those of a source that is read whole are new only when the source changed since the flow last ran.
 func (b *Batch) rejects(ctx context.Context, d *plan.Dataset, f *plan.Flow, r read) (out rejected, err error) {
 	if r.whole {
 		k, holds := plan.WholeKey(d, f, r.source), b.whole.fingerprints[r.source]

@@ -24,7 +24,8 @@ import (
 
 // Intake is what a batch reads of the sources that flows stream from.
 type Intake struct {
-	// Columns are those of all sources; with those that the new records brought, if Grown is set: the plan is then to be made anew.
+	// Columns are those of all sources; with those that the new records brought, if Grown is set: the plan is then to
+	// be made anew.
 	Columns map[string]schemas.Table
 	Grown   bool
 
@@ -39,8 +40,9 @@ func (e *Evaluator) Nothing(columns map[string]schemas.Table) *Intake {
 	return &Intake{Columns: columns, began: time.Now(), batches: map[string]*sources.Batch{}, readers: map[position.Key]bool{}}
 }
 
-// Read asks every source that tables of a wave stream from for its next batch, from the position of the first flow that has something new; flows at the same
-// position share it, others wait for a later batch. columns are those that the plan was made with.
+// Read asks every source that tables of a wave stream from for its next batch, from the position of the first flow that
+// has something new; flows at the same position share it, others wait for a later batch. columns are those that the
+// plan was made with.
 func (e *Evaluator) Read(ctx context.Context, p *plan.Plan, st *state.State, wave int, columns map[string]schemas.Table) (*Intake, error) {
 	in := e.Nothing(maps.Clone(columns))
 	for _, d := range p.InWave(wave, plan.Append) {
@@ -143,8 +145,8 @@ func (b *Batch) SourcesRead() (read []event.Source) {
 	return read
 }
 
-// Acknowledge tells the sources that want to know it how far they are read, once the batch is committed. It returns by source why one could not be told, which only tools
-// outside miss.
+// Acknowledge tells the sources that want to know it how far they are read, once the batch is committed. It returns by
+// source why one could not be told, which only tools outside miss.
 func (b *Batch) Acknowledge(ctx context.Context) map[string]error {
 	failed := map[string]error{}
 	for name, got := range b.intake.batches {

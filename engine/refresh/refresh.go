@@ -1,5 +1,5 @@
-// Package refresh brings tables up to date: it has one evaluator for each way that a plan knows (append.go, replace.go). What they do is collected in a batch, which one
-// commit publishes.
+// Package refresh brings tables up to date: it has one evaluator for each way that a plan knows (append.go,
+// replace.go). What they do is collected in a batch, which one commit publishes.
 package refresh
 
 import (
@@ -73,8 +73,8 @@ func (b *Batch) Began() time.Time { return b.intake.began }
 // More reports whether more rows are known to wait.
 func (b *Batch) More() bool { return b.more || b.intake.more }
 
-// Refresh brings a table up to date in the way that its plan says, and reports whether there was anything to do. After an error the batch is to be discarded; it is a
-// *ViolationError when rows violate a fail rule.
+// Refresh brings a table up to date in the way that its plan says, and reports whether there was anything to do. After
+// an error the batch is to be discarded; it is a *ViolationError when rows violate a fail rule.
 func (b *Batch) Refresh(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
 	switch d.Refresh {
 	case plan.Append:
@@ -85,8 +85,8 @@ func (b *Batch) Refresh(ctx context.Context, d *plan.Dataset) (worked bool, err 
 	return false, fmt.Errorf("%s is a %s, which nothing is stored of: please report this", d.Name, d.Kind)
 }
 
-// Define brings tables of a wave to which no rows came to their definition: those that are new are made, empty, and changes that were accepted are remembered. It reports
-// whether there was anything to do.
+// Define brings tables of a wave to which no rows came to their definition: those that are new are made, empty, and
+// changes that were accepted are remembered. It reports whether there was anything to do.
 func (b *Batch) Define(wave int) (worked bool) {
 	for _, d := range b.plan.Stored() {
 		if d.Wave != wave || !b.Choice.Includes(d.Name) || len(d.Columns) == 0 || b.draft.changes[d.Name] != nil {
@@ -113,7 +113,8 @@ func (b *Batch) AddDeadLetters(files []lake.DataFile) {
 	}
 }
 
-// Discard removes the files of a batch that will not be published. Those of a killed process stay behind, unnamed by any table.
+// Discard removes the files of a batch that will not be published. Those of a killed process stay behind, unnamed by
+// any table.
 func (b *Batch) Discard() {
 	for _, c := range b.draft.changes {
 		duck.Remove(c.Add)
@@ -142,7 +143,8 @@ type checkedFiles map[string]bool
 // maxChecked bounds the memory of an update that goes on for months: what was forgotten is checked once more.
 const maxChecked = 50_000
 
-// check compares files with their checksums before rows are made of them, once in an update, and not those that it wrote itself.
+// check compares files with their checksums before rows are made of them, once in an update, and not those that it
+// wrote itself.
 func (c checkedFiles) check(files []lake.DataFile) error {
 	for _, f := range files {
 		if c[f.Path] {

@@ -98,7 +98,8 @@ func (b *Batch) wholeRelation(ctx context.Context, name string) (string, error) 
 	return b.storedRelation(name, contents), nil
 }
 
-// storedRelation reads a table's files with the columns that the plan gives it: those that its next commit will add are NULL.
+// storedRelation reads a table's files with the columns that the plan gives it: those that its next commit will add are
+// NULL.
 func (b *Batch) storedRelation(table string, c *lake.Contents) string {
 	files := duck.ReadFiles(c.Schema, c.Files)
 	next, changes, _ := schemas.Evolve(c.Schema, b.plan.Dataset(table).Columns)

@@ -10,7 +10,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// replaceAll computes a table from everything that its inputs hold, if they, its query or its rules have changed since it was computed the last time.
+// replaceAll computes a table from everything that its inputs hold, if they, its query or its rules have changed since
+// it was computed the last time.
 func (b *Batch) replaceAll(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
 	holds, err := b.inputsHold(ctx, d)
 	if err != nil {
@@ -43,7 +44,8 @@ func (b *Batch) outdated(d *plan.Dataset, holds position.Set) bool {
 	return false
 }
 
-// inputsHold are the positions of a table that is computed now: its rules, the fingerprints of the sources and the commits of the tables that it reads in full.
+// inputsHold are the positions of a table that is computed now: its rules, the fingerprints of the sources and the
+// commits of the tables that it reads in full.
 func (b *Batch) inputsHold(ctx context.Context, d *plan.Dataset) (position.Set, error) {
 	holds := position.Set{}
 	for _, f := range d.Flows {

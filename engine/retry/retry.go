@@ -10,8 +10,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// Transient reports whether an error may go away by itself: a broker that cannot be reached, a busy catalog, a full disk. SQLite's and DuckDB's errors are known
-// by their texts only.
+// Transient reports whether an error may go away by itself: a broker that cannot be reached, a busy catalog, a full
+// disk. SQLite's and DuckDB's errors are known by their texts only.
 func Transient(err error) bool {
 	var unavailable *sources.UnavailableError
 	return errors.As(err, &unavailable) || errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "No space left on device") ||

@@ -10,7 +10,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// State is never changed: each commit gives the next one. Tables that are to be computed from the beginning stand there, until a commit has done so.
+// State is never changed: each commit gives the next one. Tables that are to be computed from the beginning stand
+// there, until a commit has done so.
 type State struct {
 	lake      *lake.State
 	positions position.Set
@@ -69,7 +70,8 @@ func (s *State) CommitAt(k position.Key) int64 { return s.positions.Commit(k) }
 // Keys are those of all positions that are stored, those of tables included that are to be computed from the beginning.
 func (s *State) Keys() []position.Key { return s.lake.Positions.Keys() }
 
-// Remembered is the position of a flow that streams from the source: it holds the columns that the plan was made with. It is nil when nobody has read the source.
+// Remembered is the position of a flow that streams from the source: it holds the columns that the plan was made with.
+// It is nil when nobody has read the source.
 func (s *State) Remembered(p *plan.Plan, source string) sources.Position {
 	for _, d := range p.Datasets {
 		for _, f := range d.Flows {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Fingerprint identifies a list of nodes and plain values. Places are left out, and so is every empty value: a field that a later
-// DuckDB adds with its default does not make an unchanged query look changed.
+// Fingerprint identifies a list of nodes and plain values. Places are left out, and so is every empty value: a field
+// that a later DuckDB adds with its default does not make an unchanged query look changed.
 func Fingerprint(parts ...any) string {
 	b := fmt.Appendf(nil, "[%d", len(parts))
 	for _, p := range parts {
@@ -31,7 +31,8 @@ func hashed(b []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// appendHashed writes what is hashed. It never changes, for fingerprints are stored: its types are those of Go's JSON decoder.
+// appendHashed writes what is hashed. It never changes, for fingerprints are stored: its types are those of Go's JSON
+// decoder.
 func appendHashed(b []byte, v value) []byte {
 	switch {
 	case v.object != nil:

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// object is an object of DuckDB's JSON with all that is in it, in DuckDB's order. A decoder into maps would lose that order and the digits of large
-// numbers; this one copies nothing, so that it costs a quarter.
+// object is an object of DuckDB's JSON with all that is in it, in DuckDB's order. A decoder into maps would lose that
+// order and the digits of large numbers; this one copies nothing, so that it costs a quarter.
 type object struct {
 	fields []field
 	// class and kind are the fields class and type, by which DuckDB says what an object is.

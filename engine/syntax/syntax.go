@@ -1,5 +1,6 @@
-// Package syntax is DuckDB's syntax tree of a query: text to tree, what a tree says, and tree to text. What has a type here is what lakeflow asks about;
-// everything else that DuckDB tells is kept as it is, and is walked through like the rest, so that nothing in it is overlooked or lost.
+// Package syntax is DuckDB's syntax tree of a query: text to tree, what a tree says, and tree to text. What has a type
+// here is what lakeflow asks about; everything else that DuckDB tells is kept as it is, and is walked through like the
+// rest, so that nothing in it is overlooked or lost.
 package syntax
 
 import (

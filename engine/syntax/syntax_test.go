@@ -53,7 +53,8 @@ func parse(t testing.TB, conn *sql.Conn, text string) syntax.Statement {
 
 var places = regexp.MustCompile(`"query_location":\d+`)
 
-// rewritten is what DuckDB writes in another way, which has another tree: 1.5e0 is 1.5, and FROM (VALUES …) gets one more SELECT around it.
+// rewritten is what DuckDB writes in another way, which has another tree: 1.5e0 is 1.5, and FROM (VALUES …) gets one
+// more SELECT around it.
 var rewritten = regexp.MustCompile(`\de[+-]?\d|\(VALUES`)
 
 // bare is a tree without places.
@@ -101,7 +102,8 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
-// TestWalk lists the relations of queries, * in front of those that a common table expression provides, and behind the queries what feeds them.
+// TestWalk lists the relations of queries, * in front of those that a common table expression provides, and behind the
+// queries what feeds them.
 func TestWalk(t *testing.T) {
 	conn := open(t)
 	for text, want := range map[string]string{

@@ -25,7 +25,8 @@ func (c *cte) find(name string) *cte {
 	return c
 }
 
-// with adds the common table expressions of a query, which it also returns in their order. Each one sees those before it, and itself when it is recursive.
+// with adds the common table expressions of a query, which it also returns in their order. Each one sees those before
+// it, and itself when it is recursive.
 func (c *cte) with(q *object) (inner *cte, own []*cte) {
 	for _, e := range q.get("cte_map").object.get("map").list {
 		def := &cte{name: lower(e.object.get("key")), query: e.object.get("value").object, sees: c, outer: c}
@@ -40,7 +41,8 @@ func (c *cte) with(q *object) (inner *cte, own []*cte) {
 	return c, own
 }
 
-// Walk calls visit for a node and for all in it, from the outside to the inside, except for what is in nodes for which visit gives false.
+// Walk calls visit for a node and for all in it, from the outside to the inside, except for what is in nodes for which
+// visit gives false.
 func Walk(n Node, visit func(Node, Scope) bool) { walker{visit}.object(n.tree(), Scope{}) }
 
 type walker struct{ visit func(Node, Scope) bool }
@@ -105,8 +107,8 @@ func (s Scope) cte(t *object) *cte {
 	return s.ctes.find(t.get("table_name").text())
 }
 
-// Feeds are the named tables that the rows of a query or table come from, also through joins, subqueries behind FROM and common table expressions. The scope is
-// the one that Walk gave with the query, or with the query around the table.
+// Feeds are the named tables that the rows of a query or table come from, also through joins, subqueries behind FROM
+// and common table expressions. The scope is the one that Walk gave with the query, or with the query around the table.
 func (s Scope) Feeds(n Node) []BaseTable {
 	f := feeds{seen: map[*cte]bool{}}
 	if q, ok := n.(Query); ok {

@@ -22,7 +22,8 @@ const (
 	partitions = 3
 )
 
-// startBroker starts a broker in this process that keeps its log in a folder, so that the next start goes on where this one ends.
+// startBroker starts a broker in this process that keeps its log in a folder, so that the next start goes on where this
+// one ends.
 func startBroker(folder string) (*kfake.Cluster, error) {
 	_, port, err := net.SplitHostPort(freeAddress("127.0.0.1:9092"))
 	if err != nil {

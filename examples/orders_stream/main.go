@@ -1,5 +1,5 @@
-// Command orders_stream shows a stream running: it sends orders to a topic, some of which break the rules, and runs lakeflow beside it, which brings them into
-// tables. Without --brokers it is its own broker.
+// Command orders_stream shows a stream running: it sends orders to a topic, some of which break the rules, and runs
+// lakeflow beside it, which brings them into tables. Without --brokers it is its own broker.
 //
 //	go run ./examples/orders_stream
 package main

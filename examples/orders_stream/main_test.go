@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// The stream is started three times, and ended once in the middle by a signal: every order is in the tables once, or is a dead letter, and what is printed at the
-// end works.
+// The stream is started three times, and ended once in the middle by a signal: every order is in the tables once, or is
+// a dead letter, and what is printed at the end works.
 func TestStream(t *testing.T) {
 	bin, root := t.TempDir(), t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", bin, "github.com/lakeflow/lakeflow/cmd/lakeflow", ".").CombinedOutput(); err != nil {
@@ -80,7 +80,8 @@ func example(root string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// stream starts the example and gives the numbers of the orders that it sent. Without arguments it is ended by a signal after some batches.
+// stream starts the example and gives the numbers of the orders that it sent. Without arguments it is ended by a signal
+// after some batches.
 func stream(t *testing.T, root string, args ...string) (first, last int64, out string) {
 	t.Helper()
 	cmd := example(root, args...)

@@ -14,7 +14,8 @@ import (
 //go:embed report.html.tmpl
 var reportHTML string
 
-// HTML writes the report as one page that needs nothing else: no scripts, no requests, light or dark as the reader's system says.
+// HTML writes the report as one page that needs nothing else: no scripts, no requests, light or dark as the reader's
+// system says.
 func (r *Report) HTML(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
 		"comma":   humanize.Comma,

@@ -45,8 +45,8 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
-// JUnit writes the report as JUnit XML, for build servers. A table is a test suite, with a test for each rule and one for each
-// table's row accounting. Rows that violate a drop or fail rule make its test fail; those of a warn rule are
+// JUnit writes the report as JUnit XML, for build servers. A table is a test suite, with a test for each rule and one
+// for each table's row accounting. Rows that violate a drop or fail rule make its test fail; those of a warn rule are
 // its output. The update itself is a test too, in error when it did not complete.
 func (r *Report) JUnit(w io.Writer) error {
 	all := junitSuites{Name: r.Pipeline, Time: fmt.Sprintf("%.3f", float64(r.DurationMS)/1000)}

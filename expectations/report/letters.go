@@ -11,7 +11,8 @@ import (
 // ExampleRows is how many example rows a report has of each group of dead letters.
 const ExampleRows = 5
 
-// DeadLetters is a group of dead letters of one update: those of one table that broke one drop or fail rule, or that could not be read.
+// DeadLetters is a group of dead letters of one update: those of one table that broke one drop or fail rule, or that
+// could not be read.
 type DeadLetters struct {
 	Table      string    `json:"table"`
 	Rule       string    `json:"rule"` // empty: records that could not be read

@@ -16,8 +16,8 @@ type Field struct {
 	Bad   bool   // a rule that the row broke names the column
 }
 
-// Fields are the columns of a row that is a JSON object, in their order. Those are marked that one of the expressions names: the rules that the row broke.
-// It is nil when the row is none.
+// Fields are the columns of a row that is a JSON object, in their order. Those are marked that one of the expressions
+// names: the rules that the row broke. It is nil when the row is none.
 func Fields(row []byte, expressions []string) []Field {
 	d := json.NewDecoder(bytes.NewReader(row))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {

@@ -75,7 +75,8 @@ type Point struct {
 	FailedPercent float64   `json:"failed_percent"`
 }
 
-// Flow is the row accounting of one flow over the committed batches of an update; of a table in replace mode, of the last refresh.
+// Flow is the row accounting of one flow over the committed batches of an update; of a table in replace mode, of the
+// last refresh.
 type Flow struct {
 	Name         string `json:"name,omitempty"`
 	Batches      int64  `json:"batches"`
@@ -90,9 +91,9 @@ type Flow struct {
 	Balances bool `json:"balances"`
 }
 
-// Build makes the report of an update from all rows of a pipeline's event_log, in any order. The update is named by its id or the beginning
-// of it; empty means the latest that did something, or failed. The error says what to do when there is no such update, or several.
-// The report's DeadLetters are for the caller to fill in: DeadLettersSQL reads them.
+// Build makes the report of an update from all rows of a pipeline's event_log, in any order. The update is named by its
+// id or the beginning of it; empty means the latest that did something, or failed. The error says what to do when there
+// is no such update, or several. The report's DeadLetters are for the caller to fill in: DeadLettersSQL reads them.
 func Build(events []schemas.Event, update string) (*Report, error) {
 	updates := groupUpdates(events)
 	at, err := selectUpdate(updates, update)

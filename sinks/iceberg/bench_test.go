@@ -74,8 +74,8 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkLongHistory compares commits of five small tables, syncs included, from the 100th and from the 10,000th on, in turn: the ratio of their
-// medians is to stay below 1.5.
+// BenchmarkLongHistory compares commits of five small tables, syncs included, from the 100th and from the 10,000th on,
+// in turn: the ratio of their medians is to stay below 1.5.
 func BenchmarkLongHistory(b *testing.B) {
 	young, old := newWriter(b, b.TempDir()), newWriter(b, b.TempDir())
 	for range 100 {

@@ -87,8 +87,8 @@ func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
 	return nil, nil // made by another program; lakeflow has never committed here
 }
 
-// readOnly reports whether the catalog is on a file system, or in a folder, that this process cannot write to, and nothing of it is still
-// in the write-ahead log.
+// readOnly reports whether the catalog is on a file system, or in a folder, that this process cannot write to, and
+// nothing of it is still in the write-ahead log.
 func (l *Lake) readOnly() bool {
 	if unix.Access(l.warehouse, unix.W_OK) == nil {
 		return false
@@ -191,8 +191,8 @@ func (l *Lake) anyPointer(ctx context.Context, table string) (pointer, error) {
 	return p, nil
 }
 
-// checkFolder refuses a catalog that knows nothing of the tables whose folders are there: it was deleted or replaced, and
-// starting from nothing would read every input a second time. db may be nil.
+// checkFolder refuses a catalog that knows nothing of the tables whose folders are there: it was deleted or replaced,
+// and starting from nothing would read every input a second time. db may be nil.
 func (l *Lake) checkFolder(ctx context.Context, db *sql.DB) error {
 	if db != nil {
 		var known bool

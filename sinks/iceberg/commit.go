@@ -124,7 +124,8 @@ func snapshotOf(h *head) int64 {
 	return h.state.Snapshot
 }
 
-// hasRowsOf reports whether a table has the rows of a snapshot: it is the head, or what came after it only rewrote files.
+// hasRowsOf reports whether a table has the rows of a snapshot: it is the head, or what came after it only rewrote
+// files.
 func (h *head) hasRowsOf(snapshot int64) (bool, error) {
 	if snapshotOf(h) == snapshot {
 		return true, nil
@@ -243,7 +244,8 @@ func (l *Lake) commitRecord(c *lake.Commit, rec *record, positions position.Set,
 // errConflict says, inside the transaction, that somebody else was there.
 var errConflict = errors.New("conflict")
 
-// publish makes the staged changes visible with one transaction: all or none. Their files are removed when they do not become visible.
+// publish makes the staged changes visible with one transaction: all or none. Their files are removed when they do not
+// become visible.
 func (l *Lake) publish(ctx context.Context, db *sql.DB, epoch int64, changes []*staged, files *output) (lake.Status, error) {
 	failpoint.Hit("catalog.before-tx")
 	err := l.transact(ctx, db, epoch, func(tx *sql.Tx) error {
@@ -320,7 +322,8 @@ func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, move func(
 	return nil
 }
 
-// movePointer points the catalog to the table's new metadata, if it still points to the metadata that the change was made for.
+// movePointer points the catalog to the table's new metadata, if it still points to the metadata that the change was
+// made for.
 func (l *Lake) movePointer(ctx context.Context, tx *sql.Tx, st *staged) error {
 	var result sql.Result
 	var err error
@@ -370,8 +373,8 @@ func insertHead(ctx context.Context, tx *sql.Tx, h *head) error {
 	return nil
 }
 
-// removeOldMetadata deletes the metadata files that the new one's log has dropped. The one before stays readable for whoever has just
-// looked it up; a file that cannot be removed only takes up space.
+// removeOldMetadata deletes the metadata files that the new one's log has dropped. The one before stays readable for
+// whoever has just looked it up; a file that cannot be removed only takes up space.
 func removeOldMetadata(st *staged) {
 	if st.base == nil {
 		return

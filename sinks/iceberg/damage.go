@@ -59,7 +59,8 @@ func (l *Lake) Check(ctx context.Context, name string) error {
 	return nil
 }
 
-// manifestsOf reads the manifest list of a snapshot. One that was cut off may still decode: what is left of it is then not what the snapshot counts.
+// manifestsOf reads the manifest list of a snapshot. One that was cut off may still decode: what is left of it is then
+// not what the snapshot counts.
 func manifestsOf(s *metadata.Snapshot) (manifests []iceberg.ManifestFile, err error) {
 	defer func() {
 		if err != nil {
@@ -86,7 +87,8 @@ func manifestsOf(s *metadata.Snapshot) (manifests []iceberg.ManifestFile, err er
 	return manifests, nil
 }
 
-// entriesOf reads the entries of a manifest, without those of deleted files when live is true. Their number must be what the manifest list says.
+// entriesOf reads the entries of a manifest, without those of deleted files when live is true. Their number must be
+// what the manifest list says.
 func entriesOf(m iceberg.ManifestFile, live bool) iter.Seq2[iceberg.ManifestEntry, error] {
 	return func(yield func(iceberg.ManifestEntry, error) bool) {
 		entries, err := readEntries(m, live)

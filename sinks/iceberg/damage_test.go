@@ -83,7 +83,8 @@ func TestDamagedMetadataIsNamed(t *testing.T) {
 	f.Expect("t", "0\n1\n2")
 }
 
-// useTable reads a table in the ways that queries, updates and audits do, with nothing in memory, and gives the first error.
+// useTable reads a table in the ways that queries, updates and audits do, with nothing in memory, and gives the first
+// error.
 func useTable(f *sinktest.Fixture) error {
 	opened := f.Reopen()
 	defer opened.Close()

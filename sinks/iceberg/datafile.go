@@ -157,7 +157,8 @@ func blob(text string) ([]byte, error) {
 	return out, nil
 }
 
-// wherePartition reads one partition that a ReplacePartition change removes; fields that it does not name match any value.
+// wherePartition reads one partition that a ReplacePartition change removes; fields that it does not name match any
+// value.
 func (tg *target) wherePartition(where map[string]string) (map[int]any, error) {
 	if len(where) == 0 {
 		return nil, errors.New("replace a partition: it is not said which")

@@ -27,8 +27,9 @@ func local(location string) string {
 	return strings.TrimPrefix(location, "file:")
 }
 
-// contentID is a hash over a file's content in the shape of a UUID of version 8, which RFC 9562 leaves to whoever makes it: other programs name their files with random
-// ones, of version 4 or 7. Metadata files carry it in their names, so that whoever names a file also says what is in it.
+// contentID is a hash over a file's content in the shape of a UUID of version 8, which RFC 9562 leaves to whoever makes
+// it: other programs name their files with random ones, of version 4 or 7. Metadata files carry it in their names, so
+// that whoever names a file also says what is in it.
 func contentID(content []byte) string {
 	sum := sha256.Sum256(content)
 	id := uuid.UUID(sum[:16])
@@ -43,7 +44,8 @@ var contentIDs = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab]
 // errContent says that a file is not what was written.
 var errContent = errors.New("its content does not agree with the checksum in its name")
 
-// readChecked reads a metadata file, manifest list or manifest. A file that another program wrote has no hash to compare with.
+// readChecked reads a metadata file, manifest list or manifest. A file that another program wrote has no hash to
+// compare with.
 func readChecked(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 
 // Retention says how much of the past the tables of a lake keep.
 type Retention struct {
-	// Snapshots that each table keeps; 0 means 100. Those that a stream has not read yet are kept too, up to ten times as many.
+	// Snapshots that each table keeps; 0 means 100. Those that a stream has not read yet are kept too, up to ten times
+	// as many.
 	Snapshots int
 }
 
@@ -31,11 +32,12 @@ func (r Retention) snapshots() int {
 	return defaultSnapshots
 }
 
-// keyExpired is the table property that says which snapshot was expired last, and the commit up to which a reader must have read the table
-// to miss nothing.
+// keyExpired is the table property that says which snapshot was expired last, and the commit up to which a reader must
+// have read the table to miss nothing.
 const keyExpired = "lakeflow.expired"
 
-// expire drops the snapshots that are beyond the retention and that no stream needs, and what of the metadata only they used.
+// expire drops the snapshots that are beyond the retention and that no stream needs, and what of the metadata only they
+// used.
 func (st *staged) expire(keep int, passed map[string]int64) error {
 	read, streamed := passed[st.change.Table]
 	if !streamed {
@@ -61,8 +63,9 @@ func (st *staged) expire(keep int, passed map[string]int64) error {
 	return st.removeSchemas()
 }
 
-// cut finds the oldest snapshot to keep, the newest to expire, which is its parent, and the commit that a reader must have read to do without that.
-// A snapshot of another program counts as part of the next commit; one that only rewrote files goes with the commit before it.
+// cut finds the oldest snapshot to keep, the newest to expire, which is its parent, and the commit that a reader must
+// have read to do without that. A snapshot of another program counts as part of the next commit; one that only rewrote
+// files goes with the commit before it.
 func (st *staged) cut(head *metadata.Snapshot, keep int, read int64) (oldest, gone *metadata.Snapshot, commit int64) {
 	commit = math.MaxInt64
 	for kept := 0; head != nil; kept++ {
@@ -85,8 +88,8 @@ func (st *staged) cut(head *metadata.Snapshot, keep int, read int64) (oldest, go
 	return nil, nil, 0
 }
 
-// expired lists the snapshots that go when oldest is the oldest to stay: those before it, but none that a branch or tag of another program
-// names.
+// expired lists the snapshots that go when oldest is the oldest to stay: those before it, but none that a branch or tag
+// of another program names.
 func (st *staged) expired(oldest *metadata.Snapshot) []int64 {
 	stay := map[int64]bool{}
 	for _, id := range st.meta.Refs() {
@@ -137,8 +140,8 @@ func (st *staged) removeSchemas() error {
 	return nil
 }
 
-// renew makes the files that only expired snapshots need as young as if they were written now, so that whoever is reading them has the grace time of
-// RemoveOrphans to finish.
+// renew makes the files that only expired snapshots need as young as if they were written now, so that whoever is
+// reading them has the grace time of RemoveOrphans to finish.
 func (st *staged) renew() error {
 	for _, pair := range st.retired {
 		if err := renew(pair[0], pair[1]); err != nil {
@@ -187,8 +190,8 @@ func renew(s, next *metadata.Snapshot) error {
 	return nil
 }
 
-// expiredBefore returns the commit that a reader must have read to follow the table's history: 0 when it is whole. It is not known (ok is false) when
-// another program expired the oldest snapshots.
+// expiredBefore returns the commit that a reader must have read to follow the table's history: 0 when it is whole. It
+// is not known (ok is false) when another program expired the oldest snapshots.
 func (h *head) expiredBefore(oldest *metadata.Snapshot) (commit int64, ok bool) {
 	if oldest.ParentSnapshotID == nil {
 		return 0, true

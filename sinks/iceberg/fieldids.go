@@ -8,8 +8,9 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// successor is the schema that a table with the columns of old, and field ids up to last, has after a change. Columns keep
-// their ids; new ones get those that the caller wrote its files with, or fresh ones where it gave none. A new table has no old columns.
+// successor is the schema that a table with the columns of old, and field ids up to last, has after a change. Columns
+// keep their ids; new ones get those that the caller wrote its files with, or fresh ones where it gave none. A new
+// table has no old columns.
 func successor(old schemas.Table, last int, c *lake.TableChange) (schemas.Table, error) {
 	var next schemas.Table
 	if old == nil || c.Recreate {

@@ -33,12 +33,14 @@ func (l *Lake) passing(err error) error {
 	return err
 }
 
-// outOfRoom reports whether SQLite fails with this code only where there is no room: in a file, or to make the memory longer that processes share.
+// outOfRoom reports whether SQLite fails with this code only where there is no room: in a file, or to make the memory
+// longer that processes share.
 func outOfRoom(code int) bool {
 	return code&0xff == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR_SHMSIZE
 }
 
-// perhapsOutOfRoom reports whether SQLite fails with this code for want of room too, but also when a disk is broken or a folder may not be written to.
+// perhapsOutOfRoom reports whether SQLite fails with this code for want of room too, but also when a disk is broken or
+// a folder may not be written to.
 func perhapsOutOfRoom(code int) bool {
 	switch code {
 	case sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE,

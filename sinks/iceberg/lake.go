@@ -1,9 +1,10 @@
 // Package iceberg is the embedded lake: Apache Iceberg tables in a local warehouse folder, with an SQLite catalog in
 // the JDBC layout that PyIceberg's and Spark's catalogs read, under the catalog name "lakeflow".
 //
-// Every commit moves all its tables, the marks of its inputs and the commit number in one SQLite transaction. The commit number, the
-// positions and the owner stand in the summary of event_log's snapshot, so they cannot part from the tables. Files are
-// written and synced before that transaction; files of an attempt that did not get there are never referenced.
+// Every commit moves all its tables, the marks of its inputs and the commit number in one SQLite transaction. The
+// commit number, the positions and the owner stand in the summary of event_log's snapshot, so they cannot part from the
+// tables. Files are written and synced before that transaction; files of an attempt that did not get there are never
+// referenced.
 package iceberg
 
 import (
@@ -31,7 +32,8 @@ const EventLog = "event_log"
 type Lake struct {
 	warehouse, namespace, pipeline string // warehouse is absolute
 	retention                      Retention
-	// TempDirectory is where processes keep their temp folders, when that is not in the warehouse; set it before the lake is used.
+	// TempDirectory is where processes keep their temp folders, when that is not in the warehouse; set it before the
+	// lake is used.
 	TempDirectory string
 
 	commits sync.Mutex // held by whoever moves tables
@@ -93,15 +95,16 @@ func (l *Lake) Acquire(ctx context.Context, holder lake.Holder) (int64, error) {
 	return epoch, nil
 }
 
-// ended notes that a commit has ended. While a batch is committed, the next one may already be written, but not the one after it.
+// ended notes that a commit has ended. While a batch is committed, the next one may already be written, but not the one
+// after it.
 func (l *Lake) ended() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.quiet[0], l.quiet[1] = l.quiet[1], time.Now()
 }
 
-// takeLock locks the pipeline's lock file and writes the holder into it. The file stays when the lock is given up: removing
-// it would let two processes lock two files of the same name.
+// takeLock locks the pipeline's lock file and writes the holder into it. The file stays when the lock is given up:
+// removing it would let two processes lock two files of the same name.
 func (l *Lake) takeLock(holder lake.Holder) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -18,16 +18,17 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// mergeCount manifests of about the same number of files are merged into one, so that a table of many small commits stays quick to open. The
-// merged ones are merged again when there are mergeCount of them: each entry is rewritten a few times in all, and no commit reads the whole table. Those of
-// mergeAbove bytes are large enough.
+// mergeCount manifests of about the same number of files are merged into one, so that a table of many small commits
+// stays quick to open. The merged ones are merged again when there are mergeCount of them: each entry is rewritten a
+// few times in all, and no commit reads the whole table. Those of mergeAbove bytes are large enough.
 const (
 	mergeCount = 16
 	mergeAbove = 4 << 20
 )
 
-// producer writes the manifests and the manifest list of one new snapshot. It is written on iceberg-go's manifest writers, not on its
-// Transaction, because that one percent-encodes the paths that it makes, and PyIceberg does not decode them.
+// producer writes the manifests and the manifest list of one new snapshot. It is written on iceberg-go's manifest
+// writers, not on its Transaction, because that one percent-encodes the paths that it makes, and PyIceberg does not
+// decode them.
 type producer struct {
 	dir    string // of the metadata
 	out    *output
@@ -62,7 +63,8 @@ func snapshotID(id uuid.UUID, meta *metadata.Draft) int64 {
 	}
 }
 
-// carry takes over the parent's files, except those that drop names; those become deleted entries. A nil drop keeps all, and reads no manifest.
+// carry takes over the parent's files, except those that drop names; those become deleted entries. A nil drop keeps
+// all, and reads no manifest.
 func (p *producer) carry(parent *metadata.Snapshot, drop func(iceberg.DataFile) (bool, error)) error {
 	if parent == nil {
 		return nil
@@ -95,7 +97,8 @@ func (p *producer) carry(parent *metadata.Snapshot, drop func(iceberg.DataFile) 
 	return nil
 }
 
-// filter keeps what is left of a manifest and returns the entries that were dropped, marked as deleted by this snapshot.
+// filter keeps what is left of a manifest and returns the entries that were dropped, marked as deleted by this
+// snapshot.
 func (p *producer) filter(m iceberg.ManifestFile, drop func(iceberg.DataFile) (bool, error)) ([]iceberg.ManifestEntry, error) {
 	var gone, left []iceberg.ManifestEntry
 	for e, err := range entriesOf(m, true) {
@@ -218,8 +221,8 @@ func (p *producer) write(specID int32, entries []iceberg.ManifestEntry, put func
 	return nil
 }
 
-// withEmptyBounds writes the bound of an empty text or binary as such. iceberg-go gives a nil slice, which becomes no bound at all, and
-// readers take partitions with NULL and without a bound for nothing but NULL.
+// withEmptyBounds writes the bound of an empty text or binary as such. iceberg-go gives a nil slice, which becomes no
+// bound at all, and readers take partitions with NULL and without a bound for nothing but NULL.
 func withEmptyBounds(m iceberg.ManifestFile) iceberg.ManifestFile {
 	fields := m.Partitions()
 	empty := func(b *[]byte) *[]byte {

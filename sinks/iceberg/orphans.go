@@ -21,14 +21,16 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// tempPrefix begins the names of the folders that processes keep temporary files in, below the warehouse. A process holds a lock on its
-// folder for as long as it lives.
+// tempPrefix begins the names of the folders that processes keep temporary files in, below the warehouse. A process
+// holds a lock on its folder for as long as it lives.
 const tempPrefix = ".tmp-"
 
-// tempName is the whole name of such a folder in a TempDirectory, where there may be others: lakeflow's mark and the update's id.
+// tempName is the whole name of such a folder in a TempDirectory, where there may be others: lakeflow's mark and the
+// update's id.
 var tempName = regexp.MustCompile(`^lakeflow-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// TempFolder is where the process of an update keeps its temporary files. The caller makes it, and holds a shared lock on it.
+// TempFolder is where the process of an update keeps its temporary files. The caller makes it, and holds a shared lock
+// on it.
 func (l *Lake) TempFolder(update string) string {
 	if l.TempDirectory != "" {
 		return filepath.Join(l.TempDirectory, "lakeflow-"+update)
@@ -160,8 +162,8 @@ func use(used map[string]bool, m iceberg.ManifestFile) error {
 	return nil
 }
 
-// folder removes the files of a folder and of those below it that have one of the endings, are old and not used, and reports whether the folder is then
-// empty. Links are not followed.
+// folder removes the files of a folder and of those below it that have one of the endings, are old and not used, and
+// reports whether the folder is then empty. Links are not followed.
 func (s *sweep) folder(ctx context.Context, table, dir string, used map[string]bool, endings ...string) (empty bool, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

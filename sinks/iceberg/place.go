@@ -13,8 +13,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// Placed says, as everything that reads tables does, when they are those of another folder. It is for whoever is about to
-// become the writer: it creates nothing.
+// Placed says, as everything that reads tables does, when they are those of another folder. It is for whoever is about
+// to become the writer: it creates nothing.
 func (l *Lake) Placed(ctx context.Context) error {
 	db, err := l.catalog(ctx, false)
 	if db == nil || err != nil {

@@ -58,7 +58,8 @@ func pyRead(t *testing.T, warehouse string, tables ...string) (names []string, r
 	return found.Tables, found.Read
 }
 
-// pyValues has a low and a high value of every type that has bounds. Low and high are in files of their own, with NULL in a third.
+// pyValues has a low and a high value of every type that has bounds. Low and high are in files of their own, with NULL
+// in a third.
 var pyValues = []struct{ name, typ, low, high string }{
 	{"bo", "BOOLEAN", "false", "true"},
 	{"i", "INTEGER", "-2147483648", "2147483647"},
@@ -216,7 +217,8 @@ func TestPyIcebergReadsPartitions(t *testing.T) {
 	}
 }
 
-// The partition value ” is a bound like any other: without one, readers take a field that has NULLs too for one that has nothing else.
+// The partition value ” is a bound like any other: without one, readers take a field that has NULLs too for one that
+// has nothing else.
 func TestPyIcebergFindsEmptyPartitions(t *testing.T) {
 	f := sinktest.NewFixture(t, open)
 	c := f.Change("t", []string{"id INTEGER", "k VARCHAR"}, "")

@@ -153,8 +153,8 @@ func readFiles(s *metadata.Snapshot, manifest func(iceberg.ManifestFile) bool, e
 	return out, nil
 }
 
-// Appended returns the files that were added after a commit. A stream that begins (after 0) takes what the table had after it was
-// last rewritten as its first step. Snapshots of other programs count as part of lakeflow's next commit.
+// Appended returns the files that were added after a commit. A stream that begins (after 0) takes what the table had
+// after it was last rewritten as its first step. Snapshots of other programs count as part of lakeflow's next commit.
 func (l *Lake) Appended(ctx context.Context, name string, after, maxBytes int64) (*lake.Contents, error) {
 	h, err := l.head(ctx, name)
 	if err != nil {
@@ -201,8 +201,8 @@ type step struct {
 	whole     bool
 }
 
-// since lists the commits after one. It returns ErrRewritten when one of them replaced rows that were there before, and ErrExpired when
-// the snapshots of some of them are gone.
+// since lists the commits after one. It returns ErrRewritten when one of them replaced rows that were there before, and
+// ErrExpired when the snapshots of some of them are gone.
 func (h *head) since(after int64) ([]step, error) {
 	chain := h.chain()
 	whole, err := h.begins(chain, after)
@@ -242,8 +242,8 @@ func (h *head) since(after int64) ([]step, error) {
 // rewrites reports whether a snapshot has the rows of its parent in other files, as compaction leaves them.
 func rewrites(s *metadata.Snapshot) bool { return s.Summary.Operation() == metadata.Replace }
 
-// begins reports whether a reader that stands after a commit begins with all that the table's oldest snapshot has, because the history before
-// it has been expired.
+// begins reports whether a reader that stands after a commit begins with all that the table's oldest snapshot has,
+// because the history before it has been expired.
 func (h *head) begins(chain []*metadata.Snapshot, after int64) (whole bool, err error) {
 	if len(chain) == 0 {
 		return false, nil

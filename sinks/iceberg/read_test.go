@@ -13,8 +13,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// historyHead is a table whose snapshots 1, 2, … have these commit numbers; 0 stands for another program's, a negative one for a rewrite of files after
-// that commit.
+// historyHead is a table whose snapshots 1, 2, … have these commit numbers; 0 stands for another program's, a negative
+// one for a rewrite of files after that commit.
 func historyHead(t *testing.T, commits ...int64) *head {
 	t.Helper()
 	d, err := newTable(&lake.TableChange{Table: "t", Schema: schemas.Table{{Name: "id", ID: 1, Type: schemas.Type{Kind: schemas.BigInt}}}}, "file:///t")

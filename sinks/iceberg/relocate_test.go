@@ -21,8 +21,8 @@ import (
 // variousTables are what the tables of variousLake are called.
 var variousTables = []string{"event_log", "gone", "many", "money", "nested", "parts", "view"}
 
-// variousLake is a lake with partition values of every transform and type, nested and evolved columns, tables whose rows were replaced or merged, one
-// that is empty, expired snapshots, and positions. It is closed.
+// variousLake is a lake with partition values of every transform and type, nested and evolved columns, tables whose
+// rows were replaced or merged, one that is empty, expired snapshots, and positions. It is closed.
 func variousLake(t *testing.T) *sinktest.Fixture {
 	t.Helper()
 	f := sinktest.NewFixture(t, func(t *testing.T, warehouse string) sinktest.Lake {
@@ -67,7 +67,8 @@ func variousLake(t *testing.T) *sinktest.Fixture {
 	return f
 }
 
-// partitioned writes the table parts: a file with values and one of NULLs, then another in their place, then both kinds.
+// partitioned writes the table parts: a file with values and one of NULLs, then another in their place, then both
+// kinds.
 func partitioned(f *sinktest.Fixture) {
 	cols := []string{"id INTEGER", "k VARCHAR", "ts TIMESTAMP", "de DECIMAL(9,2)", "big DECIMAL(38,10)", "u UUID", "dt DATE", "b BLOB", "t2 TIMESTAMP WITH TIME ZONE", "bo BOOLEAN", "tm TIME", "ts3 TIMESTAMP"}
 	fields := []schemas.PartitionField{

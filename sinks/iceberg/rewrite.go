@@ -58,8 +58,8 @@ func partitionKey(spec iceberg.PartitionSpec, f iceberg.DataFile) string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
-// Rewrite replaces files of a table by others that have the same rows, as a snapshot of its own with Iceberg's operation replace. Positions, and the number
-// of the table's last commit, stay as they are.
+// Rewrite replaces files of a table by others that have the same rows, as a snapshot of its own with Iceberg's
+// operation replace. Positions, and the number of the table's last commit, stay as they are.
 func (l *Lake) Rewrite(ctx context.Context, r *lake.Rewrite) (lake.Status, error) {
 	l.commits.Lock()
 	defer l.commits.Unlock()
@@ -200,8 +200,8 @@ func sameRows(spec iceberg.PartitionSpec, removed, added []iceberg.DataFile) err
 	return nil
 }
 
-// Expire drops, from the metadata of all tables, the snapshots that neither the retention nor a stream needs, and returns how many by table.
-// Commits do the same for the tables that they add to; this is for all at once.
+// Expire drops, from the metadata of all tables, the snapshots that neither the retention nor a stream needs, and
+// returns how many by table. Commits do the same for the tables that they add to; this is for all at once.
 func (l *Lake) Expire(ctx context.Context, epoch int64) (map[string]int, error) {
 	l.commits.Lock()
 	defer l.commits.Unlock()

@@ -121,7 +121,8 @@ func (st *staged) repartition(next schemas.Table) error {
 	return nil
 }
 
-// sameSources reports whether the spec's source columns are still the ones of those names: a recreated column has a new id.
+// sameSources reports whether the spec's source columns are still the ones of those names: a recreated column has a new
+// id.
 func sameSources(spec iceberg.PartitionSpec, fields []schemas.PartitionField, t schemas.Table) bool {
 	for i, f := range spec.Fields() {
 		if c := t.Column(fields[i].Column); c == nil || c.ID != f.SourceID() {

@@ -30,8 +30,8 @@ const (
 	keyOwner     = "lakeflow.owner"     // the epoch of the writer
 )
 
-// head is a table as the catalog has it. What State needs is kept in the catalog beside the pointer, so that a run that finds nothing to
-// do need not read the table's whole history; the metadata itself is read when it is needed.
+// head is a table as the catalog has it. What State needs is kept in the catalog beside the pointer, so that a run that
+// finds nothing to do need not read the table's whole history; the metadata itself is read when it is needed.
 type head struct {
 	name     string
 	location string
@@ -43,8 +43,8 @@ type head struct {
 	meta *metadata.Table // nil until load
 }
 
-// storedHead is a head in the table lakeflow_heads. It is derived from the metadata file, which never changes, and is left
-// unread when another version of lakeflow wrote it.
+// storedHead is a head in the table lakeflow_heads. It is derived from the metadata file, which never changes, and is
+// left unread when another version of lakeflow wrote it.
 type storedHead struct {
 	Version int
 	State   lake.TableState
@@ -67,8 +67,8 @@ func headSum(location, text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// restore makes a head of what store gave. It returns nil when the metadata file is to be read, because nothing is stored, or another version of lakeflow wrote it;
-// damaged says that it is not what was written.
+// restore makes a head of what store gave. It returns nil when the metadata file is to be read, because nothing is
+// stored, or another version of lakeflow wrote it; damaged says that it is not what was written.
 func restore(name, location, stored string) (h *head, damaged bool) {
 	if stored == "" {
 		return nil, false
@@ -119,8 +119,8 @@ func parseMetadata(content []byte) (meta *metadata.Table, err error) {
 	return metadata.Parse(content)
 }
 
-// lostError says that the metadata file that a pointer names is not there. Commits remove the metadata files of long ago, so a pointer that was read before
-// them is to be read again.
+// lostError says that the metadata file that a pointer names is not there. Commits remove the metadata files of long
+// ago, so a pointer that was read before them is to be read again.
 type lostError struct{ table, location string }
 
 func (e *lostError) Error() string {
@@ -194,7 +194,8 @@ func (l *Lake) readHeads(ctx context.Context, db *sql.DB) (map[string]*head, err
 	return heads, nil
 }
 
-// readHead returns the head behind a pointer: the one read before, the one kept in the catalog, or else from the metadata file.
+// readHead returns the head behind a pointer: the one read before, the one kept in the catalog, or else from the
+// metadata file.
 func (l *Lake) readHead(p pointer) (*head, error) {
 	l.mu.Lock()
 	h := l.heads[p.table]

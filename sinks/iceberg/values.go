@@ -95,8 +95,8 @@ func clock(text string) (int64, error) {
 	return t.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)).Microseconds(), nil
 }
 
-// timestamp reads DuckDB's text of a TIMESTAMP, or of a TIMESTAMP WITH TIME ZONE in UTC, as microseconds. Other zones are
-// refused: DuckDB leaves out the seconds that old offsets have.
+// timestamp reads DuckDB's text of a TIMESTAMP, or of a TIMESTAMP WITH TIME ZONE in UTC, as microseconds. Other zones
+// are refused: DuckDB leaves out the seconds that old offsets have.
 func timestamp(text string) (int64, error) {
 	switch text {
 	case "infinity":
@@ -119,8 +119,8 @@ func timestamp(text string) (int64, error) {
 // boundLength is how much of a text or blob goes into a bound: Iceberg's default, in code points or bytes.
 const boundLength = 16
 
-// lowerBound and upperBound turn a statistic into Iceberg's bytes of a bound. They return nil where there is no bound to be had: a
-// missing bound costs a reader time, a wrong one costs rows.
+// lowerBound and upperBound turn a statistic into Iceberg's bytes of a bound. They return nil where there is no bound
+// to be had: a missing bound costs a reader time, a wrong one costs rows.
 func lowerBound(t iceberg.Type, text string) []byte {
 	switch t.(type) {
 	case iceberg.StringType:

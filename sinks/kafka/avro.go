@@ -78,7 +78,8 @@ var notAvro = regexp.MustCompile(`^[^A-Za-z_]|[^A-Za-z0-9_]`)
 // avroName makes a name of what may be none.
 func avroName(s string) string { return notAvro.ReplaceAllString(s, "_") }
 
-// avroRecord is a schema. The records in it are named after their columns, in a namespace of their own, so that no two have the same name.
+// avroRecord is a schema. The records in it are named after their columns, in a namespace of their own, so that no two
+// have the same name.
 func avroRecord(name, namespace string, columns schemas.Table) map[string]any {
 	fields := make([]any, len(columns))
 	for i, c := range columns {

@@ -45,7 +45,8 @@ type bed struct {
 
 var topicNumber atomic.Int64
 
-// onBrokers runs a test against kfake, as it is and as brokers were whose transactions producers have to open, and against real ones where there are some.
+// onBrokers runs a test against kfake, as it is and as brokers were whose transactions producers have to open, and
+// against real ones where there are some.
 func onBrokers(t *testing.T, test func(t *testing.T, b *bed)) {
 	t.Run("kfake", func(t *testing.T) { test(t, newBed(t, 3)) })
 	t.Run("old", func(t *testing.T) { test(t, newBed(t, 3, kfake.MaxVersions(kversion.V3_0_0()))) })

@@ -16,7 +16,8 @@ import (
 // benchRows is a commit of an update that catches up: its rows have about 170 bytes as JSON.
 const benchRows = 500_000
 
-// BenchmarkPublish publishes rows of a Parquet file to real brokers where there are some, else to kfake. The CPU is that of the whole process, with kfake in it.
+// BenchmarkPublish publishes rows of a Parquet file to real brokers where there are some, else to kfake. The CPU is
+// that of the whole process, with kfake in it.
 func BenchmarkPublish(b *testing.B) {
 	for name, change := range map[string]func(*Config){"json": func(*Config) {}, "json keyed": func(c *Config) { c.Key = []string{"customer"} }, "avro": nil} {
 		b.Run(name, func(b *testing.B) { benchPublish(b, change) })

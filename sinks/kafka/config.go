@@ -1,6 +1,8 @@
-// Package kafka publishes the new rows of a table to a topic of Apache Kafka, exactly once for consumers that read committed records. Every publication is
-// one transaction of Kafka: the rows, and the offset of a consumer group that nobody reads with, whose number is that of the lake's last published commit and
-// whose metadata is the table's UUID and a mark of the publication. What is published is thus known to Kafka alone, and cannot disagree with the rows, whatever crashes when.
+// Package kafka publishes the new rows of a table to a topic of Apache Kafka, exactly once for consumers that read
+// committed records. Every publication is one transaction of Kafka: the rows, and the offset of a consumer group that
+// nobody reads with, whose number is that of the lake's last published commit and whose metadata is the table's UUID
+// and a mark of the publication. What is published is thus known to Kafka alone, and cannot disagree with the rows,
+// whatever crashes when.
 //
 // What the values of columns become in JSON:
 //
@@ -44,7 +46,8 @@ type Sink struct {
 	cfg      Config
 	security []kgo.Opt
 	registry *broker.RegistryClient // nil without one
-	// control asks and answers for everything but records; producer sends those. Both are nil before Begin and after an error.
+	// control asks and answers for everything but records; producer sends those. Both are nil before Begin and after an
+	// error.
 	control, producer *kgo.Client
 	largest           int32 // a batch of records, and so a record
 	avro              *avroValues

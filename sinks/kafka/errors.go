@@ -41,8 +41,8 @@ func (s *Sink) explain(ctx context.Context, err error) error {
 	return broker.Worldly(ctx, err)
 }
 
-// lost says whether the brokers have lost what they knew of the producer, or of its transaction: they forget one that does nothing for a week, and the last
-// moments of a log whose leader changed uncleanly. Begin makes it known again.
+// lost says whether the brokers have lost what they knew of the producer, or of its transaction: they forget one that
+// does nothing for a week, and the last moments of a log whose leader changed uncleanly. Begin makes it known again.
 func lost(err error) bool {
 	for _, begin := range []error{kerr.InvalidProducerIDMapping, kerr.UnknownProducerID, kerr.ConcurrentTransactions, kerr.TransactionAbortable, kerr.OutOfOrderSequenceNumber, kerr.InvalidTxnState} {
 		if errors.Is(err, begin) {
@@ -71,7 +71,8 @@ func (s *Sink) denied(err error) string {
 	return ""
 }
 
-// timedOut tells of a transaction that the brokers have aborted because it took too long: to the producer this looks as if another had taken its place.
+// timedOut tells of a transaction that the brokers have aborted because it took too long: to the producer this looks as
+// if another had taken its place.
 func timedOut(err error, took time.Duration) error {
 	if fenced(err) && took >= txnTimeout {
 		return &sources.UnavailableError{Err: errors.New("the brokers ended the transaction, which took longer than " + txnTimeout.String() + "; if they do it again, make the batches smaller with trigger: " + strings.ToLower(err.Error()))}

@@ -40,7 +40,8 @@ func (b *bed) refused(s *Sink, p sinks.Publication, want string) {
 	}
 }
 
-// TestCrash leaves transactions open at every step, as a process does that is killed. Nobody sees them, and Begin ends them.
+// TestCrash leaves transactions open at every step, as a process does that is killed. Nobody sees them, and Begin ends
+// them.
 func TestCrash(t *testing.T) {
 	onBrokers(t, func(t *testing.T, b *bed) {
 		b.publish(b.begun(0, nil), numbers(1, 0, 2))
@@ -97,7 +98,8 @@ func TestFenced(t *testing.T) {
 	})
 }
 
-// TestLostAnswer cuts the connection at the end of the transaction, before and after the broker did it. Begin finds out which.
+// TestLostAnswer cuts the connection at the end of the transaction, before and after the broker did it. Begin finds out
+// which.
 func TestLostAnswer(t *testing.T) {
 	for _, done := range []bool{false, true} {
 		for _, rows := range []int64{2, 0} {
@@ -324,8 +326,9 @@ func TestCanceled(t *testing.T) {
 	b.begin(s, 0)
 }
 
-// TestUnnoticedAbort lets the broker abort where the client asked for a commit and hears of nothing wrong. Where it is silent, it says once that the
-// offset is not there, and nothing then. Commit 1 is published before; publishing it again, with rows or without, moves no offset.
+// TestUnnoticedAbort lets the broker abort where the client asked for a commit and hears of nothing wrong. Where it is
+// silent, it says once that the offset is not there, and nothing then. Commit 1 is published before; publishing it
+// again, with rows or without, moves no offset.
 func TestUnnoticedAbort(t *testing.T) {
 	for _, c := range []struct {
 		silent bool

@@ -54,7 +54,8 @@ func (o *Options) topic() string {
 // Describe implements sinks.Options.
 func (o *Options) Describe() string { return "kafka topic " + o.topic() }
 
-// Guarantee implements sinks.Options. The lake commits first, and the rows of a commit are one transaction of the topic.
+// Guarantee implements sinks.Options. The lake commits first, and the rows of a commit are one transaction of the
+// topic.
 func (*Options) Guarantee() string { return "exactly once for consumers that read committed records" }
 
 // Place implements sinks.Options.

@@ -24,7 +24,8 @@ type block struct {
 	made    chan struct{} // closed when the records, or the error, are there
 }
 
-// records gives the records of the file in the order of its lines. They are made on all cores, a little ahead; nothing of that goes on when the loop is left.
+// records gives the records of the file in the order of its lines. They are made on all cores, a little ahead; nothing
+// of that goes on when the loop is left.
 func (s *Sink) records(f *rowFile, commit int64) iter.Seq2[[]*kgo.Record, error] {
 	headers := []kgo.RecordHeader{{Key: CommitHeader, Value: strconv.AppendInt(nil, commit, 10)}}
 	return func(yield func([]*kgo.Record, error) bool) {

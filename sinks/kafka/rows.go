@@ -15,8 +15,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks"
 )
 
-// rowFile is the rows of a publication, one JSON text in each line. DuckDB writes it with all its threads and little memory, which a result of as many rows
-// would need.
+// rowFile is the rows of a publication, one JSON text in each line. DuckDB writes it with all its threads and little
+// memory, which a result of as many rows would need.
 type rowFile struct {
 	*os.File
 	rest  []byte // what was read behind the last whole line
@@ -93,7 +93,8 @@ func keyText(names []string, columns schemas.Table) string {
 	return "CASE WHEN NOT (" + strings.Join(nulls, " AND ") + ") THEN CAST(to_json(struct_pack(" + strings.Join(fields, ", ") + ")) AS VARCHAR) END"
 }
 
-// lines returns the next whole lines, about blockBytes of them and at least one, which stay good. The error is io.EOF behind the last one.
+// lines returns the next whole lines, about blockBytes of them and at least one, which stay good. The error is io.EOF
+// behind the last one.
 func (f *rowFile) lines() ([]byte, error) {
 	for !f.ended {
 		block := make([]byte, max(blockBytes, 2*len(f.rest)))

@@ -55,8 +55,9 @@ func (s *Sink) send(ctx context.Context, f *rowFile, p sinks.Publication) error 
 		err = s.producer.Flush(within)
 	}
 	if err == nil {
-		// The client lets the first records of a topic go before it knows of their partitions itself. EndTransaction could then find that nothing was
-		// sent, and abort with no error. Nothing is left to abort here, but this waits until the client is that far.
+		// The client lets the first records of a topic go before it knows of their partitions itself. EndTransaction
+		// could then find that nothing was sent, and abort with no error. Nothing is left to abort here, but this waits
+		// until the client is that far.
 		err = s.producer.AbortBufferedRecords(within)
 	}
 	if cause := context.Cause(within); cause != nil {
@@ -112,7 +113,8 @@ func (s *Sink) watch(ctx context.Context, d *delivery) {
 	}
 }
 
-// patience is how long the brokers may confirm nothing although records wait: time for a broker to go, and another to take its place.
+// patience is how long the brokers may confirm nothing although records wait: time for a broker to go, and another to
+// take its place.
 func (s *Sink) patience() time.Duration { return 2 * s.cfg.Timeout }
 
 // stalled says why nothing is confirmed.

@@ -23,15 +23,17 @@ import (
 )
 
 const (
-	// txnTimeout is after what time the brokers abort a transaction by themselves. It is longer than any publication may take: one commit can have a
-	// gigabyte of rows. It is the time that consumers wait behind the open transaction of a process that died and never came back, and brokers refuse
-	// more than 15 minutes unless told otherwise.
+	// txnTimeout is after what time the brokers abort a transaction by themselves. It is longer than any publication
+	// may take: one commit can have a gigabyte of rows. It is the time that consumers wait behind the open transaction
+	// of a process that died and never came back, and brokers refuse more than 15 minutes unless told otherwise.
 	txnTimeout = 5 * time.Minute
-	// answerTimeout bounds the questions of Begin, and the end of a transaction. Brokers that are starting need some seconds to load their logs of transactions.
+	// answerTimeout bounds the questions of Begin, and the end of a transaction. Brokers that are starting need some
+	// seconds to load their logs of transactions.
 	answerTimeout = 30 * time.Second
 	// confirmTimeout is how long a transaction that was ended may take to be seen.
 	confirmTimeout = 5 * time.Second
-	// abandonTimeout bounds the attempt to abort what went wrong. Begin does the same, but readers would wait until then.
+	// abandonTimeout bounds the attempt to abort what went wrong. Begin does the same, but readers would wait until
+	// then.
 	abandonTimeout = 5 * time.Second
 
 	// bufferedBytes and bufferedRecords bound what waits for the brokers in memory.
@@ -42,7 +44,8 @@ const (
 	defaultLargest = 1_000_012
 )
 
-// Begin fences every other producer of the sink, waits until its transactions are decided, and returns up to where the group says that rows are published.
+// Begin fences every other producer of the sink, waits until its transactions are decided, and returns up to where the
+// group says that rows are published.
 func (s *Sink) Begin(ctx context.Context) (*sinks.Published, error) {
 	s.drop()
 	soon, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -59,8 +62,9 @@ func (s *Sink) Begin(ctx context.Context) (*sinks.Published, error) {
 }
 
 func (s *Sink) begin(ctx context.Context) (*standing, error) {
-	// The newer versions of these requests leave it to the brokers to open transactions, and change the producer's epoch. The client that sends the
-	// records must know of both; with the older ones it need not, and all brokers take them.
+	// The newer versions of these requests leave it to the brokers to open transactions, and change the producer's
+	// epoch. The client that sends the records must know of both; with the older ones it need not, and all brokers take
+	// them.
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(kmsg.TxnOffsetCommit.Int16(), 4)
 	versions.SetMaxKeyVersion(kmsg.EndTxn.Int16(), 4)
@@ -114,7 +118,8 @@ func (s *Sink) look(ctx context.Context) (int32, error) {
 	return int32(largest), nil
 }
 
-// standing is what the group's offset says. The mark tells a publication from an earlier one up to the same commit, which --republish may repeat.
+// standing is what the group's offset says. The mark tells a publication from an earlier one up to the same commit,
+// which --republish may repeat.
 type standing struct {
 	sinks.Published
 	mark string // empty in offsets that have none
@@ -222,8 +227,8 @@ func (s *Sink) publish(ctx context.Context, conn *sql.Conn, p sinks.Publication)
 	return true, s.confirm(soon, at)
 }
 
-// confirm reads the offset back: it is what Begin would find, and no client's word that all went well. Brokers answer the end of a transaction before all
-// of them know of it, and the first one of a group creates the group.
+// confirm reads the offset back: it is what Begin would find, and no client's word that all went well. Brokers answer
+// the end of a transaction before all of them know of it, and the first one of a group creates the group.
 func (s *Sink) confirm(ctx context.Context, at standing) error {
 	soon, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()

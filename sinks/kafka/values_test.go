@@ -101,7 +101,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestPartitions expects the partitions that Java's producer chooses: these are murmur2's hashes of the keys, as the Java client's own tests have them.
+// TestPartitions expects the partitions that Java's producer chooses: these are murmur2's hashes of the keys, as the
+// Java client's own tests have them.
 func TestPartitions(t *testing.T) {
 	known := map[string]int32{"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "a-little-bit-longer-string": -1486304829,
 		"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107}
@@ -154,7 +155,8 @@ func avroSink(reg *fakeRegistry) func(*Config) {
 	return func(c *Config) { c.Format, c.Registry = "avro", broker.Registry{URL: reg.URL} }
 }
 
-// TestAvroValues publishes every type as Avro, and decodes it with the schema that was registered. The expected values are written by hand.
+// TestAvroValues publishes every type as Avro, and decodes it with the schema that was registered. The expected values
+// are written by hand.
 func TestAvroValues(t *testing.T) {
 	onBrokers(t, func(t *testing.T, b *bed) {
 		reg := newFakeRegistry(t)
@@ -208,7 +210,8 @@ var everyAvro = map[string]any{
 		"mp": nil, "mk": nil, "ll": nil},
 }
 
-// TestAvroFloats keeps the bits of numbers that are hard to round: the first is another FLOAT when it is read as a DOUBLE and rounded then.
+// TestAvroFloats keeps the bits of numbers that are hard to round: the first is another FLOAT when it is read as a
+// DOUBLE and rounded then.
 func TestAvroFloats(t *testing.T) {
 	floats := []float32{7.038531e-26, math.MaxFloat32, math.SmallestNonzeroFloat32, float32(math.Copysign(0, -1))}
 	doubles := []float64{math.MaxFloat64, math.SmallestNonzeroFloat64, 2.2250738585072011e-308, 9007199254740993}

@@ -29,36 +29,43 @@ type Lake interface {
 
 // Reader gives the contents of tables. The embedded lake is both a Lake and a Reader.
 type Reader interface {
-	// Files returns the data files of a table at a version. An unknown table gives ErrNoTable, an unknown snapshot ErrExpired.
+	// Files returns the data files of a table at a version. An unknown table gives ErrNoTable, an unknown snapshot
+	// ErrExpired.
 	Files(ctx context.Context, table string, at Version) (*Contents, error)
 	// Appended returns the files that commits after number after added, in the order of the commits, stopping after the
-	// commit that passes maxBytes (0: no limit); Contents.Commit is the last commit taken. It returns ErrRewritten
-	// when the table's rows were replaced by a commit after it (its very first write is no replacement), because then "new rows" has no meaning,
-	// and ErrExpired when the history after it is gone.
-	// after 0 is the beginning: what the table had after its last rewrite comes first.
+	// commit that passes maxBytes (0: no limit); Contents.Commit is the last commit taken. It returns ErrRewritten when
+	// the table's rows were replaced by a commit after it (its very first write is no replacement), because then "new
+	// rows" has no meaning, and ErrExpired when the history after it is gone. after 0 is the beginning: what the table
+	// had after its last rewrite comes first.
 	Appended(ctx context.Context, table string, after int64, maxBytes int64) (*Contents, error)
 	// History lists the snapshots of a table, oldest first.
 	History(ctx context.Context, table string) ([]Snapshot, error)
-	// Check compares what is kept of a table outside of its metadata with that. It says what differs, in one sentence with a remedy.
+	// Check compares what is kept of a table outside of its metadata with that. It says what differs, in one sentence
+	// with a remedy.
 	Check(ctx context.Context, table string) error
 	// DataDir is the folder into which data files of the table are to be written.
 	DataDir(table string) string
 }
 
-// Maintainer tidies a lake up without changing a row of it. Rewrite, Expire and RemoveOrphans are for the pipeline's writer; they may be called while it commits.
+// Maintainer tidies a lake up without changing a row of it. Rewrite, Expire and RemoveOrphans are for the pipeline's
+// writer; they may be called while it commits.
 type Maintainer interface {
-	// Stored lists the live files of a table that can be rewritten: those with its present partition fields. An unknown table gives ErrNoTable.
+	// Stored lists the live files of a table that can be rewritten: those with its present partition fields. An unknown
+	// table gives ErrNoTable.
 	Stored(ctx context.Context, table string) (*Stored, error)
-	// Rewrite replaces files of a table by others with the same rows, in a commit of its own. What State says of commits and positions stays
-	// as it is, and Appended does not see it. It loses every race: Conflict means that a commit removed one of the files, or that another
-	// writer took over. A rewrite whose row counts do not agree is refused with an error.
+	// Rewrite replaces files of a table by others with the same rows, in a commit of its own. What State says of
+	// commits and positions stays as it is, and Appended does not see it. It loses every race: Conflict means that a
+	// commit removed one of the files, or that another writer took over. A rewrite whose row counts do not agree is
+	// refused with an error.
 	Rewrite(ctx context.Context, r *Rewrite) (Status, error)
-	// Expire drops the snapshots of all tables that are beyond the retention, and returns how many by table. Those that a stream still needs stay, within limits.
+	// Expire drops the snapshots of all tables that are beyond the retention, and returns how many by table. Those that
+	// a stream still needs stay, within limits.
 	Expire(ctx context.Context, epoch int64) (map[string]int, error)
 	// Expirable counts what Expire would drop.
 	Expirable(ctx context.Context) (map[string]int, error)
-	// Orphans lists files that no snapshot needs and that were written, or were last needed, longer ago than a grace time. What a batch under way may have
-	// written is not among them. Other files of the warehouse, and tables that lakeflow did not write, are left alone.
+	// Orphans lists files that no snapshot needs and that were written, or were last needed, longer ago than a grace
+	// time. What a batch under way may have written is not among them. Other files of the warehouse, and tables that
+	// lakeflow did not write, are left alone.
 	Orphans(ctx context.Context, olderThan time.Duration) ([]Orphan, error)
 	// RemoveOrphans removes what Orphans lists, and folders that are empty, and returns what it removed.
 	RemoveOrphans(ctx context.Context, olderThan time.Duration) ([]Orphan, error)
@@ -129,8 +136,8 @@ func (e *HeldError) Error() string {
 		", since " + e.Holder.Started.Format(time.RFC3339) + "; wait for it to end, or stop it"
 }
 
-// MovedError says that the tables name files in another folder than the one that the lake was opened in: it was moved, or
-// copied. Nothing was read or written.
+// MovedError says that the tables name files in another folder than the one that the lake was opened in: it was moved,
+// or copied. Nothing was read or written.
 type MovedError struct {
 	From, To string // folders of the lake
 	Copied   bool   // there is still a lake in From
@@ -161,8 +168,8 @@ type State struct {
 	Positions position.Set
 	// Tables that exist, by name.
 	Tables map[string]TableState
-	// Recorded is, by table, the commit that wrote to it last, as the last commit knew it. A table that is not there any more, or is at an earlier commit, was dropped
-	// or rolled back by another program.
+	// Recorded is, by table, the commit that wrote to it last, as the last commit knew it. A table that is not there
+	// any more, or is at an earlier commit, was dropped or rolled back by another program.
 	Recorded map[string]int64
 	// Repaired says what was damaged and could be read from elsewhere, in sentences.
 	Repaired []string
@@ -277,7 +284,8 @@ type Status int
 const (
 	// Committed: everything is visible.
 	Committed Status = iota + 1
-	// AlreadyCommitted: a commit with this number and epoch is there already (the answer of an earlier attempt was lost).
+	// AlreadyCommitted: a commit with this number and epoch is there already (the answer of an earlier attempt was
+	// lost).
 	AlreadyCommitted
 	// Conflict: somebody else moved a table or the commit number, or took the writer's place. Nothing is visible.
 	Conflict

@@ -19,7 +19,8 @@ import (
 // Retention is how many snapshots the suite's lakes keep.
 const Retention = 100
 
-// grow makes n commits that add one made-up file to table t each, with the positions that at gives for the number of the commit.
+// grow makes n commits that add one made-up file to table t each, with the positions that at gives for the number of
+// the commit.
 func (f *Fixture) grow(n int, at func(number int64) position.Set) {
 	f.T.Helper()
 	if f.Epoch == 0 {

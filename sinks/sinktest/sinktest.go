@@ -1,6 +1,6 @@
-// Package sinktest is the suite that every lake passes. Files are written by DuckDB and the tables are read back by DuckDB
-// from the files that the lake names, so that the lake's word is never taken for its own contents. The test binary
-// must import DuckDB's driver.
+// Package sinktest is the suite that every lake passes. Files are written by DuckDB and the tables are read back by
+// DuckDB from the files that the lake names, so that the lake's word is never taken for its own contents. The test
+// binary must import DuckDB's driver.
 package sinktest
 
 import (
@@ -27,8 +27,8 @@ type Lake interface {
 	lake.Maintainer
 }
 
-// Open opens the lake of pipeline "p" in a folder, with a retention of 100 snapshots; the suite closes it. Opening the same folder again, while the first is
-// open, is a second process.
+// Open opens the lake of pipeline "p" in a folder, with a retention of 100 snapshots; the suite closes it. Opening the
+// same folder again, while the first is open, is a second process.
 type Open func(t *testing.T, warehouse string) Lake
 
 // Run runs the suite.

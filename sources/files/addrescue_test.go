@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestAddAndRescue reads two batches, with a value that does not fit in both and a new column in the second, and expects the column to be added and the
-// values to be kept beside it.
+// TestAddAndRescue reads two batches, with a value that does not fit in both and a new column in the second, and
+// expects the column to be added and the values to be kept beside it.
 func TestAddAndRescue(t *testing.T) {
 	batches := map[string][2]func(b *bed){
 		"json": {

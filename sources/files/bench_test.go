@@ -27,8 +27,8 @@ func (m markList) All(context.Context) iter.Seq2[sources.LedgerEntry, error] {
 	}
 }
 
-// BenchmarkNothingNew is a Next over a million files that were all read before: from a position that knows them, and from one that does not, which
-// takes the ledger.
+// BenchmarkNothingNew is a Next over a million files that were all read before: from a position that knows them, and
+// from one that does not, which takes the ledger.
 func BenchmarkNothingNew(b *testing.B) {
 	const n = 1_000_000
 	dir := b.TempDir()

@@ -13,8 +13,9 @@ import (
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// csvFormat reads CSV files. Columns are matched by the names in each file's header, in any order and letter case. All records are looked at by
-// csvReader before DuckDB reads them: what the two may take for something else is read by csvReader alone.
+// csvFormat reads CSV files. Columns are matched by the names in each file's header, in any order and letter case. All
+// records are looked at by csvReader before DuckDB reads them: what the two may take for something else is read by
+// csvReader alone.
 type csvFormat struct{}
 
 // open settles the dialect and reads the header of every file.
@@ -65,7 +66,8 @@ func (w *work) declared(d dialect) dialect {
 	return d
 }
 
-// readHeader returns the names of the file's columns, none when there is nothing but spaces in it, and sets what stands before the first record.
+// readHeader returns the names of the file's columns, none when there is nothing but spaces in it, and sets what stands
+// before the first record.
 func (w *work) readHeader(f *file) (names []string, err error) {
 	t, err := w.openCSV(f)
 	if err != nil {
@@ -97,7 +99,8 @@ func (w *work) readHeader(f *file) (names []string, err error) {
 	return w.columnNames(fields, d)
 }
 
-// positions is how many columns files without a header are known to have. Those from the file's folders are none of them, where they are declared last.
+// positions is how many columns files without a header are known to have. Those from the file's folders are none of
+// them, where they are declared last.
 func (w *work) positions(f *file) int {
 	n := len(w.src.hints)
 	for ; n > 0; n-- {
@@ -112,7 +115,8 @@ func (w *work) positions(f *file) int {
 	return n
 }
 
-// strangeHeader says why a header is none when it names no column that is known: then the file has no header, or another delimiter.
+// strangeHeader says why a header is none when it names no column that is known: then the file has no header, or
+// another delimiter.
 func strangeHeader(names, known []string, skip int) error {
 	if len(known) == 0 {
 		return nil
@@ -130,7 +134,8 @@ func strangeHeader(names, known []string, skip int) error {
 		"give it the header of the other files, or their delimiter, or read it as a source of its own"}
 }
 
-// columnNames makes unique names of a header. Without a header, columns are called as hinted, in order, then column5, column6.
+// columnNames makes unique names of a header. Without a header, columns are called as hinted, in order, then column5,
+// column6.
 func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 	if len(header) > maxColumns {
 		return nil, tooManyColumns(len(header))
@@ -262,7 +267,8 @@ func texts(items []string) string {
 	return "[" + strings.Join(out, ", ") + "]"
 }
 
-// readTyped says whether read_csv makes the values. Of a TIMESTAMPTZ that does not fit it makes NULL, without a word, and of a BLOB's text it reads escapes.
+// readTyped says whether read_csv makes the values. Of a TIMESTAMPTZ that does not fit it makes NULL, without a word,
+// and of a BLOB's text it reads escapes.
 func readTyped(t schemas.Type) bool {
 	return !nested(t) && t.Kind != schemas.TimestampTZ && t.Kind != schemas.Blob
 }
@@ -298,8 +304,9 @@ type numbered struct {
 	index, option string
 }
 
-// numberings finds how the rows of files tell their file: by DuckDB's own column, or by the file's name where a column of the source or of the files is called
-// like that. Once the name has a column, DuckDB takes a filter by a column filename for one by the name: then each file has a reader.
+// numberings finds how the rows of files tell their file: by DuckDB's own column, or by the file's name where a column
+// of the source or of the files is called like that. Once the name has a column, DuckDB takes a filter by a column
+// filename for one by the name: then each file has a reader.
 func numberings(t schemas.Table, header []string, files []*file) []numbered {
 	taken := func(name string) bool {
 		return t.Column(name) != nil || slices.ContainsFunc(header, func(s string) bool { return strings.EqualFold(s, name) })

@@ -18,7 +18,8 @@ type csvFound struct {
 	records int64
 	// guesses are what the columns hold of which no type is known, by the index in the header.
 	guesses []values.Guess
-	// odd says that DuckDB may read a record otherwise, or that one is no good, or may not fit: the file is read record by record.
+	// odd says that DuckDB may read a record otherwise, or that one is no good, or may not fit: the file is read record
+	// by record.
 	odd bool
 	// folded says that a record takes several lines.
 	folded bool
@@ -90,8 +91,8 @@ func (w *work) fieldTypes(header []string) []*schemas.Type {
 	return types
 }
 
-// check looks at all records of the files that were not looked at yet. Files that can't be read to their end are dropped, and files that DuckDB must not
-// read are to be read record by record.
+// check looks at all records of the files that were not looked at yet. Files that can't be read to their end are
+// dropped, and files that DuckDB must not read are to be read record by record.
 func (c csvFormat) check(ctx context.Context, w *work) error {
 	todo := slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return f.csv != nil || len(f.header) == 0 })
 	found, causes := make([]*csvFound, len(todo)), make([]error, len(todo))
@@ -141,8 +142,8 @@ func (o CSV) bySelf() bool {
 	return decoders[o.Encoding] != nil || o.Comment != "" || o.DateFormat != "" || o.TimestampFormat != "" || o.DecimalSeparator != "" || o.Thousands != "" || o.NullPadding
 }
 
-// balance lets DuckDB count the records of files with quoted line ends, where it has to guess what is inside of quotes when it reads from several
-// places at once. A file of which it has another opinion is read record by record.
+// balance lets DuckDB count the records of files with quoted line ends, where it has to guess what is inside of quotes
+// when it reads from several places at once. A file of which it has another opinion is read record by record.
 func (c csvFormat) balance(ctx context.Context, w *work) {
 	folded := slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return f.csv == nil || f.csv.odd || !f.csv.folded })
 	for _, f := range folded {
@@ -154,7 +155,8 @@ func (c csvFormat) balance(ctx context.Context, w *work) {
 	}
 }
 
-// formatted gives DATE and TIMESTAMP, with a zone where the format has one, to columns whose values are all written in the declared formats, and takes them from those that are written in others.
+// formatted gives DATE and TIMESTAMP, with a zone where the format has one, to columns whose values are all written in
+// the declared formats, and takes them from those that are written in others.
 func (csvFormat) formatted(ctx context.Context, w *work, t schemas.Table) error {
 	o := w.src.cfg.CSV
 	if o.DateFormat == "" && o.TimestampFormat == "" || w.src.cfg.Texts {
@@ -221,7 +223,8 @@ func (w *work) allAre(ctx context.Context, column string, condition func(v strin
 	return all.Valid && all.Bool, nil
 }
 
-// unified are the columns of the files, with types that hold all their values. Columns that are known, or lakeflow's own, are left out.
+// unified are the columns of the files, with types that hold all their values. Columns that are known, or lakeflow's
+// own, are left out.
 func (csvFormat) unified(w *work, known schemas.Table) schemas.Table {
 	var out schemas.Table
 	guesses := map[string]values.Guess{}

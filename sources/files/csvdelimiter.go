@@ -21,7 +21,8 @@ type candidate struct {
 	split  int // percent of the lines from there on that it splits at all
 }
 
-// delimiter is the one that splits the line of names and most of the records into the same number of fields. What stands in quotes does not count.
+// delimiter is the one that splits the line of names and most of the records into the same number of fields. What
+// stands in quotes does not count.
 func (o CSV) delimiter(head []byte, d dialect) string {
 	if o.Delimiter != "" {
 		return o.Delimiter
@@ -84,8 +85,8 @@ func newCandidate(lines []string, delim string) candidate {
 	return c
 }
 
-// names says whether the line before those that another candidate splits is one of names, which this one splits, and no title: the line that follows
-// a title is split by the other one only.
+// names says whether the line before those that another candidate splits is one of names, which this one splits, and no
+// title: the line that follows a title is split by the other one only.
 func (c candidate) names(lines []string, other candidate) bool {
 	if c.first >= other.first {
 		return false
@@ -125,7 +126,8 @@ func decimal(lines []string, delim string) bool {
 	return 10*within >= 8*all
 }
 
-// unquotedLines are the first lines that are no comments and not blank, with an x for what stands in quotes, whatever the delimiter is.
+// unquotedLines are the first lines that are no comments and not blank, with an x for what stands in quotes, whatever
+// the delimiter is.
 func (o CSV) unquotedLines(head []byte, d dialect) []string {
 	text := unquote(bytes.TrimPrefix(head, bom), d)
 	if o.Quote == nil && !bytes.Contains(head, []byte(`"`)) {
@@ -152,8 +154,8 @@ func (o CSV) unquotedLines(head []byte, d dialect) []string {
 	return out
 }
 
-// unquote puts a NUL in the place of every quoted field. A quote begins one at the beginning of a line or behind something that may be a delimiter, and
-// ends it before the like; one that is not closed is a character.
+// unquote puts a NUL in the place of every quoted field. A quote begins one at the beginning of a line or behind
+// something that may be a delimiter, and ends it before the like; one that is not closed is a character.
 func unquote(text []byte, d dialect) []byte {
 	if d.Quote == "" {
 		return text

@@ -33,7 +33,8 @@ func (c csvFormat) detect(w *work) *dialect {
 	return &d
 }
 
-// above finds out how many lines stand above the header of a file, or its first record: those that are declared, or Excel's sep=; and titles.
+// above finds out how many lines stand above the header of a file, or its first record: those that are declared, or
+// Excel's sep=; and titles.
 func (w *work) above(f *file) (lines int, err error) {
 	d := *w.state.CSV
 	if w.src.cfg.CSV.Skip != nil {
@@ -189,8 +190,9 @@ func singleQuoted(records []headRecord) bool {
 	return enclosed > 0 && 2*enclosed >= len(records)
 }
 
-// titles finds lines of one field before records that have more, as reports have them: how many lines stand before the header, and the records from
-// there on. One word is no title unless there are numbers or the like below the names: it may be the name of the only column.
+// titles finds lines of one field before records that have more, as reports have them: how many lines stand before the
+// header, and the records from there on. One word is no title unless there are numbers or the like below the names: it
+// may be the name of the only column.
 func titles(records []headRecord) (lines int, rest []headRecord) {
 	i := slices.IndexFunc(records, func(r headRecord) bool { return len(r.fields) > 1 || !r.good })
 	if i <= 0 || 2*i > len(records) {
@@ -232,7 +234,8 @@ func columnOf(records []headRecord, i int) (first, below values.Guess) {
 	return first, below
 }
 
-// hasHeader says whether the first record holds names. It does not when it has a number, date or the like, and no text stands above one.
+// hasHeader says whether the first record holds names. It does not when it has a number, date or the like, and no text
+// stands above one.
 func hasHeader(records []headRecord) bool {
 	if len(records) == 0 {
 		return true

@@ -62,7 +62,8 @@ func numeric(t schemas.Type) bool {
 	return false
 }
 
-// plain is the SQL of the number with a point and without groups, of the text v; of what is no number it is a text that is none either.
+// plain is the SQL of the number with a point and without groups, of the text v; of what is no number it is a text that
+// is none either.
 func (n numbers) plain(v string) string {
 	if n.pattern == nil {
 		return v

@@ -33,7 +33,8 @@ func (c CSV) check(diags *diag.List) {
 	}
 }
 
-// numberSign refuses characters that mean something else in a number, or around it. The delimiter may stand in numbers in quotes.
+// numberSign refuses characters that mean something else in a number, or around it. The delimiter may stand in numbers
+// in quotes.
 func (c CSV) numberSign(key, char string, diags *diag.List) {
 	if len(char) != 1 {
 		return

@@ -16,7 +16,8 @@ type dialect struct {
 	Delimiter string `json:"delimiter"`
 	Quote     string `json:"quote"`
 	Escape    string `json:"escape"`
-	// Skip is how many lines stand before the header, blank ones aside, of all files when that is declared. It is not remembered.
+	// Skip is how many lines stand before the header, blank ones aside, of all files when that is declared. It is not
+	// remembered.
 	Skip int `json:"-"`
 	// The following are never detected.
 	Comment     string `json:"-"`
@@ -48,13 +49,15 @@ type csvRecord struct {
 	inner bool
 }
 
-// csvReader splits a CSV file into records by RFC 4180, in the file's dialect: a quote is one at the beginning of a field only, and what follows the closing
-// one is a delimiter or the line's end. What breaks these rules costs one line: reading goes on with the next. Line ends are \n or \r\n; or \r, in
-// files that begin with no other. It is used by one goroutine.
+// csvReader splits a CSV file into records by RFC 4180, in the file's dialect: a quote is one at the beginning of a
+// field only, and what follows the closing one is a delimiter or the line's end. What breaks these rules costs one
+// line: reading goes on with the next. Line ends are \n or \r\n; or \r, in files that begin with no other. It is used
+// by one goroutine.
 //
-// A quote that was opened by mistake is told by the next one, which is that of a later field: text follows it. Only where the next one was closed by
-// mistake too, or begins a field like ",", do the two look like a field of several lines. Where that makes a record of the right number of fields it is
-// one, whatever its lines look like: so says RFC 4180, and a text may well hold the lines of a table. Where it does not, the lines are records when each of them has
+// A quote that was opened by mistake is told by the next one, which is that of a later field: text follows it. Only
+// where the next one was closed by mistake too, or begins a field like ",", do the two look like a field of several
+// lines. Where that makes a record of the right number of fields it is one, whatever its lines look like: so says RFC
+// 4180, and a text may well hold the lines of a table. Where it does not, the lines are records when each of them has
 // the right number of fields.
 type csvReader struct {
 	in            *bufio.Reader
@@ -72,7 +75,8 @@ type csvReader struct {
 	oddText bool
 	empty   int64 // bytes of empty lines
 	ends    lineEnds
-	// doubtful is the offset where a record ended that was cut after its first line: a quote inside of a field before it may be that record's.
+	// doubtful is the offset where a record ended that was cut after its first line: a quote inside of a field before
+	// it may be that record's.
 	doubtful int64
 
 	window  []byte // what was read and not handed out yet begins at pos
@@ -128,7 +132,8 @@ func (r *csvReader) fill() bool {
 		copy(grown, r.window)
 		r.window = grown
 	}
-	// Not by io.ReadFull: it has io.ErrUnexpectedEOF for the end of the text, which is what a decompressor says of one that is cut off.
+	// Not by io.ReadFull: it has io.ErrUnexpectedEOF for the end of the text, which is what a decompressor says of one
+	// that is cut off.
 	before := len(r.window)
 	for end := before + windowStep; r.ended == nil && len(r.window) < end; {
 		n, err := r.in.Read(r.window[len(r.window):end])
@@ -137,7 +142,8 @@ func (r *csvReader) fill() bool {
 	return len(r.window) > before
 }
 
-// endIn returns where the first line end of a text is, or -1. Where \r is one, \n is one too: the beginning of the file does not tell what is behind it.
+// endIn returns where the first line end of a text is, or -1. Where \r is one, \n is one too: the beginning of the file
+// does not tell what is behind it.
 func (r *csvReader) endIn(text []byte) int {
 	i := bytes.IndexByte(text, r.eol)
 	if r.eol == '\r' {
@@ -168,7 +174,8 @@ func (r *csvReader) breaks(text []byte) int {
 	return n
 }
 
-// lineEnd returns how long the line at pos+from is, with and without its end. Of lines longer than maxRecord not all is there.
+// lineEnd returns how long the line at pos+from is, with and without its end. Of lines longer than maxRecord not all is
+// there.
 func (r *csvReader) lineEnd(from int) (length, size int) {
 	for looked := from; ; {
 		if i := r.endIn(r.window[r.pos+looked:]); i >= 0 {
@@ -187,7 +194,8 @@ func (r *csvReader) lineEnd(from int) (length, size int) {
 	}
 }
 
-// next reads a record, or returns nil at the end of the text and with an error. Blank lines and comments are passed over.
+// next reads a record, or returns nil at the end of the text and with an error. Blank lines and comments are passed
+// over.
 func (r *csvReader) next() (*csvRecord, error) {
 	for {
 		r.skipEmpty()
@@ -222,7 +230,8 @@ func (r *csvReader) next() (*csvRecord, error) {
 	}
 }
 
-// skipEmpty passes over the empty lines that are in the window, of which there may be very many. Those that it leaves are found by next.
+// skipEmpty passes over the empty lines that are in the window, of which there may be very many. Those that it leaves
+// are found by next.
 func (r *csvReader) skipEmpty() {
 	text := r.window[r.pos:]
 	n, lines := 0, 0
@@ -342,8 +351,8 @@ func (r *csvReader) split(line []byte, into [][]byte) [][]byte {
 	}
 }
 
-// quoted reads a record whose first line has quotes. When it breaks the rules it ends with that line, and also when it is no good and longer than what is kept
-// of those.
+// quoted reads a record whose first line has quotes. When it breaks the rules it ends with that line, and also when it
+// is no good and longer than what is kept of those.
 func (r *csvReader) quoted(length, size int) {
 	rec := &r.rec
 	end, lines, reason := r.parse()
@@ -369,7 +378,8 @@ func (r *csvReader) quoted(length, size int) {
 	r.step(size, 1)
 }
 
-// areRecords says whether each of the lines may be a record by its number of fields, whatever quotes are in it, and one behind the first has none.
+// areRecords says whether each of the lines may be a record by its number of fields, whatever quotes are in it, and one
+// behind the first has none.
 func (r *csvReader) areRecords(lines [][]byte) bool {
 	plain := false
 	for i, line := range lines {
@@ -387,7 +397,8 @@ type span struct {
 	scratch  bool
 }
 
-// parse reads one record at pos into rec.fields, over as many lines as its quoted fields have. end is behind the record's line end.
+// parse reads one record at pos into rec.fields, over as many lines as its quoted fields have. end is behind the
+// record's line end.
 func (r *csvReader) parse() (end, lines int, reason string) {
 	var spans []span
 	at := 0
@@ -503,7 +514,8 @@ func (r *csvReader) escapes(i int) bool {
 	return next == int(r.quote) || r.escape != r.quote && next == int(r.escape)
 }
 
-// lenientFields are the fields of a record that is no good: split at the delimiters, without quotes. Headers are read so.
+// lenientFields are the fields of a record that is no good: split at the delimiters, without quotes. Headers are read
+// so.
 func (r *csvReader) lenientFields(rec *csvRecord) []string {
 	var out []string
 	if rec.reason == "" {

@@ -14,8 +14,8 @@ import (
 
 var plainCSV = dialect{Delimiter: ",", Quote: `"`, Escape: `"`}
 
-// records reads a text, and returns a line for each record: its place, fields and reason. It checks that raw texts are where they are said to be,
-// and that nothing but line ends and blank lines is between them.
+// records reads a text, and returns a line for each record: its place, fields and reason. It checks that raw texts are
+// where they are said to be, and that nothing but line ends and blank lines is between them.
 func records(t rapid.TB, text string, d dialect, want int) []string {
 	t.Helper()
 	r := newCSVReader(bufio.NewReaderSize(strings.NewReader(text), 16), d)
@@ -75,7 +75,8 @@ func TestCSVRecords(t *testing.T) {
 		{"1,\"a\" b,\"c\" d\n2,b,c\n", plainCSV, 3, "1:!1,\"a\" b,\"c\" d 2:[2][b][c]"},
 		{"1,a,b\n2\n3,c\n", plainCSV, 2, "1:!1,a,b 2:!2 3:[3][c]"},
 		{"1,\"x\ny\",2\n3,c\n", plainCSV, 2, "1:!1,\"x\ny\",2 3:[3][c]"},
-		// A field that is closed properly is one, whatever its lines look like, unless each of them is a record and the whole is none.
+		// A field that is closed properly is one, whatever its lines look like, unless each of them is a record and the
+		// whole is none.
 		{"1,\"x\n2,b\ny\",2\n3,c\n", plainCSV, 2, "1:!1,\"x 2:[2][b] 3:!y\",2 4:[3][c]"},
 		{"1,\"x\n2,b\ny\",2,3\n3,c\n", plainCSV, 2, "1:!1,\"x\n2,b\ny\",2,3 4:[3][c]"},
 		{"1,\"a,5\n7,mid,9\n2,b\",5\n3,c,6\n", plainCSV, 3, "1:[1][a,5\n7,mid,9\n2,b][5] 4:[3][c][6]"},
@@ -104,8 +105,8 @@ var fieldText = rapid.Custom(func(t *rapid.T) string {
 	return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "1", " ", ",", `"`, `""`, "\n", "\r\n", "x\ny", ";", "'", `\`, "é", "02", "2024-01-31", "true", "#"}), 0, 5).Draw(t, "field"), "")
 })
 
-// TestCSVAgrees writes records with encoding/csv and reads them with our reader, and through a source: what DuckDB reads, and what is read record by
-// record. All must find the same.
+// TestCSVAgrees writes records with encoding/csv and reads them with our reader, and through a source: what DuckDB
+// reads, and what is read record by record. All must find the same.
 func TestCSVAgrees(t *testing.T) {
 	b := newBed(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -175,7 +176,8 @@ func TestCSVLosesNothing(t *testing.T) {
 	})
 }
 
-// TestStrayQuoteCostsItsLine writes sound records, with cells in quotes and line ends of several kinds, around one line with a quote that is never closed.
+// TestStrayQuoteCostsItsLine writes sound records, with cells in quotes and line ends of several kinds, around one line
+// with a quote that is never closed.
 func TestStrayQuoteCostsItsLine(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		end := rapid.SampledFrom([]string{"\n", "\r\n"})

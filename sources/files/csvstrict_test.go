@@ -9,8 +9,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// TestStrictReadsNoNull gives texts that may be no values to the strict read, without the look that keeps them from it: it fails or has a value, and never
-// makes NULL of them.
+// TestStrictReadsNoNull gives texts that may be no values to the strict read, without the look that keeps them from it:
+// it fails or has a value, and never makes NULL of them.
 func TestStrictReadsNoNull(t *testing.T) {
 	b := newBed(t)
 	random := rand.New(rand.NewPCG(3, 4))

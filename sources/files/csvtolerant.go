@@ -16,7 +16,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
-// csvRow is a record for DuckDB to convert. Records that are no good have a reason, and no fields; a field that is NULL is empty. Raw is cut at maxRaw.
+// csvRow is a record for DuckDB to convert. Records that are no good have a reason, and no fields; a field that is NULL
+// is empty. Raw is cut at maxRaw.
 type csvRow struct {
 	Path   string   `parquet:"path,dict"`
 	Line   int64    `parquet:"line"`
@@ -43,7 +44,8 @@ func (c csvFormat) tolerant(ctx context.Context, w *work, files []*file) (good, 
 	return union(goods), union(bads), nil
 }
 
-// scanFields copies the records of the files that were not copied yet to Parquet files, one for each, and drops files that can't be read to their end.
+// scanFields copies the records of the files that were not copied yet to Parquet files, one for each, and drops files
+// that can't be read to their end.
 func (w *work) scanFields(files []*file) error {
 	files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return f.raw != "" || len(f.header) == 0 })
 	paths, causes, errs := make([]string, len(files)), make([]error, len(files)), make([]error, len(files))
@@ -188,8 +190,8 @@ func (r *csvRows) why() string {
 // fieldAt is the expression of a field's text.
 func fieldAt(i int) string { return fmt.Sprintf("nullif(fields[%d], '')", i+1) }
 
-// convert is the expression that makes a t of a text, and one that is true when that would change it; empty when nothing can. A number of a column that is
-// declared may have a plus sign: elsewhere it may be an identifier.
+// convert is the expression that makes a t of a text, and one that is true when that would change it; empty when
+// nothing can. A number of a column that is declared may have a plus sign: elsewhere it may be an identifier.
 func (o CSV) convert(text string, t schemas.Type, declared bool) (value, misfit string) {
 	switch format := o.format(t); {
 	case t.Kind == schemas.Varchar:
@@ -205,7 +207,8 @@ func (o CSV) convert(text string, t schemas.Type, declared bool) (value, misfit 
 	return values.Cast(text, t), values.Lossy(text, t)
 }
 
-// formatted is convert for a date or time in a declared format. DuckDB makes the year 24 of 24 by %Y, and a day of 1900 of the words epoch and infinity.
+// formatted is convert for a date or time in a declared format. DuckDB makes the year 24 of 24 by %Y, and a day of 1900
+// of the words epoch and infinity.
 func formatted(text, format string, t schemas.Type) (value, misfit string) {
 	parsed := fmt.Sprintf("try_strptime(%s, %s)", text, quote.Text(format))
 	value = fmt.Sprintf("CAST(%s AS %s)", parsed, t)
@@ -215,7 +218,8 @@ func formatted(text, format string, t schemas.Type) (value, misfit string) {
 	return value, misfit
 }
 
-// moved adds to a condition that the text has an offset other than that of UTC, by which DuckDB moves a time of a column without a zone.
+// moved adds to a condition that the text has an offset other than that of UTC, by which DuckDB moves a time of a
+// column without a zone.
 func moved(text, format string, t schemas.Type) string {
 	if t.Kind != schemas.Timestamp {
 		return ""

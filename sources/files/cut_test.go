@@ -9,7 +9,8 @@ import (
 	units "unicode/utf16"
 )
 
-// TestCutAnywhere cuts compressed files of two members at every byte: nothing of them is taken, but where the first member is all that is there.
+// TestCutAnywhere cuts compressed files of two members at every byte: nothing of them is taken, but where the first
+// member is all that is there.
 func TestCutAnywhere(t *testing.T) {
 	for _, c := range []struct{ format, encoding, first, second string }{
 		{"csv", "", "id,name\n1,a\n", "2,b\n3,c\n"},

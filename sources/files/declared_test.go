@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestDeclared expects the same columns whether all or only some of them are declared, the rest being inferred: in the order of the files, and
-// those that no file has at the end.
+// TestDeclared expects the same columns whether all or only some of them are declared, the rest being inferred: in the
+// order of the files, and those that no file has at the end.
 func TestDeclared(t *testing.T) {
 	columns := func(hints ...Hint) string {
 		b := newBed(t)

@@ -10,15 +10,16 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// decoders are those of the encodings that DuckDB does not read: their files are read record by record. What is no character of the encoding becomes
-// bytes that are no UTF-8, so that its record is refused.
+// decoders are those of the encodings that DuckDB does not read: their files are read record by record. What is no
+// character of the encoding becomes bytes that are no UTF-8, so that its record is refused.
 var decoders = map[string]func() transform.Transformer{
 	"utf-16":       func() transform.Transformer { return &utf16Decoder{order: binary.LittleEndian} },
 	"latin-1":      func() transform.Transformer { return byteDecoder{charmap.ISO8859_1} },
 	"windows-1252": func() transform.Transformer { return byteDecoder{charmap.Windows1252} },
 }
 
-// byteDecoder decodes an encoding of one byte to a character, in which ASCII is as it is. A byte that is no character stays as it is.
+// byteDecoder decodes an encoding of one byte to a character, in which ASCII is as it is. A byte that is no character
+// stays as it is.
 type byteDecoder struct{ chars *charmap.Charmap }
 
 func (byteDecoder) Reset() {}
@@ -38,8 +39,8 @@ func (d byteDecoder) Transform(dst, src []byte, _ bool) (written, read int, err 
 	return written, read, nil
 }
 
-// utf16Decoder decodes UTF-16 in the order that a byte order mark says, which becomes one of UTF-8. Half a surrogate pair becomes three bytes as if it
-// were a character, and a single byte at the end 0xff.
+// utf16Decoder decodes UTF-16 in the order that a byte order mark says, which becomes one of UTF-8. Half a surrogate
+// pair becomes three bytes as if it were a character, and a single byte at the end 0xff.
 type utf16Decoder struct {
 	order binary.ByteOrder
 	begun bool
@@ -104,7 +105,8 @@ var sizes = map[string]func(text []byte) int64{
 	"windows-1252": func(text []byte) int64 { return int64(utf8.RuneCount(text)) },
 }
 
-// origins tells where in the file stands what was decoded. It keeps the text that was read since it was last asked, as far as it is not too long.
+// origins tells where in the file stands what was decoded. It keeps the text that was read since it was last asked, as
+// far as it is not too long.
 type origins struct {
 	in         io.Reader
 	size       func(text []byte) int64
@@ -127,8 +129,8 @@ func (o *origins) step(n int) {
 	o.text = o.text[n:]
 }
 
-// of returns the offset in the file of what is at an offset of the decoded text, which is not before the one that was last asked for; -1 when that is
-// too long ago.
+// of returns the offset in the file of what is at an offset of the decoded text, which is not before the one that was
+// last asked for; -1 when that is too long ago.
 func (o *origins) of(offset int64) int64 {
 	if offset < o.at {
 		return -1

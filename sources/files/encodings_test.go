@@ -18,7 +18,8 @@ func inUTF16(order binary.AppendByteOrder, text string) string {
 	return string(out)
 }
 
-// TestNotDecoded sets records aside that have what is no character in the file's encoding, and no others: U+FFFD is one.
+// TestNotDecoded sets records aside that have what is no character in the file's encoding, and no others: U+FFFD is
+// one.
 func TestNotDecoded(t *testing.T) {
 	for _, c := range []struct{ format, encoding, content, rows string }{
 		{"json", "windows-1252", "{\"a\":\"Zo\xeb \x80\"}\n{\"a\":\"x\x9dy\"}\n{\"a\":\"z\"}\n", "Zoë €\nz\n"},

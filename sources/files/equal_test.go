@@ -10,8 +10,9 @@ import (
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
-// TestStrictAndTolerantAgree reads generated records twice: each in a file of its own, which is read strictly where that is possible, and all in one file
-// with a record that makes it be read record by record. Rows and rejects must be the same.
+// TestStrictAndTolerantAgree reads generated records twice: each in a file of its own, which is read strictly where
+// that is possible, and all in one file with a record that makes it be read record by record. Rows and rejects must be
+// the same.
 func TestStrictAndTolerantAgree(t *testing.T) {
 	b := newBed(t)
 	types := "a BIGINT, i INTEGER, b VARCHAR, d DATE, t TIMESTAMP, z TIMESTAMP WITH TIME ZONE, f DOUBLE, o BOOLEAN, n DECIMAL(5,2), u UUID, x BLOB, m TIME," +

@@ -93,8 +93,9 @@ func readCells(t *testing.T) []cell {
 	return cells
 }
 
-// checkCells reads the values of all cells with one source: each from a file of its own, which is read strictly when the value
-// fits, and then all from as few files as can hold them, which are read record by record when one value does not.
+// checkCells reads the values of all cells with one source: each from a file of its own, which is read strictly when
+// the value fits, and then all from as few files as can hold them, which are read record by record when one value does
+// not.
 func checkCells(t *testing.T, b *bed, cells []cell) {
 	t.Helper()
 	first := cells[0]

@@ -29,7 +29,8 @@ type badRecord struct {
 	Reason string `parquet:"reason"`
 }
 
-// tolerant reads the records of the files one by one. Good records are converted by the same DuckDB code as in read_json.
+// tolerant reads the records of the files one by one. Good records are converted by the same DuckDB code as in
+// read_json.
 func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
 	fitter := jsonrecords.NewFitter(w.session.Conn, w.state.Schema, jsonrecords.FitOptions{
 		Rescues: w.rescues(), Ignores: w.src.cfg.Evolution.Ignores(), Nulls: w.src.cfg.JSON.NullValues})

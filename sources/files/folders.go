@@ -15,8 +15,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
-// foldersColumn holds the values from the names of a file's folders inside the relations of the formats. work.relation puts them where a record has no
-// value of its own.
+// foldersColumn holds the values from the names of a file's folders inside the relations of the formats. work.relation
+// puts them where a record has no value of its own.
 const foldersColumn = "__lakeflow_folders"
 
 // folderNull is how Hive and Spark write NULL in the name of a folder.
@@ -179,8 +179,9 @@ func (w *work) misfits(ctx context.Context, name string, typ schemas.Type) (map[
 	return bad, rows.Err()
 }
 
-// metadata are the columns that end the relation of a format over these files, where index is the 0-based number of the row's file: _metadata, and before
-// it foldersColumn where columns come from folders. Constant lists cost nothing when a query does not read them, where a join would.
+// metadata are the columns that end the relation of a format over these files, where index is the 0-based number of the
+// row's file: _metadata, and before it foldersColumn where columns come from folders. Constant lists cost nothing when
+// a query does not read them, where a join would.
 func (w *work) metadata(files []*file, index string) string {
 	if len(w.state.Partitions) == 0 {
 		return metadata(files, index)

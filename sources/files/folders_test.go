@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestFolders reads columns from the names of folders, in all formats, with records that are read one by one and without.
+// TestFolders reads columns from the names of folders, in all formats, with records that are read one by one and
+// without.
 func TestFolders(t *testing.T) {
 	for _, format := range []string{"json", "csv", "parquet"} {
 		for _, bad := range []bool{false, true} {

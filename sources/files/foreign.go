@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 )
 
-// unsupportedError says that a file is well, but written in a way that is not read. It is not called corrupt: to write it anew as it is would not help.
+// unsupportedError says that a file is well, but written in a way that is not read. It is not called corrupt: to write
+// it anew as it is would not help.
 type unsupportedError struct {
 	why    string // "it is encrypted"
 	remedy string // what to do instead: "write it without encryption"
@@ -54,7 +55,8 @@ func utf16(head []byte) bool {
 // utf16Head is how much of a file's beginning mayBeUTF16 needs to see.
 const utf16Head = 4096
 
-// mayBeUTF16 says whether a text has a byte order mark or the zero bytes of UTF-16, in which line ends and brackets have one.
+// mayBeUTF16 says whether a text has a byte order mark or the zero bytes of UTF-16, in which line ends and brackets
+// have one.
 func mayBeUTF16(head []byte) bool {
 	return len(head) == 0 || utf16(head) || bytes.IndexByte(head, 0) >= 0
 }

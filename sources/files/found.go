@@ -172,7 +172,8 @@ func (s *Source) howToRead(l *listing) string {
 	return "unpack the files, or compress them with gzip or zstd"
 }
 
-// tellOthers adds a notice of the files in a folder that are passed over for their extension, when there is one that was not told of.
+// tellOthers adds a notice of the files in a folder that are passed over for their extension, when there is one that
+// was not told of.
 func (s *Source) tellOthers(b *sources.Batch, l *listing) {
 	if s.pattern != "" || len(l.others) == 0 {
 		return

@@ -19,8 +19,8 @@ var awkward = []string{
 	strings.Repeat("[", 1200), `{"a":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, `{"a":` + strings.Repeat(`{"b":`, 30) + "1" + strings.Repeat("}", 31),
 }
 
-// FuzzJSON reads a file of anything beside sound ones, by one of the modes: the sound records are rows, each of the others is a row or a reject, and the next
-// batch goes on.
+// FuzzJSON reads a file of anything beside sound ones, by one of the modes: the sound records are rows, each of the
+// others is a row or a reject, and the next batch goes on.
 func FuzzJSON(f *testing.F) {
 	for _, text := range awkward {
 		f.Add(text)
@@ -67,7 +67,8 @@ func readBeside(t *testing.T, evolution Evolution, first bool, text string) {
 	wantText(t, said, b.must("SELECT sound FROM "+batch.Relation), "d\n")
 }
 
-// atLeast is how many records a text surely has: JSON values on lines of their own, or one where there is anything else.
+// atLeast is how many records a text surely has: JSON values on lines of their own, or one where there is anything
+// else.
 func atLeast(text string) int {
 	n := 0
 	for line := range strings.Lines(text) {

@@ -88,8 +88,8 @@ func readers(files []*file, reader func(format string, files []*file) string) []
 	return out
 }
 
-// strict reads with all columns given. The filter is always true: it makes DuckDB read every column even when a query uses
-// few, so that whether a record is refused does not depend on the query. It costs nothing measurable.
+// strict reads with all columns given. The filter is always true: it makes DuckDB read every column even when a query
+// uses few, so that whether a record is refused does not depend on the query. It costs nothing measurable.
 func (jsonFormat) strict(w *work, files []*file) string {
 	rescued := ""
 	if w.rescues() {

@@ -66,7 +66,8 @@ func TestJSONForms(t *testing.T) {
 	}
 }
 
-// TestJSONManyKeys has more keys than a source may have columns: the records with them are rejects, and the others rows. Inside of an object they are a map.
+// TestJSONManyKeys has more keys than a source may have columns: the records with them are rejects, and the others
+// rows. Inside of an object they are a map.
 func TestJSONManyKeys(t *testing.T) {
 	keys := func(n int) string {
 		var out strings.Builder
@@ -112,7 +113,8 @@ func TestJSONFidelity(t *testing.T) {
 	wantText(t, "rejects", b.must("SELECT string_agg(line, ' ' ORDER BY line) FROM "+batch.Rejects), "8 9 10 11 12 13 14 15 16 17 18 19\n")
 }
 
-// TestJSONNull expects a null that stands in the place of a record to be a dead letter, however the records stand and whether the columns are known.
+// TestJSONNull expects a null that stands in the place of a record to be a dead letter, however the records stand and
+// whether the columns are known.
 func TestJSONNull(t *testing.T) {
 	const reason = "|null|the record is not a JSON object but null|false\n"
 	for content, where := range map[string]string{

@@ -45,8 +45,8 @@ func parseMark(text string) (mark, error) {
 	return m, nil
 }
 
-// readHash is the exclusive or of one hash for each mark, so that it does not depend on the order in which files were read. The status
-// of a mark is left out: it is settled after the records are read.
+// readHash is the exclusive or of one hash for each mark, so that it does not depend on the order in which files were
+// read. The status of a mark is left out: it is settled after the records are read.
 type readHash [16]byte
 
 // toggle adds a mark, or takes it out again.

@@ -30,7 +30,8 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		return s.vanished(ctx, session, st)
 	}
 	s.gone = l.missing
-	// To read a million marks takes longer than to list the files. A mark that demands to read an unchanged file again is only seen there.
+	// To read a million marks takes longer than to list the files. A mark that demands to read an unchanged file again
+	// is only seen there.
 	if !s.cfg.AllowOverwrites && l.hash() == st.Read {
 		return nil, nil
 	}
@@ -64,7 +65,8 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	}
 }
 
-// Verify compares marks with the hash over them that a position of a source of files has. It returns a *sources.LedgerError when they differ.
+// Verify compares marks with the hash over them that a position of a source of files has. It returns a
+// *sources.LedgerError when they differ.
 func Verify(ctx context.Context, at sources.Position, marks sources.Ledger) error {
 	var pos position
 	if err := json.Unmarshal(at, &pos); err != nil {

@@ -17,8 +17,9 @@ import (
 // numberCases is how many texts are tried for each type in each format.
 const numberCases = 250
 
-// TestNumbers makes texts of numbers, on and beside the limits of each type, and asks arithmetic of math/big what has to become of them: each way of reading must
-// store the number that was written, or refuse it, and refuse none that the type holds.
+// TestNumbers makes texts of numbers, on and beside the limits of each type, and asks arithmetic of math/big what has
+// to become of them: each way of reading must store the number that was written, or refuse it, and refuse none that the
+// type holds.
 func TestNumbers(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -128,8 +129,9 @@ func power(n int) *big.Rat {
 	return p
 }
 
-// distance is below 0 for a floating point number that rounds to what is written, in as many digits, above 0 for one that does not, and 0 for one that rounds to
-// it as well as to another. Whole numbers without an exponent are to be equal.
+// distance is below 0 for a floating point number that rounds to what is written, in as many digits, above 0 for one
+// that does not, and 0 for one that rounds to it as well as to another. Whole numbers without an exponent are to be
+// equal.
 func distance(typ schemas.Type, text string, f float64) int {
 	r := exact(text)
 	off := new(big.Rat).Sub(r, new(big.Rat).SetFloat64(f))

@@ -52,7 +52,8 @@ type JSON struct {
 	NullValues  option.Texts `yaml:"null_values" jsonschema_description:"Texts that stand for NULL in columns of other types than VARCHAR: one, or a list."`
 }
 
-// PartitionColumns says which columns come from the names of folders, as in year=2024. Without None and Names it is those that all files have.
+// PartitionColumns says which columns come from the names of folders, as in year=2024. Without None and Names it is
+// those that all files have.
 type PartitionColumns struct {
 	None  bool
 	Names []string

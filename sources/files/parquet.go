@@ -189,7 +189,8 @@ func (w *work) convert(s *shape) conversion {
 		value, known := from.valueFor(col.Type)
 		expression := f.to(value, known, col.Type)
 		if col.Type.Kind == schemas.Blob && expression == value {
-			// DuckDB compares bytes with Bloom filters wrongly, and finds none: filters by an expression do not go down to the file.
+			// DuckDB compares bytes with Bloom filters wrongly, and finds none: filters by an expression do not go down
+			// to the file.
 			expression = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN %[1]s END", value)
 		}
 		wrong := f.lost(value, known, col.Type)
@@ -204,8 +205,9 @@ func (w *work) convert(s *shape) conversion {
 	return c
 }
 
-// strict converts columns whose type in the file is another one. The filter looks at all of their values, even when a query does not
-// use the column, so that whether a row is refused does not depend on the query; columns that need no look stay unread.
+// strict converts columns whose type in the file is another one. The filter looks at all of their values, even when a
+// query does not use the column, so that whether a row is refused does not depend on the query; columns that need no
+// look stay unread.
 func (p parquetFormat) strict(w *work, files []*file) string {
 	var relations []string
 	for _, group := range byShape(files) {
@@ -267,8 +269,8 @@ func (p parquetFormat) split(ctx context.Context, w *work, n numbered) (good, re
 	return p.splitRows(ctx, w, files, rowSet{parquetReader(files, option), index, packed(s), ""})
 }
 
-// splitBare is tolerant for a file that can't be read as it is, because of values that stand for nothing. What it returns is empty when that is not so, or when
-// the file is dropped.
+// splitBare is tolerant for a file that can't be read as it is, because of values that stand for nothing. What it
+// returns is empty when that is not so, or when the file is dropped.
 func (p parquetFormat) splitBare(ctx context.Context, w *work, f *file) (good, rejects string, err error) {
 	var cause error
 	if !f.strays {

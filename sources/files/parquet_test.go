@@ -82,7 +82,8 @@ func TestParquetUnites(t *testing.T) {
 	}
 }
 
-// TestParquetNarrows reads values into a column of another type: what is the same there is a row, the other values are rejects, or rescued.
+// TestParquetNarrows reads values into a column of another type: what is the same there is a row, the other values are
+// rejects, or rescued.
 func TestParquetNarrows(t *testing.T) {
 	for _, c := range []struct{ to, from, good, bad string }{
 		{"FLOAT", "DOUBLE", "1.5 nan 16777216.0", "0.1 16777217.0 1e300"},
@@ -359,7 +360,8 @@ func TestParquetTooManyColumns(t *testing.T) {
 	}
 }
 
-// TestParquetOutOfMemory expects that a sound file that does not fit into the memory is not set aside, and is read once there is more.
+// TestParquetOutOfMemory expects that a sound file that does not fit into the memory is not set aside, and is read once
+// there is more.
 func TestParquetOutOfMemory(t *testing.T) {
 	b := newBed(t, "memory_limit = '60MB'", "threads = 1", "max_temp_directory_size = '0GB'")
 	big := newBed(t)

@@ -17,8 +17,9 @@ import (
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
-// A bare copy of a Parquet file is one whose footer does not say what the plain values stand for: times are numbers, texts are bytes. DuckDB reads it whatever
-// the values are, and SQL makes of each what it stands for, or finds that it stands for nothing.
+// A bare copy of a Parquet file is one whose footer does not say what the plain values stand for: times are numbers,
+// texts are bytes. DuckDB reads it whatever the values are, and SQL makes of each what it stands for, or finds that it
+// stands for nothing.
 
 // bareMeta is a footer without statistics, which would be of other types.
 type bareMeta struct {
@@ -54,7 +55,8 @@ type bareColumn struct {
 	DictionaryPageOffset  int64                        `thrift:"11,optional"`
 }
 
-// writeBare writes the bare copy of a file, and returns what the leaves of each column stand for: nil where they were left as they are.
+// writeBare writes the bare copy of a file, and returns what the leaves of each column stand for: nil where they were
+// left as they are.
 func writeBare(path, copied string) (columns [][]*meaning, err error) {
 	meta, size, err := readFooter(path)
 	if err != nil {
@@ -150,8 +152,9 @@ const (
 	strayValue  = "__lakeflow_stray_" // with the number of a column: its plain value, when it does
 )
 
-// bare is a relation with the columns of the file, as a reader of it would give them, but NULL where a value stands for nothing, and with strayReason; and the
-// columns as arguments of struct_pack, with the plain values in the place of those.
+// bare is a relation with the columns of the file, as a reader of it would give them, but NULL where a value stands for
+// nothing, and with strayReason; and the columns as arguments of struct_pack, with the plain values in the place of
+// those.
 func (w *work) bare(ctx context.Context, f *file) (relation, packed string, err error) {
 	path := w.temp("bare.parquet")
 	meanings, err := writeBare(f.path, path)

@@ -10,8 +10,9 @@ import (
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
-// fit writes the SQL that makes values of a source's column of those of a file's column, and that finds values which would change by that. Types of
-// files may have Kind 0 inside: there is nothing but NULL. Expressions do not fail, whatever the values are: what can't be converted is NULL.
+// fit writes the SQL that makes values of a source's column of those of a file's column, and that finds values which
+// would change by that. Types of files may have Kind 0 inside: there is nothing but NULL. Expressions do not fail,
+// whatever the values are: what can't be converted is NULL.
 type fit struct{ lambdas int }
 
 // same is Equal with regard to the letter case of struct fields.
@@ -65,7 +66,8 @@ func text(x string, from schemas.Type) string {
 	return fmt.Sprintf("CAST(%s AS VARCHAR)", x)
 }
 
-// lost is true when there is a value in x, and to makes another one of it; it is never NULL. It is empty when that can't happen.
+// lost is true when there is a value in x, and to makes another one of it; it is never NULL. It is empty when that
+// can't happen.
 func (f *fit) lost(x string, from, to schemas.Type) string {
 	switch {
 	case from.Kind == 0 || same(from, to) || holds(to, from):
@@ -103,7 +105,8 @@ func (f *fit) lost(x string, from, to schemas.Type) string {
 	return fmt.Sprintf("(%s IS DISTINCT FROM %s)", back, x)
 }
 
-// holds says whether every value of from is one of to. It spares a look at the values; what it does not know is looked at.
+// holds says whether every value of from is one of to. It spares a look at the values; what it does not know is looked
+// at.
 func holds(to, from schemas.Type) bool {
 	switch from.Kind {
 	case schemas.Integer:
@@ -171,7 +174,8 @@ func unite(tables []schemas.Table) schemas.Table {
 	return out
 }
 
-// united is the narrowest type for values of all these types: a text where they have nothing in common. Kind 0 has something in common with all.
+// united is the narrowest type for values of all these types: a text where they have nothing in common. Kind 0 has
+// something in common with all.
 func united(types []schemas.Type) schemas.Type {
 	types = slices.DeleteFunc(slices.Clone(types), func(t schemas.Type) bool { return t.Kind == 0 })
 	if len(types) == 0 {
@@ -226,7 +230,8 @@ func number(k schemas.Kind) bool {
 	return false
 }
 
-// unitedNumbers is DOUBLE where there are fractions without a fixed point, else the smallest type with the digits of all.
+// unitedNumbers is DOUBLE where there are fractions without a fixed point, else the smallest type with the digits of
+// all.
 func unitedNumbers(types []schemas.Type) schemas.Type {
 	digits, scale, decimal := 0, 0, false
 	for _, t := range types {

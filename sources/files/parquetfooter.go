@@ -18,7 +18,8 @@ const deepestColumn = 100
 
 var errEncrypted = &unsupportedError{"it is encrypted", "write it without encryption"}
 
-// soundFooter looks at the footer of a Parquet file before DuckDB does, which ends the process, or is of no use any more, over some that are damaged.
+// soundFooter looks at the footer of a Parquet file before DuckDB does, which ends the process, or is of no use any
+// more, over some that are damaged.
 func soundFooter(path string) (*parquetmeta.FileMetaData, error) {
 	meta, size, err := readFooter(path)
 	if err != nil {
@@ -175,7 +176,8 @@ func (n schemaNode) wrong(what string) error {
 	return fmt.Errorf("column %s in its schema %s", shown(n.Name), what)
 }
 
-// variant says whether the node is made as a VARIANT must be: of the first parts, and typed_value, in which are such nodes again.
+// variant says whether the node is made as a VARIANT must be: of the first parts, and typed_value, in which are such
+// nodes again.
 func (n schemaNode) variant(first ...string) bool {
 	if len(n.children) < len(first) || len(n.children) > len(first)+1 {
 		return false

@@ -45,7 +45,8 @@ func parquetSeeds(t testing.TB, b *bed) []string {
 	return seeds
 }
 
-// readBeside reads a file beside a sound one, whose row must be there whatever the other one is, as must be the outcome of a next update.
+// readBeside reads a file beside a sound one, whose row must be there whatever the other one is, as must be the outcome
+// of a next update.
 func (b *bed) readBeside(content string) error {
 	b.marks, b.pos = sourcetest.MemMarks{}, nil
 	b.put("odd.parquet", content)

@@ -11,8 +11,8 @@ import (
 	parquetmeta "github.com/parquet-go/parquet-go/format"
 )
 
-// meaning is what the plain values of a leaf of a Parquet file stand for, where not all of them stand for something. DuckDB takes most of the others for
-// something all the same, or fails, or ends the process when it writes them.
+// meaning is what the plain values of a leaf of a Parquet file stand for, where not all of them stand for something.
+// DuckDB takes most of the others for something all the same, or fails, or ends the process when it writes them.
 type meaning struct {
 	duck string // DuckDB's type
 	noun string // for messages: a value "is not " this

@@ -78,7 +78,8 @@ func (w *work) cut(f *file, column string, n int64, remedy string) {
 	}
 }
 
-// reportUnseenCuts is for the times that DuckDB itself cuts when it reads them: nanoseconds with a zone, and those of INT96.
+// reportUnseenCuts is for the times that DuckDB itself cuts when it reads them: nanoseconds with a zone, and those of
+// INT96.
 func (w *work) reportUnseenCuts(ctx context.Context, f *file) {
 	counts, err := unseenCuts(ctx, f.path)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 const nanoTime = "'2024-01-01 00:00:00.123456789'::TIMESTAMP_NS"
 
-// TestNanosecondsNested expects times inside of nested columns to be cut with a notice, and to keep their digits as texts: in a column that is a text as a
-// whole or in part, in the record of a dead letter and in what is rescued.
+// TestNanosecondsNested expects times inside of nested columns to be cut with a notice, and to keep their digits as
+// texts: in a column that is a text as a whole or in part, in the record of a dead letter and in what is rescued.
 func TestNanosecondsNested(t *testing.T) {
 	query := "SELECT 1 AS id, {'t': " + nanoTime + ", 'n': 1} AS s, [" + nanoTime + ", NULL] AS l, MAP {'k': " + nanoTime + "} AS m, " + nanoTime + " AS t" +
 		" UNION ALL SELECT 2, {'t': '2024-01-01 00:00:00.123456'::TIMESTAMP_NS, 'n': 2}, NULL, NULL, NULL"

@@ -33,7 +33,8 @@ func (m *meaning) provenIn(groups []parquetmeta.RowGroup, leaf int) bool {
 	return !slices.ContainsFunc(groups, func(g parquetmeta.RowGroup) bool { return !m.proven(g.Columns[leaf].MetaData) })
 }
 
-// proven says whether the statistics of a column in a row group tell that it has no other values than those that stand for something.
+// proven says whether the statistics of a column in a row group tell that it has no other values than those that stand
+// for something.
 func (m *meaning) proven(c parquetmeta.ColumnMetaData) bool {
 	s := c.Statistics
 	if c.NumValues == 0 || s.NullCount == c.NumValues {

@@ -48,8 +48,8 @@ func (c parquetColumn) value() string {
 // nanoseconds says whether the column has times with more digits than tables store.
 func (c parquetColumn) nanoseconds() bool { return strings.Contains(c.duck, "_NS") }
 
-// valueFor is the column as a value of a type between its own and the one that is wanted, and that type: times with nanoseconds are texts where a text is
-// wanted, so that they keep their digits.
+// valueFor is the column as a value of a type between its own and the one that is wanted, and that type: times with
+// nanoseconds are texts where a text is wanted, so that they keep their digits.
 func (c parquetColumn) valueFor(want schemas.Type) (value string, known schemas.Type) {
 	if known = c.withDigits(want); known.Equal(c.known) {
 		return c.value(), known
@@ -229,7 +229,8 @@ func (f *footer) refusal() error {
 	return nil
 }
 
-// mostFields is how many columns and nested fields a source may have: DuckDB's memory and time grow with the square of them.
+// mostFields is how many columns and nested fields a source may have: DuckDB's memory and time grow with the square of
+// them.
 const mostFields = 2000
 
 // tooMany is the error for a file whose columns are beyond mostFields.
@@ -318,8 +319,8 @@ func skipNode(nodes []node, i int) int {
 	return i
 }
 
-// withNulls sets Kind 0 where a leaf of the column is of Arrow's null type. The leaves of a type and those of a footer follow each other in the
-// same order; where their numbers differ, as with VARIANT, nothing is known.
+// withNulls sets Kind 0 where a leaf of the column is of Arrow's null type. The leaves of a type and those of a footer
+// follow each other in the same order; where their numbers differ, as with VARIANT, nothing is known.
 func withNulls(t schemas.Type, nodes []node) schemas.Type {
 	var nulls []bool
 	some := false

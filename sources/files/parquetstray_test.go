@@ -185,7 +185,8 @@ func strayCases() []strayCase {
 	}
 }
 
-// TestParquetStrays reads plain values at the ends of what there is, of every type: each is a row with just this value, or a dead letter.
+// TestParquetStrays reads plain values at the ends of what there is, of every type: each is a row with just this value,
+// or a dead letter.
 func TestParquetStrays(t *testing.T) {
 	for _, c := range strayCases() {
 		for _, statistics := range []bool{true, false} {
@@ -221,7 +222,8 @@ func (b *bed) outcomes(batch *sources.Batch, n int) string {
 		" SELECT string_agg(coalesce(v, CASE WHEN v.i IS NULL THEN '' ELSE 'NULL' END), ' | ' ORDER BY n.i) FROM range(1, %d) AS n(i) LEFT JOIN v ON n.i = v.i", batch.Relation, rejects, n+1)), "\n")
 }
 
-// TestParquetStraysNested finds values that stand for nothing inside structs, lists and maps, beside what is in order; the sound file beside it is read too.
+// TestParquetStraysNested finds values that stand for nothing inside structs, lists and maps, beside what is in order;
+// the sound file beside it is read too.
 func TestParquetStraysNested(t *testing.T) {
 	text := func(e *parquetmeta.SchemaElement) { e.ConvertedType = thrift.New(deprecated.UTF8) }
 	clock := func(e *parquetmeta.SchemaElement) { e.ConvertedType = thrift.New(deprecated.TimeMicros) }

@@ -109,7 +109,8 @@ func signDigit(x string) string {
 	return fmt.Sprintf(`CASE WHEN %s >= '\x80'::BLOB THEN 'F' ELSE '0' END`, x)
 }
 
-// short says whether a number has 16 bytes at most, but for such digits, which the first of the 16 has to begin with too.
+// short says whether a number has 16 bytes at most, but for such digits, which the first of the 16 has to begin with
+// too.
 func short(x string) string {
 	const rest = "right(hex(%[1]s), %[2]d)"
 	return fmt.Sprintf("octet_length(%[1]s) > 0 AND (octet_length(%[1]s) <= %[3]d OR left(hex(%[1]s), -%[2]d) = repeat(%[4]s, 2 * octet_length(%[1]s) - %[2]d) AND ("+rest+" >= '8') = (%[4]s = 'F'))",

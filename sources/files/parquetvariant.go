@@ -19,7 +19,8 @@ func variantTime(number byte) (m meaning, bytes int) {
 	return m, 0
 }
 
-// variantMeans says whether the days and times in the value of a VARIANT stand for something. What is not made as a VARIANT must be is DuckDB's to refuse.
+// variantMeans says whether the days and times in the value of a VARIANT stand for something. What is not made as a
+// VARIANT must be is DuckDB's to refuse.
 func variantMeans(value []byte) bool {
 	budget := 2*len(value) + 16 // parts may overlap
 	return variantPart(value, &budget, 0)

@@ -59,8 +59,8 @@ func TestAmbiguousPath(t *testing.T) {
 	wantText(t, "notices", notices(batch), `file_unreadable s*\x.json`)
 }
 
-// TestInternalNames has columns that are called like what the queries over the files call theirs. No row may be lost: the record of JSON is a
-// reject, and the column of CSV is not read.
+// TestInternalNames has columns that are called like what the queries over the files call theirs. No row may be lost:
+// the record of JSON is a reject, and the column of CSV is not read.
 func TestInternalNames(t *testing.T) {
 	for format, c := range map[string]struct{ content, rows, rejects string }{
 		"json": {"{\"id\":1,\"__lakeflow_row\":1,\"__LAKEFLOW_all\":2}\n{\"id\":2}\n", "2\n", "1|false\n"},

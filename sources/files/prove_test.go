@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestRefusedParts has DuckDB refuse what was written for it: the records are written anew, each only when DuckDB has read it.
+// TestRefusedParts has DuckDB refuse what was written for it: the records are written anew, each only when DuckDB has
+// read it.
 func TestRefusedParts(t *testing.T) {
 	b := newBed(t)
 	s := b.source("json", func(c *Config) { c.Hints = []Hint{{"id", "BIGINT"}, {"t", "TIMESTAMP WITH TIME ZONE"}} })

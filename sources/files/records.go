@@ -117,7 +117,8 @@ func readLines(in *bufio.Reader, offset int64, yield func(record) bool) error {
 	}
 }
 
-// readLine returns the next line without its end, cut at maxRecord, and its size in the file. buf is kept between calls.
+// readLine returns the next line without its end, cut at maxRecord, and its size in the file. buf is kept between
+// calls.
 func readLine(in *bufio.Reader, buf *[]byte) (line []byte, size int64, err error) {
 	*buf = (*buf)[:0]
 	for {
@@ -136,7 +137,8 @@ func readLine(in *bufio.Reader, buf *[]byte) (line []byte, size int64, err error
 	}
 }
 
-// withoutEnd cuts off line ends. It is called for every record, as is blank: both are ten times as fast as Trim of package bytes.
+// withoutEnd cuts off line ends. It is called for every record, as is blank: both are ten times as fast as Trim of
+// package bytes.
 func withoutEnd(line []byte) []byte {
 	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
 		line = line[:len(line)-1]
@@ -241,7 +243,8 @@ func (e *elements) add(part []byte, from, to int) {
 	}
 }
 
-// flush ends an element; at is where in the part. Nothing at all between the brackets is an empty array; nothing between commas is a mistake.
+// flush ends an element; at is where in the part. Nothing at all between the brackets is an empty array; nothing
+// between commas is a mistake.
 func (e *elements) flush(reason string, at int64, mayBeEmpty bool) bool {
 	if e.size == 0 && mayBeEmpty {
 		return true

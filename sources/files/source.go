@@ -1,6 +1,7 @@
-// Package files reads local folders and globs of JSON, CSV and Parquet files. Every file is read once: what was read is kept in
-// marks, one per file, and the columns in the position. Reading is strict and fast as long as all records fit; when one does not, Repair
-// reads the files that have such records again, record by record, and sets aside those that are to blame.
+// Package files reads local folders and globs of JSON, CSV and Parquet files. Every file is read once: what was read is
+// kept in marks, one per file, and the columns in the position. Reading is strict and fast as long as all records fit;
+// when one does not, Repair reads the files that have such records again, record by record, and sets aside those that
+// are to blame.
 package files
 
 import (
@@ -17,11 +18,13 @@ import (
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// Config is what a source is made of: its options, and what else is said of it. Options that are zero have their defaults.
+// Config is what a source is made of: its options, and what else is said of it. Options that are zero have their
+// defaults.
 type Config struct {
 	Options
 	Root string // absolute: the folder that a relative Path starts in, by its letters
-	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes itself.
+	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes
+	// itself.
 	Outside   []string
 	Hints     []Hint
 	Evolution Evolution // empty means add_new_columns
@@ -62,13 +65,15 @@ type Source struct {
 	told           map[string]bool // extensions of files that are passed over, as they were told
 }
 
-// format is what differs between JSON, CSV and Parquet. The methods set aside files that turn out to be corrupt with work.drop.
+// format is what differs between JSON, CSV and Parquet. The methods set aside files that turn out to be corrupt with
+// work.drop.
 type format interface {
 	// open looks at the head of every file of the work.
 	open(ctx context.Context, w *work) error
 	// infer finds the columns of a sample of the work's files.
 	infer(ctx context.Context, w *work) error
-	// evolve compares the columns of all files with w.state.Schema as the mode demands, and finds out which can't be read strictly.
+	// evolve compares the columns of all files with w.state.Schema as the mode demands, and finds out which can't be
+	// read strictly.
 	evolve(ctx context.Context, w *work, mode Evolution) error
 	// strict is the relation that fails when a record of the files does not fit; empty when there is nothing to read.
 	strict(w *work, files []*file) string

@@ -11,9 +11,9 @@ import (
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// splitter finds the records of a file however they stand in it: on lines, over several lines, one behind the other, in arrays. A record that is
-// broken ends where the next one seems to begin: at a line that is not indented more than its own and begins with a bracket, or, on its own line, at the next
-// brace.
+// splitter finds the records of a file however they stand in it: on lines, over several lines, one behind the other, in
+// arrays. A record that is broken ends where the next one seems to begin: at a line that is not indented more than its
+// own and begins with a bracket, or, on its own line, at the next brace.
 type splitter struct {
 	in     *bufio.Reader
 	offset int64 // of buf[0] in the file
@@ -235,7 +235,8 @@ func (s *splitter) broken(t *track, n int) {
 	s.resume(t, n, notClosed)
 }
 
-// nextBrace is where, from buf[n] to the end of the line, an object begins that ends on the line, or has members there; -1 when there is none.
+// nextBrace is where, from buf[n] to the end of the line, an object begins that ends on the line, or has members there;
+// -1 when there is none.
 func (s *splitter) nextBrace(n int) int {
 	for ; s.has(n) && s.buf[n] != '\n' && n <= maxRecord; n++ {
 		if s.buf[n] != '{' {
@@ -265,7 +266,8 @@ func (s *splitter) resume(t *track, n int, reason string) {
 	s.pass(n, reason)
 }
 
-// deep hands out a value that opens too many levels at buf[n]. In an array they may be those of elements that are not closed.
+// deep hands out a value that opens too many levels at buf[n]. In an array they may be those of elements that are not
+// closed.
 func (s *splitter) deep(t *track, n int) {
 	if s.array {
 		s.resume(t, n, tooDeep)
@@ -315,7 +317,8 @@ func (s *splitter) headAt(at int) (indent int, ok bool) {
 	return indent, false
 }
 
-// long hands out the beginning of a value that is too long, and passes over the rest of it. In an array it may be an element that is not closed.
+// long hands out the beginning of a value that is too long, and passes over the rest of it. In an array it may be an
+// element that is not closed.
 func (s *splitter) long(t *track, n int) {
 	if at := t.nextLine(s, n); s.array && at >= 0 {
 		s.hand(at, notClosed)

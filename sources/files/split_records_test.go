@@ -69,7 +69,8 @@ func TestSplitter(t *testing.T) {
 	}
 }
 
-// FuzzSplitter writes broken records between sound ones on lines of their own: each costs itself, and the sound ones are there.
+// FuzzSplitter writes broken records between sound ones on lines of their own: each costs itself, and the sound ones
+// are there.
 func FuzzSplitter(f *testing.F) {
 	for _, text := range []string{`{"a":`, `[{"a":1},{`, `"{`, `}]`, `{"a":[}`, `{"a":"\`, `nope`, "{\n\"a\": [\n", `{"a":{"b":[{"c":`} {
 		f.Add(text)
@@ -106,7 +107,8 @@ func TestSplitterIsLinear(t *testing.T) {
 	}
 }
 
-// TestSplitterRemembers expects the same records from a splitter that forgets how far it has looked ahead, and takes long.
+// TestSplitterRemembers expects the same records from a splitter that forgets how far it has looked ahead, and takes
+// long.
 func TestSplitterRemembers(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	pieces := []string{"{\"a\":1}", "{\"a\":[1,", "{", "}", "[", "]", "\n", "\n", "\n", ",", ",\n", " ", "\n  ", "\"", "1", "{\"a\":{\"b\":", "[{}],", "{},"}

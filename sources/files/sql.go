@@ -10,8 +10,8 @@ import (
 // located is the path of one file for a reader.
 func located(path string) string { return quote.Text(schemas.EscapeGlob(path)) }
 
-// split is a list of texts as one literal that is split at the separator, which no text contains: DuckDB takes many times as long over a
-// literal for each of thousands of files.
+// split is a list of texts as one literal that is split at the separator, which no text contains: DuckDB takes many
+// times as long over a literal for each of thousands of files.
 func split(texts []string, separator string) string {
 	return "string_split(" + quote.Text(strings.Join(texts, separator)) + ", " + quote.Text(separator) + ")"
 }

@@ -23,7 +23,8 @@ type textFile struct {
 	origins *origins // of a file of another encoding
 }
 
-// origin returns where in the file, once it is decompressed, stands what is at an offset of the text; it is asked for one after the other. -1 is unknown.
+// origin returns where in the file, once it is decompressed, stands what is at an offset of the text; it is asked for
+// one after the other. -1 is unknown.
 func (t *textFile) origin(offset int64) int64 {
 	if t.origins == nil {
 		return offset
@@ -79,8 +80,8 @@ func openPacked(path string) (*textFile, error) {
 	return t, nil
 }
 
-// openEncoded opens a text file of another encoding, and decodes it to UTF-8: utf-16, latin-1 or windows-1252; empty and utf-8 are left as they
-// are.
+// openEncoded opens a text file of another encoding, and decodes it to UTF-8: utf-16, latin-1 or windows-1252; empty
+// and utf-8 are left as they are.
 func openEncoded(path, name string) (*textFile, error) {
 	decoder := decoders[name]
 	if decoder == nil {
@@ -105,7 +106,8 @@ func openEncoded(path, name string) (*textFile, error) {
 // buffers are kept for the next files: of a thousand small files each would otherwise clear its own 256 KiB.
 var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 256<<10) }}
 
-// buffered reads through a buffer that is handed back when the file is closed: what was read from it is not good any longer then.
+// buffered reads through a buffer that is handed back when the file is closed: what was read from it is not good any
+// longer then.
 func (t *textFile) buffered(from io.Reader) *bufio.Reader {
 	buf := buffers.Get().(*bufio.Reader)
 	buf.Reset(from)

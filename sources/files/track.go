@@ -7,8 +7,9 @@ import (
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// track is the way through a value that may be broken, and through what may be the records behind it. It goes through each byte once: a record that is tried
-// later, at one of the openings, is closed where that says, or goes on where the track has stopped. All places are offsets in the file.
+// track is the way through a value that may be broken, and through what may be the records behind it. It goes through
+// each byte once: a record that is tried later, at one of the openings, is closed where that says, or goes on where the
+// track has stopped. All places are offsets in the file.
 type track struct {
 	walk
 	below    int // brackets that were open before those of walk
@@ -101,7 +102,8 @@ func (t *track) step(s *splitter, n int) effect {
 	return e
 }
 
-// nextLine is where, up to buf[n], a line begins that may begin another record than the one at buf[0]; -1 when there is none.
+// nextLine is where, up to buf[n], a line begins that may begin another record than the one at buf[0]; -1 when there is
+// none.
 func (t *track) nextLine(s *splitter, n int) int {
 	i, _ := slices.BinarySearchFunc(t.lines, s.offset+1, func(l lineHead, at int64) int { return cmp.Compare(l.at, at) })
 	for ; i < len(t.lines) && t.lines[i].at <= s.offset+int64(n); i++ {
@@ -122,8 +124,8 @@ const (
 	nests         // it opens too many levels
 )
 
-// walk follows the brackets and strings of one value. It knows of the grammar just what tells soon that a bracket is missing: texts end on
-// their line, brackets are closed by their like, and values are opened where one can stand.
+// walk follows the brackets and strings of one value. It knows of the grammar just what tells soon that a bracket is
+// missing: texts end on their line, brackets are closed by their like, and values are opened where one can stand.
 type walk struct {
 	open    []byte // brackets
 	quoted  bool

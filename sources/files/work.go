@@ -68,7 +68,8 @@ func (w *work) alone(ctx context.Context, path string) bool {
 	return err != nil || n == 1 // what goes wrong goes wrong again when it is read
 }
 
-// leadsOut says whether the file is a symbolic link to a file that is not in the source's folder. The folder itself may be a link.
+// leadsOut says whether the file is a symbolic link to a file that is not in the source's folder. The folder itself may
+// be a link.
 func (w *work) leadsOut(path string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
@@ -201,7 +202,8 @@ func (w *work) recall(print string) bool {
 	return true
 }
 
-// evolve compares the files' columns with the schema. All columns of the first batch are taken, also when later ones are refused.
+// evolve compares the files' columns with the schema. All columns of the first batch are taken, also when later ones
+// are refused.
 func (w *work) evolve(ctx context.Context) error {
 	mode := w.src.cfg.Evolution
 	if len(w.state.Schema) == 0 {
@@ -216,8 +218,8 @@ func (w *work) evolve(ctx context.Context) error {
 	return nil
 }
 
-// verify reads compressed files to their end: DuckDB takes a file that is cut off, or whose checksum is wrong, for a good one. What was
-// verified is remembered until other files are, as Schema, Next and Snapshot look at the same ones.
+// verify reads compressed files to their end: DuckDB takes a file that is cut off, or whose checksum is wrong, for a
+// good one. What was verified is remembered until other files are, as Schema, Next and Snapshot look at the same ones.
 func (w *work) verify(ctx context.Context) {
 	var todo []*file
 	known := map[string]mark{}
@@ -377,7 +379,8 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 	return nil
 }
 
-// repair gives a batch without the records that can't be read strictly, or nil when it is not they that made reading fail.
+// repair gives a batch without the records that can't be read strictly, or nil when it is not they that made reading
+// fail.
 func (w *work) repair(ctx context.Context, session sources.Session, cause error) (*sources.Batch, error) {
 	before := w.out
 	next := *before
@@ -450,7 +453,8 @@ func (w *work) setAside(ctx context.Context, session sources.Session, cause erro
 // errUnread ends an update when DuckDB refuses what it has read before.
 var errUnread = errors.New("what was written to the temporary folder can't be read back; see to the disk, or report it if it goes on")
 
-// refusedParts are the files whose records were written for DuckDB, which refuses them. They are taken out of the parts, to be proved one by one.
+// refusedParts are the files whose records were written for DuckDB, which refuses them. They are taken out of the
+// parts, to be proved one by one.
 func (w *work) refusedParts(ctx context.Context) (refused []*file, err error) {
 	if w.src.cfg.Format != "json" {
 		return nil, nil
@@ -491,8 +495,9 @@ func readable(path string) error {
 	return f.Close()
 }
 
-// drop takes a file out of the work and reports why. A vanished file leaves no mark, nor does one that the system does not let us
-// read, for want of a permission, or because a disk is broken: it is tried again by the next process; one that is corrupt, or written in a way that is not read, is marked until it changes.
+// drop takes a file out of the work and reports why. A vanished file leaves no mark, nor does one that the system does
+// not let us read, for want of a permission, or because a disk is broken: it is tried again by the next process; one
+// that is corrupt, or written in a way that is not read, is marked until it changes.
 func (w *work) drop(f *file, cause error) {
 	w.files = slices.DeleteFunc(w.files, func(g *file) bool { return g == f })
 	var unsupported *unsupportedError
@@ -567,7 +572,8 @@ func removeAll(paths *[]string) {
 	*paths = nil
 }
 
-// metadata is the expression of _metadata for a reader over these files, where index is the 0-based number of the row's file.
+// metadata is the expression of _metadata for a reader over these files, where index is the 0-based number of the row's
+// file.
 func metadata(files []*file, index string) string {
 	names, sizes, times := make([]string, len(files)), make([]string, len(files)), make([]string, len(files))
 	for i, f := range files {
@@ -581,37 +587,3 @@ func metadata(files []*file, index string) string {
 }
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution.Rescues() }
-
-// ignored reports columns that are not read, each once.
-func (w *work) ignored(columns ...string) {
-	for _, name := range columns {
-		if !slices.ContainsFunc(w.out.Notices, func(n sources.Notice) bool { return n.Kind == "column_ignored" && n.Subject == name }) {
-			w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: "+whyIgnored(name))
-		}
-	}
-}
-
-func whyIgnored(name string) string {
-	switch {
-	case name == "":
-		return "its name is empty"
-	case strings.Contains(name, "\x00"):
-		return "its name has a NUL character"
-	case jsonrecords.Reserved(name):
-		return "lakeflow uses this name itself"
-	case strings.Contains(name, "."):
-		return "Iceberg has this name for what is inside another column, as a.b for the field b of a and l.element for what is in the list l; or it is that of another column but for the letter case"
-	}
-	return "its name is that of another column but for the letter case"
-}
-
-// added reports new columns, once the schema has them.
-func (w *work) added(t schemas.Table, names []string) {
-	w.state.Schema = t
-	if w.first {
-		return
-	}
-	for _, name := range names {
-		w.notice("column_added", name, "column "+shown(name)+" is new in the files and was added")
-	}
-}

@@ -30,7 +30,8 @@ func nameable(name string) string {
 	return ""
 }
 
-// columnSet is the columns of a source, and the fields inside of them, by the names that Iceberg has for them: the names on the way, with points between.
+// columnSet is the columns of a source, and the fields inside of them, by the names that Iceberg has for them: the
+// names on the way, with points between.
 type columnSet struct {
 	paths map[string]bool
 	count int
@@ -83,7 +84,8 @@ func (s *columnSet) refusal(label, name string) string {
 	return ""
 }
 
-// admit adds a new column or field with what is in it, but for fields that can't be added. It returns false when nothing is left.
+// admit adds a new column or field with what is in it, but for fields that can't be added. It returns false when
+// nothing is left.
 func (s *columnSet) admit(label string, c schemas.Column, fieldPath string) (schemas.Column, bool) {
 	if s.refusal(label, c.Name) != "" {
 		return c, false
@@ -128,8 +130,9 @@ type Growth struct {
 // Refusal is a key that can't be a column or field, and why.
 type Refusal struct{ Key, Why string }
 
-// Grow adds to the known columns what records of the shape have beyond them, also inside structs. Keys that can't be columns are left out; those
-// that differ from a known one in letter case only are that one. With texts, new columns are VARCHAR.
+// Grow adds to the known columns what records of the shape have beyond them, also inside structs. Keys that can't be
+// columns are left out; those that differ from a known one in letter case only are that one. With texts, new columns
+// are VARCHAR.
 func Grow(known schemas.Table, s *Shape, texts bool) Growth {
 	g := &grower{set: newColumnSet(known), texts: texts}
 	g.out.Columns = g.grow(known, s.columns(), "", "")

@@ -23,8 +23,8 @@ var (
 
 const keyTwice = "a key occurs twice in the record"
 
-// Fitter takes records one by one and makes of each what DuckDB reads without a loss, or a reason why it can't be taken. It is used by one goroutine
-// at a time.
+// Fitter takes records one by one and makes of each what DuckDB reads without a loss, or a reason why it can't be
+// taken. It is used by one goroutine at a time.
 type Fitter struct {
 	columns *columnSet
 	tree    *Tree
@@ -56,7 +56,8 @@ type Fitted struct {
 	Reason  string // why the record can't be taken: a sentence
 }
 
-// Fit takes records, whose texts stay the caller's. Where DuckDB has to be asked about values, it is asked once for all of them.
+// Fit takes records, whose texts stay the caller's. Where DuckDB has to be asked about values, it is asked once for all
+// of them.
 func (f *Fitter) Fit(ctx context.Context, texts [][]byte) ([]Fitted, error) {
 	out := make([]Fitted, len(texts))
 	var again []int
@@ -87,8 +88,8 @@ type fitting struct {
 	nans    []int // where the words begin that quoteNaN made texts of
 	reasons []string
 	asks    bool // DuckDB has to be asked first
-	// stranger is the reason to refuse the record for a key that could be a column. It is none because no record is taken that has it, if there is another
-	// reason.
+	// stranger is the reason to refuse the record for a key that could be a column. It is none because no record is
+	// taken that has it, if there is another reason.
 	stranger string
 }
 
@@ -394,8 +395,8 @@ func misfitOf(column string, value []byte, t schemas.Type) string {
 // longestAsked is how long the text of a value may be that is no text and no bytes.
 const longestAsked = 1000
 
-// fits says whether a text becomes a t without a change, and how to write it for DuckDB, which takes fewer forms in JSON. While that is not known, it is
-// noted.
+// fits says whether a text becomes a t without a change, and how to write it for DuckDB, which takes fewer forms in
+// JSON. While that is not known, it is noted.
 func (r *fitting) fits(t schemas.Type, text []byte) (fit []byte, ok bool) {
 	if t.Kind == schemas.Varchar || t.Kind == schemas.Blob || values.Fits(text, t) {
 		return text, true

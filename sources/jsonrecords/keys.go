@@ -1,5 +1,5 @@
-// Package jsonrecords reads JSON records of a source by the rules that all sources share: which columns they have, what is new in them, which
-// of their values fit, and what is kept of the others.
+// Package jsonrecords reads JSON records of a source by the rules that all sources share: which columns they have, what
+// is new in them, which of their values fit, and what is kept of the others.
 package jsonrecords
 
 import (
@@ -76,7 +76,8 @@ func fold(name string) string {
 	}, name)
 }
 
-// find is the field that a key stands for: that of its name, or else the one that differs in letter case only. It is -1 when there is none.
+// find is the field that a key stands for: that of its name, or else the one that differs in letter case only. It is -1
+// when there is none.
 func (k *Tree) find(key []byte) (i int, exact bool) {
 	if i, ok := k.index[string(key)]; ok {
 		return i, true
@@ -98,11 +99,11 @@ type Scanner struct {
 // Found is what Scan finds out about a text.
 type Found struct {
 	Unknown []string // keys, good until the next call
-	// Odd says that the record has to be read by itself: DuckDB may refuse it or read it otherwise than it is meant. A value may not fit its column, a
-	// key may be spelled otherwise.
+	// Odd says that the record has to be read by itself: DuckDB may refuse it or read it otherwise than it is meant. A
+	// value may not fit its column, a key may be spelled otherwise.
 	Odd bool
-	// Whole says that the text is one object by its brackets and quotes. Such a text can stand inside another JSON text: that is
-	// valid if, and only if, both are.
+	// Whole says that the text is one object by its brackets and quotes. Such a text can stand inside another JSON
+	// text: that is valid if, and only if, both are.
 	Whole bool
 }
 
@@ -190,7 +191,8 @@ func fitsBare(token []byte, t schemas.Type) bool {
 	return !word && values.Fits(token, t)
 }
 
-// members looks at a struct. Most objects have the known keys in the known order: the next one is guessed before it is looked up.
+// members looks at a struct. Most objects have the known keys in the known order: the next one is guessed before it is
+// looked up.
 func (s *Scanner) members(k *Tree) bool {
 	s.pos++
 	guess := 0

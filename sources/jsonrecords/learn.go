@@ -11,8 +11,8 @@ const (
 	learnBytes   = 4 << 20
 )
 
-// Learner adds records to a shape, but for those that are refused for their known columns: types and columns come from records that are taken. It is used
-// by one goroutine at a time.
+// Learner adds records to a shape, but for those that are refused for their known columns: types and columns come from
+// records that are taken. It is used by one goroutine at a time.
 type Learner struct {
 	shape   *Shape
 	fitter  *Fitter

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 )
 
-// lexer steps over JSON texts. It is lenient: what it takes for a value may be none, but it sees all of a text that is JSON.
+// lexer steps over JSON texts. It is lenient: what it takes for a value may be none, but it sees all of a text that is
+// JSON.
 type lexer struct {
 	text  []byte
 	pos   int

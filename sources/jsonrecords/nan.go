@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// quoteNaN makes texts of NaN and Infinity, which are numbers to many programs but not in JSON. It returns nil where there are none, and
-// where the texts begin.
+// quoteNaN makes texts of NaN and Infinity, which are numbers to many programs but not in JSON. It returns nil where
+// there are none, and where the texts begin.
 func quoteNaN(text []byte) (out []byte, at []int) {
 	from := 0
 	l := lexer{text: text}
@@ -39,7 +39,8 @@ func quoteNaN(text []byte) (out []byte, at []int) {
 	return append(out, text[from:]...), at
 }
 
-// unquoteNaN is the text of a nested value without space, with the words that quoteNaN made texts of, as they were written.
+// unquoteNaN is the text of a nested value without space, with the words that quoteNaN made texts of, as they were
+// written.
 func (r *fitting) unquoteNaN(from, to int) []byte {
 	var out []byte
 	l := lexer{text: r.text[:to], pos: from}

@@ -14,8 +14,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
-// Prove lets DuckDB read fitted records from a file at the path, and gives a reason to those that it refuses. What Fit takes DuckDB reads; this is for
-// the case that they disagree, which must cost the record and not the update.
+// Prove lets DuckDB read fitted records from a file at the path, and gives a reason to those that it refuses. What Fit
+// takes DuckDB reads; this is for the case that they disagree, which must cost the record and not the update.
 func (f *Fitter) Prove(ctx context.Context, fitted []Fitted, path string) error {
 	f.judge.one.Lock()
 	defer f.judge.one.Unlock()

@@ -107,8 +107,8 @@ const readerTypes = `BIGINT|INTEGER|DECIMAL(9,3)|DECIMAL(38,0)|DECIMAL(38,18)|DE
 	`TIMESTAMP WITH TIME ZONE[]|STRUCT(a TIMESTAMP WITH TIME ZONE, b DECIMAL(9,3), c DATE)|MAP(VARCHAR, DOUBLE)|MAP(DATE, TIMESTAMP)|MAP(BIGINT, BOOLEAN)|MAP(DOUBLE, FLOAT)|` +
 	`MAP(TIMESTAMP WITH TIME ZONE, TIME)|STRUCT(a BIGINT[], b MAP(UUID, BLOB))[]|DECIMAL(38,2)[][]`
 
-// TestReaderTakesWhatFits makes values of every type and expects DuckDB's reader to take those that the quick look lets through as they stand, and
-// those that were fitted, and to read the value that was written.
+// TestReaderTakesWhatFits makes values of every type and expects DuckDB's reader to take those that the quick look lets
+// through as they stand, and those that were fitted, and to read the value that was written.
 func TestReaderTakesWhatFits(t *testing.T) {
 	conn := connect(t)
 	path := filepath.Join(t.TempDir(), "r.json")

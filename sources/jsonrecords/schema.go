@@ -7,8 +7,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// WithHints gives hinted columns their type, by the name as it is written in the records if only its letter case differs. Hinted
-// columns that the records do not have follow at the end.
+// WithHints gives hinted columns their type, by the name as it is written in the records if only its letter case
+// differs. Hinted columns that the records do not have follow at the end.
 func WithHints(t, hints schemas.Table) schemas.Table {
 	t = t.Clone()
 	for _, h := range hints {
@@ -43,9 +43,9 @@ func Reserved(name string) bool {
 	return name == "" || name == MetadataColumn || name == RescuedColumn || slices.ContainsFunc(own, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// Extend adds to known what inferred has beyond it, also inside structs, and returns the names of what it added. Names that
-// differ from a known one only in case are left out: DuckDB takes them for the same. So are those that clash with another: Iceberg has the name a.b for
-// the field b of a as well.
+// Extend adds to known what inferred has beyond it, also inside structs, and returns the names of what it added. Names
+// that differ from a known one only in case are left out: DuckDB takes them for the same. So are those that clash with
+// another: Iceberg has the name a.b for the field b of a as well.
 func Extend(known, inferred schemas.Table) (extended schemas.Table, added, clashes []string) {
 	e := extension{set: newColumnSet(known)}
 	return e.table(known, inferred, "", ""), e.added, e.clashes
@@ -56,7 +56,8 @@ type extension struct {
 	added, clashes []string
 }
 
-// table extends the columns, or the fields of a struct. Label is its name in messages, path that in Iceberg, both with a point behind.
+// table extends the columns, or the fields of a struct. Label is its name in messages, path that in Iceberg, both with
+// a point behind.
 func (e *extension) table(known, inferred schemas.Table, label, path string) schemas.Table {
 	known = known.Clone()
 	fresh := func(c schemas.Column) bool {

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// deepest is how deep columns are inferred; what is deeper is a text. DuckDB takes twice as long for each level when it writes lists of
-	// lists to Parquet.
+	// deepest is how deep columns are inferred; what is deeper is a text. DuckDB takes twice as long for each level
+	// when it writes lists of lists to Parquet.
 	deepest = 16
 	// mostFields is how many keys a nested object may have to be a STRUCT.
 	mostFields = 200
@@ -18,8 +18,8 @@ const (
 	mostNodes = 2 * MaxColumns
 )
 
-// Shape is what JSON records have in common: their keys, in the order in which they appear, and what their values are. It is used by one goroutine at
-// a time; shapes of several files are merged. The zero Shape has seen nothing.
+// Shape is what JSON records have in common: their keys, in the order in which they appear, and what their values are.
+// It is used by one goroutine at a time; shapes of several files are merged. The zero Shape has seen nothing.
 type Shape struct {
 	// Nulls are texts that stand for NULL where a column is no text. It is set before the first record.
 	Nulls []string
@@ -448,8 +448,9 @@ func (s *Shape) columns() schemas.Table {
 	return t
 }
 
-// Fits says whether records of this shape can be read as t by DuckDB alone: all their keys are columns or fields, in this spelling, and no value
-// would be written in another way. Whether values fit types that were not inferred of them does not matter.
+// Fits says whether records of this shape can be read as t by DuckDB alone: all their keys are columns or fields, in
+// this spelling, and no value would be written in another way. Whether values fit types that were not inferred of them
+// does not matter.
 func (s *Shape) Fits(t schemas.Table) bool { return s.root.fits(structOf(t)) }
 
 func (n *node) fits(t schemas.Type) bool {
@@ -498,7 +499,8 @@ func (n *node) rough() bool {
 	return false
 }
 
-// halfSurrogate says whether a text has the escape of one half of a surrogate pair alone, which stands for no character.
+// halfSurrogate says whether a text has the escape of one half of a surrogate pair alone, which stands for no
+// character.
 func halfSurrogate(text []byte) bool {
 	high := -1 // where the second half must follow
 	for at := 0; ; {

@@ -56,7 +56,8 @@ func avroShape(text string, refs map[string]string) (*shape, error) {
 	}}, nil
 }
 
-// parseAvro parses the schemas that are referred to first: each may need others, so what fails is tried again after the others.
+// parseAvro parses the schemas that are referred to first: each may need others, so what fails is tried again after the
+// others.
 func parseAvro(text string, refs map[string]string) (*avro.Schema, error) {
 	var cache avro.SchemaCache
 	left := slices.Sorted(maps.Keys(refs))
@@ -131,7 +132,8 @@ var avroLogical = map[string]schemas.Kind{"date": schemas.Date, "time-millis": s
 	"timestamp-micros": schemas.TimestampTZ, "local-timestamp-millis": schemas.Timestamp, "local-timestamp-micros": schemas.Timestamp, "uuid": schemas.UUID,
 	"timestamp-nanos": schemas.BigInt, "local-timestamp-nanos": schemas.BigInt}
 
-// typeOf is the type of a column. What has no type of its own is JSON in a text: unions of several types, and types that hold themselves.
+// typeOf is the type of a column. What has no type of its own is JSON in a text: unions of several types, and types
+// that hold themselves.
 func (a *avroWriter) typeOf(n *avro.SchemaNode, above []*avro.SchemaNode) schemas.Type {
 	n = a.node(n)
 	if slices.Contains(above, n) {
@@ -166,7 +168,8 @@ func (a *avroWriter) typeOf(n *avro.SchemaNode, above []*avro.SchemaNode) schema
 	return varchar
 }
 
-// structType makes a struct of n fields. Names that differ only in case are one column to DuckDB: the first is taken. Without fields it is JSON in a text.
+// structType makes a struct of n fields. Names that differ only in case are one column to DuckDB: the first is taken.
+// Without fields it is JSON in a text.
 func structType(n int, field func(i int) (string, schemas.Type)) schemas.Type {
 	var fields schemas.Table
 	for i := range n {
@@ -287,7 +290,8 @@ func (a *avroWriter) items(out []byte, v []any, node *avro.SchemaNode) (_ []byte
 	return append(out, ']'), nil
 }
 
-// appendTime writes a date or time as its logical type wants it. Nanoseconds are a number, as no type of lakes holds them.
+// appendTime writes a date or time as its logical type wants it. Nanoseconds are a number, as no type of lakes holds
+// them.
 func appendTime(out []byte, t time.Time, logical string) []byte {
 	switch {
 	case logical == "date":

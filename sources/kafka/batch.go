@@ -58,7 +58,8 @@ func (w *work) build(ctx context.Context) error {
 	return w.finish()
 }
 
-// learn finds the columns when none are remembered. All columns of the first batch are taken, also by the mode that refuses later ones.
+// learn finds the columns when none are remembered. All columns of the first batch are taken, also by the mode that
+// refuses later ones.
 func (w *work) learn(ctx context.Context) error {
 	if w.state.schema != nil || w.seg.rows == 0 {
 		return nil
@@ -171,7 +172,8 @@ func (w *work) relation() string {
 	return union(relations)
 }
 
-// repair gives a batch without the records that can't be read strictly, or nil when it is not they that made reading fail.
+// repair gives a batch without the records that can't be read strictly, or nil when it is not they that made reading
+// fail.
 func (w *work) repair(ctx context.Context, session sources.Session, cause error) (*sources.Batch, error) {
 	before := w.out
 	next := *before

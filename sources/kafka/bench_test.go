@@ -22,8 +22,8 @@ func order(i int) []byte {
 
 var orderColumns = []Hint{{"order_id", "BIGINT"}, {"customer_id", "BIGINT"}, {"status", "VARCHAR"}, {"amount", "DOUBLE"}, {"currency", "VARCHAR"}, {"ordered_at", "TIMESTAMPTZ"}, {"country", "VARCHAR"}, {"note", "VARCHAR"}, {"qty", "BIGINT"}}
 
-// BenchmarkRead reads a backlog of 400,000 records in 8 partitions: only fetched, fetched and written to lines, and decoded by DuckDB too.
-// The broker is kfake, in the same process.
+// BenchmarkRead reads a backlog of 400,000 records in 8 partitions: only fetched, fetched and written to lines, and
+// decoded by DuckDB too. The broker is kfake, in the same process.
 func BenchmarkRead(b *testing.B) {
 	const partitions, n = 8, 400_000
 	bed := newBed(b, partitions)

@@ -30,18 +30,18 @@ type Config struct {
 	Texts      bool      // columns that are inferred from JSON are texts
 	MaxRows    int       // per batch; 0 means 500,000
 	MaxBytes   int64     // per batch, of keys and values; 0 means 64 MiB. One record is always taken
-	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets that its first
-	// Next sees, and then gives no more batches.
+	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets
+	// that its first Next sees, and then gives no more batches.
 	Continuous bool
 	Group      string // a consumer group that Acknowledge tells how far the commits are; empty: none
-	// AcceptGap goes on behind records that are lost, with a notice, instead of ending with a GapError: at the positions that the source is first
-	// asked for, not where its own batches have been.
+	// AcceptGap goes on behind records that are lost, with a notice, instead of ending with a GapError: at the
+	// positions that the source is first asked for, not where its own batches have been.
 	AcceptGap bool
 	Timeout   time.Duration // how long a broker may take to answer; 0 means 10 s
 }
 
-// Start is where a topic is read from when no position is stored yet. Partitions and topics that come up later are read from their
-// first record, or from Time.
+// Start is where a topic is read from when no position is stored yet. Partitions and topics that come up later are read
+// from their first record, or from Time.
 type Start struct {
 	At      string // earliest, which empty means too, latest, timestamp, offsets
 	Time    time.Time
@@ -63,8 +63,8 @@ const (
 	None          = sources.None
 )
 
-// MetadataStruct is the DuckDB type of _metadata where the key's format is bytes, and MetadataStructText where it is another one: the key is a
-// text then, JSON for json, avro and protobuf.
+// MetadataStruct is the DuckDB type of _metadata where the key's format is bytes, and MetadataStructText where it is
+// another one: the key is a text then, JSON for json, avro and protobuf.
 const (
 	MetadataStruct     = `STRUCT("key" BLOB` + metadataRest
 	MetadataStructText = `STRUCT("key" VARCHAR` + metadataRest

@@ -1,7 +1,8 @@
-// Package kafka reads topics of Apache Kafka and of what speaks its protocol. It reads partitions directly and keeps no state at the brokers: a
-// position holds the next offset of every partition, with the epoch of its leader and the topic's id, so that a log that was cut, deleted or made
-// anew is found out and never passed over in silence: see GapError. Records are fetched ahead of need, decoded to JSON in Go and read by
-// DuckDB from files of JSON lines, strictly at first, record by record where a file does not fit.
+// Package kafka reads topics of Apache Kafka and of what speaks its protocol. It reads partitions directly and keeps no
+// state at the brokers: a position holds the next offset of every partition, with the epoch of its leader and the
+// topic's id, so that a log that was cut, deleted or made anew is found out and never passed over in silence: see
+// GapError. Records are fetched ahead of need, decoded to JSON in Go and read by DuckDB from files of JSON lines,
+// strictly at first, record by record where a file does not fit.
 //
 // What becomes of odd records:
 //
@@ -16,7 +17,7 @@
 //	a schema id that the registry lacks         a dead letter
 //	brokers or a registry that are away         Next fails with a *sources.UnavailableError, and can be called again
 //
-// Dead letters have the topic, partition, offset and reason, and the first MiB of the value as it was found. Fields of formats with schemas become
-// columns of the same meaning: decimals and 64-bit numbers are exact, bytes are BLOB, nanoseconds since 1970 are BIGINT, unions of several types and
-// messages that hold themselves are JSON in VARCHAR.
+// Dead letters have the topic, partition, offset and reason, and the first MiB of the value as it was found. Fields of
+// formats with schemas become columns of the same meaning: decimals and 64-bit numbers are exact, bytes are BLOB,
+// nanoseconds since 1970 are BIGINT, unions of several types and messages that hold themselves are JSON in VARCHAR.
 package kafka

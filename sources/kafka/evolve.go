@@ -74,8 +74,8 @@ func (w *work) eachDeviation(ctx context.Context, do func(at place, value []byte
 	})
 }
 
-// findOdd finds files with records that DuckDB can't read strictly, or would cut: they are read record by record. Files that came with this schema
-// have none but those with unknown keys.
+// findOdd finds files with records that DuckDB can't read strictly, or would cut: they are read record by record. Files
+// that came with this schema have none but those with unknown keys.
 func (w *work) findOdd(ctx context.Context) error {
 	switch {
 	case w.src.plain() != nil || len(w.state.schema) == 0:
@@ -108,7 +108,8 @@ func (w *work) findOdd(ctx context.Context) error {
 	return err
 }
 
-// findOddTyped finds files with records of schemas whose columns are not all there, in this spelling and with types that hold all values.
+// findOddTyped finds files with records of schemas whose columns are not all there, in this spelling and with types
+// that hold all values.
 func (w *work) findOddTyped() {
 	for _, l := range w.seg.files() {
 		if slices.ContainsFunc(l.shapes, func(s *shape) bool { return !w.holds(s.columns) }) {
@@ -239,7 +240,8 @@ func (w *work) evolveTyped(mode Evolution) error {
 	return nil
 }
 
-// extend is jsonrecords.Extend for columns whose types are known: types of known columns are widened where all their values stay the same.
+// extend is jsonrecords.Extend for columns whose types are known: types of known columns are widened where all their
+// values stay the same.
 func extend(known, columns schemas.Table) (schemas.Table, []string) {
 	out, added, _ := jsonrecords.Extend(known, columns)
 	for _, c := range columns {

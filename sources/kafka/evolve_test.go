@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestEvolution reads records with a new key by every mode, after a first batch without it, in one process, which has fetched them ahead, and
-// in another.
+// TestEvolution reads records with a new key by every mode, after a first batch without it, in one process, which has
+// fetched them ahead, and in another.
 func TestEvolution(t *testing.T) {
 	rescued := func(offset int) string {
 		return fmt.Sprintf(`{"b":{"x":1},"_topic":"TOPIC","_partition":0,"_offset":%d}`, offset)
@@ -72,7 +72,8 @@ func TestEvolution(t *testing.T) {
 	}
 }
 
-// TestLossyAfterEvolution sets aside values that DuckDB would cut, also where the column was not known when the records came.
+// TestLossyAfterEvolution sets aside values that DuckDB would cut, also where the column was not known when the records
+// came.
 func TestLossyAfterEvolution(t *testing.T) {
 	b := newBed(t, 1)
 	b.values(`{"a":1}`, `{"a":2}`, `{"a":2.5,"b":1}`, `{"a":3,"b":2}`)
@@ -82,7 +83,8 @@ func TestLossyAfterEvolution(t *testing.T) {
 	b.check("rejects", strings.Join(rejects, "\n"), "2 | column a: 2.5 is not BIGINT")
 }
 
-// TestKeysThatAreNoColumns expects keys in another letter case in their column, and dead letters of keys that can't be columns, also inside of objects.
+// TestKeysThatAreNoColumns expects keys in another letter case in their column, and dead letters of keys that can't be
+// columns, also inside of objects.
 func TestKeysThatAreNoColumns(t *testing.T) {
 	b := newBed(t, 1)
 	b.values(`{"a":1,"s":{"p":1}}`, `{"A":2,"S":{"P":2}}`, `{"_metadata":3,"a":4}`, `{"a":5,"A":6}`, `{"a":7,"s":{"":1}}`, `{"a":8,"s":{"p":8,"q":1.0}}`)
@@ -124,7 +126,8 @@ func TestOnlyTombstones(t *testing.T) {
 	b.check("rejects", b.rejects(batch, `"offset"`), "0")
 }
 
-// TestCompactedEnd finishes a log whose last offsets have no records any more: the client passes over them without a word.
+// TestCompactedEnd finishes a log whose last offsets have no records any more: the client passes over them without a
+// word.
 func TestCompactedEnd(t *testing.T) {
 	b := newBed(t, 1)
 	b.numbered(0, 5)

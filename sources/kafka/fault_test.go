@@ -61,7 +61,8 @@ func failed(req kmsg.Request, code int16) kmsg.Response {
 	return nil
 }
 
-// TestFaults lets every kind of request fail now and then, with errors that pass and with connections that break: every record is read once.
+// TestFaults lets every kind of request fail now and then, with errors that pass and with connections that break: every
+// record is read once.
 func TestFaults(t *testing.T) {
 	kinds := map[string]int16{"fetch": int16(kmsg.Fetch), "list offsets": int16(kmsg.ListOffsets), "metadata": int16(kmsg.Metadata), "leader epochs": int16(kmsg.OffsetForLeaderEpoch), "versions": int16(kmsg.ApiVersions)}
 	for name, kind := range kinds {
@@ -305,7 +306,8 @@ func TestStarts(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "write one of them instead of 99") {
 			t.Errorf("error %v", err)
 		}
-		// From latest, what comes after the first look is read by the next update, even when the first one found nothing.
+		// From latest, what comes after the first look is read by the next update, even when the first one found
+		// nothing.
 		b.pos = nil
 		latest := func() *Source { return b.source(func(cfg *Config) { cfg.Start.At = "latest" }) }
 		b.drain(latest(), "id")

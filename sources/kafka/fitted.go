@@ -13,7 +13,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
-// readSlow reads the files of w.slow, and the records that can't stand in lines, record by record: it sets w.good and w.rejects.
+// readSlow reads the files of w.slow, and the records that can't stand in lines, record by record: it sets w.good and
+// w.rejects.
 func (w *work) readSlow(ctx context.Context) error {
 	odd := w.seg.odd()
 	if len(odd)+len(w.slow) == 0 {
@@ -156,7 +157,8 @@ func (s *sorter) flush() error {
 	return err
 }
 
-// toFit says whether the record is to be fitted to columns. The value of a tombstone is null, which becomes a row of NULLs.
+// toFit says whether the record is to be fitted to columns. The value of a tombstone is null, which becomes a row of
+// NULLs.
 func (s *sorter) toFit(r rawRecord) bool { return s.fits && r.Reason == "" && r.Raw != string(null) }
 
 // rescued adds where the record is from.

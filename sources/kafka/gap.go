@@ -11,13 +11,15 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// GapError says that the records at a position are lost: the broker does not hold them any more, or holds others. The source does not go on by itself.
+// GapError says that the records at a position are lost: the broker does not hold them any more, or holds others. The
+// source does not go on by itself.
 type GapError struct {
 	Source    string
 	Topic     string
 	Partition int32
 	Wanted    int64 // the offset to be read next
-	// Start and End are what the broker has: the offsets from Start up to, and without, End. Both are -1 when the partition is gone.
+	// Start and End are what the broker has: the offsets from Start up to, and without, End. Both are -1 when the
+	// partition is gone.
 	Start, End int64
 	Reason     string // what happened, as a clause
 }
@@ -37,7 +39,8 @@ type resolved struct {
 	notices []sources.Notice
 }
 
-// resolve checks every partition of a position against what the brokers have, and adds partitions that it does not know.
+// resolve checks every partition of a position against what the brokers have, and adds partitions that it does not
+// know.
 func (s *Source) resolve(ctx context.Context, from offsets, there map[string]topic) (*resolved, error) {
 	if err := s.missing(from, there); err != nil {
 		return nil, err
@@ -128,13 +131,14 @@ type partition struct {
 // span is a range of offsets, both ends included.
 type span struct{ first, last int64 }
 
-// accepts says whether to go on behind a gap at an offset. Gaps were accepted at the positions that the process began with: where a batch of it
-// has been, a gap is a new one.
+// accepts says whether to go on behind a gap at an offset. Gaps were accepted at the positions that the process began
+// with: where a batch of it has been, a gap is a new one.
 func (s *Source) accepts(p partition, at int64) bool {
 	return s.cfg.AcceptGap && !slices.ContainsFunc(s.covered[p], func(c span) bool { return c.first <= at && at <= c.last })
 }
 
-// cover remembers where a batch has been. Ranges that touch become one, so that there are no more than positions that the process began with.
+// cover remembers where a batch has been. Ranges that touch become one, so that there are no more than positions that
+// the process began with.
 func (s *Source) cover(seg *segment) {
 	if !s.cfg.AcceptGap {
 		return
@@ -171,7 +175,8 @@ func (r *resolved) accept(gap *GapError, has bool, to point) {
 	r.notices = append(r.notices, sources.Notice{Kind: "gap_accepted", Subject: fmt.Sprintf("%s/%d", gap.Topic, gap.Partition), Message: message})
 }
 
-// epochEnds asks for the ends of the leader epochs that a position was read in: a log that was cut below it has its end there.
+// epochEnds asks for the ends of the leader epochs that a position was read in: a log that was cut below it has its end
+// there.
 func (s *Source) epochEnds(ctx context.Context, from offsets, there map[string]topic) (kadm.OffsetsForLeaderEpochs, error) {
 	var req kadm.OffsetForLeaderEpochRequest
 	from.each(func(topic string, p int32, at point) {

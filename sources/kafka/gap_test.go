@@ -121,7 +121,8 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestLaterGap accepts what was lost before the source began, at every position that it begins with, and not what is lost later.
+// TestLaterGap accepts what was lost before the source began, at every position that it begins with, and not what is
+// lost later.
 func TestLaterGap(t *testing.T) {
 	b := newBed(t, 1)
 	b.numbered(0, 6)
@@ -182,7 +183,8 @@ func TestLeaderEpoch(t *testing.T) {
 	}
 }
 
-// TestGapWhileReading deletes records between the look at the brokers and the fetch, where the client would move to what is there.
+// TestGapWhileReading deletes records between the look at the brokers and the fetch, where the client would move to
+// what is there.
 func TestGapWhileReading(t *testing.T) {
 	b := newBed(t, 1)
 	b.numbered(0, 20)
@@ -239,7 +241,8 @@ func TestOutOfRange(t *testing.T) {
 	}
 }
 
-// TestAborted reads transactions: aborted records are passed over, and the position gets behind the marks that end them.
+// TestAborted reads transactions: aborted records are passed over, and the position gets behind the marks that end
+// them.
 func TestAborted(t *testing.T) {
 	onBrokers(t, func(t *testing.T, b *bed) {
 		b.numbered(0, 2)

@@ -15,12 +15,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A line is a JSON object: m the place, k key, h headers, r the value as it was found where that is not v, x what was rescued, and at last v, the value as JSON. What is
-// NULL is left out. The place is one text of five numbers, because few queries look at it, and DuckDB reads one member faster than five: the topic, the
-// partition, the offset, the timestamp and its type. Nothing before ,"v": can hold these bytes, as quotes inside of texts are escaped.
+// A line is a JSON object: m the place, k key, h headers, r the value as it was found where that is not v, x what was
+// rescued, and at last v, the value as JSON. What is NULL is left out. The place is one text of five numbers, because
+// few queries look at it, and DuckDB reads one member faster than five: the topic, the partition, the offset, the
+// timestamp and its type. Nothing before ,"v": can hold these bytes, as quotes inside of texts are escaped.
 const valueMember = `,"v":`
 
-// appendLine writes a record whose value is d.text, which must be JSON or unable to become JSON by what is written around it.
+// appendLine writes a record whose value is d.text, which must be JSON or unable to become JSON by what is written
+// around it.
 func appendLine(b []byte, topic int, rec *kgo.Record, d decoded) []byte {
 	b = append(b, `{"m":"`...)
 	for _, n := range [...]int64{int64(topic), int64(rec.Partition), rec.Offset, millis(rec)} {

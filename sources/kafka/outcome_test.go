@@ -12,7 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TestOutcomes says what becomes of every odd record: a row, or a reject with a reason. The columns are declared: id BIGINT, name VARCHAR.
+// TestOutcomes says what becomes of every odd record: a row, or a reject with a reason. The columns are declared: id
+// BIGINT, name VARCHAR.
 func TestOutcomes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -78,7 +79,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestLargeRecord reads records of 64 MB. Their bytes stay in the database, and Go's garbage is collected early: copies of them are what the test's memory consists of.
+// TestLargeRecord reads records of 64 MB. Their bytes stay in the database, and Go's garbage is collected early: copies
+// of them are what the test's memory consists of.
 func TestLargeRecord(t *testing.T) {
 	before := debug.SetMemoryLimit(768 << 20)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })

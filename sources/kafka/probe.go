@@ -12,8 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// probe is called when nothing came for a while. It returns an error when the brokers can't be reached. Partitions whose log ends in offsets
-// without records, as compaction leaves them, are put at their end: the client does not tell of those.
+// probe is called when nothing came for a while. It returns an error when the brokers can't be reached. Partitions
+// whose log ends in offsets without records, as compaction leaves them, are put at their end: the client does not tell
+// of those.
 func (r *reader) probe(ctx context.Context, admin *kgo.Client) error {
 	if time.Since(r.lastMoved()) < patience {
 		return nil

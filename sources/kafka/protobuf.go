@@ -27,7 +27,8 @@ type protoFile struct {
 	shapes map[protoreflect.FullName]*shape
 }
 
-// compileProto compiles the text of a .proto file. refs are the texts of files that it imports, by path; Google's own need not be among them.
+// compileProto compiles the text of a .proto file. refs are the texts of files that it imports, by path; Google's own
+// need not be among them.
 func compileProto(text string, refs map[string]string) (*protoFile, error) {
 	const name = "lakeflow_schema.proto"
 	files := maps.Clone(refs)

@@ -8,8 +8,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// rawRecord is a record for DuckDB to look at by itself. Nothing is optional: parquet-go writes an empty text for some NULLs, when
-// NULL, value, NULL, NULL follow each other.
+// rawRecord is a record for DuckDB to look at by itself. Nothing is optional: parquet-go writes an empty text for some
+// NULLs, when NULL, value, NULL, NULL follow each other.
 type rawRecord struct {
 	Topic     int32  `parquet:"n"`
 	Partition int32  `parquet:"p"`

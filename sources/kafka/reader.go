@@ -20,8 +20,8 @@ const (
 	pollRecords = 20_000
 )
 
-// reader fetches from where a segment ends, and fills the next segment while the last one is in use. When that is full it waits: this is the
-// backpressure.
+// reader fetches from where a segment ends, and fills the next segment while the last one is in use. When that is full
+// it waits: this is the backpressure.
 type reader struct {
 	cl      *kgo.Client
 	source  *Source // its configuration only: others use the rest
@@ -197,7 +197,8 @@ func (r *reader) sortPartition(f kgo.FetchTopicPartition) error {
 	return nil
 }
 
-// reach puts a partition at its end. Offsets before that which have no record, because the log was compacted, are passed over.
+// reach puts a partition at its end. Offsets before that which have no record, because the log was compacted, are
+// passed over.
 func (r *reader) reach(topic string, p int32) {
 	at, end := r.next[topic].Partitions[p], r.until[topic][p]
 	if at.Next < end {
@@ -209,8 +210,8 @@ func (r *reader) reach(topic string, p int32) {
 	r.cl.PauseFetchPartitions(map[string][]int32{topic: {p}})
 }
 
-// hand gives the segment that was filled, or nil when there is nothing new. It waits for a full one, or the end; without an end it takes
-// what is there.
+// hand gives the segment that was filled, or nil when there is nothing new. It waits for a full one, or the end;
+// without an end it takes what is there.
 func (r *reader) hand(ctx context.Context) (*segment, error) {
 	defer r.wake(ctx)()
 	r.mu.Lock()

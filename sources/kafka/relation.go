@@ -36,8 +36,8 @@ func union(relations []string) string {
 	return "(SELECT * FROM " + strings.Join(relations, " UNION ALL SELECT * FROM ") + ")"
 }
 
-// strict reads files of lines and fails when a record does not fit. The filter is always true: it makes DuckDB read every column even when a
-// query uses few, so that whether a record is refused does not depend on the query.
+// strict reads files of lines and fails when a record does not fit. The filter is always true: it makes DuckDB read
+// every column even when a query uses few, so that whether a record is refused does not depend on the query.
 func (w *work) strict(files []*lines) string {
 	paths := make([]string, len(files))
 	for i, l := range files {
@@ -143,7 +143,8 @@ func (w *work) topic() string { return list(w.seg.topics) + "[n + 1]" }
 // maxMillis is the last millisecond of the year 9999. Timestamps beyond, and negative ones, are nobody's.
 const maxMillis = 253402300799999
 
-// metadata is the expression of _metadata over a record's n (topic), p (partition), o (offset), t (timestamp), y (its type), k (key) and h (headers).
+// metadata is the expression of _metadata over a record's n (topic), p (partition), o (offset), t (timestamp), y (its
+// type), k (key) and h (headers).
 func (w *work) metadata() string {
 	key := "k"
 	if w.src.cfg.Key.Format == "bytes" {

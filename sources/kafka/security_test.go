@@ -21,7 +21,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
-// securedBed is a topic of a real Kafka that was started by scripts/kafka, which also listens where clients must say who they are.
+// securedBed is a topic of a real Kafka that was started by scripts/kafka, which also listens where clients must say
+// who they are.
 type securedBed struct {
 	*bed
 	said map[string]string // by scripts/kafka security
@@ -75,7 +76,8 @@ func (b *securedBed) secured(s broker.Security) *Source {
 	return b.source(func(c *Config) { c.Brokers, c.Security = []string{b.said[s.Protocol]}, s })
 }
 
-// TestRealSecurity reads what was published in a transaction, as sinks do it, both in every way in which clients say who they are.
+// TestRealSecurity reads what was published in a transaction, as sinks do it, both in every way in which clients say
+// who they are.
 func TestRealSecurity(t *testing.T) {
 	b := newSecuredBed(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +127,8 @@ func (b *securedBed) publish(security broker.Security, values ...string) {
 	b.settle()
 }
 
-// TestRealSecurityRefused says what to write when brokers refuse the client, or the client them, and stops, or waits where brokers that are away look the same.
+// TestRealSecurityRefused says what to write when brokers refuse the client, or the client them, and stops, or waits
+// where brokers that are away look the same.
 func TestRealSecurityRefused(t *testing.T) {
 	b := newSecuredBed(t)
 	b.numbered(0, 1)

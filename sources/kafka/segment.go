@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// lineBytes is when a new file of lines is begun. One that has a bad record is read record by record, so it should not be large.
+	// lineBytes is when a new file of lines is begun. One that has a bad record is read record by record, so it should
+	// not be large.
 	lineBytes = 16 << 20
 	// maxLine is above what a record may have to stand in a file of lines: DuckDB takes lines of 16 MiB.
 	maxLine = 15 << 20
@@ -26,8 +27,8 @@ const (
 	grain = 512
 )
 
-// segment is the records of one batch: files of JSON lines, one line for each record, and Parquet files of records that can't stand there.
-// It is filled by the reader and owned by the source once it is handed out.
+// segment is the records of one batch: files of JSON lines, one line for each record, and Parquet files of records that
+// can't stand there. It is filled by the reader and owned by the source once it is handed out.
 type segment struct {
 	from, next offsets
 	rows       int

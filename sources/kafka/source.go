@@ -49,9 +49,9 @@ const lookAgain = 10 * time.Second
 // schema is what records are compared with as they come.
 func (s *Source) schema() schemas.Table { return s.known }
 
-// Next returns the records behind from, up to the limits of the configuration. Asked again with the same position, it returns the same records. A
-// *GapError says that the brokers do not hold them any more, a *sources.UnavailableError that the brokers or the schema registry can't be reached
-// now. Next can be called again after every error.
+// Next returns the records behind from, up to the limits of the configuration. Asked again with the same position, it
+// returns the same records. A *GapError says that the brokers do not hold them any more, a *sources.UnavailableError
+// that the brokers or the schema registry can't be reached now. Next can be called again after every error.
 func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, _ sources.Ledger) (*sources.Batch, error) {
 	removeAll(&s.nextTemps)
 	st, err := s.decodeState(from)
@@ -250,8 +250,9 @@ func (s *Source) waiting(at offsets, there map[string]topic) bool {
 	return found
 }
 
-// still is a segment without records, for a position that has to be kept though nothing was read: one of which there is something to tell, and the
-// first, unless every reader finds it again at the beginning of the topic. It is nil when nothing is to be kept.
+// still is a segment without records, for a position that has to be kept though nothing was read: one of which there is
+// something to tell, and the first, unless every reader finds it again at the beginning of the topic. It is nil when
+// nothing is to be kept.
 func (s *Source) still(from, to offsets, dir string) *segment {
 	if len(s.notices) == 0 && (from != nil || s.cfg.Start.At == "earliest" || len(to) == 0) {
 		return nil
@@ -277,8 +278,8 @@ func (s *Source) await(ctx context.Context) (*segment, error) {
 // patience is how long nothing may come before the brokers are asked for the reason.
 const patience = 2 * time.Second
 
-// Wait returns when a full batch is there, when reading has failed, or when ctx is done. It is for sources that are Continuous: the next Next is
-// worth calling then. It may be called while a batch is in use.
+// Wait returns when a full batch is there, when reading has failed, or when ctx is done. It is for sources that are
+// Continuous: the next Next is worth calling then. It may be called while a batch is in use.
 func (s *Source) Wait(ctx context.Context) {
 	if s.reader == nil {
 		<-ctx.Done()
@@ -287,7 +288,8 @@ func (s *Source) Wait(ctx context.Context) {
 	s.reader.wait(ctx)
 }
 
-// Acknowledge tells the consumer group of the configuration how far a position is, for tools that show the lag. Nothing depends on it.
+// Acknowledge tells the consumer group of the configuration how far a position is, for tools that show the lag. Nothing
+// depends on it.
 func (s *Source) Acknowledge(ctx context.Context, at sources.Position) error {
 	st, err := s.decodeState(at)
 	if err != nil || s.cfg.Group == "" || s.admin == nil {
@@ -301,7 +303,8 @@ func (s *Source) Acknowledge(ctx context.Context, at sources.Position) error {
 	return nil
 }
 
-// Snapshot returns everything that the topics hold now as one relation. Its files stay in the session's folder until the next call.
+// Snapshot returns everything that the topics hold now as one relation. Its files stay in the session's folder until
+// the next call.
 func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sources.Position) (*sources.Batch, error) {
 	s.forgetSnapshot()
 	st, err := s.decodeState(from)

@@ -23,8 +23,8 @@ type topic struct {
 	bounds map[int32]bounds
 }
 
-// bounds are the offsets that a partition has: from start up to, and without, end. Those from visible to end belong to transactions that are not
-// decided, or are not yet on all replicas.
+// bounds are the offsets that a partition has: from start up to, and without, end. Those from visible to end belong to
+// transactions that are not decided, or are not yet on all replicas.
 type bounds struct{ start, visible, end int64 }
 
 // look asks the brokers for the topics that the source reads.
@@ -142,7 +142,8 @@ func (s *Source) missing(from offsets, there map[string]topic) error {
 	return nil
 }
 
-// begin is where partitions are read from that have no position. With a position they came up since, and are read from their first record.
+// begin is where partitions are read from that have no position. With a position they came up since, and are read from
+// their first record.
 func (s *Source) begin(ctx context.Context, there map[string]topic, first bool) (offsets, error) {
 	out := offsets{}
 	var listed kadm.ListedOffsets

@@ -15,7 +15,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
-// typed decodes values of a format with schemas: those of a registry, whose id stands before each value, or the one declared.
+// typed decodes values of a format with schemas: those of a registry, whose id stands before each value, or the one
+// declared.
 type typed struct {
 	format   string
 	registry *broker.RegistryClient
@@ -56,7 +57,8 @@ func newTyped(option string, f Format, reg *broker.RegistryClient) (*typed, erro
 	return t, nil
 }
 
-// decode appends the value as JSON. A reason, which follows "the value" in a sentence, says why it can't; an error is about the registry.
+// decode appends the value as JSON. A reason, which follows "the value" in a sentence, says why it can't; an error is
+// about the registry.
 func (t *typed) decode(ctx context.Context, out, value []byte) (text []byte, s *shape, reason string, err error) {
 	s = t.declared
 	if s == nil {

@@ -17,16 +17,16 @@ import (
 type Harness struct {
 	// Session opens a DuckDB session that lives as long as the test.
 	Session func(t *testing.T) sources.Session
-	// Open makes an empty place to read from and a source over it that hands out at most perBatch items at a time. The type of id is declared where
-	// that is needed. The source is closed by the suite.
+	// Open makes an empty place to read from and a source over it that hands out at most perBatch items at a time. The
+	// type of id is declared where that is needed. The source is closed by the suite.
 	Open func(t *testing.T, perBatch int) Place
 }
 
 // Place is something that a source reads, and the ways in which a test adds to it.
 type Place struct {
 	Source sources.Source
-	// Add adds one item (a file, a segment of a topic) whose records have the columns id, which is BIGINT, and name, which is VARCHAR: n
-	// records with the ids from first, and bad more records that can't be read as such.
+	// Add adds one item (a file, a segment of a topic) whose records have the columns id, which is BIGINT, and name,
+	// which is VARCHAR: n records with the ids from first, and bad more records that can't be read as such.
 	Add func(t *testing.T, first, n, bad int)
 }
 

@@ -7,8 +7,9 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// Fits is a quick look at the text of a CSV field, the content of a JSON string or a JSON number: true says that it becomes a t as it
-// is written. False says only that it may not: Lossy and a cast in SQL decide, always those of nested types.
+// Fits is a quick look at the text of a CSV field, the content of a JSON string or a JSON number: true says that it
+// becomes a t as it is written. False says only that it may not: Lossy and a cast in SQL decide, always those of nested
+// types.
 func Fits(b []byte, t schemas.Type) bool {
 	switch t.Kind {
 	case schemas.BigInt:
@@ -76,7 +77,8 @@ func isUUID(b []byte) bool {
 	return true
 }
 
-// Cast is an SQL expression of the t that the text v becomes, NULL where it becomes none: a BLOB has the bytes of the text. Whether that changes it, Lossy says.
+// Cast is an SQL expression of the t that the text v becomes, NULL where it becomes none: a BLOB has the bytes of the
+// text. Whether that changes it, Lossy says.
 func Cast(v string, t schemas.Type) string {
 	switch t.Kind {
 	case schemas.Varchar:
@@ -91,17 +93,19 @@ func Cast(v string, t schemas.Type) string {
 	return fmt.Sprintf("TRY_CAST(%s AS %s)", v, t)
 }
 
-// momentText is the text of a date with a time and an offset, as far as they are there, and NULL of any other text: after the name of a zone DuckDB reads
-// the times of other rows in that zone. A time that has an offset gets seconds, which DuckDB misses.
+// momentText is the text of a date with a time and an offset, as far as they are there, and NULL of any other text:
+// after the name of a zone DuckDB reads the times of other rows in that zone. A time that has an offset gets seconds,
+// which DuckDB misses.
 func momentText(v string) string {
 	const date, time, offset = dateForm, "[T ][0-9]{1,2}:[0-9]{1,2}", "( *(Z|UTC|[-+][0-9:]+))"
 	return fmt.Sprintf(`CASE WHEN regexp_full_match(%[1]s, ' *%[2]s(%[3]s(:[0-9]{1,2}(\.[0-9]*)?)?%[4]s?)? *') THEN regexp_replace(%[1]s, '^( *%[2]s%[3]s)(%[4]s *)$', '\1:00\2') END`,
 		v, date, time, offset)
 }
 
-// Lossy is an SQL expression over the text v, a VARCHAR expression of a CSV field, a JSON string's content or a JSON number: it is true when v does not
-// become a t, or does only with a change: rounded, cut, moved, or without its zeros in front. It is false for NULL. Spaces around the text do not count, but in a
-// VARCHAR. A text of a nested type is what DuckDB reads of it, when that has the same text but for quotes and spaces.
+// Lossy is an SQL expression over the text v, a VARCHAR expression of a CSV field, a JSON string's content or a JSON
+// number: it is true when v does not become a t, or does only with a change: rounded, cut, moved, or without its zeros
+// in front. It is false for NULL. Spaces around the text do not count, but in a VARCHAR. A text of a nested type is
+// what DuckDB reads of it, when that has the same text but for quotes and spaces.
 func Lossy(v string, t schemas.Type) string {
 	return fmt.Sprintf("coalesce(%s IS NOT NULL AND %s, true)", v, lossy(v, t))
 }

@@ -1,5 +1,6 @@
-// Package values says what a text or a number of a record may become without a change: which type is inferred for it, and whether it fits
-// a column's type. Inference is cautious: what could be an identifier, or be read in two ways, stays a text.
+// Package values says what a text or a number of a record may become without a change: which type is inferred for it,
+// and whether it fits a column's type. Inference is cautious: what could be an identifier, or be read in two ways,
+// stays a text.
 package values
 
 import (
@@ -8,8 +9,8 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// Guess is what the values of a column that were seen so far are. The zero Guess has seen nothing but NULL. A Guess is used by one
-// goroutine at a time; guesses of several are merged.
+// Guess is what the values of a column that were seen so far are. The zero Guess has seen nothing but NULL. A Guess is
+// used by one goroutine at a time; guesses of several are merged.
 type Guess struct {
 	kinds kind
 	// wide says that there was a whole number of more than 15 digits, which DOUBLE may not hold.

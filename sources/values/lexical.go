@@ -21,8 +21,8 @@ type number struct {
 	places   int  // digits behind the point, without zeros at the end
 	exponent int  // as written
 	first    int  // the power of ten of the first significant digit
-	// asText says that a text like that is a number, too, rather than an identifier: no zeros in front, digits around the point, and an exponent only
-	// with a point or a sign.
+	// asText says that a text like that is a number, too, rather than an identifier: no zeros in front, digits around
+	// the point, and an exponent only with a point or a sign.
 	asText bool
 }
 
@@ -130,8 +130,8 @@ func fitsBigint(b []byte) bool {
 	return len(b) < len(limit) || len(b) == len(limit) && strings.Compare(string(b), limit) <= 0
 }
 
-// momentOf is date, timestamp or zoned for a text in the form of ISO 8601 with all its dashes and colons, else text. Years have four digits, seconds
-// at most six behind the point.
+// momentOf is date, timestamp or zoned for a text in the form of ISO 8601 with all its dashes and colons, else text.
+// Years have four digits, seconds at most six behind the point.
 func momentOf(b []byte) kind {
 	if len(b) < 10 || !isDate(b[:10]) {
 		return text

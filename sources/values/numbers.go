@@ -10,11 +10,13 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
-// A number is stored without a change when the digits of the stored value are those that were written. Of DOUBLE and FLOAT these are as many of its digits as
-// were written: 0.1 is the closest DOUBLE to a tenth, and 9999999999999999.5 is none that is written so. A whole number without an exponent is to be exact. Go says
-// so of texts (inDouble, inFloat), and SQL of the values that DuckDB made (changed); neither relies on the other.
+// A number is stored without a change when the digits of the stored value are those that were written. Of DOUBLE and
+// FLOAT these are as many of its digits as were written: 0.1 is the closest DOUBLE to a tenth, and 9999999999999999.5
+// is none that is written so. A whole number without an exponent is to be exact. Go says so of texts (inDouble,
+// inFloat), and SQL of the values that DuckDB made (changed); neither relies on the other.
 
-// inDouble says of a number that it is stored as DOUBLE without a change. Of whole numbers of more than 15 digits it may not know.
+// inDouble says of a number that it is stored as DOUBLE without a change. Of whole numbers of more than 15 digits it
+// may not know.
 func (n number) inDouble() bool {
 	switch {
 	case n.digits == 0:
@@ -67,8 +69,8 @@ func significantDigits(out, text []byte) []byte {
 	return bytes.TrimRight(out, "0")
 }
 
-// Same says whether the value that DuckDB made of a text, as it writes it, is the number that the text is. Of types that are no numbers it knows nothing, and
-// says so.
+// Same says whether the value that DuckDB made of a text, as it writes it, is the number that the text is. Of types
+// that are no numbers it knows nothing, and says so.
 func Same(text, value string, t schemas.Type) bool {
 	n := readNumber([]byte(strings.Trim(text, " ")))
 	switch t.Kind {
@@ -84,13 +86,15 @@ func Same(text, value string, t schemas.Type) bool {
 	return true
 }
 
-// inRange says of a DECIMAL whether it has as many digits as it may: DuckDB makes longer ones of numbers with an exponent.
+// inRange says of a DECIMAL whether it has as many digits as it may: DuckDB makes longer ones of numbers with an
+// exponent.
 func inRange(value string, t schemas.Type) bool {
 	n := readNumber([]byte(value))
 	return t.Kind != schemas.Decimal || n.digits-n.places <= t.Precision-t.Scale
 }
 
-// stored says whether a floating point number is this number. What is none, such as nan, is what ParseFloat takes for the same.
+// stored says whether a floating point number is this number. What is none, such as nan, is what ParseFloat takes for
+// the same.
 func (n number) stored(value string, bits int) bool {
 	a, err1 := strconv.ParseFloat(string(n.text), bits)
 	b, err2 := strconv.ParseFloat(value, bits)

@@ -107,7 +107,8 @@ func randomText(r *rand.Rand, t schemas.Type) string {
 
 var words = []string{"epoch", "infinity", "-infinity", "now", "today", "tomorrow", "yesterday", "nan", "inf", "-inf", "NaN", "null", "NULL", "current_timestamp", "noon", "0", "-", "", " "}
 
-// TestCastsAreTheTexts holds what the quick look lets through, and what SQL finds without a loss, against the oracle: DuckDB makes the same value of it.
+// TestCastsAreTheTexts holds what the quick look lets through, and what SQL finds without a loss, against the oracle:
+// DuckDB makes the same value of it.
 func TestCastsAreTheTexts(t *testing.T) {
 	conn := connect(t)
 	random := rand.New(rand.NewPCG(7, 8))
@@ -137,7 +138,8 @@ func chunks(texts []string, size int) (out [][]string) {
 	return append(out, texts)
 }
 
-// cast is what becomes of the texts by an expression over v, which is NULL or as the oracle writes it, and whether they are lossy.
+// cast is what becomes of the texts by an expression over v, which is NULL or as the oracle writes it, and whether they
+// are lossy.
 func cast(t *testing.T, conn *sql.Conn, texts []string, expression string, typ schemas.Type) (out []*string, lossy []bool) {
 	t.Helper()
 	args, marks := make([]any, len(texts)), make([]string, len(texts))

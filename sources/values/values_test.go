@@ -110,8 +110,8 @@ func TestLossy(t *testing.T) {
 	}
 }
 
-// TestQuickLook makes texts of pieces of numbers and times: what the quick look lets through, SQL must find in order, and it must for the
-// type that is inferred.
+// TestQuickLook makes texts of pieces of numbers and times: what the quick look lets through, SQL must find in order,
+// and it must for the type that is inferred.
 func TestQuickLook(t *testing.T) {
 	conn := connect(t)
 	pieces := []string{"0", "1", "9", "12", "007", "-", "+", ".", "e", "E", "5", "00000", "123456789", "2024-01-31", "T", " ", "10:00:00", ":30", "Z", "+02:00", "true", "x", ".5", ".123456", "789"}

@@ -88,8 +88,8 @@ func (d *Draft) SetSchema(schema *iceberg.Schema) error {
 	return nil
 }
 
-// SetPartitionSpec makes a spec the default one, under the id of an equal one that is there, or a new id. New fields get
-// ids that no field has had.
+// SetPartitionSpec makes a spec the default one, under the id of an equal one that is there, or a new id. New fields
+// get ids that no field has had.
 func (d *Draft) SetPartitionSpec(spec iceberg.PartitionSpec) error {
 	d.changed = true
 	next, last := 0, d.lastPartitionID

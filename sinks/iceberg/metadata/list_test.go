@@ -47,8 +47,8 @@ func TestItems(t *testing.T) {
 	})
 }
 
-// BenchmarkParse reads the metadata of a table with a hundred snapshots, whose summaries hold the positions of 20 tables: an update that finds
-// nothing new does so once.
+// BenchmarkParse reads the metadata of a table with a hundred snapshots, whose summaries hold the positions of 20
+// tables: an update that finds nothing new does so once.
 func BenchmarkParse(b *testing.B) {
 	positions, err := json.Marshal(strings.Repeat(`{"table":"t","at":12},`, 200))
 	if err != nil {

@@ -122,7 +122,8 @@ func (k kept[T]) MarshalJSON() ([]byte, error) { return k.text, nil }
 // list is a list of such objects.
 type list[T any] []kept[T]
 
-// UnmarshalJSON does what json.Unmarshal does with a list, without looking through a text once more to find the ends of its items.
+// UnmarshalJSON does what json.Unmarshal does with a list, without looking through a text once more to find the ends of
+// its items.
 func (l *list[T]) UnmarshalJSON(text []byte) error {
 	if len(text) == 0 || text[0] != '[' {
 		return errors.New("it is no list")

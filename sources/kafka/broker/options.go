@@ -23,7 +23,8 @@ func isAddress(s string) bool {
 	return err == nil && port > 0
 }
 
-// Addresses gives the addresses of brokers. One text may hold several, so that they can come from one environment variable.
+// Addresses gives the addresses of brokers. One text may hold several, so that they can come from one environment
+// variable.
 func Addresses(given []option.Text) []string {
 	var out []string
 	for _, x := range given {

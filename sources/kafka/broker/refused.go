@@ -68,7 +68,8 @@ func remedy(err error) string {
 	return ""
 }
 
-// alerted says whether the other side has ended a TLS handshake and said why. An internal error is not about the client, and may pass.
+// alerted says whether the other side has ended a TLS handshake and said why. An internal error is not about the
+// client, and may pass.
 func alerted(err error) bool {
 	var alert *net.OpError
 	return errors.As(err, &alert) && alert.Op == "remote error" && alert.Err.Error() != "tls: internal error"

@@ -55,7 +55,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// handshake returns the error of a client that talks to a broker with a certificate for the name broker, which it trusts or not.
+// handshake returns the error of a client that talks to a broker with a certificate for the name broker, which it
+// trusts or not.
 func handshake(t *testing.T, trusts bool, asks tls.ClientAuthType, client *tls.Config) error {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

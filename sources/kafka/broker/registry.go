@@ -55,7 +55,8 @@ func (c Registry) Client() (*RegistryClient, error) {
 // ErrUnknownSchema says that the registry has no schema of an id.
 var ErrUnknownSchema = errors.New("unknown schema")
 
-// Schema returns a schema and the texts of those that it refers to, by the name of the reference, the deepest first where order matters.
+// Schema returns a schema and the texts of those that it refers to, by the name of the reference, the deepest first
+// where order matters.
 func (r *RegistryClient) Schema(ctx context.Context, id int) (sr.Schema, map[string]string, error) {
 	s, err := r.cl.SchemaByID(ctx, id)
 	var answer *sr.ResponseError

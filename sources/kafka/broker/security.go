@@ -40,7 +40,8 @@ type Security struct {
 	Scope       string `yaml:"scope" option:"text" jsonschema_description:"OAUTHBEARER with token_url: the scope to ask for."`
 }
 
-// Options checks the configuration, and returns what a client needs to reach the brokers. An error begins with "security:" and ends with what to write.
+// Options checks the configuration, and returns what a client needs to reach the brokers. An error begins with
+// "security:" and ends with what to write.
 func (s Security) Options() ([]kgo.Opt, error) {
 	s.Protocol = cmp.Or(s.Protocol, "PLAINTEXT")
 	t, err := s.tls()
@@ -130,7 +131,8 @@ func (s Security) mechanism() (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("security: mechanism %q is unknown; write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", s.Mechanism)
 }
 
-// tokens gets tokens for a client and keeps each until a minute before it expires. It is asked for every new connection.
+// tokens gets tokens for a client and keeps each until a minute before it expires. It is asked for every new
+// connection.
 type tokens struct {
 	security Security
 	mu       sync.Mutex

@@ -21,8 +21,9 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// Worldly wraps an error in *sources.UnavailableError where it may go away by itself: the brokers, the registry or the server of tokens can't be
-// reached, or say so. Where brokers refuse the client, or the client them, it adds what to write. What a caller ended is not the world's.
+// Worldly wraps an error in *sources.UnavailableError where it may go away by itself: the brokers, the registry or the
+// server of tokens can't be reached, or say so. Where brokers refuse the client, or the client them, it adds what to
+// write. What a caller ended is not the world's.
 func Worldly(ctx context.Context, err error) error {
 	switch {
 	case err == nil || ctx.Err() != nil:
@@ -33,8 +34,8 @@ func Worldly(ctx context.Context, err error) error {
 	return &sources.UnavailableError{Err: hinted(err)}
 }
 
-// hinted adds what may be wrong besides: a broker closes a connection at once, or says nothing, when it speaks another protocol. What stands
-// before brokers that are away does the same, so that it is waited for.
+// hinted adds what may be wrong besides: a broker closes a connection at once, or says nothing, when it speaks another
+// protocol. What stands before brokers that are away does the same, so that it is waited for.
 func hinted(err error) error {
 	var web *url.Error // of a registry, or a server of tokens
 	ends := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||

@@ -16,7 +16,8 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// Who closes a connection at once, or takes it and says nothing, may speak another protocol: the error says so. Where nobody listens there is no such doubt.
+// Who closes a connection at once, or takes it and says nothing, may speak another protocol: the error says so. Where
+// nobody listens there is no such doubt.
 func TestHintAtTheProtocol(t *testing.T) {
 	hint := "the protocol, mechanism, password or certificate under security may be wrong"
 	tests := map[string]struct {
