@@ -129,9 +129,16 @@ func (a *auditor) checkAccounting(t *stored, accounting tableAccounting) {
 	var total int64
 	commits := accounting.commits()
 	var next int
+	replaced := accounting.replaced()
 	until := func(commit int64) { // takes the commits that left no snapshot
 		for ; next < len(commits) && commits[next] < commit; next++ {
-			total = a.checkUnstored(t, commits[next], accounting[commits[next]], total)
+			e := accounting[commits[next]]
+			if !e.replace && commits[next] < replaced { // another program took it back, and the table was recomputed since
+				a.table(t.name).Commits++
+				total = e.after(total)
+				continue
+			}
+			total = a.checkUnstored(t, commits[next], e, total)
 		}
 	}
 	for _, s := range t.history {

@@ -4,11 +4,13 @@ package journal
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -148,8 +150,20 @@ func (j *Journal) Canceled() {
 func (j *Journal) Failed(cause error) {
 	text := duckerr.Text(cause)
 	e := j.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %s", j.update, text), map[string]any{"state": "FAILED"})
-	e.Error = &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: fmt.Sprintf("%T", cause), Message: j.hide(text)}}}
+	e.Error = &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: className(cause), Message: j.hide(text)}}}
 	j.waiting = append(j.waiting, e)
+}
+
+// className names the kind of an error for those who count failures: the first in the chain that has a type of its own.
+func className(err error) string {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		name := fmt.Sprintf("%T", e)
+		pkg, kind, _ := strings.Cut(strings.TrimPrefix(name, "*"), ".")
+		if pkg != "fmt" && pkg != "errors" && unicode.IsUpper(rune(kind[0])) {
+			return kind
+		}
+	}
+	return "Error"
 }
 
 // Rows is a number of rows in words.

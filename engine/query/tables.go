@@ -80,12 +80,13 @@ func (t *Tables) relationsNow(ctx context.Context, names []string) (map[string]s
 	return out, nil
 }
 
-// shown is a table as it may be shown: paths of files, and messages about them, may have secrets in them, where the
-// pipeline file has one in the path of a source.
+// shown is a table as it may be shown: paths of files, messages about them, and rows that have such a path in a column,
+// may have secrets in them, where the pipeline file has one in the path of a source.
 func (t *Tables) shown(name, relation string) string {
 	file, message := t.Pipeline.Secrets.HideSQL(`"file"`), t.Pipeline.Secrets.HideSQL(`"error"`)
 	if name != t.Pipeline.DeadLetter.Table || file == `"file"` {
 		return relation
 	}
-	return fmt.Sprintf(`(SELECT * REPLACE (%s AS "file", %s AS "error") FROM %s)`, file, message, relation)
+	return fmt.Sprintf(`(SELECT * REPLACE (%s AS "file", %s AS "error", %s AS "row") FROM %s)`, file, message,
+		t.Pipeline.Secrets.HideSQL(`"row"`), relation)
 }

@@ -138,15 +138,18 @@ func (c *draft) tables() []lake.TableChange {
 // known to be lost, and removes those of flows that a table no longer has when it is computed from the beginning.
 func (c *draft) noteUnread() {
 	for _, d := range c.plan.Datasets {
-		if c.changes[d.Name] == nil || !d.Refresh.Resumes() {
+		if c.changes[d.Name] == nil {
 			continue
 		}
-		if c.state.Reset(d.Name) {
+		if c.state.Reset(d.Name) { // it may have been another kind of table
 			for _, k := range c.state.Keys() {
 				if k.Table == d.Name && k.Kind != position.Sink && c.positions[k] == nil {
 					c.positions[k] = nil
 				}
 			}
+		}
+		if !d.Refresh.Resumes() {
+			continue
 		}
 		for _, f := range d.Flows {
 			c.noteInputs(d, f)
