@@ -46,6 +46,7 @@ func (u *update) commit(ctx context.Context, a *attempt) error {
 	u.journal.Define(a.batch.Plan())
 	c, err := a.batch.Commit(ctx, u.journal.Waiting(), u.publisher.Positions(a.batch.Plan(), u.state))
 	if err != nil {
+		a.batch.Discard()
 		return err
 	}
 	c.Epoch, c.Forget = u.Epoch, u.forget

@@ -77,11 +77,6 @@ func (q *Query) At(offset, length int) diag.Range {
 	return q.rawRange(start, max(end, start))
 }
 
-// All is the place of the whole query.
-func (q *Query) All() diag.Range {
-	return q.rawRange(0, len(strings.TrimRight(q.Raw, " \t\r\n")))
-}
-
 // rawAt gives the stretch of Raw that the byte at offset of Text comes from.
 func (q *Query) rawAt(offset int) (start, end int) {
 	i := sort.Search(len(q.pieces), func(i int) bool { return q.pieces[i].out+q.pieces[i].outLen > offset })
