@@ -224,27 +224,6 @@ func syncFolder(dir string) error {
 	return nil
 }
 
-// ReadFiles is the table expression that reads files with the given schema by field id: files written before a column
-// was added, or with a narrower type, fit in.
-func ReadFiles(schema schemas.Table, files []lake.DataFile) string {
-	if len(files) == 0 {
-		return Empty(schema)
-	}
-	paths := make([]string, len(files))
-	for i, f := range files {
-		paths[i] = quote.Text(schemas.EscapeGlob(f.Path))
-	}
-	read := func(paths ...string) string {
-		return fmt.Sprintf("read_parquet([%s], hive_partitioning = false, schema = %s)", strings.Join(paths, ", "), schemas.ReadSchemaSQL(schema))
-	}
-	if len(paths) > 1 || files[0].Rows <= rowGroupRows || schema.Column("file_index") != nil {
-		return read(paths...)
-	}
-	// Given a schema, DuckDB reads a single file with one thread: it does not look how many row groups the file has.
-	// Named twice, the file is read with all threads, and its second mention is left out by its number.
-	return "(SELECT * FROM " + read(paths[0], paths[0]) + " WHERE file_index = 0)"
-}
-
 // rowGroupRows is how many rows DuckDB puts into a row group by default: what one thread reads at a time.
 const rowGroupRows = 122_880
 

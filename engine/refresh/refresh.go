@@ -147,20 +147,22 @@ const maxChecked = 50_000
 // wrote itself.
 func (c checkedFiles) check(files []lake.DataFile) error {
 	for _, f := range files {
-		if c[f.Path] {
-			continue
+		for _, path := range append([]string{f.Path}, f.Deletes...) {
+			if c[path] {
+				continue
+			}
+			if err := duck.CheckFile(path); err != nil {
+				return err
+			}
+			c.add(path)
 		}
-		if err := duck.CheckFile(f.Path); err != nil {
-			return err
-		}
-		c.add(f)
 	}
 	return nil
 }
 
-func (c checkedFiles) add(f lake.DataFile) {
+func (c checkedFiles) add(path string) {
 	if len(c) >= maxChecked {
 		clear(c)
 	}
-	c[f.Path] = true
+	c[path] = true
 }

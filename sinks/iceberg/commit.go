@@ -87,6 +87,9 @@ func (l *Lake) commit(ctx context.Context, c *lake.Commit) (lake.Outcome, error)
 	changes, err := l.stageAll(c, rec, heads, files)
 	if err != nil {
 		files.remove()
+		if errors.Is(err, errConflict) {
+			return lake.Outcome{Status: lake.Conflict}, nil
+		}
 		return lake.Outcome{}, err
 	}
 	status, err := l.publish(ctx, db, c.Epoch, changes, files)

@@ -53,7 +53,7 @@ func (tg *target) build(f lake.DataFile) (iceberg.DataFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data file %s: %w", f.Path, err)
 	}
-	b, err := iceberg.NewDataFileBuilder(tg.spec, iceberg.EntryContentData, uri(f.Path), iceberg.ParquetFile, partition, nil, nil, f.Rows, f.Bytes)
+	b, err := iceberg.NewDataFileBuilder(tg.spec, iceberg.EntryContentData, lake.URI(f.Path), iceberg.ParquetFile, partition, nil, nil, f.Rows, f.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("data file %s: %w", f.Path, err)
 	}

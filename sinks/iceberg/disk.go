@@ -15,11 +15,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// uri is the location of a local file as it is written into metadata. Nothing is escaped: PyIceberg and Hadoop
-// take what follows file:// literally, so a % or a space in a path has to stay as it is.
-func uri(path string) string { return "file://" + path }
-
-// local is the inverse of uri.
+// local is the inverse of lake.URI.
 func local(location string) string {
 	if path, ok := strings.CutPrefix(location, "file://"); ok {
 		return path

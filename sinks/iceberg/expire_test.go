@@ -184,7 +184,7 @@ func TestPointerMovesUnderReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !l.moved(t.Context(), lostMetadata(EventLog, uri(filepath.Join(dir, "long-gone.metadata.json")))) {
+	if !l.moved(t.Context(), lostMetadata(EventLog, lake.URI(filepath.Join(dir, "long-gone.metadata.json")))) {
 		t.Error("a pointer that moved is not looked up again")
 	}
 	if l.moved(t.Context(), lostMetadata(EventLog, p.location)) || l.moved(t.Context(), os.ErrNotExist) || l.moved(t.Context(), nil) {

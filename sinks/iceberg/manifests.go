@@ -38,7 +38,7 @@ type producer struct {
 	prefix string // of file names
 	count  int
 
-	added, removed  []iceberg.DataFile
+	added, removed  []iceberg.DataFile // with rows, and those that name removed rows
 	manifests, kept []iceberg.ManifestFile
 	replaced        int // manifests of the parent that are not taken over as they are
 }
@@ -73,7 +73,7 @@ func (p *producer) carry(parent *metadata.Snapshot, drop func(iceberg.DataFile) 
 	if err != nil {
 		return err
 	}
-	deleted := map[int32][]iceberg.ManifestEntry{}
+	deleted := map[family][]iceberg.ManifestEntry{}
 	for _, m := range manifests {
 		if !m.HasAddedFiles() && !m.HasExistingFiles() {
 			p.replaced++
@@ -87,14 +87,27 @@ func (p *producer) carry(parent *metadata.Snapshot, drop func(iceberg.DataFile) 
 		if err != nil {
 			return err
 		}
-		deleted[m.PartitionSpecID()] = append(deleted[m.PartitionSpecID()], gone...)
+		deleted[familyOf(m)] = append(deleted[familyOf(m)], gone...)
 	}
-	for _, spec := range slices.Sorted(maps.Keys(deleted)) {
-		if err := p.write(spec, deleted[spec], (*iceberg.ManifestWriter).Delete); err != nil {
+	for _, of := range slices.SortedFunc(maps.Keys(deleted), family.compare) {
+		if err := p.write(of, deleted[of], (*iceberg.ManifestWriter).Delete); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// family is what the entries of one manifest have in common: their partition spec, and whether the files have rows or
+// name removed ones.
+type family struct {
+	spec    int32
+	content iceberg.ManifestContent
+}
+
+func familyOf(m iceberg.ManifestFile) family { return family{m.PartitionSpecID(), m.ManifestContent()} }
+
+func (f family) compare(g family) int {
+	return cmp.Or(cmp.Compare(f.spec, g.spec), cmp.Compare(f.content, g.content))
 }
 
 // filter keeps what is left of a manifest and returns the entries that were dropped, marked as deleted by this
@@ -122,27 +135,39 @@ func (p *producer) filter(m iceberg.ManifestFile, drop func(iceberg.DataFile) (b
 		return nil, nil
 	}
 	p.replaced++
-	return gone, p.write(m.PartitionSpecID(), left, (*iceberg.ManifestWriter).Existing)
+	return gone, p.write(familyOf(m), left, (*iceberg.ManifestWriter).Existing)
 }
 
-// add writes the manifest of the new files.
-func (p *producer) add(spec iceberg.PartitionSpec, files []iceberg.DataFile) error {
-	entries := make([]iceberg.ManifestEntry, len(files))
-	for i, f := range files {
-		entries[i] = iceberg.NewManifestEntry(iceberg.EntryStatusADDED, &p.id, nil, nil, f)
+// add writes the manifests of the new files.
+func (p *producer) add(files []iceberg.DataFile) error {
+	entries := map[family][]iceberg.ManifestEntry{}
+	for _, f := range files {
+		of := family{f.SpecID(), iceberg.ManifestContentData}
+		if names(f) {
+			of.content = iceberg.ManifestContentDeletes
+		}
+		entries[of] = append(entries[of], iceberg.NewManifestEntry(iceberg.EntryStatusADDED, &p.id, nil, nil, f))
 	}
 	p.added = append(p.added, files...)
-	return p.write(int32(spec.ID()), entries, (*iceberg.ManifestWriter).Add)
+	for _, of := range slices.SortedFunc(maps.Keys(entries), family.compare) {
+		if err := p.write(of, entries[of], (*iceberg.ManifestWriter).Add); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// tier is what is merged with each other: manifests of one spec whose numbers of files have about the same magnitude.
+// names reports whether a file names removed rows, instead of having rows.
+func names(f iceberg.DataFile) bool { return f.ContentType() != iceberg.EntryContentData }
+
+// tier is what is merged with each other: manifests of one family whose numbers of files have about the same magnitude.
 type tier struct {
-	spec      int32
+	family
 	magnitude int
 }
 
 func tierOf(m iceberg.ManifestFile) tier {
-	t := tier{spec: m.PartitionSpecID()}
+	t := tier{family: familyOf(m)}
 	for n := m.AddedDataFiles() + m.ExistingDataFiles(); n >= mergeCount; n /= mergeCount {
 		t.magnitude++
 	}
@@ -158,20 +183,20 @@ func (p *producer) merge() error {
 		}
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(tiers), func(a, b tier) int {
-		return cmp.Or(cmp.Compare(a.spec, b.spec), cmp.Compare(a.magnitude, b.magnitude))
+		return cmp.Or(a.compare(b.family), cmp.Compare(a.magnitude, b.magnitude))
 	}) {
 		if len(tiers[t]) < mergeCount {
 			continue
 		}
-		if err := p.mergeAll(t.spec, tiers[t]); err != nil {
+		if err := p.mergeAll(t.family, tiers[t]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// mergeAll replaces manifests of one spec with one.
-func (p *producer) mergeAll(spec int32, manifests []iceberg.ManifestFile) error {
+// mergeAll replaces manifests of one family with one.
+func (p *producer) mergeAll(of family, manifests []iceberg.ManifestFile) error {
 	var entries []iceberg.ManifestEntry
 	for _, m := range manifests {
 		for e, err := range entriesOf(m, true) {
@@ -183,20 +208,20 @@ func (p *producer) mergeAll(spec int32, manifests []iceberg.ManifestFile) error 
 	}
 	p.replaced += len(manifests)
 	p.kept = slices.DeleteFunc(p.kept, func(m iceberg.ManifestFile) bool { return slices.Contains(manifests, m) })
-	return p.write(spec, entries, (*iceberg.ManifestWriter).Existing)
+	return p.write(of, entries, (*iceberg.ManifestWriter).Existing)
 }
 
 // write makes one manifest; without entries it makes none.
-func (p *producer) write(specID int32, entries []iceberg.ManifestEntry, put func(*iceberg.ManifestWriter, iceberg.ManifestEntry) error) error {
+func (p *producer) write(of family, entries []iceberg.ManifestEntry, put func(*iceberg.ManifestWriter, iceberg.ManifestEntry) error) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	spec, ok := p.meta.PartitionSpecByID(int(specID))
+	spec, ok := p.meta.PartitionSpecByID(int(of.spec))
 	if !ok {
-		return fmt.Errorf("write manifest: the table has no partition spec %d", specID)
+		return fmt.Errorf("write manifest: the table has no partition spec %d", of.spec)
 	}
 	var buf bytes.Buffer
-	w, err := iceberg.NewManifestWriter(metadata.Version, &buf, spec, p.meta.CurrentSchema(), p.id)
+	w, err := iceberg.NewManifestWriter(metadata.Version, &buf, spec, p.meta.CurrentSchema(), p.id, iceberg.WithManifestWriterContent(of.content))
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
@@ -210,7 +235,7 @@ func (p *producer) write(specID int32, entries []iceberg.ManifestEntry, put func
 	}
 	path := filepath.Join(p.dir, p.prefix+"-m"+strconv.Itoa(p.count)+"-"+contentID(buf.Bytes())+".avro")
 	p.count++
-	m, err := w.ToManifestFile(uri(path), int64(buf.Len()))
+	m, err := w.ToManifestFile(lake.URI(path), int64(buf.Len()))
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
@@ -263,49 +288,63 @@ func (p *producer) finish(parent *metadata.Snapshot, operation string, props map
 	if err := p.out.write(path, buf.Bytes()); err != nil {
 		return nil, fmt.Errorf("write manifest list: %w", err)
 	}
-	s.ManifestList = uri(path)
+	s.ManifestList = lake.URI(path)
 	return s, nil
+}
+
+// tally counts files.
+type tally struct{ files, deletes, rows, named, bytes int64 }
+
+func count(files []iceberg.DataFile) (t tally) {
+	for _, f := range files {
+		t.bytes += f.FileSizeBytes()
+		if names(f) {
+			t.deletes, t.named = t.deletes+1, t.named+f.Count()
+		} else {
+			t.files, t.rows = t.files+1, t.rows+f.Count()
+		}
+	}
+	return t
 }
 
 // summary counts what the snapshot adds and removes, and what the table then has.
 func (p *producer) summary(parent *metadata.Snapshot, props map[string]string) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, props)
-	count := func(files []iceberg.DataFile) (rows, size int64) {
-		for _, f := range files {
-			rows += f.Count()
-			size += f.FileSizeBytes()
-		}
-		return rows, size
-	}
 	set := func(key string, n int64) {
 		if n != 0 {
 			out[key] = strconv.FormatInt(n, 10)
 		}
 	}
-	addedRows, addedSize := count(p.added)
-	removedRows, removedSize := count(p.removed)
-	set("added-data-files", int64(len(p.added)))
-	set("added-records", addedRows)
-	set("added-files-size", addedSize)
-	set("deleted-data-files", int64(len(p.removed)))
-	set("deleted-records", removedRows)
-	set("removed-files-size", removedSize)
+	added, removed := count(p.added), count(p.removed)
+	set("added-data-files", added.files)
+	set("added-records", added.rows)
+	set("added-files-size", added.bytes)
+	set("deleted-data-files", removed.files)
+	set("deleted-records", removed.rows)
+	set("removed-files-size", removed.bytes)
+	set("added-delete-files", added.deletes)
+	set("added-position-delete-files", added.deletes)
+	set("added-position-deletes", added.named)
+	set("removed-delete-files", removed.deletes)
+	set("removed-position-delete-files", removed.deletes)
+	set("removed-position-deletes", removed.named)
 	set(keyReplaced, int64(p.replaced))
 	total := func(key string, n int64) { out[key] = strconv.FormatInt(summaryInt(parent, key)+n, 10) }
-	total("total-data-files", int64(len(p.added)-len(p.removed)))
-	total("total-records", addedRows-removedRows)
-	total("total-files-size", addedSize-removedSize)
-	for _, key := range []string{"total-delete-files", "total-position-deletes", "total-equality-deletes"} {
-		out[key] = "0"
-	}
+	total("total-data-files", added.files-removed.files)
+	total("total-records", added.rows-removed.rows)
+	total("total-files-size", added.bytes-removed.bytes)
+	total("total-delete-files", added.deletes-removed.deletes)
+	total("total-position-deletes", added.named-removed.named)
+	out["total-equality-deletes"] = "0"
 	return out
 }
 
-// checkDeletes refuses tables in which another engine deleted rows: their files cannot be read as they are.
+// checkDeletes refuses tables from which another engine deleted rows by their values: lakeflow reads what was deleted by
+// position alone.
 func checkDeletes(name string, s *metadata.Snapshot) error {
-	if s != nil && summaryInt(s, "total-delete-files") > 0 {
-		return fmt.Errorf("table %s has delete files, which another program wrote; compact it there, and then run again", name)
+	if s != nil && summaryInt(s, "total-equality-deletes") > 0 {
+		return fmt.Errorf("table %s has equality deletes, which another program wrote; compact it there, and then run again", name)
 	}
 	return nil
 }

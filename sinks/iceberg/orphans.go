@@ -108,7 +108,7 @@ func (s *sweep) table(ctx context.Context, h *head) error {
 		return err
 	}
 	dir := s.lake.tableDir(h.name)
-	if h.state.Commit == 0 || meta.Location != uri(dir) {
+	if h.state.Commit == 0 || meta.Location != lake.URI(dir) {
 		return nil
 	}
 	used, err := needed(ctx, meta)

@@ -3,8 +3,10 @@ package iceberg
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apache/iceberg-go"
@@ -117,24 +119,81 @@ func (h *head) schemaOf(s *metadata.Snapshot) (schemas.Table, error) {
 
 func snapshotTime(s *metadata.Snapshot) time.Time { return time.UnixMilli(s.TimestampMs).UTC() }
 
-// liveFiles reads all files of a snapshot.
+// liveFiles reads all files of a snapshot, with the files that may name removed rows of each.
 func liveFiles(s *metadata.Snapshot) ([]lake.DataFile, error) {
-	return readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool { return true })
+	manifests, err := manifestsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	removals := removals{}
+	for _, m := range manifests {
+		if m.ManifestContent() != iceberg.ManifestContentDeletes {
+			continue
+		}
+		for e, err := range entriesOf(m, true) {
+			if err == nil {
+				err = removals.add(e)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return readFiles(manifests, removals, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool { return true })
+}
+
+// removals are the files of a snapshot that name removed rows, by the partition that they are for.
+type removals map[string][]iceberg.ManifestEntry
+
+func (r removals) add(e iceberg.ManifestEntry) error {
+	f := e.DataFile()
+	if f.ContentType() != iceberg.EntryContentPosDeletes || f.FileFormat() != iceberg.ParquetFile {
+		return fmt.Errorf("%s is a delete file that another program wrote and lakeflow does not read; compact the table there, and then run again", local(f.FilePath()))
+	}
+	r[groupOf(f)] = append(r[groupOf(f)], e)
+	return nil
+}
+
+// of are the files that may name rows of a data file: Iceberg applies those of its partition that are not older.
+func (r removals) of(e iceberg.ManifestEntry) (paths []string) {
+	f := e.DataFile()
+	for _, d := range r[groupOf(f)] {
+		only := d.DataFile().ReferencedDataFile()
+		if d.SequenceNum() >= e.SequenceNum() && (only == nil || *only == f.FilePath()) {
+			paths = append(paths, local(d.DataFile().FilePath()))
+		}
+	}
+	return paths
+}
+
+// groupOf is equal for files with the same partition values of one spec.
+func groupOf(f iceberg.DataFile) string {
+	values := f.Partition()
+	if len(values) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprint(&b, f.SpecID())
+	for _, id := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&b, " %d=%#v", id, values[id])
+	}
+	return b.String()
 }
 
 // addedFiles reads the files that a snapshot itself added.
 func addedFiles(s *metadata.Snapshot) ([]lake.DataFile, error) {
-	return readFiles(s, func(m iceberg.ManifestFile) bool { return m.SnapshotID() == s.SnapshotID && m.HasAddedFiles() },
+	manifests, err := manifestsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	return readFiles(manifests, nil, func(m iceberg.ManifestFile) bool { return m.SnapshotID() == s.SnapshotID && m.HasAddedFiles() },
 		func(e iceberg.ManifestEntry) bool {
 			return e.Status() == iceberg.EntryStatusADDED && e.SnapshotID() == s.SnapshotID
 		})
 }
 
-func readFiles(s *metadata.Snapshot, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]lake.DataFile, error) {
-	manifests, err := manifestsOf(s)
-	if err != nil {
-		return nil, err
-	}
+// readFiles reads files with rows.
+func readFiles(manifests []iceberg.ManifestFile, removed removals, manifest func(iceberg.ManifestFile) bool, entry func(iceberg.ManifestEntry) bool) ([]lake.DataFile, error) {
 	var out []lake.DataFile
 	for _, m := range manifests {
 		if m.ManifestContent() != iceberg.ManifestContentData || !manifest(m) {
@@ -145,12 +204,16 @@ func readFiles(s *metadata.Snapshot, manifest func(iceberg.ManifestFile) bool, e
 				return nil, err
 			}
 			if entry(e) {
-				f := e.DataFile()
-				out = append(out, lake.DataFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes()})
+				out = append(out, dataFile(e, removed))
 			}
 		}
 	}
 	return out, nil
+}
+
+func dataFile(e iceberg.ManifestEntry, removed removals) lake.DataFile {
+	f := e.DataFile()
+	return lake.DataFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes(), Group: groupOf(f), Deletes: removed.of(e)}
 }
 
 // Appended returns the files that were added after a commit. A stream that begins (after 0) takes what the table had
@@ -280,7 +343,7 @@ func (l *Lake) History(ctx context.Context, name string) ([]lake.Snapshot, error
 	out := make([]lake.Snapshot, len(chain))
 	for i, s := range chain {
 		out[i] = lake.Snapshot{ID: s.SnapshotID, Commit: summaryInt(s, keyCommit), Time: snapshotTime(s),
-			Operation: s.Summary.Operation(), AddedRows: summaryInt(s, "added-records"), TotalRows: summaryInt(s, "total-records")}
+			Operation: s.Summary.Operation(), AddedRows: summaryInt(s, "added-records"), TotalRows: liveRows(s)}
 	}
 	// A snapshot that appends still has the files of those before it, so that one reading is enough for all of them.
 	var adders map[int64][]string
@@ -298,7 +361,11 @@ func (l *Lake) History(ctx context.Context, name string) ([]lake.Snapshot, error
 // filesByAdder reads the files of a snapshot by the snapshot that added them.
 func filesByAdder(s *metadata.Snapshot) (map[int64][]string, error) {
 	paths := map[int64][]string{}
-	_, err := readFiles(s, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool {
+	manifests, err := manifestsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	_, err = readFiles(manifests, nil, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool {
 		paths[e.SnapshotID()] = append(paths[e.SnapshotID()], local(e.DataFile().FilePath()))
 		return false
 	})

@@ -53,7 +53,7 @@ func TestNewerFormat(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"format-version": 4}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := readMetadata("t", uri(path))
+	_, err := readMetadata("t", lake.URI(path))
 	if err == nil || !strings.Contains(err.Error(), "format version 4") || strings.Contains(err.Error(), "damaged") {
 		t.Error(err)
 	}

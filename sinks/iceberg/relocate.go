@@ -218,7 +218,7 @@ func (m *move) table(ctx context.Context, t *movedTable) error {
 	if err := m.out.write(path, content); err != nil {
 		return fmt.Errorf("write metadata: %w", err)
 	}
-	if t.next, err = newHead(t.old.name, uri(path), meta); err != nil {
+	if t.next, err = newHead(t.old.name, lake.URI(path), meta); err != nil {
 		return err
 	}
 	want := t.old.state
@@ -352,7 +352,7 @@ func (m *move) rewrite(old string, change func(record map[string]any) error) (pl
 		name = strings.TrimSuffix(name, "-"+id[:36])
 	}
 	path := filepath.Join(filepath.Dir(local(old)), name+"-"+contentID(next)+".avro")
-	return placedFile{uri(path), int64(len(next))}, m.out.write(path, next)
+	return placedFile{lake.URI(path), int64(len(next))}, m.out.write(path, next)
 }
 
 // entry is what a manifest says of one file.
@@ -419,7 +419,7 @@ func (m *move) publish(ctx context.Context, db *sql.DB, epoch int64) error {
 // movePointers moves the pointers of all tables, and forgets what the catalog keeps of the old folder.
 func (m *move) movePointers(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM lakeflow_heads
-		WHERE substr(metadata_location, 1, length(?1)) = ?1`, uri(m.from))
+		WHERE substr(metadata_location, 1, length(?1)) = ?1`, lake.URI(m.from))
 	if err != nil {
 		return fmt.Errorf("forget heads: %w", err)
 	}

@@ -32,16 +32,49 @@ func (l *Lake) Stored(ctx context.Context, name string) (*lake.Stored, error) {
 	if err := checkDeletes(name, s); err != nil {
 		return nil, err
 	}
-	spec := h.meta.PartitionSpec()
-	_, err = readFiles(s, func(m iceberg.ManifestFile) bool { return int(m.PartitionSpecID()) == spec.ID() }, func(e iceberg.ManifestEntry) bool {
-		f := e.DataFile()
-		out.Files = append(out.Files, lake.StoredFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes(), Partition: partitionKey(spec, f)})
-		return false
-	})
-	if err != nil {
+	if out.Files, out.Deletes, err = storedFiles(s, h.meta.PartitionSpec()); err != nil {
 		return nil, fmt.Errorf("table %s: %w", name, err)
 	}
 	return out, nil
+}
+
+// storedFiles are the files of a snapshot that a rewrite may replace, those with rows apart from those that name removed
+// ones.
+func storedFiles(s *metadata.Snapshot, spec iceberg.PartitionSpec) (files, deletes []lake.StoredFile, err error) {
+	manifests, err := manifestsOf(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	removed := removals{}
+	var entries []iceberg.ManifestEntry
+	for _, m := range manifests {
+		for e, err := range entriesOf(m, true) {
+			switch {
+			case err != nil:
+				return nil, nil, err
+			case m.ManifestContent() == iceberg.ManifestContentData:
+				if int(m.PartitionSpecID()) == spec.ID() {
+					entries = append(entries, e)
+				}
+				continue
+			}
+			if err := removed.add(e); err != nil {
+				return nil, nil, err
+			}
+			deletes = append(deletes, storedFile(e, spec))
+		}
+	}
+	for _, e := range entries {
+		f := storedFile(e, spec)
+		f.Deletes = removed.of(e)
+		files = append(files, f)
+	}
+	return files, deletes, nil
+}
+
+func storedFile(e iceberg.ManifestEntry, spec iceberg.PartitionSpec) lake.StoredFile {
+	f := e.DataFile()
+	return lake.StoredFile{Path: local(f.FilePath()), Rows: f.Count(), Bytes: f.FileSizeBytes(), Partition: partitionKey(spec, f)}
 }
 
 // partitionKey is equal for files with the same partition values.
@@ -75,7 +108,7 @@ func (l *Lake) rewrite(ctx context.Context, r *lake.Rewrite) (lake.Status, error
 	if err != nil {
 		return 0, err
 	}
-	if db == nil || r.Epoch < 1 || len(r.Remove) == 0 || len(r.Add) == 0 {
+	if db == nil || r.Epoch < 1 || len(r.Remove) == 0 {
 		return 0, errors.New("it needs an epoch, and files; call Acquire first")
 	}
 	heads, err := l.readHeads(ctx, db)
@@ -123,7 +156,7 @@ func (l *Lake) writeMetadata(files *output, changes ...*staged) error {
 
 // stageRewrite writes the manifests of a rewrite. It returns errConflict when a file to remove is not there any more.
 func (l *Lake) stageRewrite(r *lake.Rewrite, base *head, out *output) (*staged, error) {
-	st, err := stagedFrom(base, &lake.TableChange{Table: r.Table, Add: r.Add})
+	st, err := stagedFrom(base, &lake.TableChange{Table: r.Table, Add: r.Add, Remove: r.AddDeletes})
 	if err != nil {
 		return nil, err
 	}
@@ -141,21 +174,35 @@ func (l *Lake) stageRewrite(r *lake.Rewrite, base *head, out *output) (*staged, 
 	}
 	remove := make(map[string]bool, len(r.Remove))
 	for _, path := range r.Remove {
-		remove[uri(path)] = true
+		remove[lake.URI(path)] = true
 	}
 	p := newProducer(filepath.Join(l.tableDir(r.Table), "metadata"), out, st.draft)
-	if err := p.carry(parent, func(f iceberg.DataFile) (bool, error) { return remove[f.FilePath()], nil }); err != nil {
+	known := make(map[string]bool, len(r.Deletes))
+	for _, path := range r.Deletes {
+		known[lake.URI(path)] = true
+	}
+	more := false // rows were removed since
+	drop := func(f iceberg.DataFile) (bool, error) {
+		more = more || names(f) && !known[f.FilePath()]
+		return remove[f.FilePath()], nil
+	}
+	if err := p.carry(parent, drop); err != nil {
 		return nil, err
 	}
-	if len(p.removed) != len(remove) {
+	if more || len(p.removed) != len(remove) {
 		return nil, errConflict
 	}
+	named, err := st.deleteFiles(parent)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, named...)
 	if err := sameRows(tg.spec, p.removed, files); err != nil {
 		return nil, err
 	}
 	props := maps.Clone(map[string]string(parent.Summary))
 	maps.DeleteFunc(props, func(key, _ string) bool { return !strings.HasPrefix(key, "lakeflow.") })
-	return st, st.add(p, parent, tg.spec, files, metadata.Replace, props)
+	return st, st.add(p, parent, files, metadata.Replace, props)
 }
 
 // stagedFrom begins a change of a table that keeps its shape.
@@ -173,15 +220,13 @@ func stagedFrom(base *head, c *lake.TableChange) (*staged, error) {
 
 // sameRows refuses a rewrite that would lose, add or move rows, or that names files which are not there.
 func sameRows(spec iceberg.PartitionSpec, removed, added []iceberg.DataFile) error {
-	var before, after int64
+	before, after := count(removed), count(added)
 	for _, f := range removed {
-		before += f.Count()
 		if int(f.SpecID()) != spec.ID() {
 			return fmt.Errorf("%s was written with another partition spec", f.FilePath())
 		}
 	}
 	for _, f := range added {
-		after += f.Count()
 		values := f.Partition()
 		if !slices.ContainsFunc(removed, func(old iceberg.DataFile) bool { return hasPartition(old.Partition(), values) }) {
 			return fmt.Errorf("%s has the partition values %v, which none of the files has that it replaces", f.FilePath(), values)
@@ -194,8 +239,8 @@ func sameRows(spec iceberg.PartitionSpec, removed, added []iceberg.DataFile) err
 			return fmt.Errorf("%s has %d bytes instead of %d", f.FilePath(), info.Size(), f.FileSizeBytes())
 		}
 	}
-	if before != after {
-		return fmt.Errorf("the new files have %d rows, those that they replace have %d", after, before)
+	if have, had := after.rows-after.named, before.rows-before.named; have != had {
+		return fmt.Errorf("the new files have %d rows, those that they replace have %d", have, had)
 	}
 	return nil
 }

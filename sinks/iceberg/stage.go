@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ func (l *Lake) stage(c *lake.TableChange, base *head, props map[string]string, o
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make metadata folder: %w", err)
 	}
-	if err := st.shape(uri(l.tableDir(c.Table))); err != nil {
+	if err := st.shape(lake.URI(l.tableDir(c.Table))); err != nil {
 		return nil, err
 	}
 	if err := st.produce(newProducer(dir, out, st.draft), props); err != nil {
@@ -161,7 +162,7 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	if err := checkDeletes(st.change.Table, parent); err != nil {
 		return err
 	}
-	if len(st.change.Add) == 0 && (parent == nil || st.change.Mode == lake.Append) {
+	if len(st.change.Add)+len(st.change.Remove) == 0 && (parent == nil || st.change.Mode == lake.Append) {
 		return nil
 	}
 	tg, err := st.target()
@@ -179,19 +180,122 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	if err := p.carry(parent, dropped); err != nil {
 		return err
 	}
-	if len(files) == 0 && len(p.removed) == 0 {
-		return nil
+	named, err := st.deleteFiles(parent)
+	if err != nil {
+		return err
 	}
 	operation := metadata.Append
-	if len(p.removed) > 0 {
+	switch {
+	case len(files)+len(p.removed)+len(named) == 0:
+		return nil
+	case len(files)+len(p.removed) == 0:
+		operation = metadata.Delete
+	case len(p.removed)+len(named) > 0:
 		operation = metadata.Overwrite
 	}
-	return st.add(p, parent, tg.spec, files, operation, props)
+	return st.add(p, parent, append(files, named...), operation, props)
+}
+
+// deleteFiles makes the manifest's records of the files that name rows to remove. It returns errConflict when a file
+// whose rows they name is not there any more.
+func (st *staged) deleteFiles(parent *metadata.Snapshot) ([]iceberg.DataFile, error) {
+	if len(st.change.Remove) == 0 {
+		return nil, nil
+	}
+	if st.change.Mode != lake.Append {
+		return nil, errors.New("rows are removed by name and all at once in one change")
+	}
+	missing := map[string]bool{}
+	for _, d := range st.change.Remove {
+		for _, path := range d.Of {
+			missing[lake.URI(path)] = true
+		}
+	}
+	of, err := filesNamed(parent, missing)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]iceberg.DataFile, len(st.change.Remove))
+	for i, d := range st.change.Remove {
+		if out[i], err = st.deleteFile(d, of); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// filesNamed finds the live files of these locations.
+func filesNamed(s *metadata.Snapshot, locations map[string]bool) (map[string]iceberg.DataFile, error) {
+	found := map[string]iceberg.DataFile{}
+	if s == nil {
+		return nil, errConflict
+	}
+	manifests, err := manifestsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range slices.Backward(manifests) { // what changes most is in the oldest and in the newest
+		if len(found) == len(locations) || m.ManifestContent() != iceberg.ManifestContentData {
+			continue
+		}
+		for e, err := range entriesOf(m, true) {
+			if err != nil {
+				return nil, err
+			}
+			if f := e.DataFile(); locations[f.FilePath()] {
+				found[f.FilePath()] = f
+			}
+		}
+	}
+	if len(found) < len(locations) {
+		return nil, errConflict
+	}
+	return found, nil
+}
+
+// deleteFile makes the record of one file. It belongs to the partition of the files whose rows it names.
+func (st *staged) deleteFile(d lake.DeleteFile, of map[string]iceberg.DataFile) (iceberg.DataFile, error) {
+	if len(d.Of) == 0 || d.Rows == 0 {
+		return nil, fmt.Errorf("delete file %s: it is not said whose rows it names", d.Path)
+	}
+	first := of[lake.URI(d.Of[0])]
+	lower, upper := first.FilePath(), first.FilePath()
+	for _, path := range d.Of {
+		f := of[lake.URI(path)]
+		if groupOf(f) != groupOf(first) {
+			return nil, fmt.Errorf("delete file %s: it names rows of more than one partition", d.Path)
+		}
+		lower, upper = min(lower, f.FilePath()), max(upper, f.FilePath())
+	}
+	spec, ok := st.draft.PartitionSpecByID(int(first.SpecID()))
+	if !ok {
+		return nil, fmt.Errorf("delete file %s: the table has no partition spec %d", d.Path, first.SpecID())
+	}
+	b, err := iceberg.NewDataFileBuilder(spec, iceberg.EntryContentPosDeletes, lake.URI(d.Path), iceberg.ParquetFile, literals(first.Partition()), nil, nil, d.Rows, d.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("delete file %s: %w", d.Path, err)
+	}
+	id := lake.DeleteSchema().Column("file_path").ID
+	b.LowerBoundValues(map[int][]byte{id: []byte(lower)}).UpperBoundValues(map[int][]byte{id: []byte(upper)})
+	if len(d.Of) == 1 {
+		b.ReferencedDataFile(first.FilePath())
+	}
+	return b.Build(), nil
+}
+
+// literals are partition values as a manifest is written with them, of those that were read from one.
+func literals(values map[int]any) map[int]any {
+	for id, v := range values {
+		if d, ok := v.(iceberg.DecimalLiteral); ok {
+			values[id] = iceberg.Decimal(d)
+		}
+	}
+	return values
 }
 
 // add writes the manifests and adds the snapshot.
-func (st *staged) add(p *producer, parent *metadata.Snapshot, spec iceberg.PartitionSpec, files []iceberg.DataFile, operation string, props map[string]string) error {
-	err := errors.Join(p.merge(), p.add(spec, files))
+func (st *staged) add(p *producer, parent *metadata.Snapshot, files []iceberg.DataFile, operation string, props map[string]string) error {
+	err := errors.Join(p.merge(), p.add(files))
 	if err != nil {
 		return err
 	}
@@ -250,7 +354,7 @@ func (st *staged) writeMetadata(dir string, out *output) error {
 	if err := out.write(path, content); err != nil {
 		return fmt.Errorf("write metadata: %w", err)
 	}
-	st.next, err = newHead(st.change.Table, uri(path), meta)
+	st.next, err = newHead(st.change.Table, lake.URI(path), meta)
 	return err
 }
 

@@ -249,9 +249,15 @@ func newHead(name, location string, meta *metadata.Table) (*head, error) {
 			}
 		}
 		state.Snapshot, state.Commit = s.SnapshotID, summaryInt(s, keyCommit)
-		state.Rows, state.Bytes, state.Files = summaryInt(s, "total-records"), summaryInt(s, "total-files-size"), summaryInt(s, "total-data-files")
+		state.Rows = liveRows(s)
+		state.Bytes, state.Files, state.Deletes = summaryInt(s, "total-files-size"), summaryInt(s, "total-data-files"), summaryInt(s, "total-delete-files")
 	}
 	return &head{name: name, location: location, state: state, summary: entries, meta: meta}, nil
+}
+
+// liveRows are the rows of a snapshot without those that were removed.
+func liveRows(s *metadata.Snapshot) int64 {
+	return summaryInt(s, "total-records") - summaryInt(s, "total-position-deletes")
 }
 
 // summary reads one entry of a snapshot's summary, empty when it is not there.

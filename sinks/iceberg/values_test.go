@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 func TestTimesAgreeWithDuckDB(t *testing.T) {
@@ -143,12 +144,12 @@ func TestDecimalBoundsAreExact(t *testing.T) {
 	})
 }
 
-func TestDeleteFilesAreRefused(t *testing.T) {
-	s := &metadata.Snapshot{Summary: metadata.Summary{"total-delete-files": "2"}}
+func TestEqualityDeletesAreRefused(t *testing.T) {
+	s := &metadata.Snapshot{Summary: metadata.Summary{"total-equality-deletes": "2"}}
 	if err := checkDeletes("t", s); err == nil || !strings.Contains(err.Error(), "compact") {
 		t.Errorf("error %v", err)
 	}
-	s.Summary["total-delete-files"] = "0"
+	s.Summary["total-equality-deletes"] = "0"
 	if err := checkDeletes("t", s); err != nil {
 		t.Error(err)
 	}
@@ -156,7 +157,7 @@ func TestDeleteFilesAreRefused(t *testing.T) {
 
 func TestPathsAreTakenLiterally(t *testing.T) {
 	for _, path := range []string{"/a b/c%20d", "/é/x=1", "/p?q#r"} {
-		if got := local(uri(path)); got != path {
+		if got := local(lake.URI(path)); got != path {
 			t.Errorf("%s became %s", path, got)
 		}
 	}

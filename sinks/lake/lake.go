@@ -38,6 +38,10 @@ type Reader interface {
 	// rows" has no meaning, and ErrExpired when the history after it is gone. after 0 is the beginning: what the table
 	// had after its last rewrite comes first.
 	Appended(ctx context.Context, table string, after int64, maxBytes int64) (*Contents, error)
+	// Changes returns what each commit after number after, up to and with number until (0: the last one), did to the rows
+	// of a table, in the order of the commits, stopping after the commit that passes maxBytes (0: no limit). after 0 is
+	// the beginning. It returns ErrExpired when the history after it is gone.
+	Changes(ctx context.Context, table string, after, until, maxBytes int64) (*Changes, error)
 	// History lists the snapshots of a table, oldest first.
 	History(ctx context.Context, table string) ([]Snapshot, error)
 	// Check compares what is kept of a table outside of its metadata with that. It says what differs, in one sentence
@@ -87,6 +91,8 @@ type Stored struct {
 	Schema    schemas.Table
 	Partition []schemas.PartitionField
 	Files     []StoredFile
+	// Deletes are the files that name removed rows; see DeleteSchema.
+	Deletes []StoredFile
 }
 
 // StoredFile is a live file of a table.
@@ -95,15 +101,23 @@ type StoredFile struct {
 	Rows      int64
 	Bytes     int64
 	Partition string // equal for files with the same partition values
+	// Deletes are the paths of the files that may name rows of this one.
+	Deletes []string
 }
 
 // Rewrite replaces files of one table.
 type Rewrite struct {
-	Table  string
-	Epoch  int64
-	Remove []string // paths
-	// Add has the rows of all files of Remove, with the table's present schema, in partitions that these have.
-	Add []DataFile
+	Table string
+	Epoch int64
+	// Remove are paths, of files with rows and of files that name removed ones.
+	Remove []string
+	// Add has the rows of all files of Remove but those that were removed, with the table's present schema, in partitions
+	// that these have. AddDeletes names what the files of Remove name of rows that stay where they are.
+	Add        []DataFile
+	AddDeletes []DeleteFile
+	// Deletes are the paths of all files that named removed rows when the work began. When there are others now, rows
+	// were removed since, and the rewrite loses.
+	Deletes []string
 }
 
 // Orphan is a file that nothing needs, or a temp folder of a process that has ended.
@@ -186,9 +200,10 @@ type TableState struct {
 	LastID     int   // highest field id ever given in this table
 	Snapshot   int64 // 0: the table exists but was never written
 	Commit     int64 // lakeflow.commit of the head snapshot
-	Rows       int64
+	Rows       int64 // without those that were removed
 	Bytes      int64
 	Files      int64
+	Deletes    int64 // files that name removed rows
 }
 
 // Snapshot is one version of a table.
@@ -213,12 +228,57 @@ type Contents struct {
 // DataFile is one Parquet file. Written files carry statistics; files read back from a table need not.
 type DataFile struct {
 	Path  string // absolute
-	Rows  int64
+	Rows  int64  // those that were removed included
 	Bytes int64
+	// Deletes are the paths of the files that may name rows of this one that were removed, see DeleteSchema, and Group is
+	// equal for files of one partition. Only files that are read have them.
+	Deletes []string
+	Group   string
 	// Partition values by partition field name, as text (DuckDB's spelling of the transformed value); nil is NULL.
 	Partition map[string]*string
 	// Columns: statistics by dotted column path, as DuckDB's COPY … RETURN_STATS gives them.
 	Columns map[string]ColumnStats
+}
+
+// DeleteFile is a Parquet file with the columns of DeleteSchema, in the order of both: each of its rows names one live
+// row of a table that is to be removed. It names rows of one partition only (Iceberg: position deletes).
+type DeleteFile struct {
+	DataFile
+	Of []string // the files whose rows it names, each once
+}
+
+// DeleteSchema are the columns of a DeleteFile: where the row is, as the lake's metadata spells the path (see URI), and
+// its number in the file, from 0. The field ids are those that the Iceberg specification reserves.
+func DeleteSchema() schemas.Table {
+	return schemas.Table{
+		{Name: "file_path", Type: schemas.Type{Kind: schemas.Varchar}, ID: 2147483546},
+		{Name: "pos", Type: schemas.Type{Kind: schemas.BigInt}, ID: 2147483545},
+	}
+}
+
+// URI is the location of a local file as metadata and delete files spell it. Nothing is escaped: PyIceberg and Hadoop
+// take what follows file:// literally, so a % or a space in a path has to stay as it is.
+func URI(path string) string { return "file://" + path }
+
+// Changes are the rows that commits removed and added.
+type Changes struct {
+	Schema  schemas.Table // the present one, that all rows can be read with
+	Commits []CommitChanges
+}
+
+// CommitChanges are those of one commit.
+type CommitChanges struct {
+	Commit  int64
+	Time    time.Time
+	Added   []DataFile
+	Removed []Removed
+}
+
+// Removed are rows that a commit removed: those that the files of By name, of Files as they were before, or, without By,
+// all rows of Files.
+type Removed struct {
+	Files []DataFile
+	By    []string
 }
 
 // ColumnStats are the statistics of one column of one file; Min and Max are DuckDB's text of the value.
@@ -254,6 +314,9 @@ type TableChange struct {
 	Where      []map[string]string // ReplacePartition: rows of partitions equal to any of these (field -> value) are removed
 	Recreate   bool                // any schema or partition change is accepted (full refresh)
 	Add        []DataFile
+	// Remove names rows to remove that the table has at Base; with Mode Append. The commit conflicts when one of their
+	// files was rewritten meanwhile.
+	Remove []DeleteFile
 	// Base is the snapshot the change was computed from: 0 for a new table. The commit conflicts when the head moved.
 	Base int64
 	// Summary entries of the snapshot.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/position"
-	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
@@ -119,13 +118,15 @@ func (f *Fixture) rewriteAll(table string) *lake.Rewrite {
 		f.T.Fatal(err)
 	}
 	r := &lake.Rewrite{Table: table, Epoch: f.Epoch}
-	var paths []string
-	for _, file := range stored.Files {
+	files := make([]lake.DataFile, len(stored.Files))
+	for i, file := range stored.Files {
 		r.Remove = append(r.Remove, file.Path)
-		paths = append(paths, "'"+file.Path+"'")
+		files[i] = lake.DataFile{Path: file.Path, Deletes: file.Deletes}
 	}
-	r.Add = []lake.DataFile{f.Write(table, stored.Schema, fmt.Sprintf("SELECT * FROM read_parquet([%s], hive_partitioning=false, schema=%s)",
-		strings.Join(paths, ", "), schemas.ReadSchemaSQL(stored.Schema)))}
+	for _, file := range stored.Deletes {
+		r.Remove, r.Deletes = append(r.Remove, file.Path), append(r.Deletes, file.Path)
+	}
+	r.Add = []lake.DataFile{f.Write(table, stored.Schema, live(stored.Schema, files))}
 	return r
 }
 

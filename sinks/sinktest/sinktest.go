@@ -67,6 +67,11 @@ func Run(t *testing.T, open Open) {
 		{"RewriteRefused", testRewriteRefused},
 		{"RewriteLoses", testRewriteLoses},
 		{"RewriteBesideCommits", testRewriteBesideCommits},
+		{"RemoveRows", testRemoveRows},
+		{"RemoveRowsOfPartitions", testRemoveRowsOfPartitions},
+		{"RemoveRowsConflicts", testRemoveRowsConflicts},
+		{"RewriteRemovedRows", testRewriteRemovedRows},
+		{"Changes", testChanges},
 		{"Orphans", testOrphans},
 		{"OrphansGrace", testOrphansGrace},
 	} {
@@ -286,12 +291,19 @@ func (f *Fixture) Rows(c *lake.Contents) string {
 	if len(c.Files) == 0 {
 		return ""
 	}
-	paths := make([]string, len(c.Files))
-	for i, file := range c.Files {
-		paths[i] = "'" + file.Path + "'"
+	return f.Query("SELECT COLUMNS(*)::VARCHAR FROM (" + live(c.Schema, c.Files) + " ORDER BY ALL)")
+}
+
+// live selects the rows of files that were not removed.
+func live(schema schemas.Table, files []lake.DataFile) string {
+	parts := make([]string, len(files))
+	for i, file := range files {
+		parts[i] = fmt.Sprintf("SELECT * FROM read_parquet('%s', hive_partitioning=false, schema=%s)", file.Path, schemas.ReadSchemaSQL(schema))
+		if len(file.Deletes) > 0 {
+			parts[i] += fmt.Sprintf(" WHERE file_row_number NOT IN (SELECT pos FROM read_parquet(['%s']) WHERE file_path = 'file://%s')", strings.Join(file.Deletes, "', '"), file.Path)
+		}
 	}
-	return f.Query(fmt.Sprintf("SELECT COLUMNS(*)::VARCHAR FROM (SELECT * FROM read_parquet([%s], hive_partitioning=false, schema=%s) ORDER BY ALL)",
-		strings.Join(paths, ", "), schemas.ReadSchemaSQL(c.Schema)))
+	return strings.Join(parts, " UNION ALL ")
 }
 
 // Expect compares the rows of a table's head.

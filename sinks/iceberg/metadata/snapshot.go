@@ -19,6 +19,7 @@ const (
 	Append    = "append"    // adds files
 	Replace   = "replace"   // has the same rows in other files
 	Overwrite = "overwrite" // adds and removes rows
+	Delete    = "delete"    // removes rows
 )
 
 const operation = "operation"

@@ -1,0 +1,145 @@
+package iceberg
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/apache/iceberg-go"
+
+	"github.com/lakeflow/lakeflow/sinks/iceberg/metadata"
+	"github.com/lakeflow/lakeflow/sinks/lake"
+)
+
+// Changes returns what each commit after one, up to and with another, did to the rows of a table. Snapshots of other
+// programs count as part of lakeflow's next commit.
+func (l *Lake) Changes(ctx context.Context, name string, after, until, maxBytes int64) (*lake.Changes, error) {
+	h, err := l.head(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDeletes(name, h.meta.CurrentSnapshot()); err != nil {
+		return nil, err
+	}
+	if until == 0 {
+		until = math.MaxInt64
+	}
+	chain := h.chain()
+	whole, err := h.begins(chain, after)
+	if err != nil {
+		return nil, err
+	}
+	out := &lake.Changes{Schema: h.state.Schema}
+	var next commitChanges
+	var size int64
+	for i, s := range chain {
+		commit := summaryInt(s, keyCommit)
+		switch {
+		case rewrites(s):
+			continue // the same rows in other files
+		case commit > 0 && commit <= after:
+			next = commitChanges{}
+			continue // known already
+		}
+		if commit > until || maxBytes > 0 && size >= maxBytes {
+			break
+		}
+		var parent *metadata.Snapshot
+		if i > 0 {
+			parent = chain[i-1]
+		}
+		n, err := next.take(s, parent, i == 0 && whole)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: %w", name, err)
+		}
+		size += n
+		if commit > 0 {
+			next.Commit, next.Time = commit, snapshotTime(s)
+			out.Commits = append(out.Commits, lake.CommitChanges(next))
+			next = commitChanges{}
+		}
+	}
+	return out, nil
+}
+
+// commitChanges are collected from the snapshots of one commit.
+type commitChanges lake.CommitChanges
+
+// take adds what a snapshot did, and returns how many bytes of files that is. Whole says that everything in it is new.
+func (c *commitChanges) take(s, parent *metadata.Snapshot, whole bool) (size int64, err error) {
+	read := addedFiles
+	if whole {
+		read = liveFiles
+	}
+	added, err := read(s)
+	if err != nil {
+		return 0, err
+	}
+	c.Added = append(c.Added, added...)
+	if !whole && parent != nil && s.Summary.Operation() != metadata.Append {
+		removed, err := removedRows(s, parent)
+		if err != nil {
+			return 0, err
+		}
+		c.Removed = append(c.Removed, removed...)
+	}
+	for _, f := range added {
+		size += f.Bytes
+	}
+	for _, r := range c.Removed {
+		for _, f := range r.Files {
+			size += f.Bytes
+		}
+	}
+	return size, nil
+}
+
+// removedRows are the rows of its parent that a snapshot removed, in whole files and by their positions.
+func removedRows(s, parent *metadata.Snapshot) (out []lake.Removed, err error) {
+	manifests, err := manifestsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	dropped := map[string]bool{}
+	by := map[string][]string{} // files that name rows, by partition
+	for _, m := range manifests {
+		if m.SnapshotID() != s.SnapshotID {
+			continue
+		}
+		for e, err := range entriesOf(m, false) {
+			if err != nil {
+				return nil, err
+			}
+			f := e.DataFile()
+			switch {
+			case e.SnapshotID() != s.SnapshotID:
+			case e.Status() == iceberg.EntryStatusDELETED && !names(f):
+				dropped[local(f.FilePath())] = true
+			case e.Status() == iceberg.EntryStatusADDED && names(f):
+				by[groupOf(f)] = append(by[groupOf(f)], local(f.FilePath()))
+			}
+		}
+	}
+	before, err := liveFiles(parent)
+	if err != nil {
+		return nil, err
+	}
+	whole := lake.Removed{}
+	groups := map[string][]lake.DataFile{}
+	for _, f := range before {
+		if dropped[f.Path] {
+			whole.Files = append(whole.Files, f)
+		} else {
+			groups[f.Group] = append(groups[f.Group], f)
+		}
+	}
+	if len(whole.Files) > 0 {
+		out = append(out, whole)
+	}
+	for _, group := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, lake.Removed{Files: groups[group], By: by[group]})
+	}
+	return out, nil
+}
