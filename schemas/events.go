@@ -91,6 +91,9 @@ type FlowMetrics struct {
 	OutputRows  int64 `json:"num_output_rows"`
 	OutputBytes int64 `json:"num_output_bytes"`
 	ExecutorMS  int64 `json:"executor_time_ms"`
+	// Upserted and Deleted are those of change rows that are applied by key.
+	Upserted int64 `json:"num_upserted_rows,omitempty"`
+	Deleted  int64 `json:"num_deleted_rows,omitempty"`
 }
 
 // DataQuality is Databricks' block that dashboards read.
@@ -112,10 +115,11 @@ type ExpectationResult struct {
 }
 
 // Accounting is where every row of one flow in one batch went. It balances when
-// QueryRows = Written + DeadLettered + Discarded; Unreadable records never became rows.
+// QueryRows = Written + DeadLettered + Discarded, and of change rows that are applied by key, when
+// QueryRows = Applied + Superseded + Ignored + DeadLettered + Discarded; Unreadable records never became rows.
 type Accounting struct {
 	Commit       int64  `json:"commit"`
-	Mode         string `json:"mode"`                // append, replace
+	Mode         string `json:"mode"`                // append, replace, merge
 	InputFiles   int64  `json:"input_files"`         // files, or snapshots of an upstream table
 	InputBytes   int64  `json:"input_bytes"`         // of those files
 	InputRows    int64  `json:"input_rows"`          // of upstream tables
@@ -128,7 +132,24 @@ type Accounting struct {
 	Query        string `json:"query_fingerprint"`   // of the query that gave the rows; empty in older logs
 	Table        string `json:"quarantine_table"`    // the dead-letter table; empty for a table with dead_letter: false
 	Files        int64  `json:"output_files"`        // files written
+	// Changes is set for rows that are changes, applied by key; Mode is merge then, or replace for a table that is
+	// computed from the beginning.
+	Changes *ChangeCounts `json:"changes,omitempty"`
+}
+
+// ChangeCounts are where change rows went that were applied to a table by key, and what that did to its rows.
+type ChangeCounts struct {
+	Applied    int64 `json:"applied_records"`
+	Superseded int64 `json:"superseded_records"` // a newer change of the key is there
+	Ignored    int64 `json:"ignored_records"`    // the same change was there already
+	Removed    int64 `json:"removed_records"`    // rows of the table that are there no more, or were replaced by written ones
 }
 
 // Balances reports whether every row is accounted for.
-func (a Accounting) Balances() bool { return a.QueryRows == a.Written+a.DeadLettered+a.Discarded }
+func (a Accounting) Balances() bool {
+	went := a.Written
+	if c := a.Changes; c != nil {
+		went = c.Applied + c.Superseded + c.Ignored
+	}
+	return a.QueryRows == went+a.DeadLettered+a.Discarded
+}

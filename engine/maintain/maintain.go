@@ -33,6 +33,9 @@ type Input struct {
 	OlderThan time.Duration
 	// Dry finds out what there is to do and does nothing; then neither Epoch nor DB is needed.
 	Dry bool
+	// Changing are tables of which the pipeline removes single rows. A rewrite of their files and a batch that removes
+	// rows of them cannot both take place, so that Compact leaves them to Fold.
+	Changing map[string]bool
 }
 
 // Report says what was done, or what there is to do.
@@ -113,6 +116,7 @@ func (in *Input) orphans(ctx context.Context, r *Report) error {
 type Compaction struct {
 	Merged int // were merged
 	Made   int // were made of them
+	Folded int // named removed rows, and are not needed any more
 }
 
 // Compact merges small files while a pipeline runs. It leaves some of them to wait for more, so that each row is
@@ -126,7 +130,7 @@ func Compact(ctx context.Context, in Input) (Compaction, error) {
 		return sum, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(state.Tables)) {
-		if t := state.Tables[name]; t.Commit == 0 || t.Files <= int64(2+tail) {
+		if t := state.Tables[name]; t.Commit == 0 || in.Changing[name] || t.Files <= int64(2+tail) {
 			continue
 		}
 		c, err := in.table(ctx, name, tail)
@@ -135,8 +139,27 @@ func Compact(ctx context.Context, in Input) (Compaction, error) {
 		}
 		sum.Merged += c.Merged
 		sum.Made += c.Made
+		sum.Folded += c.Folded
 	}
 	return sum, nil
+}
+
+// Fold is Compact for the tables of Changing, for the pipeline itself to call between its commits. It also bounds what
+// readers pay for removed rows: no file keeps more of them than a share, and no partition more than a handful of files
+// that name them. It reports whether anything was done.
+func Fold(ctx context.Context, in Input, state *lake.State) (bool, error) {
+	done := false
+	for _, name := range slices.Sorted(maps.Keys(in.Changing)) {
+		if t := state.Tables[name]; t.Commit == 0 || t.Files <= int64(2+tail) && t.Deletes <= tail {
+			continue
+		}
+		c, err := in.table(ctx, name, tail)
+		if err != nil {
+			return done, err
+		}
+		done = done || c != Compaction{}
+	}
+	return done, nil
 }
 
 // table merges the files of one table, partition by partition, and commits whenever about one target size is written.
@@ -146,21 +169,23 @@ func (in *Input) table(ctx context.Context, name string, slack int) (Compaction,
 	if err != nil {
 		return sum, err
 	}
-	partitions := map[string][]lake.StoredFile{}
-	for _, f := range stored.Files {
-		partitions[f.Partition] = append(partitions[f.Partition], f)
+	w := &rewriting{in: in, table: name, stored: stored, live: stored.Deletes}
+	if len(stored.Deletes) > 0 && !in.Dry {
+		if w.removed, err = removedRows(ctx, in.DB, stored.Deletes); err != nil {
+			return sum, fmt.Errorf("look at the removed rows of table %s: %w", name, err)
+		}
 	}
-	w := &rewriting{in: in, table: name, stored: stored}
-	for _, key := range slices.Sorted(maps.Keys(partitions)) {
-		for _, group := range choose(partitions[key], targetSize, slack) {
-			if in.Dry {
+	for _, p := range partitionsOf(stored) {
+		groups := w.worn(p.files, choose(p.files, targetSize, slack))
+		if in.Dry {
+			for _, group := range groups {
 				sum.Merged, sum.Made = sum.Merged+len(group), sum.Made+1
-				continue
 			}
-			if err := w.merge(ctx, group); err != nil {
-				w.discard()
-				return w.done, fmt.Errorf("merge files of table %s: %w", name, err)
-			}
+			continue
+		}
+		if err := w.partition(ctx, p, groups, slack); err != nil {
+			w.discard()
+			return w.done, fmt.Errorf("merge files of table %s: %w", name, err)
 		}
 	}
 	if in.Dry {
@@ -172,26 +197,67 @@ func (in *Input) table(ctx context.Context, name string, slack int) (Compaction,
 
 // rewriting collects merged files of one table for a commit.
 type rewriting struct {
-	in     *Input
-	table  string
-	stored *lake.Stored
-	next   lake.Rewrite
-	size   int64
-	done   Compaction
+	in      *Input
+	table   string
+	stored  *lake.Stored
+	live    []lake.StoredFile // that name removed rows now
+	removed map[string]int64  // rows of a file, by path
+	next    lake.Rewrite
+	size    int64
+	done    Compaction
 }
 
-// merge writes the rows of a group of files into as few as possible.
+// partition rewrites groups of files of one partition. A file that names removed rows names those of several files; so
+// where one of these is rewritten, it is too, and where there are many.
+func (w *rewriting) partition(ctx context.Context, p partition, groups [][]lake.StoredFile, slack int) error {
+	if len(p.deletes) == 0 {
+		for _, group := range groups {
+			if err := w.merge(ctx, group); err != nil {
+				return err
+			}
+			if w.size >= targetSize {
+				if err := w.commit(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	rewritten := map[string]bool{}
+	stale := len(p.deletes) > 1+slack
+	for _, group := range groups {
+		before := len(w.next.Remove)
+		if err := w.merge(ctx, group); err != nil {
+			return err
+		}
+		for _, path := range w.next.Remove[before:] {
+			rewritten[path] = true
+			stale = stale || w.removed[path] > 0
+		}
+	}
+	if !stale {
+		return nil
+	}
+	if err := w.renameRows(ctx, p, rewritten); err != nil {
+		return err
+	}
+	return w.commit(ctx)
+}
+
+// merge writes the rows of a group of files into as few as possible, without those that were removed.
 func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 	failpoint.Hit("maintain.before-files")
 	files := make([]lake.DataFile, len(group))
-	var rows int64
+	var rows, removed int64
 	for i, f := range group {
-		if err := duck.CheckFile(f.Path); err != nil { // what is damaged must not get a new checksum
-			return err
+		for _, path := range append([]string{f.Path}, f.Deletes...) {
+			if err := duck.CheckFile(path); err != nil { // what is damaged must not get a new checksum
+				return err
+			}
 		}
-		files[i] = lake.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes}
-		rows += f.Rows
-		w.size += f.Bytes
+		files[i] = lake.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes, Deletes: f.Deletes}
+		rows += f.Rows - w.removed[f.Path]
+		removed += w.removed[f.Path]
 	}
 	layout := w.in.Layouts[w.table]
 	layout.Dir, layout.Schema, layout.Partition = w.in.Lake.DataDir(w.table), w.stored.Schema, w.stored.Partition
@@ -200,7 +266,7 @@ func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 		return err
 	}
 	failpoint.Hit("maintain.after-files")
-	if copied != rows || len(made) >= len(group) {
+	if copied != rows || len(made) >= len(group) && removed == 0 {
 		duck.Remove(made)
 		if copied != rows {
 			return fmt.Errorf("%d rows are read from files that have %d; run lakeflow audit, which names the damaged file", copied, rows)
@@ -210,20 +276,21 @@ func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 	w.next.Add = append(w.next.Add, made...)
 	for _, f := range group {
 		w.next.Remove = append(w.next.Remove, f.Path)
-	}
-	if w.size >= targetSize {
-		return w.commit(ctx)
+		w.size += f.Bytes
 	}
 	return nil
 }
 
 // commit publishes what was merged. Where the pipeline has replaced the files meanwhile, there is nothing left to do.
 func (w *rewriting) commit(ctx context.Context) error {
-	if len(w.next.Add) == 0 {
+	if len(w.next.Remove) == 0 {
 		return nil
 	}
 	r := w.next
 	r.Table, r.Epoch = w.table, w.in.Epoch
+	for _, f := range w.live {
+		r.Deletes = append(r.Deletes, f.Path)
+	}
 	status, err := w.in.Lake.Rewrite(ctx, &r)
 	if err != nil {
 		w.next, w.size = lake.Rewrite{}, 0 // the files stay: the commit may have taken place after all
@@ -233,7 +300,14 @@ func (w *rewriting) commit(ctx context.Context) error {
 		w.discard()
 		return nil
 	}
-	w.done.Merged += len(r.Remove)
+	stay := slices.DeleteFunc(slices.Clone(w.live), func(f lake.StoredFile) bool { return slices.Contains(r.Remove, f.Path) })
+	folded := len(w.live) - len(stay)
+	for _, f := range r.AddDeletes {
+		stay = append(stay, lake.StoredFile{Path: f.Path})
+	}
+	w.live = stay
+	w.done.Folded += folded
+	w.done.Merged += len(r.Remove) - folded
 	w.done.Made += len(r.Add)
 	w.next, w.size = lake.Rewrite{}, 0
 	return nil
@@ -242,5 +316,8 @@ func (w *rewriting) commit(ctx context.Context) error {
 // discard removes files that will not be published.
 func (w *rewriting) discard() {
 	duck.Remove(w.next.Add)
+	for _, f := range w.next.AddDeletes {
+		duck.Remove([]lake.DataFile{f.DataFile})
+	}
 	w.next, w.size = lake.Rewrite{}, 0
 }

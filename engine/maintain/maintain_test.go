@@ -66,7 +66,10 @@ func (w *writer) change(ctx context.Context, table, query string, columns schema
 }
 
 // batch commits ten rows of three partitions. The ids of all batches count up from 0.
-func (w *writer) batch(ctx context.Context, replace bool) error {
+func (w *writer) batch(ctx context.Context, replace bool) error { return w.batchWithout(ctx, replace, "false") }
+
+// batchWithout is a batch that also removes the rows of a condition.
+func (w *writer) batchWithout(ctx context.Context, replace bool, gone string) error {
 	big := schemas.Type{Kind: schemas.BigInt}
 	t, err := w.change(ctx, "t", fmt.Sprintf("SELECT %d + i AS id, i %% 3 AS k FROM range(10) r(i)", w.number*10), schemas.Table{{Name: "id", Type: big}, {Name: "k", Type: big}}, partition)
 	if err != nil {
@@ -74,6 +77,16 @@ func (w *writer) batch(ctx context.Context, replace bool) error {
 	}
 	if replace {
 		t.Mode = lake.Replace
+	}
+	if t.Base != 0 && gone != "false" {
+		c, err := w.lake.Files(ctx, "t", lake.Version{})
+		if err != nil {
+			return err
+		}
+		relation, files := duck.ReadPlaces(c.Schema, c.Files)
+		if t.Remove, err = w.db.WriteDeletes(ctx, "SELECT __file, __row FROM "+relation+" WHERE "+gone, files, w.lake.DataDir("t")); err != nil {
+			return err
+		}
 	}
 	log, err := w.change(ctx, iceberg.EventLog, fmt.Sprintf("SELECT %d AS id", w.number), schemas.Table{{Name: "id", Type: big}}, nil)
 	if err != nil {
@@ -244,5 +257,61 @@ func TestLosesAgainstCommits(t *testing.T) {
 	}
 	if _, err := w.lake.Stored(t.Context(), "none"); !errors.Is(err, lake.ErrNoTable) {
 		t.Error(err)
+	}
+}
+
+// TestFold removes rows with every batch. What readers pay for it stays within bounds, and no row comes back.
+func TestFold(t *testing.T) {
+	w := newWriter(t, 20)
+	in := maintain.Input{Lake: w.lake, Epoch: w.epoch, DB: w.db, Changing: map[string]bool{"t": true}}
+	folds := 0
+	for i := range int64(60) {
+		gone := fmt.Sprintf("id %% 7 = 3 AND id < %d OR id = %d", i*10-30, i*5)
+		if err := w.batchWithout(t.Context(), false, gone); err != nil {
+			t.Fatal(err)
+		}
+		state, err := w.lake.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := maintain.Compact(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		did, err := maintain.Fold(t.Context(), in, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if did {
+			folds++
+		}
+		if state, err = w.lake.State(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := state.Tables["t"]; s.Deletes > 3*(1+16) || s.Files > 3*(2+16)+1 || s.Commit != i+1 {
+			t.Fatalf("after %d batches: %+v", i+1, s)
+		}
+		want := fmt.Sprintf("SELECT [count(*), sum(id)] FROM range(%d) r(id) WHERE NOT (id %% 7 = 3 AND id < %d) AND NOT (id %% 5 = 0 AND id <= %d)", (i+1)*10, i*10-30, i*5)
+		if i == 0 {
+			want = "SELECT [count(*), sum(id)] FROM range(10) r(id)" // there was nothing to remove yet
+		} else {
+			want = strings.Replace(want, "id % 5 = 0", "id % 5 = 0 AND id > 0", 1)
+		}
+		var wanted string
+		if err := w.db.Conn().QueryRowContext(t.Context(), "SELECT CAST(("+want+") AS VARCHAR)").Scan(&wanted); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.rows(w.db, "t", "SELECT [count(*), sum(id)] FROM %s"); got != wanted {
+			t.Fatalf("after %d batches the table holds %s, want %s", i+1, got, wanted)
+		}
+	}
+	if folds == 0 || folds > 30 {
+		t.Errorf("%d folds of 60 batches", folds)
+	}
+	t.Logf("%d folds", folds)
+	if _, err := maintain.Run(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := w.lake.State(t.Context()); err != nil || s.Tables["t"].Deletes > 3 || s.Tables["t"].Files > 6 {
+		t.Errorf("after maintenance: %+v, %v", s.Tables["t"], err)
 	}
 }

@@ -192,7 +192,7 @@ func (l *Lake) stageRewrite(r *lake.Rewrite, base *head, out *output) (*staged, 
 	if more || len(p.removed) != len(remove) {
 		return nil, errConflict
 	}
-	named, err := st.deleteFiles(parent)
+	named, err := st.deleteFiles(parent, files)
 	if err != nil {
 		return nil, err
 	}

@@ -180,7 +180,7 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	if err := p.carry(parent, dropped); err != nil {
 		return err
 	}
-	named, err := st.deleteFiles(parent)
+	named, err := st.deleteFiles(parent, files)
 	if err != nil {
 		return err
 	}
@@ -196,25 +196,32 @@ func (st *staged) produce(p *producer, props map[string]string) error {
 	return st.add(p, parent, append(files, named...), operation, props)
 }
 
-// deleteFiles makes the manifest's records of the files that name rows to remove. It returns errConflict when a file
-// whose rows they name is not there any more.
-func (st *staged) deleteFiles(parent *metadata.Snapshot) ([]iceberg.DataFile, error) {
+// deleteFiles makes the manifest's records of the files that name rows to remove, of files that are there or are added.
+// It returns errConflict when a file whose rows they name is not there any more.
+func (st *staged) deleteFiles(parent *metadata.Snapshot, added []iceberg.DataFile) ([]iceberg.DataFile, error) {
 	if len(st.change.Remove) == 0 {
 		return nil, nil
 	}
-	if st.change.Mode != lake.Append {
-		return nil, errors.New("rows are removed by name and all at once in one change")
+	fresh := map[string]iceberg.DataFile{}
+	for _, f := range added {
+		fresh[f.FilePath()] = f
 	}
-	missing := map[string]bool{}
+	stored := map[string]bool{}
 	for _, d := range st.change.Remove {
 		for _, path := range d.Of {
-			missing[lake.URI(path)] = true
+			if fresh[lake.URI(path)] == nil {
+				stored[lake.URI(path)] = true
+			}
 		}
 	}
-	of, err := filesNamed(parent, missing)
+	if len(stored) > 0 && st.change.Mode != lake.Append {
+		return nil, errors.New("rows are removed by name and all at once in one change")
+	}
+	of, err := filesNamed(parent, stored)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(of, fresh)
 	out := make([]iceberg.DataFile, len(st.change.Remove))
 	for i, d := range st.change.Remove {
 		if out[i], err = st.deleteFile(d, of); err != nil {
@@ -227,7 +234,10 @@ func (st *staged) deleteFiles(parent *metadata.Snapshot) ([]iceberg.DataFile, er
 // filesNamed finds the live files of these locations.
 func filesNamed(s *metadata.Snapshot, locations map[string]bool) (map[string]iceberg.DataFile, error) {
 	found := map[string]iceberg.DataFile{}
-	if s == nil {
+	switch {
+	case len(locations) == 0:
+		return found, nil
+	case s == nil:
 		return nil, errConflict
 	}
 	manifests, err := manifestsOf(s)

@@ -5,6 +5,7 @@ package lake
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -314,13 +315,30 @@ type TableChange struct {
 	Where      []map[string]string // ReplacePartition: rows of partitions equal to any of these (field -> value) are removed
 	Recreate   bool                // any schema or partition change is accepted (full refresh)
 	Add        []DataFile
-	// Remove names rows to remove that the table has at Base; with Mode Append. The commit conflicts when one of their
-	// files was rewritten meanwhile.
+	// Remove names rows to remove, of Add, or, with Mode Append, those that the table has at Base. The commit conflicts
+	// when a file that has them was rewritten meanwhile.
 	Remove []DeleteFile
 	// Base is the snapshot the change was computed from: 0 for a new table. The commit conflicts when the head moved.
 	Base int64
 	// Summary entries of the snapshot.
 	Summary map[string]string
+}
+
+// After are the files of the table once the change is made, of those that it had before.
+func (c *TableChange) After(before []DataFile) []DataFile {
+	var files []DataFile
+	if c.Mode != Replace {
+		files = append(files, before...)
+	}
+	files = append(files, c.Add...)
+	for i := range files {
+		for _, d := range c.Remove {
+			if slices.Contains(d.Of, files[i].Path) {
+				files[i].Deletes = append(slices.Clip(files[i].Deletes), d.Path)
+			}
+		}
+	}
+	return files
 }
 
 // Commit is everything that one batch publishes.
