@@ -191,6 +191,9 @@ func TestTimeTravel(t *testing.T) {
 		{"SELECT * FROM t version", "SELECT * FROM t version", nil},
 		{"FROM o VERSION AS OF 1 LEFT JOIN p ON true", `FROM "o@version=1" AS o LEFT JOIN p ON true`,
 			[]sqltext.Travel{{Name: "o", Version: "1", Relation: "o@version=1"}}},
+		{"SELECT * FROM table_changes('s.o', 3, 7) c JOIN TABLE_CHANGES ( 'o','2025-01-31' ) USING (x)", `SELECT * FROM "o@changes=3..7" c JOIN "o@changes=2025-01-31.." USING (x)`,
+			[]sqltext.Travel{{Name: "o", Since: "3", Until: "7", Relation: "o@changes=3..7"}, {Name: "o", Since: "2025-01-31", Relation: "o@changes=2025-01-31.."}}},
+		{"SELECT table_changes(1) FROM table_changes", "SELECT table_changes(1) FROM table_changes", nil},
 	}
 	for _, tt := range tests {
 		got, travels, err := sqltext.TimeTravel(tt.in)
@@ -203,6 +206,11 @@ func TestTimeTravel(t *testing.T) {
 	}
 	for _, in := range []string{"FROM o VERSION AS OF", "FROM o VERSION AS OF x", "FROM o TIMESTAMP AS OF 3", "FROM o TIMESTAMP AS OF ''", "FROM o VERSION AS OF 'x"} {
 		if _, _, err := sqltext.TimeTravel(in); err == nil || !strings.Contains(err.Error(), "write o ") {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+	for _, in := range []string{"FROM table_changes()", "FROM table_changes(o, 1)", "FROM table_changes('o')", "FROM table_changes('o', 1, 2, 3)", "FROM table_changes('o', 1"} {
+		if _, _, err := sqltext.TimeTravel(in); err == nil || !strings.Contains(err.Error(), "table_changes('orders', 3, 7)") {
 			t.Errorf("%s: %v", in, err)
 		}
 	}

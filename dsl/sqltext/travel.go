@@ -11,6 +11,9 @@ type Travel struct {
 	Name string // of the dataset
 	// Version or Timestamp is what stands after AS OF, without quotes; the other one is empty.
 	Version, Timestamp string
+	// Since and Until are the bounds of a change feed, both included: commit numbers, or times. Until is empty for the
+	// last commit; both are for what is no change feed.
+	Since, Until string
 	// Relation is the name, not quoted, that stands in the rewritten query instead. The caller makes
 	// a relation of that name.
 	Relation string
@@ -20,9 +23,10 @@ type Travel struct {
 //
 //	name [FOR] VERSION AS OF 123
 //	name [FOR] TIMESTAMP AS OF '2025-01-31 12:00:00'
+//	table_changes('name', 3 [, 7])
 //
 // of a query (and SYSTEM_VERSION, SYSTEM_TIME, as in Spark) to a relation of its own, and lists each
-// pair of dataset and version once. The error says what is missing after AS OF.
+// pair of dataset and version once. The error says what is missing after AS OF, or between the brackets.
 func TimeTravel(query string) (string, []Travel, error) {
 	tokens := significant(lex(query))
 	text := func(i int) string {
@@ -35,6 +39,18 @@ func TimeTravel(query string) (string, []Travel, error) {
 	var travels []Travel
 	done := 0
 	for _, i := range relations(query, tokens) {
+		if strings.EqualFold(text(i), changesFunction) && text(i+1) == "(" {
+			t, last, err := changesCall(tokens, i, text)
+			if err != nil {
+				return "", nil, err
+			}
+			if !slices.Contains(travels, t) {
+				travels = append(travels, t)
+			}
+			out.WriteString(query[done:tokens[i].start] + quote(t.Relation))
+			done = tokens[last].end
+			continue
+		}
 		name, after, ok := dotted(query, tokens, i)
 		if !ok {
 			continue
@@ -72,6 +88,34 @@ func TimeTravel(query string) (string, []Travel, error) {
 	}
 	out.WriteString(query[done:])
 	return out.String(), travels, nil
+}
+
+// changesFunction is Databricks' and Spark's table function of a table's change feed.
+const changesFunction = "table_changes"
+
+// changesCall reads the call that begins at a token, and returns the number of its last token.
+func changesCall(tokens []token, i int, text func(int) string) (t Travel, last int, err error) {
+	wrong := fmt.Errorf("%s needs the name of a table and one or two versions or times: %[1]s('orders', 3, 7)", changesFunction)
+	name, ok := travelValue(tokens, i+2, text(i+2), false)
+	if !ok || text(i+3) != "," {
+		return t, 0, wrong
+	}
+	t.Name = unquote(name[strings.LastIndex(name, ".")+1:])
+	if t.Since, ok = travelValue(tokens, i+4, text(i+4), true); !ok {
+		return t, 0, wrong
+	}
+	last = i + 5
+	if text(last) == "," {
+		if t.Until, ok = travelValue(tokens, i+6, text(i+6), true); !ok {
+			return t, 0, wrong
+		}
+		last = i + 7
+	}
+	if text(last) != ")" {
+		return t, 0, wrong
+	}
+	t.Relation = t.Name + "@changes=" + t.Since + ".." + t.Until
+	return t, last, nil
 }
 
 // travelValue reads what stands after AS OF: a number or text for a version, a text for a time.

@@ -197,6 +197,9 @@ func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
 		}
 		return fmt.Errorf("query: %s", q.whyUnknown(t.Name))
 	}
+	if t.Since != "" {
+		return q.changes(ctx, name, t)
+	}
 	at, err := q.version(ctx, name, t)
 	if err != nil {
 		return err
