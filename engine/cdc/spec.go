@@ -1,0 +1,33 @@
+// Package cdc says what change rows make of a table by key.
+package cdc
+
+import "github.com/lakeflow/lakeflow/schemas"
+
+// The columns that a table with history has beside those of its changes.
+const (
+	StartAt = "__START_AT" // the sequence from which the version holds
+	EndAt   = "__END_AT"   // the sequence from which it no longer does; NULL for the current one
+)
+
+// Spec is how change rows are applied to a table.
+type Spec struct {
+	Keys []string
+	// Columns are what the target keeps of a change, keys included; __START_AT and __END_AT are not among them.
+	Columns     schemas.Table
+	Sequence    schemas.Type // of the sequence: any orderable type, or a STRUCT of several
+	IgnoreNulls []string
+	History     bool // SCD type 2
+	Tracked     []string
+}
+
+// Target are the columns of the table.
+func (s Spec) Target() schemas.Table {
+	target := s.Columns.Clone()
+	if s.History {
+		target = append(target, schemas.Column{Name: StartAt, Type: s.Sequence}, schemas.Column{Name: EndAt, Type: s.Sequence})
+	}
+	return target
+}
+
+// State are the columns of the hidden table beside it.
+func (s Spec) State() schemas.Table { return nil }
