@@ -152,14 +152,15 @@ type Flow struct {
 // AutoCDC says how the rows that a table's flows give are applied to it: as changes, by key.
 type AutoCDC struct {
 	Node
-	Keys               []ColumnName
-	SequenceBy         []*Expression
-	ApplyAsDelete      *Expression // nil where no change is one
-	ApplyAsTruncate    *Expression
-	IgnoreNullUpdates  *Columns // of which a NULL changes nothing; nil: of none
-	Columns            *Columns // that the table keeps; nil: all
-	SCDType            int      // 1 or 2
-	TrackHistoryOn     *Columns // whose changes make a version; nil: all
+	Keys              []ColumnName
+	SequenceBy        []*Expression
+	ApplyAsDelete     *Expression // nil where no change is one
+	ApplyAsTruncate   *Expression
+	IgnoreNullUpdates *Columns // of which a NULL changes nothing; nil: of none
+	Columns           *Columns // that the table keeps; nil: all
+	SCDType           int      // 1 or 2
+	TrackHistoryOn    *Columns // whose changes make a version; nil: all
+	// TombstoneRetention is how long type 1 remembers that a row was deleted; default 48 hours.
 	TombstoneRetention time.Duration
 }
 

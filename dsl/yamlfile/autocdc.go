@@ -52,6 +52,10 @@ func (b *builder) autoCDC(t *dsl.Table, s *specTable) *dsl.AutoCDC {
 		b.diags.Errorf("LF0163", x.Fields["apply_as_truncate"], "leave it out, or write scd_type: 1",
 			"apply_as_truncate deletes all rows, and scd_type 2 keeps their history")
 	}
+	if out.SCDType == 2 && x.Has("tombstone_retention") {
+		b.diags.Errorf("LF0163", x.Fields["tombstone_retention"], "leave it out, or write scd_type: 1",
+			"tombstone_retention is about deletes that are forgotten, and scd_type 2 keeps their history")
+	}
 	out.Flawed = s.Flawed || option.Flawed((*b.diags)[before:])
 	return out
 }

@@ -3,12 +3,6 @@ package cdc
 
 import "github.com/lakeflow/lakeflow/schemas"
 
-// The columns that a table with history has beside those of its changes.
-const (
-	StartAt = "__START_AT" // the sequence from which the version holds
-	EndAt   = "__END_AT"   // the sequence from which it no longer does; NULL for the current one
-)
-
 // Spec is how change rows are applied to a table.
 type Spec struct {
 	Keys []string
@@ -24,7 +18,7 @@ type Spec struct {
 func (s Spec) Target() schemas.Table {
 	target := s.Columns.Clone()
 	if s.History {
-		target = append(target, schemas.Column{Name: StartAt, Type: s.Sequence}, schemas.Column{Name: EndAt, Type: s.Sequence})
+		target = append(target, schemas.Column{Name: "__START_AT", Type: s.Sequence}, schemas.Column{Name: "__END_AT", Type: s.Sequence})
 	}
 	return target
 }
