@@ -123,7 +123,8 @@ type Table struct {
 	Layer       string // bronze, silver, gold or empty: a label
 	Description string
 	Columns     []ColumnText // those that are described
-	Flows       []*Flow      // one for sql/sql_file, named like the table; or several from flows:
+	Flows       []*Flow      // one for sql, sql_file or auto_cdc, named like the table; or several from flows:
+	AutoCDC     *AutoCDC     // nil for a table that rows are only added to
 	PartitionBy []PartitionBy
 	// Expectations in the order of the file.
 	Expectations []Expectation
@@ -146,6 +147,40 @@ type Flow struct {
 	Node
 	Name string
 	SQL  *sqltext.Query
+}
+
+// AutoCDC says how the rows that a table's flows give are applied to it: as changes, by key.
+type AutoCDC struct {
+	Node
+	Keys              []ColumnName
+	SequenceBy        []*Expression
+	ApplyAsDelete     *Expression // nil where no change is one
+	ApplyAsTruncate   *Expression
+	IgnoreNullUpdates *Columns // of which a NULL changes nothing; nil: of none
+	Columns           *Columns // that the table keeps; nil: all
+	SCDType           int      // 1 or 2
+	TrackHistoryOn    *Columns // whose changes make a version; nil: all
+	// TombstoneRetention is how long type 1 remembers that a row was deleted; default 48 hours.
+	TombstoneRetention time.Duration
+}
+
+// ColumnName is a column that is named.
+type ColumnName struct {
+	Node
+	Name string
+}
+
+// Columns are some columns of a query: those that are listed, or all but those.
+type Columns struct {
+	Node
+	Names  []ColumnName
+	Except bool
+}
+
+// Expression is an expression over a row. It is flawed when its text has a mistake already.
+type Expression struct {
+	Node
+	SQL *sqltext.Query
 }
 
 // PartitionBy is one partition transform as written: month(departed_at), bucket(16, id), country.

@@ -110,7 +110,7 @@ func (u *update) step(ctx context.Context, wave int) (bool, error) {
 	}
 	a := u.begin(p, in)
 	a.read = time.Since(a.batch.Began())
-	for _, d := range p.InWave(wave, plan.Append) {
+	for _, d := range p.InWave(wave, plan.Append, plan.Merge) {
 		if !u.choice.Includes(d.Name) {
 			continue
 		}

@@ -81,7 +81,7 @@ type ExpectationDefinition struct {
 type FlowDefinition struct {
 	Inputs   []string `json:"input_datasets"`
 	Output   string   `json:"output_dataset"`
-	Type     string   `json:"flow_type"` // APPEND, MATERIALIZED_VIEW, VIEW
+	Type     string   `json:"flow_type"` // APPEND, CHANGE, MATERIALIZED_VIEW, VIEW
 	Language string   `json:"language"`
 	Comment  string   `json:"comment,omitempty"`
 }

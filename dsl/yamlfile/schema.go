@@ -97,8 +97,15 @@ func (specTable) JSONSchemaExtend(s *jsonschema.Schema) {
 		least, most := uint64(1), uint64(longestRule)
 		p.PropertyNames = &jsonschema.Schema{MinLength: &least, MaxLength: &most}
 	}
-	option.ExactlyOne(s, "sql", "sql_file", "flows")
+	flows := &jsonschema.Schema{}
+	for _, key := range []string{"flows", "auto_cdc"} { // or both: several flows of changes
+		flows.AnyOf = append(flows.AnyOf, &jsonschema.Schema{Required: []string{key}})
+	}
+	option.ExactlyOne(s, "sql", "sql_file")
+	s.OneOf = append(s.OneOf, flows)
 }
 
 // JSONSchemaExtend adds what tags cannot say.
-func (specFlow) JSONSchemaExtend(s *jsonschema.Schema) { option.ExactlyOne(s, "sql", "sql_file") }
+func (specFlow) JSONSchemaExtend(s *jsonschema.Schema) {
+	option.ExactlyOne(s, "sql", "sql_file", "from")
+}

@@ -67,6 +67,7 @@ type specTable struct {
 	SQL          *specSQL                   `yaml:"sql" jsonschema_description:"The query. STREAM name reads the new rows of a source or table, a name alone reads all of it."`
 	SQLFile      *string                    `yaml:"sql_file" jsonschema:"example=sql/silver_flights.sql" jsonschema_description:"File that holds the query, relative to the pipeline file."`
 	Flows        map[string]specFlow        `yaml:"flows" jsonschema_description:"Several queries that append to a streaming table, by name."`
+	AutoCDC      *specAutoCDC               `yaml:"auto_cdc" jsonschema_description:"Rows of a streaming_table are changes, which are applied to it by key."`
 	PartitionBy  []specPartition            `yaml:"partition_by" jsonschema_description:"Columns or transforms of columns that the files are divided by."`
 	Expectations map[string]specExpectation `yaml:"expectations" jsonschema_description:"Conditions that every row must satisfy, by name."`
 	DeadLetter   *bool                      `yaml:"dead_letter" jsonschema:"default=true" jsonschema_description:"Whether dropped rows go to the dead-letter table. With false they are only counted."`
@@ -81,6 +82,7 @@ type specDescribed struct {
 
 type specFlow struct {
 	option.Node `yaml:"-"`
+	From        *specSQL `yaml:"from" jsonschema:"example=STREAM customers_changes" jsonschema_description:"STREAM of a source or table that gives the changes of a table with auto_cdc."`
 	SQL         *specSQL `yaml:"sql" jsonschema_description:"The query."`
 	SQLFile     *string  `yaml:"sql_file" jsonschema_description:"File that holds the query, relative to the pipeline file."`
 }

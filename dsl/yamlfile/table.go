@@ -26,10 +26,11 @@ func (b *builder) table(name string, s *specTable) *dsl.Table {
 		}
 	}
 	t.Flows = b.flows(name, s)
+	t.AutoCDC = b.autoCDC(t, s)
 	t.Flawed = len(t.Flows) < max(len(s.Flows), 1)
 	if t.Kind == "" { // a mistake that is reported; later passes still want to check the query
 		t.Kind, t.Guessed = dsl.MaterializedView, true
-		if slices.ContainsFunc(t.Flows, func(f *dsl.Flow) bool { return len(f.SQL.Streams) > 0 }) {
+		if t.AutoCDC != nil || slices.ContainsFunc(t.Flows, func(f *dsl.Flow) bool { return len(f.SQL.Streams) > 0 }) {
 			t.Kind = dsl.StreamingTable
 		}
 	}
@@ -65,45 +66,78 @@ func (b *builder) notOnView(name string, s *specTable) {
 	}
 }
 
-// flows gives the queries of a table: the one of sql or sql_file, or those of flows.
-func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
-	if at, ok := s.Fields["flows"]; ok {
-		for _, key := range []string{"sql", "sql_file"} {
-			if other, ok := s.Fields[key]; ok {
-				b.diags.Errorf("LF0108", other, "make it one of the flows", "table %q has both %s and flows", table, key)
-			}
-		}
-		if s.Kind != string(dsl.StreamingTable) && s.Kind != "" {
-			b.diags.Errorf("LF0111", at, "write one query in sql, with UNION ALL for several inputs", "a %s has one query; flows append to a streaming_table", s.Kind)
-		}
-		if len(s.Flows) == 0 && s.Flows != nil {
-			b.diags.Errorf("LF0114", at, "write name: {sql: SELECT …} below it", "table %q has no flows", table)
-		}
-		var out []*dsl.Flow
-		for _, name := range inOrder(s.Flows, func(x specFlow) option.Node { return x.Node }) {
-			f := s.Flows[name]
-			b.name("flow", name, f.Range)
-			out = append(out, b.flow(name, f.Node, f.SQL, f.SQLFile)...)
-		}
-		return out
-	}
-	return b.flow(table, s.Node, s.SQL, s.SQLFile)
+// writtenQuery is where a query is written: in one of three keys.
+type writtenQuery struct {
+	node      option.Node
+	from, sql *specSQL
+	file      *string
 }
 
-// flow makes the flow of one pair of sql and sql_file; it is left out when the query is missing.
-func (b *builder) flow(name string, n option.Node, sql *specSQL, file *string) []*dsl.Flow {
-	_, hasSQL := n.Fields["sql"]
-	fileAt, hasFile := n.Fields["sql_file"]
+// flows gives the queries of a table: the one of sql, sql_file or auto_cdc, or those of flows.
+func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
+	changes := s.AutoCDC
+	if s.Has("auto_cdc") {
+		b.besides(table, "auto_cdc", "write it as the sql of auto_cdc", s.Node, "sql", "sql_file")
+	}
+	at, several := s.Fields["flows"]
 	switch {
-	case hasSQL && hasFile:
-		b.diags.Errorf("LF0108", fileAt, "keep one of them", "%q has both sql and sql_file", name)
-	case !hasSQL && !hasFile:
+	case !several && changes != nil:
+		return b.flow(table, writtenQuery{node: changes.Node, from: changes.From, sql: changes.SQL}, true)
+	case !several && s.Has("auto_cdc"): // it is no mapping, which is reported
+		return nil
+	case !several:
+		return b.flow(table, writtenQuery{node: s.Node, sql: s.SQL, file: s.SQLFile}, false)
+	}
+	b.besides(table, "flows", "make it one of the flows", s.Node, "sql", "sql_file")
+	if changes != nil {
+		b.besides(table, "flows", "make it one of the flows", changes.Node, "from", "sql")
+	}
+	if s.Kind != string(dsl.StreamingTable) && s.Kind != "" {
+		b.diags.Errorf("LF0111", at, "write one query in sql, with UNION ALL for several inputs", "a %s has one query; flows append to a streaming_table", s.Kind)
+	}
+	if len(s.Flows) == 0 && s.Flows != nil {
+		b.diags.Errorf("LF0114", at, "write name: {sql: SELECT …} below it", "table %q has no flows", table)
+	}
+	var out []*dsl.Flow
+	for _, name := range inOrder(s.Flows, func(x specFlow) option.Node { return x.Node }) {
+		f := s.Flows[name]
+		b.name("flow", name, f.Range)
+		out = append(out, b.flow(name, writtenQuery{f.Node, f.From, f.SQL, f.SQLFile}, changes != nil)...)
+	}
+	return out
+}
+
+// besides reports keys that say what another key says.
+func (b *builder) besides(table, key, help string, n option.Node, others ...string) {
+	for _, other := range n.Written(others...) {
+		b.diags.Errorf("LF0108", n.Fields[other], help, "table %q has both %s and %s", table, other, key)
+	}
+}
+
+// flow makes a flow; it is left out when the query is missing. Only what gives changes has from.
+func (b *builder) flow(name string, w writtenQuery, changes bool) []*dsl.Flow {
+	n := w.node
+	keys := n.Written("from", "sql", "sql_file")
+	switch {
+	case len(keys) > 1:
+		last := keys[len(keys)-1]
+		b.diags.Errorf("LF0108", n.Fields[last], "keep one of them", "%q has both %s and %s", name, keys[0], last)
+	case len(keys) == 0:
+		help := "add sql: with a query, or sql_file: with the path of a file that holds it"
+		if changes {
+			help = "add from: STREAM name, or sql: with a query over streams"
+		}
 		if n.Fields != nil { // else it is not a mapping, which is reported
-			b.diags.Errorf("LF0108", n.Range, "add sql: with a query, or sql_file: with the path of a file that holds it", "%q has no query", name)
+			b.diags.Errorf("LF0108", n.Range, help, "%q has no query", name)
 		}
 		return nil
-	case hasFile && file != nil:
-		sql = b.sqlFile(*file, fileAt)
+	}
+	sql := w.sql
+	switch {
+	case w.file != nil && len(keys) == 1:
+		sql = b.sqlFile(*w.file, n.Fields["sql_file"])
+	case n.Has("from") && !n.Has("sql"):
+		sql = b.from(w.from, changes)
 	}
 	q, flawed := b.query(sql, name)
 	if q == nil {

@@ -95,8 +95,11 @@ func (j *Journal) Define(p *plan.Plan) {
 }
 
 func flowType(d *plan.Dataset) string {
-	if d.Refresh == plan.Append {
+	switch d.Refresh {
+	case plan.Append:
 		return "APPEND"
+	case plan.Merge:
+		return "CHANGE"
 	}
 	return strings.ToUpper(string(d.Kind))
 }

@@ -36,7 +36,12 @@ func (c *compiler) bind(ctx context.Context) error {
 				return err
 			}
 		}
-		d.failed = d.failed || !c.mergeFlows(d)
+		d.failed = d.failed || !c.uniteFlows(d)
+		if d.changes != nil && !d.failed {
+			if err := c.bindChanges(ctx, d); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -364,8 +369,8 @@ func (f *flow) columnOffset(name string) int {
 	return findName(f.decl.SQL.Text, name)
 }
 
-// mergeFlows unites the columns of a dataset's flows by name.
-func (c *compiler) mergeFlows(d *dataset) bool {
+// uniteFlows unites the columns of a dataset's flows by name.
+func (c *compiler) uniteFlows(d *dataset) bool {
 	ok := true
 	var merged schemas.Table
 	for _, f := range d.flows {
@@ -402,7 +407,8 @@ func (c *compiler) mergeFlows(d *dataset) bool {
 		c.diags.Errorf(codeNotSelect, at(d.flows[0].decl.SQL, -1, 0), "select a column", "%s has no columns", d.name)
 		return false
 	}
-	d.columns, d.out.Columns = merged, merged
+	d.rows, d.columns, d.out.Columns = merged, merged, merged
+	d.doubtfulRows = d.doubtful
 	return ok
 }
 

@@ -62,7 +62,7 @@ func (c *compiler) bindText(ctx context.Context, b binding) (bound, error) {
 
 func (c *compiler) refusedBinding(b binding, e *duckError, offset int) {
 	if b.code == codeRuleBind && strings.HasPrefix(e.Message, "TRY can not be used") {
-		c.diags.Errorf(codeRuleForm, at(b.query, -1, 0), ruleHelp, "%s calls a function that is not decided from one row", b.what)
+		c.diags.Errorf(codeRuleForm, at(b.query, -1, 0), rowHelp, "%s calls a function that is not decided from one row", b.what)
 		return
 	}
 	message, help := e.explain()

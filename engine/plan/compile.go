@@ -104,7 +104,12 @@ type dataset struct {
 	flows  []*flow
 	out    *Dataset
 	failed bool // its columns cannot be known; the mistake was reported, here or upstream
-	rules  []*facts
+	rules  []*rowExpression
+	// changes is how the rows of the flows are applied; nil for a dataset whose columns they have.
+	changes *changes
+	rows    schemas.Table // that the flows give, which the rules see
+	// doubtfulRows is true when the types of the rows may be others: there are mistakes in the queries.
+	doubtfulRows bool
 }
 
 // flow is a declared flow on its way through the passes.
@@ -145,6 +150,10 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[bool]relationShape{}}}
 		d.dataset = d
 		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.Hide(t.Description), Parquet: t.Parquet, RefreshEvery: t.RefreshEvery, At: t.Range}
+		for _, e := range t.Expectations {
+			d.rules = append(d.rules, &rowExpression{query: e.Expect, title: ruleTitle(e.Name), flawed: e.Flawed})
+		}
+		d.changes = newChanges(t.AutoCDC)
 		d.failed = len(t.Flows) == 0
 		for _, f := range t.Flows {
 			if f.SQL == nil {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -11,6 +12,7 @@ import (
 // The words for how a dataset is kept up to date, and what is promised of it.
 const (
 	refreshAppend   = "appends new rows"
+	refreshMerge    = "applies changes by key (SCD type %d)"
 	refreshReplace  = "recomputed in full when an input changed"
 	refreshAlways   = "recomputed in full by every update"
 	refreshRead     = "computed when read"
@@ -26,17 +28,22 @@ func (c *compiler) finish(context.Context) error {
 		}
 		d.out.Deterministic = true
 		for _, f := range d.flows {
-			f.out.Project = project(f, d.columns)
+			f.out.Project = project(f, d.rows)
 			d.out.Deterministic = d.out.Deterministic && c.deterministic(f)
 		}
 		for _, f := range d.flows {
 			f.out.Rescan = c.rescan(f)
 			d.out.Flows = append(d.out.Flows, f.out)
 		}
-		d.out.Refresh = refreshOf(d.decl.Kind)
+		for _, x := range d.changes.expressions() {
+			d.out.Deterministic = d.out.Deterministic && x.facts.deterministic()
+		}
+		d.out.Refresh = refreshOf(d.decl)
 		switch d.out.Refresh {
 		case Append:
 			d.out.Technique, d.out.Guarantee = refreshAppend, guaranteeOnce
+		case Merge:
+			d.out.Technique, d.out.Guarantee = fmt.Sprintf(refreshMerge, d.out.Merge.SCDType()), guaranteeOnce
 		case Inline:
 			d.out.Technique, d.out.Guarantee = refreshRead, guaranteeInputs
 		case Replace:
@@ -70,15 +77,15 @@ func (c *compiler) rescan(f *flow) bool {
 	if !f.facts.plain || !f.facts.deterministic() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
 		return false
 	}
-	for _, r := range f.ds.rules {
-		if r == nil || !r.deterministic() {
+	for _, x := range f.ds.expressions() {
+		if x.facts == nil || !x.facts.deterministic() {
 			return false
 		}
 	}
 	return true
 }
 
-// project wraps the flow's SQL so that it gives the dataset's columns in their order and stored types.
+// project wraps the flow's SQL so that it gives the columns of the dataset's rows in their order and stored types.
 func project(f *flow, columns schemas.Table) string {
 	own := map[string]column{}
 	for _, col := range f.columns {

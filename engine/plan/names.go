@@ -183,6 +183,9 @@ func (d *dataset) streams() bool {
 
 // streamable reports whether the entity may be read through STREAM: its rows are only ever added to.
 func (e *entity) streamable() bool {
+	if e.dataset != nil && e.dataset.changes != nil {
+		return false
+	}
 	return e.source != nil || e.dataset.decl.Guessed || e.dataset.decl.Kind == dsl.StreamingTable || e.dataset.decl.Kind == dsl.View && e.dataset.streams()
 }
 

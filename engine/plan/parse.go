@@ -11,20 +11,15 @@ import (
 	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
-// rulePrefix goes in front of an expectation to make it a query.
-const rulePrefix = "SELECT "
-
-// parse has DuckDB parse every query and expectation, all in one statement.
+// parse has DuckDB parse every query and expression over a row, all in one statement.
 func (c *compiler) parse(ctx context.Context) error {
 	var texts []string
 	for _, d := range c.datasets {
 		for _, f := range d.flows {
 			texts = append(texts, f.decl.SQL.Text)
 		}
-		for _, e := range d.decl.Expectations {
-			if e.Expect != nil {
-				texts = append(texts, rulePrefix+e.Expect.Text)
-			}
+		for _, x := range d.expressions() {
+			texts = append(texts, expressionPrefix+x.query.Text)
 		}
 	}
 	parsed, err := syntax.ParseAll(ctx, c.tx, texts)
@@ -40,13 +35,9 @@ func (c *compiler) parse(ctx context.Context) error {
 				return err
 			}
 		}
-		d.rules = make([]*facts, len(d.decl.Expectations))
-		for i, e := range d.decl.Expectations {
-			if e.Expect == nil {
-				continue
-			}
+		for _, x := range d.expressions() {
 			text, parsed := take()
-			c.parsedRule(d, i, text, parsed)
+			c.parsedExpression(x, text, parsed)
 		}
 	}
 	return nil
@@ -73,7 +64,7 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text string, parsed 
 	switch {
 	case f.decl.Flawed && (found == nil || found.show || found.parameters):
 	case parsed.Refused != nil:
-		c.refused(q, 0, parsed.Refused)
+		c.refused(q, nil, parsed.Refused)
 	case len(parsed.Statements) == 0:
 		c.diags.Errorf(codeNotSelect, at(q, -1, 0), "write one SELECT", "the query of %s is empty", f.ds.name)
 	case found == nil:
@@ -118,11 +109,11 @@ func (c *compiler) blankSemicolons(ctx context.Context, f *flow) error {
 	}
 }
 
-// refused reports that DuckDB does not parse a query; prefix is the length of what was put in front of it.
-func (c *compiler) refused(q *sqltext.Query, prefix int, e *syntax.Refusal) {
-	code := codeSyntax
-	if prefix > 0 {
-		code = codeRuleSyntax
+// refused reports that DuckDB does not parse a query, or the expression x.
+func (c *compiler) refused(q *sqltext.Query, x *rowExpression, e *syntax.Refusal) {
+	code, prefix := codeSyntax, 0
+	if x != nil {
+		code, prefix = codeRuleSyntax, len(expressionPrefix)
 	}
 	if !e.Syntax {
 		help, what := "write one SELECT", "only a SELECT can feed a table"
@@ -131,8 +122,8 @@ func (c *compiler) refused(q *sqltext.Query, prefix int, e *syntax.Refusal) {
 			help, what = "name the values that become columns: PIVOT … ON x IN ('a', 'b') …", "a PIVOT without its values has no fixed columns"
 		case strings.Contains(e.Message, "parameters"):
 			code, what, help = codePlaceholder, "a query has no ? or $1 placeholders", "write ${name} and declare it under parameters:"
-		case prefix > 0:
-			what, help = "an expectation is one boolean expression", "write it as behind WHERE: delay BETWEEN 0 AND 60"
+		case x != nil:
+			what, help = x.title+" is not one expression", x.form()
 		}
 		if code == codeSyntax {
 			code = codeNotSelect
@@ -143,7 +134,11 @@ func (c *compiler) refused(q *sqltext.Query, prefix int, e *syntax.Refusal) {
 	offset := max(e.At-prefix, 0)
 	if offset >= len(strings.TrimRight(q.Text, " \t\r\n")) {
 		offset = len(strings.TrimRight(q.Text, " \t\r\n"))
-		c.diags.Errorf(code, q.At(offset, 0), "finish it: a parenthesis may be open, or an expression missing", "the SQL ends too early")
+		help := "finish it: a parenthesis may be open, or an expression missing"
+		if word := strings.TrimSpace(q.Text); listed(reservedNames, strings.ToLower(word)) {
+			help = "if " + word + " is a column, quote it: " + ident(word)
+		}
+		c.diags.Errorf(code, q.At(offset, 0), help, "the SQL ends too early")
 		return
 	}
 	c.diags.Errorf(code, token(q, offset), syntaxHelp(q.Text, offset), "SQL %s", e.Message)
@@ -186,71 +181,4 @@ func placeholder(q *sqltext.Query) diag.Range {
 		return q.At(i, 1)
 	}
 	return at(q, -1, 0)
-}
-
-// parsedRule checks that an expectation is one expression over one row.
-func (c *compiler) parsedRule(d *dataset, i int, text string, parsed syntax.Parsed) {
-	e := d.decl.Expectations[i]
-	q := e.Expect
-	if parsed.Refused != nil {
-		if !e.Flawed {
-			c.refused(q, len(rulePrefix), parsed.Refused)
-		}
-		return
-	}
-	const form = "write one boolean expression over the row's columns, as behind WHERE"
-	var found *facts
-	if statement, ok := parsed.Only(); ok {
-		found = factsOf(text, statement)
-	}
-	if found == nil || !found.oneExpression() {
-		c.diags.Errorf(codeRuleForm, at(q, -1, 0), form, "%s is not one expression", ruleTitle(e.Name))
-		return
-	}
-	if what, help, offset := ruleRefusal(found); what != "" {
-		c.diags.Errorf(codeRuleForm, token(q, offset-len(rulePrefix)), help, "%s %s", ruleTitle(e.Name), what)
-		return
-	}
-	d.rules[i] = found
-}
-
-// oneExpression reports whether SELECT <rule> parsed as just that, so that the rule holds nothing that ends the
-// expression.
-func (s *facts) oneExpression() bool {
-	if len(s.items) != 1 || s.show || !s.bare {
-		return false
-	}
-	_, star := s.items[0].(syntax.Star)
-	return !star && s.items[0].Alias() == ""
-}
-
-const ruleHelp = "compute it as a column of the query, and compare that column here"
-
-// ruleRefusal says what in an expectation cannot be decided from one row, what to write instead, and where it stands.
-func ruleRefusal(s *facts) (what, help string, offset int) {
-	switch {
-	case len(s.listAny) > 0:
-		return "compares with ANY or ALL of a list, which DuckDB takes for a subquery", "write value IN list, or list_bool_and(list_transform(list, lambda x: …))", s.listAny[0]
-	case len(s.subquery) > 0:
-		return "has a subquery; a rule sees one row", ruleHelp, s.subquery[0]
-	case len(s.windows) > 0:
-		return "has a window function; a rule sees one row", ruleHelp, s.windows[0]
-	case len(s.stars) > 0:
-		return "has * or COLUMNS(), which stand for many columns; a rule gives one value", "name the columns, joined by AND", s.stars[0]
-	case s.parameters:
-		return "has a ? or $1 placeholder", "write ${name} and declare it under parameters:", -1
-	}
-	for _, f := range s.calls {
-		switch class := functionClass(f.name); {
-		case class == aggregate:
-			return "has the aggregate " + strings.TrimSuffix(f.name, "_star") + "(); a rule sees one row", ruleHelp, f.at
-		case class == volatile:
-			return "calls " + f.name + "(), which gives another value every time", ruleHelp, f.at
-		case f.name == "unnest":
-			return "calls unnest(), which makes rows; a rule gives one value", ruleHelp, f.at
-		case listed(barredFunctions, f.name):
-			return "calls " + f.name + "(), which gives more than a value of the row", callHelp(f.name), f.at
-		}
-	}
-	return "", "", 0
 }

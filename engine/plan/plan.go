@@ -64,7 +64,7 @@ type Dataset struct {
 	Kind        dsl.Kind
 	Layer       string
 	Description string
-	Columns     schemas.Table // of the query's output, in types that lakes store; no field ids
+	Columns     schemas.Table // of its rows, in types that lakes store; no field ids
 	Partition   []schemas.PartitionField
 	Flows       []*Flow
 	Rules       expectations.RuleSet
@@ -81,6 +81,7 @@ type Dataset struct {
 	// random() or a sample make it false. Such a materialized view is recomputed although no input changed.
 	Deterministic bool
 	Refresh       Refresh
+	Merge         *AutoCDC // of those with Refresh Merge
 	// Technique is Refresh in words: "appends new rows", "recomputed in full when an input changed", "computed when
 	// read". Guarantee: "exactly once".
 	Technique, Guarantee string
@@ -91,10 +92,10 @@ type Dataset struct {
 type Flow struct {
 	Name string
 	// SQL is the DuckDB text of the query. It names whole datasets as themselves and new rows as "__stream".name; the
-	// caller makes relations of those names before evaluating it. Output has the dataset's columns by name, still in
-	// DuckDB's types: Project wraps it.
+	// caller makes relations of those names before evaluating it. Output has the dataset's columns by name (those of
+	// Merge.Rows where changes are merged), still in DuckDB's types: Project wraps it.
 	SQL string
-	// Project is SQL with every column cast to the dataset's stored type, in the dataset's column order.
+	// Project is SQL with every column cast to its stored type, in the order of those columns.
 	Project string
 	// Streams and Reads are the datasets and sources that the query itself names, by STREAM or whole.
 	Streams, Reads []string

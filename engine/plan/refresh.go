@@ -16,17 +16,21 @@ const (
 	Inline Refresh = iota
 	// Append evaluates the queries over what is new since the last time, and adds their rows.
 	Append
+	// Merge evaluates the queries over what is new since the last time, and applies their rows as changes, by key.
+	Merge
 	// Replace evaluates the queries over everything when an input has changed, and its rows take the place of those
 	// before.
 	Replace
 )
 
-// refreshOf is how datasets of a kind are brought up to date.
-func refreshOf(kind dsl.Kind) Refresh {
-	switch kind {
-	case dsl.StreamingTable:
+// refreshOf is how a dataset is brought up to date.
+func refreshOf(t *dsl.Table) Refresh {
+	switch {
+	case t.AutoCDC != nil:
+		return Merge
+	case t.Kind == dsl.StreamingTable:
 		return Append
-	case dsl.MaterializedView:
+	case t.Kind == dsl.MaterializedView:
 		return Replace
 	}
 	return Inline
@@ -37,7 +41,7 @@ func (r Refresh) Stored() bool { return r != Inline }
 
 // Resumes reports whether the queries go on where they stopped: their rows cannot be made again from a part of the
 // input.
-func (r Refresh) Resumes() bool { return r == Append }
+func (r Refresh) Resumes() bool { return r == Append || r == Merge }
 
 // TableInput is the kind of an input that is a table of the pipeline; that of a source is its connector.
 const TableInput = "table"
@@ -105,11 +109,11 @@ func (p *Plan) Stored() []*Dataset {
 	return stored
 }
 
-// InWave are the tables that are refreshed in this way in a wave, upstream before downstream.
-func (p *Plan) InWave(wave int, how Refresh) []*Dataset {
+// InWave are the tables that are refreshed in one of these ways in a wave, upstream before downstream.
+func (p *Plan) InWave(wave int, ways ...Refresh) []*Dataset {
 	var tables []*Dataset
 	for _, d := range p.Datasets {
-		if d.Wave == wave && d.Refresh == how {
+		if d.Wave == wave && slices.Contains(ways, d.Refresh) {
 			tables = append(tables, d)
 		}
 	}

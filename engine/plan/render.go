@@ -43,11 +43,24 @@ type (
 		RefreshEvery  string       `json:"refresh_every,omitempty"`
 		Wave          int          `json:"wave"`
 		Guarantee     string       `json:"guarantee"`
+		AutoCDC       *autoCDCJSON `json:"auto_cdc,omitempty"`
 		Columns       []columnJSON `json:"columns"`
 		Partition     []partJSON   `json:"partition_by,omitempty"`
 		Flows         []flowJSON   `json:"flows"`
 		Expectations  []ruleJSON   `json:"expectations,omitempty"`
 		RuleSet       string       `json:"rule_set_hash,omitempty"`
+	}
+	autoCDCJSON struct {
+		SCDType            int          `json:"scd_type"`
+		Keys               []string     `json:"keys"`
+		SequenceBy         []string     `json:"sequence_by"`
+		SequenceType       string       `json:"sequence_type"`
+		ApplyAsDelete      string       `json:"apply_as_delete,omitempty"`
+		ApplyAsTruncate    string       `json:"apply_as_truncate,omitempty"`
+		IgnoreNullUpdates  []string     `json:"ignore_null_updates,omitempty"`
+		TrackHistoryOn     []string     `json:"track_history_on,omitempty"`
+		TombstoneRetention string       `json:"tombstone_retention,omitempty"`
+		Changes            []columnJSON `json:"changes"` // the columns of the rows that the flows give
 	}
 	sinkJSON struct {
 		Name      string `json:"name"`
@@ -104,6 +117,9 @@ func (d *Dataset) json() datasetJSON {
 	if d.RefreshEvery > 0 {
 		j.RefreshEvery = short(d.RefreshEvery)
 	}
+	if d.Merge != nil {
+		j.AutoCDC = d.Merge.json()
+	}
 	for _, f := range d.Partition {
 		j.Partition = append(j.Partition, partJSON{f.Name, f.Column, f.Transform, f.Arg})
 	}
@@ -115,6 +131,16 @@ func (d *Dataset) json() datasetJSON {
 	}
 	if len(d.Rules.Rules) > 0 {
 		j.RuleSet = d.Rules.Hash()
+	}
+	return j
+}
+
+func (m *AutoCDC) json() *autoCDCJSON {
+	j := &autoCDCJSON{SCDType: m.SCDType(), Keys: m.Spec.Keys, SequenceBy: m.SequenceBy, SequenceType: m.Spec.Sequence.String(),
+		ApplyAsDelete: m.DeleteWhen, ApplyAsTruncate: m.TruncateWhen, IgnoreNullUpdates: m.Spec.IgnoreNulls,
+		TrackHistoryOn: m.Spec.Tracked, Changes: columnsJSON(m.Rows)}
+	if !m.Spec.History {
+		j.TombstoneRetention = short(m.Keep)
 	}
 	return j
 }

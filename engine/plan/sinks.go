@@ -70,7 +70,7 @@ func (c *compiler) feedsThrough(to sources.Place, from sources.Options, seen map
 func (c *compiler) published(s *dsl.Sink) *dataset {
 	var tables []string
 	for _, d := range c.datasets {
-		if d.decl.Kind == dsl.StreamingTable {
+		if d.decl.Kind == dsl.StreamingTable && d.changes == nil {
 			tables = append(tables, d.name)
 		}
 	}
@@ -82,6 +82,9 @@ func (c *compiler) published(s *dsl.Sink) *dataset {
 		c.diags.Errorf(codeSinkFrom, s.At("from"), help, "the pipeline has no table %q for sink %s to publish", s.From, s.Name)
 	case e.source != nil:
 		c.diags.Errorf(codeSinkFrom, s.At("from"), "publish a streaming table that reads it", "%s is a source, and sink %s publishes a table", e.name, s.Name)
+	case e.dataset.changes != nil:
+		c.diags.Errorf(codeSinkKind, s.At("from"), "publish the streaming table that its changes come from",
+			"rows of %s change: sink %s cannot publish new ones alone", e.name, s.Name)
 	case e.dataset.decl.Guessed:
 		return e.dataset
 	case e.dataset.decl.Kind == dsl.MaterializedView:

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -56,8 +58,15 @@ func (c *compiler) noStreamAt(f *flow) diag.Range {
 func (c *compiler) noStreamHelp(f *flow) string {
 	for _, r := range f.refs {
 		if r.streamable() {
-			return "write STREAM " + r.name + " to read its new rows, or declare kind: materialized_view"
+			help := "write STREAM " + r.name + " to read its new rows"
+			if f.ds.changes == nil {
+				help += ", or declare kind: materialized_view"
+			}
+			return help
 		}
+	}
+	if f.ds.changes != nil {
+		return "take changes from a source or a streaming table"
 	}
 	return "declare kind: materialized_view"
 }
@@ -73,6 +82,9 @@ func (c *compiler) checkRefs(f *flow) bool {
 		case r.stream && f.ds.decl.Kind == dsl.MaterializedView:
 			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare kind: streaming_table",
 				"the materialized view %s cannot read a stream", f.ds.name)
+		case r.stream && r.dataset != nil && r.dataset.changes != nil:
+			c.diags.Errorf(codeRowsChange, r.at, "read it whole: FROM "+r.name+"; or stream from what it is made of"+r.dataset.streamed(),
+				"rows of %s change, so that it has no stream of new ones", r.name)
 		case r.stream && !r.streamable():
 			what, help := "a materialized view; its rows are replaced, so it has no stream of new ones", "read it whole, without STREAM"
 			if r.dataset.decl.Kind == dsl.View {
@@ -91,6 +103,22 @@ func (c *compiler) checkRefs(f *flow) bool {
 		ok = false
 	}
 	return ok
+}
+
+// streamed lists what the flows of a dataset stream from.
+func (d *dataset) streamed() string {
+	var names []string
+	for _, f := range d.flows {
+		for _, name := range f.out.Streams {
+			if text := "STREAM " + name; !slices.Contains(names, text) {
+				names = append(names, text)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(names, ", ")
 }
 
 // warnBatchOps warns once for each kind of operation whose result depends on how the stream was cut into batches.

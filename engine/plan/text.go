@@ -92,11 +92,42 @@ func (t *textWriter) dataset(d *Dataset) {
 	}
 	t.field("refresh", d.refresh())
 	t.field("guarantee", d.Guarantee)
+	if d.Merge != nil {
+		t.changes(d.Merge)
+	}
 	if len(d.Partition) > 0 {
 		t.list("partition", partitionTexts(d.Partition))
 	}
 	t.list("columns", columnTexts(d.Columns))
 	t.rules(d.Rules)
+}
+
+// changes says how the rows of the flows are applied.
+func (t *textWriter) changes(m *AutoCDC) {
+	t.list("keys", m.Spec.Keys)
+	sequence := make([]string, len(m.SequenceBy))
+	for i, text := range m.SequenceBy {
+		sequence[i] = strings.Join(strings.Fields(text), " ")
+	}
+	t.list("sequence", sequence)
+	for _, x := range []struct{ label, condition string }{{"deletes", m.DeleteWhen}, {"truncates", m.TruncateWhen}} {
+		if x.condition != "" {
+			t.field(x.label, "when "+strings.Join(strings.Fields(x.condition), " "))
+		}
+	}
+	if len(m.Spec.IgnoreNulls) > 0 {
+		t.list("NULL", append([]string{"changes nothing of " + m.Spec.IgnoreNulls[0]}, m.Spec.IgnoreNulls[1:]...))
+	}
+	if !m.Spec.History {
+		t.field("keeps", "deletes for "+short(m.Keep))
+		return
+	}
+	tracked := m.Spec.Tracked
+	if len(tracked) == 0 {
+		t.field("versions", "none but the first")
+		return
+	}
+	t.list("versions", append([]string{"by " + tracked[0]}, tracked[1:]...))
 }
 
 // refresh says how the dataset is kept up to date, and how often.

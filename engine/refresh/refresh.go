@@ -79,6 +79,8 @@ func (b *Batch) Refresh(ctx context.Context, d *plan.Dataset) (worked bool, err 
 	switch d.Refresh {
 	case plan.Append:
 		return b.appendNew(ctx, d)
+	case plan.Merge:
+		return false, fmt.Errorf("%s: changes cannot be applied by key yet: remove auto_cdc", d.Name)
 	case plan.Replace:
 		return b.replaceAll(ctx, d)
 	}

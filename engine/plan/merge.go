@@ -1,0 +1,182 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/engine/cdc"
+	"github.com/lakeflow/lakeflow/engine/syntax"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// AutoCDC is how the rows that a dataset's flows give, which are changes, are applied to it by key.
+type AutoCDC struct {
+	Spec  cdc.Spec
+	State string        // the hidden table beside it
+	Keep  time.Duration // how long deletes are remembered
+	// Changes is a select list over the rows of a flow that gives Spec.Columns, the sequence as "__sequence", and as
+	// "__op" what the change does: truncate, delete or upsert. Keys of a truncate are NULL; no others are, and no
+	// sequence is, in rows that satisfy the dataset's rules.
+	Changes string
+	Rows    schemas.Table // the columns of the flows' rows, which rules see
+	// Declared is what auto_cdc says, by its keys: fingerprints of expressions, lists of columns. Where a part of it is
+	// another one, the rows of the table would be others.
+	Declared map[string]string
+	// SequenceBy, DeleteWhen and TruncateWhen are expressions as the user wrote them, for people.
+	SequenceBy               []string
+	DeleteWhen, TruncateWhen string
+}
+
+// SCDType is 1 for a table of the rows as they are now, 2 for one of all their versions.
+func (m *AutoCDC) SCDType() int {
+	if m.Spec.History {
+		return 2
+	}
+	return 1
+}
+
+// changes is a declared auto_cdc on its way through the passes.
+type changes struct {
+	decl             *dsl.AutoCDC
+	sequence         []*rowExpression
+	remove, truncate *rowExpression // nil where there is none
+	parts            []schemas.Column
+	rules            []implicitRule
+}
+
+func newChanges(decl *dsl.AutoCDC) *changes {
+	if decl == nil {
+		return nil
+	}
+	expression := func(e *dsl.Expression, key string, value bool) *rowExpression {
+		if e == nil || e.SQL == nil {
+			return nil
+		}
+		return &rowExpression{query: e.SQL, title: key, value: value, flawed: e.Flawed}
+	}
+	m := &changes{decl: decl, remove: expression(decl.ApplyAsDelete, "apply_as_delete", false),
+		truncate: expression(decl.ApplyAsTruncate, "apply_as_truncate", false)}
+	for _, e := range decl.SequenceBy {
+		if x := expression(e, "sequence_by", true); x != nil {
+			m.sequence = append(m.sequence, x)
+		}
+	}
+	return m
+}
+
+// expressions are all of them, in the order of the reference.
+func (m *changes) expressions() []*rowExpression {
+	if m == nil {
+		return nil
+	}
+	all := slices.Clone(m.sequence)
+	for _, x := range []*rowExpression{m.remove, m.truncate} {
+		if x != nil {
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+// declared is what an edit changes.
+func (m *changes) declared() map[string]string {
+	d := map[string]string{"scd_type": fmt.Sprint(m.decl.SCDType)}
+	set := func(key string, all ...*rowExpression) {
+		var prints []any
+		for _, x := range all {
+			if x != nil && x.facts != nil {
+				prints = append(prints, x.facts.fingerprint)
+			}
+		}
+		if len(prints) > 0 {
+			d[key] = syntax.Fingerprint(prints...)
+		}
+	}
+	set("sequence_by", m.sequence...)
+	set("apply_as_delete", m.remove)
+	set("apply_as_truncate", m.truncate)
+	d["keys"] = nameList(m.decl.Keys)
+	for key, some := range map[string]*dsl.Columns{"columns": m.decl.Columns, "track_history_on": m.decl.TrackHistoryOn} {
+		if some != nil && !(some.Except && len(some.Names) == 0) { // which is the default
+			d[key] = someColumns(some)
+		}
+	}
+	if some := m.decl.IgnoreNullUpdates; some != nil {
+		d["ignore_null_updates"] = someColumns(some)
+	}
+	return d
+}
+
+func someColumns(s *dsl.Columns) string {
+	switch {
+	case !s.Except:
+		return nameList(s.Names)
+	case len(s.Names) == 0:
+		return "*"
+	}
+	return "* EXCEPT (" + nameList(s.Names) + ")"
+}
+
+// nameList are names as SQL tells them apart, in an order of their own.
+func nameList(names []dsl.ColumnName) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = ident(strings.ToLower(n.Name))
+	}
+	slices.Sort(quoted)
+	return strings.Join(quoted, ", ")
+}
+
+// inBrackets is the expression's text for DuckDB. The line breaks end a comment.
+func (x *rowExpression) inBrackets() string { return "(\n" + x.query.Text + "\n)" }
+
+// list is the select list of the changes.
+func (m *changes) list(spec cdc.Spec) string {
+	var cells []string
+	for _, col := range spec.Columns {
+		cell := ident(col.Name)
+		if m.truncate != nil && slices.Contains(spec.Keys, col.Name) {
+			cell = "CASE WHEN " + m.truncate.inBrackets() + " THEN NULL ELSE " + cell + " END AS " + cell
+		}
+		cells = append(cells, cell)
+	}
+	return strings.Join(append(cells, m.sequenceSQL()+` AS "__sequence"`, m.op()+` AS "__op"`), ", ")
+}
+
+// sequenceSQL gives the sequence of a row: a STRUCT where it is made of several parts.
+func (m *changes) sequenceSQL() string {
+	parts := m.sequenceParts()
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	for i, part := range parts {
+		parts[i] = ident(m.parts[i].Name) + " := " + part
+	}
+	return "struct_pack(" + strings.Join(parts, ", ") + ")"
+}
+
+func (m *changes) sequenceParts() []string {
+	parts := make([]string, len(m.sequence))
+	for i, x := range m.sequence {
+		parts[i] = "CAST(" + x.inBrackets() + " AS " + m.parts[i].Type.String() + ")"
+	}
+	return parts
+}
+
+// op says what a change does.
+func (m *changes) op() string {
+	cases := ""
+	if m.truncate != nil {
+		cases += " WHEN " + m.truncate.inBrackets() + " THEN 'truncate'"
+	}
+	if m.remove != nil {
+		cases += " WHEN " + m.remove.inBrackets() + " THEN 'delete'"
+	}
+	if cases == "" {
+		return "'upsert'"
+	}
+	return "CASE" + cases + " ELSE 'upsert' END"
+}
