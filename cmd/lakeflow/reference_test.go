@@ -63,8 +63,8 @@ func TestReferenceHasEveryKey(t *testing.T) {
 		}
 		words, _ := p["enum"].([]any)
 		for _, word := range words {
-			if !strings.Contains(page, "`"+word.(string)+"`") {
-				t.Errorf("the word %s of the key %s is not explained", word, name)
+			if !strings.Contains(page, fmt.Sprintf("`%v`", word)) {
+				t.Errorf("the word %v of the key %s is not explained", word, name)
 			}
 		}
 	})

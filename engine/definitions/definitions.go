@@ -55,10 +55,14 @@ type definition struct {
 	// Inputs are what flows of streaming tables stream from: by flow and name, the connector of a source, or table.
 	Inputs    map[string]map[string]string `json:"inputs,omitempty"`
 	Partition []schemas.PartitionField     `json:"partition,omitempty"`
+	AutoCDC   map[string]string            `json:"auto_cdc,omitempty"` // its parts
 }
 
 func of(p *plan.Plan, d *plan.Dataset) definition {
 	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Shapes: map[string]plan.Shape{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
+	if d.Merge != nil {
+		def.AutoCDC = d.Merge.Declared
+	}
 	for _, f := range d.Flows {
 		def.Flows[f.Name] = f.Fingerprint
 		if d.Refresh.Resumes() {
@@ -149,6 +153,12 @@ func (c checker) compare(d *plan.Dataset, stored lake.TableState, old definition
 	if !slices.Equal(old.Partition, d.Partition) {
 		changes = append(changes, one("LF0302", "table %s is partitioned differently than its stored files", d.Name))
 	}
+	if text := changedMerge(d, old.AutoCDC); text != "" {
+		changes = append(changes, one("LF0309", "%s", text))
+		if d.Merge != nil {
+			changes[len(changes)-1].at = d.Merge.At
+		}
+	}
 	_, added, incompatible := schemas.Evolve(stored.Schema, d.Columns)
 	if len(incompatible) > 0 {
 		return append(changes, one("LF0303", "table %s does not fit its stored columns: %s", d.Name, texts(incompatible)))
@@ -157,6 +167,25 @@ func (c checker) compare(d *plan.Dataset, stored lake.TableState, old definition
 		changes = append(changes, c.compareFlows(d, old, len(added) > 0)...)
 	}
 	return changes
+}
+
+// changedMerge says that the rows of a table were made of its changes in another way, or gives "".
+func changedMerge(d *plan.Dataset, old map[string]string) string {
+	switch {
+	case d.Merge == nil && old == nil:
+		return ""
+	case d.Merge == nil:
+		return "table " + d.Name + " had auto_cdc when its rows were written, and has none now"
+	case old == nil:
+		return "table " + d.Name + " had no auto_cdc when its rows were written"
+	}
+	all := maps.Clone(old)
+	maps.Copy(all, d.Merge.Declared)
+	maps.DeleteFunc(all, func(part, _ string) bool { return old[part] == d.Merge.Declared[part] })
+	if len(all) == 0 {
+		return ""
+	}
+	return "auto_cdc of table " + d.Name + " changed since its rows were written: " + strings.Join(slices.Sorted(maps.Keys(all)), ", ")
 }
 
 // compareFlows looks for queries that changed in more than columns that were added, and for flows that are gone.

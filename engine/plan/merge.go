@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/syntax"
 	"github.com/lakeflow/lakeflow/schemas"
@@ -28,6 +29,7 @@ type AutoCDC struct {
 	// SequenceBy, DeleteWhen and TruncateWhen are expressions as the user wrote them, for people.
 	SequenceBy               []string
 	DeleteWhen, TruncateWhen string
+	At                       diag.Range
 }
 
 // SCDType is 1 for a table of the rows as they are now, 2 for one of all their versions.

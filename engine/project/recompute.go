@@ -11,6 +11,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
@@ -23,6 +24,9 @@ func (p *Project) recompute(ctx context.Context) *audit.Recompute {
 	out := &audit.Recompute{}
 	for _, d := range made.Stored() {
 		c := audit.Computed{Name: d.Name, Columns: d.Columns, Rules: d.Rules, Appends: d.Refresh.Resumes()}
+		if d.Merge != nil { // its rules are about changes, of which the rows are made
+			c.Rules = expectations.RuleSet{Table: d.Name, DeadLetter: d.Rules.DeadLetter}
+		}
 		for _, f := range d.Flows {
 			c.Flows = append(c.Flows, audit.Flow{Name: f.Name, SQL: f.Project, Fingerprint: f.Fingerprint,
 				Relations: relationsOf(made, f)})
@@ -88,6 +92,9 @@ func relationsOf(p *plan.Plan, f *plan.Flow) (out []audit.Relation) {
 
 // unrepeatable says why the rows of a table cannot be computed again; it is empty when they can.
 func unrepeatable(p *plan.Plan, d *plan.Dataset, st *lake.State) string {
+	if d.Merge != nil {
+		return "its rows are made of changes by key"
+	}
 	if !d.Deterministic {
 		return "its query gives other rows at another time"
 	}
