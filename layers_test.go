@@ -45,6 +45,7 @@ var layers = []struct {
 	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
 	{"engine/syntax", nil},
+	{"engine/cdc", []string{"schemas"}},
 	{"engine/plan", []string{"engine/position", "engine/syntax", "dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks/lake"}},
 	{"engine/duck", []string{"schemas", "sources", "sinks/lake", "engine/failpoint"}},
 	{"engine/ledger", []string{"schemas", "sources", "sinks/lake", "engine/duck", "engine/position"}},
