@@ -65,7 +65,26 @@ func (u *update) commit(ctx context.Context, a *attempt) error {
 		return fmt.Errorf("read back batch %d: %w", c.Number, err)
 	}
 	u.committed(a, after)
+	if err := u.fold(ctx, after); err != nil {
+		return err
+	}
 	return u.acknowledge(ctx, a.batch)
+}
+
+// fold keeps tables whose rows change quick to read, and takes over what that made of the lake.
+func (u *update) fold(ctx context.Context, after *lake.State) error {
+	if u.Fold == nil {
+		return nil
+	}
+	done, err := u.Fold(ctx, after)
+	if err != nil || !done {
+		return err
+	}
+	if after, err = u.Lake.State(ctx); err != nil {
+		return fmt.Errorf("read back what was folded: %w", err)
+	}
+	u.state = u.state.After(after, nil)
+	return nil
 }
 
 // committed takes over the state that a commit left, and tells what it did.

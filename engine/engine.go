@@ -37,6 +37,9 @@ type Env struct {
 	State   *lake.State // read after Acquire
 	Epoch   int64
 	DB      *duck.DB
+	// Fold keeps what readers pay for removed rows within bounds, between two commits. It changes no row, and reports
+	// whether it did anything. nil where no table's rows are removed one by one.
+	Fold func(ctx context.Context, state *lake.State) (bool, error)
 	// Update is the id of this update, unique for ever.
 	Update string
 	// Events are told what the update does, in the goroutine of Run.

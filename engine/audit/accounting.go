@@ -15,7 +15,7 @@ import (
 
 // entry is what the event log says that one commit did to one table, over all flows.
 type entry struct {
-	written int64
+	written, removed int64
 	// inputs are, by flow, the rows that it read of upstream tables.
 	inputs  map[string]int64
 	letters int64 // that are kept in letterTable
@@ -30,9 +30,9 @@ type entry struct {
 // after is the number of rows of the table after the commit.
 func (e entry) after(total int64) int64 {
 	if e.replace {
-		return e.written
+		total = 0
 	}
-	return total + e.written
+	return total + e.written - e.removed
 }
 
 // tableAccounting are the entries of one table by commit.
@@ -97,6 +97,9 @@ func (a *auditor) enter(accounting map[string]tableAccounting, table, flow strin
 		accounting[table][acc.Commit] = e
 	}
 	e.written += acc.Written
+	if acc.Changes != nil {
+		e.removed += acc.Changes.Removed
+	}
 	e.inputs[flow] += acc.InputRows
 	e.rules[flow], e.queries[flow] = acc.RuleSet, acc.Query
 	e.replace = e.replace || acc.Mode == "replace"
@@ -105,9 +108,7 @@ func (a *auditor) enter(accounting map[string]tableAccounting, table, flow strin
 		e.letters += acc.DeadLettered + acc.Unreadable
 	}
 	if !acc.Balances() {
-		a.find(Finding{Table: table, Commit: acc.Commit, Check: CheckBalance, Expected: acc.QueryRows, Found: acc.Written + acc.DeadLettered + acc.Discarded,
-			Message: fmt.Sprintf("flow %s: the query gave %s; %d written, %d dead-lettered and %d discarded make %d", flow, rows(acc.QueryRows),
-				acc.Written, acc.DeadLettered, acc.Discarded, acc.Written+acc.DeadLettered+acc.Discarded), Remedy: a.recompute(table)})
+		a.find(unbalanced(table, flow, acc, a.recompute(table)))
 	}
 	if p.DataQuality == nil {
 		return
@@ -119,6 +120,18 @@ func (a *auditor) enter(accounting map[string]tableAccounting, table, flow strin
 				Remedy:  a.recompute(table)})
 		}
 	}
+}
+
+// unbalanced says that rows of a flow are not accounted for.
+func unbalanced(table, flow string, acc *schemas.Accounting, remedy string) Finding {
+	went, where := acc.Written, fmt.Sprintf("%d written", acc.Written)
+	if c := acc.Changes; c != nil {
+		went, where = c.Applied+c.Superseded+c.Ignored, fmt.Sprintf("%d applied, %d superseded, %d ignored", c.Applied, c.Superseded, c.Ignored)
+	}
+	went += acc.DeadLettered + acc.Discarded
+	return Finding{Table: table, Commit: acc.Commit, Check: CheckBalance, Expected: acc.QueryRows, Found: went, Remedy: remedy,
+		Message: fmt.Sprintf("flow %s: the query gave %s; %s, %d dead-lettered and %d discarded make %d", flow, rows(acc.QueryRows), where,
+			acc.DeadLettered, acc.Discarded, went)}
 }
 
 // checkAccounting compares the table's snapshots with the accounting of their commits.
@@ -162,7 +175,7 @@ func (a *auditor) checkAccounting(t *stored, accounting tableAccounting) {
 		total = a.checkCommit(t, s, e, total)
 	}
 	until(a.State.Commit + 1)
-	if found := t.recorded(t.head.Files); found != total {
+	if found := t.recorded(t.head.Files) - t.removed; found != total {
 		a.find(Finding{Table: t.name, Check: CheckTotal, Expected: total, Found: found,
 			Message: fmt.Sprintf("all commits together wrote %s, the table has %d", rows(total), found), Remedy: a.recompute(t.name)})
 	}
@@ -194,7 +207,11 @@ func (a *auditor) checkCommit(t *stored, s lake.Snapshot, e *entry, total int64)
 		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckRows, Expected: e.written, Found: added,
 			Message: fmt.Sprintf("the commit wrote %s, its files have %d", rows(e.written), added), Remedy: a.recompute(t.name)})
 	}
-	total = entry{written: added, replace: e.replace}.after(total)
+	if s.RemovedRows != e.removed {
+		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckRows, Expected: e.removed, Found: s.RemovedRows,
+			Message: fmt.Sprintf("the commit removed %s, Iceberg's added-position-deletes says %d", rows(e.removed), s.RemovedRows), Remedy: a.recompute(t.name)})
+	}
+	total = entry{written: added, removed: s.RemovedRows, replace: e.replace}.after(total)
 	if s.TotalRows != total {
 		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckIceberg, Expected: total, Found: s.TotalRows,
 			Message: fmt.Sprintf("after the commit the table had %s, Iceberg's total-records says %d", rows(total), s.TotalRows), Remedy: a.recompute(t.name)})

@@ -229,6 +229,7 @@ type stored struct {
 	trouble map[string]string // what is wrong with a file, by path
 	bytes   map[string]int64  // recorded size by file of the head
 	rows    map[string]int64  // recorded rows by file of the head
+	removed int64             // rows of the head's files that are named as removed
 }
 
 // loadAll reads what the tables consist of, before the counting, which takes long: an update that runs meanwhile drops
@@ -290,7 +291,7 @@ func (a *auditor) load(ctx context.Context, t *stored) error {
 		return err
 	}
 	t.head = head
-	for _, f := range head.Files {
+	for _, f := range slices.Concat(head.Files, head.Deletes) {
 		t.bytes[f.Path], t.rows[f.Path] = f.Bytes, f.Rows
 	}
 	return nil
@@ -311,7 +312,7 @@ func (t *stored) files() []string {
 			add(path)
 		}
 	}
-	for _, f := range t.head.Files {
+	for _, f := range slices.Concat(t.head.Files, t.head.Deletes) {
 		add(f.Path)
 	}
 	return paths

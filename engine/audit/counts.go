@@ -36,9 +36,9 @@ func (a *auditor) checkCounts(t *stored) {
 		}
 		before = s.TotalRows
 	}
-	if found := t.recorded(t.head.Files); found != before {
+	if found := t.recorded(t.head.Files) - t.removed; found != before {
 		a.find(Finding{Table: t.name, Check: CheckIceberg, Expected: before, Found: found,
-			Message: fmt.Sprintf("Iceberg's total-records says %d, the table's files have %s", before, rows(found)), Remedy: a.restore(t.name)})
+			Message: fmt.Sprintf("Iceberg's summary says that the table has %s, its files have %d", rows(before), found), Remedy: a.restore(t.name)})
 	}
 }
 

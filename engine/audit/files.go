@@ -49,10 +49,36 @@ func (a *auditor) count(ctx context.Context, t *stored) {
 			a.damaged(t, path)
 		}
 	}
+	a.countRemoved(ctx, t)
 	table := a.table(t.name)
-	table.Files = len(t.head.Files)
+	table.Files, table.Rows = len(t.head.Files), -t.removed
 	for _, f := range t.head.Files {
 		table.Rows += t.counted[f.Path]
+	}
+}
+
+// countRemoved counts the rows of the head's files that are named as removed, each once. Where a file that names some
+// is damaged, which has a finding of its own, they count as what was written.
+func (a *auditor) countRemoved(ctx context.Context, t *stored) {
+	if len(t.head.Deletes) == 0 {
+		return
+	}
+	sound := true
+	for _, f := range t.head.Deletes {
+		t.removed += f.Rows
+		sound = sound && t.trouble[f.Path] == ""
+	}
+	if !sound {
+		return
+	}
+	files := make([]string, len(t.head.Files))
+	for i, f := range t.head.Files {
+		files[i] = fmt.Sprintf("(%s, %d)", quote.Text(lake.URI(f.Path)), f.Rows)
+	}
+	query := fmt.Sprintf("SELECT count(*) FROM (SELECT DISTINCT file_path, pos FROM %s) d JOIN (VALUES %s) f(path, n) ON d.file_path = f.path AND d.pos >= 0 AND d.pos < f.n",
+		duck.ReadFiles(lake.DeleteSchema(), t.head.Deletes), strings.Join(files, ", "))
+	if err := a.DB.Conn().QueryRowContext(ctx, query).Scan(&t.removed); err != nil && ctx.Err() == nil {
+		a.find(Finding{Table: t.name, Check: CheckFile, Message: "the files that name removed rows cannot be read: " + duckerr.FirstLine(err), Remedy: a.restore(t.name)})
 	}
 }
 

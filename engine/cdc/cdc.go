@@ -69,8 +69,8 @@ type Result struct {
 
 // The columns that the package adds. Those of users do not begin with two underscores.
 const (
-	startAt    = "__START_AT"
-	endAt      = "__END_AT"
+	StartAt    = "__START_AT"
+	EndAt      = "__END_AT"
 	sequence   = "__sequence"
 	deletedAt  = "__deleted_at"
 	rowHash    = "__hash"
@@ -82,7 +82,7 @@ const (
 func (s Spec) Target() schemas.Table {
 	t := s.Columns.Clone()
 	if s.History {
-		t = append(t, schemas.Column{Name: startAt, Type: s.Sequence}, schemas.Column{Name: endAt, Type: s.Sequence})
+		t = append(t, schemas.Column{Name: StartAt, Type: s.Sequence}, schemas.Column{Name: EndAt, Type: s.Sequence})
 	}
 	return t.Clone()
 }

@@ -22,7 +22,7 @@ func (s Spec) FromSnapshot(snapshot, target string) (string, error) {
 	b := batch{columns: c, spec: s}
 	open := "true"
 	if s.History {
-		open = quote.Name(endAt) + " IS NULL"
+		open = quote.Name(EndAt) + " IS NULL"
 	}
 	// __differs has the rows of the snapshot that are not in the target, duplicates too; __last the greatest row of each of
 	// their keys, which may be the one that the target has already.

@@ -3,6 +3,7 @@ package duck
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,6 +69,7 @@ func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]lake.Da
 		copied += f.Rows
 		f.Columns = columnStats(stats)
 		f.Partition = partitionValues(keys)
+		f.Group = partitionText(f.Partition)
 		files = append(files, f)
 	}
 	if err := rows.Err(); err != nil {
@@ -264,6 +266,18 @@ func partitionValues(keys duckdb.OrderedMap) map[string]*string {
 		}
 	}
 	return out
+}
+
+// partitionText is equal for equal partition values.
+func partitionText(values map[string]*string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&b, "%q=", name)
+		if v := values[name]; v != nil {
+			fmt.Fprintf(&b, "%q ", *v)
+		}
+	}
+	return b.String()
 }
 
 // columnStats turns DuckDB's column_statistics into ColumnStats by column path, as DuckDB spells the path.

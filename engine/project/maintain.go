@@ -8,6 +8,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/maintain"
 	"github.com/lakeflow/lakeflow/sinks/iceberg"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // Maintenance says how a lake is tidied up.
@@ -45,7 +46,30 @@ func (p *Project) maintenanceInput(db *duck.DB) maintain.Input {
 	for _, t := range p.Pipeline.Tables {
 		layouts[t.Name] = duck.Layout{Compression: t.Parquet.Compression, RowGroupSize: t.Parquet.RowGroupSize}
 	}
-	return maintain.Input{Lake: p.place.lake, Epoch: p.place.epoch, DB: db, Layouts: layouts}
+	return maintain.Input{Lake: p.place.lake, Epoch: p.place.epoch, DB: db, Layouts: layouts, Changing: p.changing()}
+}
+
+// changing are the tables of which an update removes single rows.
+func (p *Project) changing() map[string]bool {
+	if p.plan == nil {
+		return nil
+	}
+	tables := map[string]bool{}
+	for _, d := range p.plan.Datasets {
+		if d.Merge != nil {
+			tables[d.Name], tables[d.Merge.State] = true, true
+		}
+	}
+	return tables
+}
+
+// fold is what an update does between its commits for the tables of which it removes rows; nil where there are none.
+func (p *Project) fold() func(context.Context, *lake.State) (bool, error) {
+	in := p.maintenanceInput(p.db)
+	if len(in.Changing) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, state *lake.State) (bool, error) { return maintain.Fold(ctx, in, state) }
 }
 
 // How often a continuous update merges its small files and removes files that nothing needs, and how long readers have

@@ -23,7 +23,7 @@ func (p *Project) Run(ctx context.Context, opts engine.Options) (*engine.Result,
 	}
 	opts.Again = "lakeflow run " + p.Arguments()
 	env := engine.Env{Plan: p.plan, Compile: p.recompile, Sources: p.ends.sources, Sinks: p.ends.sinks, Lake: p.place.lake,
-		State: p.place.state, Epoch: p.place.epoch, DB: p.db, Update: p.update, Events: p.opts.Events}
+		State: p.place.state, Epoch: p.place.epoch, DB: p.db, Update: p.update, Events: p.opts.Events, Fold: p.fold()}
 	var result *engine.Result
 	var err error
 	if p.Pipeline.Mode == dsl.Continuous {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
@@ -68,6 +69,23 @@ func (q *names) commit(ctx context.Context, table, bound string, within func(at,
 
 // identity are the columns by which a removed and an added row are versions of each other: the keys that the table's
 // changes are applied by.
-func (q *names) identity(table string) []string {
+func (q *names) identity(table string) (columns []string) {
+	for _, t := range q.Pipeline.Tables {
+		if t.Name != table || t.AutoCDC == nil {
+			continue
+		}
+		for _, key := range t.AutoCDC.Keys {
+			columns = append(columns, q.stored(table, key.Name)...)
+		}
+		columns = append(columns, q.stored(table, cdc.StartAt)...) // of type 2
+	}
+	return columns
+}
+
+// stored is the name of a column as the table has it, or nothing.
+func (q *names) stored(table, column string) []string {
+	if c := q.State.Tables[table].Schema.Column(column); c != nil {
+		return []string{c.Name}
+	}
 	return nil
 }

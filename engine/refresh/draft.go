@@ -88,6 +88,23 @@ func (c *draft) system(name string, schema schemas.Table, partition []schemas.Pa
 	return change
 }
 
+// hidden returns the change of the table in which a dataset keeps what it must remember beside its rows. It begins anew
+// with the dataset.
+func (c *draft) hidden(d *plan.Dataset) *lake.TableChange {
+	if change := c.changes[d.Merge.State]; change != nil {
+		return change
+	}
+	stored, exists := c.state.Table(d.Merge.State)
+	reset := c.state.Reset(d.Name)
+	change := &lake.TableChange{Table: d.Merge.State, Base: stored.Snapshot, Recreate: reset, Summary: maps.Clone(c.summary),
+		Schema: fit(stored, exists, d.Merge.Spec.State(), reset)}
+	if exists && reset {
+		change.Mode = lake.Replace
+	}
+	c.changes[d.Merge.State] = change
+	return change
+}
+
 func (c *draft) letters() *lake.TableChange {
 	return c.system(c.plan.DeadLetter, schemas.DeadLetter(), schemas.DeadLetterPartition())
 }
@@ -127,7 +144,7 @@ func (c *draft) tables() []lake.TableChange {
 	var out []lake.TableChange
 	for _, name := range slices.Sorted(maps.Keys(c.changes)) {
 		change := c.changes[name]
-		if len(change.Add) > 0 || change.Mode != lake.Append || c.plan.Dataset(name) != nil {
+		if len(change.Add)+len(change.Remove) > 0 || change.Mode != lake.Append || c.plan.Dataset(name) != nil {
 			out = append(out, *change)
 		}
 	}

@@ -114,13 +114,28 @@ func rowsKind(d *plan.Dataset, f *plan.Flow) string {
 
 // outcome is what an evaluation of a flow has written.
 type outcome struct {
-	rows, letters []lake.DataFile
-	verdict       expectations.Verdict
+	written
+	letters []lake.DataFile
+	verdict expectations.Verdict
 }
 
 func (o *outcome) discard() {
-	duck.Remove(o.rows)
+	o.written.discard()
 	duck.Remove(o.letters)
+}
+
+// written is what became of the rows of a flow that broke no drop rule: the rows that go into its table, and more where
+// they are changes of it.
+type written struct {
+	rows   []lake.DataFile
+	merged *merged
+}
+
+func (w *written) discard() {
+	duck.Remove(w.rows)
+	if w.merged != nil {
+		w.merged.discard()
+	}
 }
 
 // attempt evaluates the query once and writes its rows and dead letters. After an error, nothing of it is left.
@@ -142,20 +157,30 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	}()
 	if len(d.Rules.Rules) == 0 {
 		var n int64
-		out.rows, n, err = b.writeRows(ctx, d, "SELECT * FROM "+rowsRelation, 0)
+		out.written, n, err = b.write(ctx, d, "SELECT * FROM "+rowsRelation, 0)
 		out.verdict = d.Rules.Judge([]expectations.Count{{Rows: n}})
 		return out, err
 	}
 	if out.verdict, err = b.judge(ctx, d, f); err != nil {
 		return out, err
 	}
-	if out.rows, _, err = b.writeRows(ctx, d, d.Rules.KeptSQL(rowsRelation), out.verdict.Kept); err != nil {
+	if out.written, _, err = b.write(ctx, d, d.Rules.KeptSQL(rowsRelation), out.verdict.Kept); err != nil {
 		return out, err
 	}
 	if out.verdict.Dropped > 0 && d.Rules.DeadLetter {
 		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, b.info(d, f, "")), out.verdict.Dropped)
 	}
 	return out, err
+}
+
+// write stores the rows of a query, as the table is refreshed.
+func (b *Batch) write(ctx context.Context, d *plan.Dataset, query string, rows int64) (w written, n int64, err error) {
+	if d.Refresh == plan.Merge {
+		w.rows, w.merged, n, err = b.mergeRows(ctx, d, query)
+		return w, n, err
+	}
+	w.rows, n, err = b.writeRows(ctx, d, query, rows)
+	return w, n, err
 }
 
 // writeRows writes the rows of a query to the table's folder; how many they are is 0 when it is not known.
@@ -241,11 +266,19 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	}
 	failpoint.Hit("batch.before-balance")
 	if !a.Balances() {
-		return fmt.Errorf("table %s, flow %s: the rows do not balance: the query gave %d, %d were written, %d dead-lettered, %d discarded; nothing is published: please report this",
-			d.Name, f.Name, a.QueryRows, a.Written, a.DeadLettered, a.Discarded)
+		changes := ""
+		if c := a.Changes; c != nil {
+			changes = fmt.Sprintf(", %d changes applied, %d superseded, %d ignored", c.Applied, c.Superseded, c.Ignored)
+		}
+		return fmt.Errorf("table %s, flow %s: the rows do not balance: the query gave %d, %d were written, %d dead-lettered, %d discarded%s; nothing is published: please report this",
+			d.Name, f.Name, a.QueryRows, a.Written, a.DeadLettered, a.Discarded, changes)
 	}
 	c := b.draft.stage(d)
 	c.Add = append(c.Add, out.rows...)
+	if out.merged != nil {
+		c.Remove = append(c.Remove, out.merged.remove...)
+		out.merged.state.stage(b.draft.hidden(d))
+	}
 	b.AddDeadLetters(out.letters)
 	b.record(d, f, a, out, time.Since(began))
 	return nil
@@ -255,8 +288,14 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 func (b *Batch) accounting(d *plan.Dataset, f *plan.Flow, in *input, out outcome) schemas.Accounting {
 	a := schemas.Accounting{Commit: b.draft.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, InputRows: in.rows, QueryRows: out.verdict.Rows,
 		RuleSet: d.Rules.Hash(), Query: f.Fingerprint, Files: int64(len(out.rows)), Written: rowsOf(out.rows), DeadLettered: rowsOf(out.letters)}
-	if d.Refresh == plan.Replace || b.state.Reset(d.Name) {
+	switch {
+	case d.Refresh == plan.Replace || b.state.Reset(d.Name):
 		a.Mode = "replace"
+	case d.Refresh == plan.Merge:
+		a.Mode = "merge"
+	}
+	if out.merged != nil {
+		a.Changes = &out.merged.counts
 	}
 	if d.Rules.DeadLetter {
 		a.Table = b.plan.DeadLetter
@@ -325,10 +364,18 @@ func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out 
 	}
 	b.draft.events = append(b.draft.events, b.Journal.Flow(d.Name, f.Name, d.Name+" wrote "+journal.Rows(a.Written), schemas.FlowProgress{
 		Status:      "RUNNING",
-		Metrics:     &schemas.FlowMetrics{OutputRows: a.Written, OutputBytes: did.Bytes, ExecutorMS: took.Milliseconds()},
+		Metrics:     out.metrics(a.Written, did.Bytes, took),
 		DataQuality: &schemas.DataQuality{DroppedRecords: out.verdict.Dropped, Expectations: out.verdict.Results},
 		Lakeflow:    &a,
 	}))
+}
+
+func (o *outcome) metrics(rows, bytes int64, took time.Duration) *schemas.FlowMetrics {
+	m := &schemas.FlowMetrics{OutputRows: rows, OutputBytes: bytes, ExecutorMS: took.Milliseconds()}
+	if o.merged != nil {
+		m.Upserted, m.Deleted = o.merged.upserted, o.merged.deleted
+	}
+	return m
 }
 
 func bytesOf(files []lake.DataFile) (n int64) {

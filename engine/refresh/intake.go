@@ -45,7 +45,7 @@ func (e *Evaluator) Nothing(columns map[string]schemas.Table) *Intake {
 // plan was made with.
 func (e *Evaluator) Read(ctx context.Context, p *plan.Plan, st *state.State, wave int, columns map[string]schemas.Table) (*Intake, error) {
 	in := e.Nothing(maps.Clone(columns))
-	for _, d := range p.InWave(wave, plan.Append) {
+	for _, d := range p.InWave(wave, plan.Append, plan.Merge) {
 		if !e.Choice.Includes(d.Name) {
 			continue
 		}

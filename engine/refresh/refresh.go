@@ -77,10 +77,8 @@ func (b *Batch) More() bool { return b.more || b.intake.more }
 // an error the batch is to be discarded; it is a *ViolationError when rows violate a fail rule.
 func (b *Batch) Refresh(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
 	switch d.Refresh {
-	case plan.Append:
+	case plan.Append, plan.Merge:
 		return b.appendNew(ctx, d)
-	case plan.Merge:
-		return false, fmt.Errorf("%s: changes cannot be applied by key yet: remove auto_cdc", d.Name)
 	case plan.Replace:
 		return b.replaceAll(ctx, d)
 	}
@@ -120,6 +118,7 @@ func (b *Batch) AddDeadLetters(files []lake.DataFile) {
 func (b *Batch) Discard() {
 	for _, c := range b.draft.changes {
 		duck.Remove(c.Add)
+		removeAll(c.Remove)
 	}
 }
 

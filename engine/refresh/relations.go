@@ -79,23 +79,45 @@ func (b *Batch) wholeRelation(ctx context.Context, name string) (string, error) 
 		return b.relationOf(read{source: name, batch: snap, whole: true}), nil
 	}
 	change := b.draft.changes[name]
-	if change != nil && change.Mode == lake.Replace {
-		return duck.ReadFiles(change.Schema, change.Add), nil
+	if change != nil {
+		files, err := b.filesAfter(ctx, change)
+		return duck.ReadFiles(change.Schema, files), err
 	}
-	contents, err := b.Lake.Files(ctx, name, lake.Version{})
+	contents, err := b.stored(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if contents.Schema == nil {
+		contents.Schema = b.plan.Dataset(name).Columns
+	}
+	return b.storedRelation(name, contents), nil
+}
+
+// filesAfter are the files of a table as the batch leaves it so far.
+func (b *Batch) filesAfter(ctx context.Context, change *lake.TableChange) ([]lake.DataFile, error) {
+	if change.Mode == lake.Replace {
+		return change.After(nil), nil
+	}
+	contents, err := b.stored(ctx, change.Table)
+	if err != nil {
+		return nil, err
+	}
+	return change.After(contents.Files), nil
+}
+
+// stored is what a table holds, empty and without a schema when it is not there yet.
+func (b *Batch) stored(ctx context.Context, table string) (*lake.Contents, error) {
+	contents, err := b.Lake.Files(ctx, table, lake.Version{})
 	if errors.Is(err, lake.ErrNoTable) {
-		contents, err = &lake.Contents{Schema: b.plan.Dataset(name).Columns}, nil
+		return &lake.Contents{}, nil
 	}
 	if err == nil {
 		err = b.checked.check(contents.Files)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read table %s: %w", name, err)
+		return nil, fmt.Errorf("read table %s: %w", table, err)
 	}
-	if change != nil {
-		return duck.ReadFiles(change.Schema, append(contents.Files, change.Add...)), nil
-	}
-	return b.storedRelation(name, contents), nil
+	return contents, nil
 }
 
 // storedRelation reads a table's files with the columns that the plan gives it: those that its next commit will add are

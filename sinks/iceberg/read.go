@@ -39,7 +39,7 @@ func (l *Lake) Files(ctx context.Context, name string, at lake.Version) (*lake.C
 		return nil, err
 	}
 	out.Snapshot, out.Commit = s.SnapshotID, summaryInt(s, keyCommit)
-	if out.Files, err = liveFiles(s); err != nil {
+	if out.Files, out.Deletes, err = contents(s); err != nil {
 		return nil, fmt.Errorf("table %s: %w", name, err)
 	}
 	return out, nil
@@ -121,9 +121,15 @@ func snapshotTime(s *metadata.Snapshot) time.Time { return time.UnixMilli(s.Time
 
 // liveFiles reads all files of a snapshot, with the files that may name removed rows of each.
 func liveFiles(s *metadata.Snapshot) ([]lake.DataFile, error) {
+	files, _, err := contents(s)
+	return files, err
+}
+
+// contents reads all files of a snapshot, and those that name removed rows.
+func contents(s *metadata.Snapshot) (files, deletes []lake.DataFile, err error) {
 	manifests, err := manifestsOf(s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	removals := removals{}
 	for _, m := range manifests {
@@ -135,11 +141,13 @@ func liveFiles(s *metadata.Snapshot) ([]lake.DataFile, error) {
 				err = removals.add(e)
 			}
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
+			deletes = append(deletes, dataFile(e, nil))
 		}
 	}
-	return readFiles(manifests, removals, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool { return true })
+	files, err = readFiles(manifests, removals, func(iceberg.ManifestFile) bool { return true }, func(e iceberg.ManifestEntry) bool { return true })
+	return files, deletes, err
 }
 
 // removals are the files of a snapshot that name removed rows, by the partition that they are for.
@@ -343,7 +351,8 @@ func (l *Lake) History(ctx context.Context, name string) ([]lake.Snapshot, error
 	out := make([]lake.Snapshot, len(chain))
 	for i, s := range chain {
 		out[i] = lake.Snapshot{ID: s.SnapshotID, Commit: summaryInt(s, keyCommit), Time: snapshotTime(s),
-			Operation: s.Summary.Operation(), AddedRows: summaryInt(s, "added-records"), TotalRows: liveRows(s)}
+			Operation: s.Summary.Operation(), AddedRows: summaryInt(s, "added-records"),
+			RemovedRows: summaryInt(s, "added-position-deletes"), TotalRows: liveRows(s)}
 	}
 	// A snapshot that appends still has the files of those before it, so that one reading is enough for all of them.
 	var adders map[int64][]string

@@ -214,7 +214,9 @@ type Snapshot struct {
 	Time      time.Time
 	Operation string // append, overwrite, delete, replace
 	AddedRows int64
-	TotalRows int64
+	// RemovedRows are those that were removed one by one. A snapshot that replaces all rows has none.
+	RemovedRows int64
+	TotalRows   int64
 	Added     []string // paths of files that this snapshot added; filled by History
 }
 
@@ -224,6 +226,7 @@ type Contents struct {
 	Snapshot int64
 	Commit   int64 // lakeflow.commit of that snapshot
 	Files    []DataFile
+	Deletes  []DataFile // that name removed rows of Files; see DeleteSchema
 }
 
 // DataFile is one Parquet file. Written files carry statistics; files read back from a table need not.
@@ -231,10 +234,11 @@ type DataFile struct {
 	Path  string // absolute
 	Rows  int64  // those that were removed included
 	Bytes int64
-	// Deletes are the paths of the files that may name rows of this one that were removed, see DeleteSchema, and Group is
-	// equal for files of one partition. Only files that are read have them.
+	// Deletes are the paths of the files that may name rows of this one that were removed, see DeleteSchema; only files
+	// that are read have them.
 	Deletes []string
-	Group   string
+	// Group is equal for files of one partition, be they all read or all written.
+	Group string
 	// Partition values by partition field name, as text (DuckDB's spelling of the transformed value); nil is NULL.
 	Partition map[string]*string
 	// Columns: statistics by dotted column path, as DuckDB's COPY … RETURN_STATS gives them.
