@@ -66,7 +66,9 @@ func (w *writer) change(ctx context.Context, table, query string, columns schema
 }
 
 // batch commits ten rows of three partitions. The ids of all batches count up from 0.
-func (w *writer) batch(ctx context.Context, replace bool) error { return w.batchWithout(ctx, replace, "false") }
+func (w *writer) batch(ctx context.Context, replace bool) error {
+	return w.batchWithout(ctx, replace, "false")
+}
 
 // batchWithout is a batch that also removes the rows of a condition.
 func (w *writer) batchWithout(ctx context.Context, replace bool, gone string) error {

@@ -217,7 +217,7 @@ type Snapshot struct {
 	// RemovedRows are those that were removed one by one. A snapshot that replaces all rows has none.
 	RemovedRows int64
 	TotalRows   int64
-	Added     []string // paths of files that this snapshot added; filled by History
+	Added       []string // paths of files that this snapshot added; filled by History
 }
 
 // Contents is what a reader of a table's version needs: the files and the schema to read them with, by field id.
