@@ -18,7 +18,9 @@ type Spec struct {
 func (s Spec) Target() schemas.Table {
 	target := s.Columns.Clone()
 	if s.History {
-		target = append(target, schemas.Column{Name: "__START_AT", Type: s.Sequence}, schemas.Column{Name: "__END_AT", Type: s.Sequence})
+		for _, name := range []string{"__START_AT", "__END_AT"} {
+			target = append(target, schemas.Column{Name: name, Type: s.Sequence})
+		}
 	}
 	return target
 }
