@@ -251,14 +251,11 @@ func (m *changes) sequenceType() schemas.Type {
 	return schemas.Type{Kind: schemas.Struct, Fields: m.parts}
 }
 
-// implicitRule is one that auto_cdc brings.
-type implicitRule = expectations.Rule
-
 // implicitRules keep changes away that cannot be applied.
-func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []implicitRule {
-	var rules []implicitRule
+func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []expectations.Rule {
+	var rules []expectations.Rule
 	add := func(name, shown, sql string) {
-		rules = append(rules, implicitRule{Name: name, Expr: shown, SQL: sql, Action: expectations.Drop,
+		rules = append(rules, expectations.Rule{Name: name, Expr: shown, SQL: sql, Action: expectations.Drop,
 			Deterministic: m.deterministic()})
 	}
 	for _, key := range s.Keys {
@@ -305,7 +302,7 @@ func (m *changes) deterministic() bool {
 // checkRuleNames reports expectations that have the name of a rule which auto_cdc brings.
 func (c *compiler) checkRuleNames(d *dataset) {
 	for _, e := range d.decl.Expectations {
-		if slices.ContainsFunc(d.changes.rules, func(r implicitRule) bool { return r.Name == e.Name }) {
+		if slices.ContainsFunc(d.changes.rules, func(r expectations.Rule) bool { return r.Name == e.Name }) {
 			c.diags.Errorf(codeRuleTaken, e.Range, "leave it out, or choose another name",
 				"%s has the name of a rule that auto_cdc brings by itself", ruleTitle(e.Name))
 		}

@@ -99,6 +99,18 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+func TestChangesOfOddNames(t *testing.T) {
+	in, d := merged(t, `'a"b': BIGINT, 'x''y': INTEGER, Größe: INTEGER`,
+		`from: STREAM feed, keys: ['a"b'], sequence_by: ['"x''y"', Größe, '"a""b"'], columns: '* EXCEPT ("x''y")'`, "")
+	want := []string{`{'a"b': 1, 'Größe': 3, '__sequence': {'x\'y': 2, 'Größe': 3, 'a"b': 1}, '__op': upsert}`}
+	if diff := cmp.Diff(want, applied(t, in, d, "(1, 2, 3)", "(NULL, 2, 3)")); diff != "" {
+		t.Error(diff)
+	}
+	if name := d.Rules.Rules[0].Name; name != `key_is_not_null(a"b)` {
+		t.Error(name)
+	}
+}
+
 // The rules see all columns of the changes, and come before those that auto_cdc brings.
 func TestRulesOfChanges(t *testing.T) {
 	in, d := merged(t, "id: BIGINT, op: VARCHAR, n: INTEGER",
