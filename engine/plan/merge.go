@@ -45,8 +45,8 @@ func (m *AutoCDC) SCDType() int {
 type changes struct {
 	decl             *dsl.AutoCDC
 	sequence         []*rowExpression
-	remove, truncate *rowExpression // nil where there is none
-	parts            []schemas.Column // of the sequence
+	remove, truncate *rowExpression      // nil where there is none
+	parts            []schemas.Column    // of the sequence
 	rules            []expectations.Rule // that it brings
 }
 
