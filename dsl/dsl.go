@@ -118,7 +118,8 @@ type Table struct {
 	Node
 	Name string
 	Kind Kind
-	// Guessed is true when the file gives no kind that there is: a mistake that is reported.
+	// Guessed is true when the file gives no kind that there is, or one that does not go with the rest: a mistake that
+	// is reported.
 	Guessed     bool
 	Layer       string // bronze, silver, gold or empty: a label
 	Description string

@@ -23,6 +23,7 @@ func (b *builder) autoCDC(t *dsl.Table, s *specTable) *dsl.AutoCDC {
 	if s.Kind != string(dsl.StreamingTable) && s.Kind != "" {
 		b.diags.Errorf("LF0160", at, "declare kind: streaming_table",
 			"%s is a %s, and auto_cdc applies changes to a streaming table", t.Name, strings.ReplaceAll(s.Kind, "_", " "))
+		t.Kind, t.Guessed = dsl.StreamingTable, true
 	}
 	x := s.AutoCDC
 	if x == nil { // it is no mapping, which is reported
@@ -145,9 +146,11 @@ func (b *builder) from(s *specSQL, changes bool) *specSQL {
 	text := strings.TrimSpace(s.raw)
 	switch {
 	case !changes:
-		b.diags.Errorf("LF0164", s.at, "write sql: "+fromPrefix+text, "from stands for changes, and the table has no auto_cdc")
+		b.diags.Errorf("LF0164", s.at, "write sql: "+fromPrefix+text,
+			"from stands for changes, and the table has no auto_cdc")
 	case text != "" && !oneStream.MatchString(s.raw):
-		b.diags.Errorf("LF0164", s.at, "write a query as sql: SELECT … FROM STREAM …", "from is one stream, as in STREAM customers_changes")
+		b.diags.Errorf("LF0164", s.at, "write a query as sql: SELECT … FROM STREAM …",
+			"from is one stream, as in STREAM customers_changes")
 	case text != "":
 		return &specSQL{fromPrefix + s.raw, behind(len(fromPrefix), s.origin), s.at}
 	default:

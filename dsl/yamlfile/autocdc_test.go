@@ -68,14 +68,18 @@ func TestAutoCDC(t *testing.T) {
 		return out
 	}
 	want := []*dsl.AutoCDC{{
-		Keys: names("customer_id"), SequenceBy: []*dsl.Expression{expression("changed_at")}, ApplyAsDelete: expression("op = 'D'"), ApplyAsTruncate: expression("op = 'T'"),
-		IgnoreNullUpdates: &dsl.Columns{Except: true}, Columns: &dsl.Columns{Names: names("op", `a, "b"`), Except: true}, SCDType: 1, TombstoneRetention: 72 * time.Hour,
+		Keys: names("customer_id"), SequenceBy: []*dsl.Expression{expression("changed_at")},
+		ApplyAsDelete: expression("op = 'D'"), ApplyAsTruncate: expression("op = 'T'"),
+		IgnoreNullUpdates: &dsl.Columns{Except: true},
+		Columns:           &dsl.Columns{Names: names("op", `a, "b"`), Except: true}, SCDType: 1, TombstoneRetention: 72 * time.Hour,
 	}, {
 		Keys: names("customer id", "region"), SequenceBy: []*dsl.Expression{expression("changed_at"), expression("lsn + 1")},
-		IgnoreNullUpdates: &dsl.Columns{Names: names("tier")}, Columns: &dsl.Columns{Names: names("customer id", "region", "tier")}, SCDType: 2,
+		IgnoreNullUpdates: &dsl.Columns{Names: names("tier")},
+		Columns:           &dsl.Columns{Names: names("customer id", "region", "tier")}, SCDType: 2,
 		TrackHistoryOn: &dsl.Columns{Except: true}, TombstoneRetention: 48 * time.Hour,
 	}}
-	flows := [][]string{{`customers: SELECT * FROM "__stream".feed`}, {`a: SELECT * FROM "__stream".feed`, `b: SELECT * FROM "__stream".feed WHERE id > 0`}}
+	flows := [][]string{{`customers: SELECT * FROM "__stream".feed`},
+		{`a: SELECT * FROM "__stream".feed`, `b: SELECT * FROM "__stream".feed WHERE id > 0`}}
 	for i, table := range p.Tables {
 		if d := cmp.Diff(want[i], table.AutoCDC, withoutPlaces); d != "" {
 			t.Error(d)
@@ -98,9 +102,12 @@ func TestAutoCDCPlaces(t *testing.T) {
 	one, two := p.Tables[0].AutoCDC, p.Tables[1].AutoCDC
 	from := p.Tables[0].Flows[0].SQL
 	for want, got := range map[string]diag.Range{
-		"customer_id": one.Keys[0].Range, "changed_at": one.SequenceBy[0].Range, "op": one.Columns.Names[0].Range, `\"a, \"\"b\"\"\"`: one.Columns.Names[1].Range,
-		"op = 'T'": one.ApplyAsTruncate.Range, "${deleted}": one.ApplyAsDelete.SQL.Params[0].Range, "auto_cdc": one.Range, "72h": one.At("tombstone_retention"),
-		"customer id": two.Keys[0].Range, `"lsn + 1"`: two.SequenceBy[1].Range, "tier": two.IgnoreNullUpdates.Names[0].Range, `"*"`: two.TrackHistoryOn.Range,
+		"customer_id": one.Keys[0].Range, "changed_at": one.SequenceBy[0].Range,
+		"op": one.Columns.Names[0].Range, `\"a, \"\"b\"\"\"`: one.Columns.Names[1].Range,
+		"op = 'T'":   one.ApplyAsTruncate.Range,
+		"${deleted}": one.ApplyAsDelete.SQL.Params[0].Range, "auto_cdc": one.Range, "72h": one.At("tombstone_retention"),
+		"customer id": two.Keys[0].Range, `"lsn + 1"`: two.SequenceBy[1].Range,
+		"tier": two.IgnoreNullUpdates.Names[0].Range, `"*"`: two.TrackHistoryOn.Range,
 		"feed": from.Streams[0].Range, "": from.At(strings.Index(from.Text, "*"), 1),
 	} {
 		if text := at(got); text != want {

@@ -163,7 +163,8 @@ func (s *specColumns) Decode(d *option.Decoder, v *option.Value, at diag.Range, 
 // JSONSchema describes the type in the schema of the file.
 func (specColumns) JSONSchema() *jsonschema.Schema {
 	text := &jsonschema.Schema{Type: "string", Examples: []any{"* EXCEPT (op)"}}
-	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "array", Items: &jsonschema.Schema{Type: "string"}}}}
+	list := &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{Type: "string"}}
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, list}}
 }
 
 // specIgnore is columns, or true for all of them.

@@ -292,7 +292,8 @@ func (r *reader) alias(n *ast.AliasNode) *option.Value {
 	if name, behind, _ := strings.Cut(t.Value, " "); behind != "" && !identifier.MatchString(t.Value) {
 		at := r.tokenRange(n.Start)
 		at.End = r.tokenRange(t).End
-		r.fail("LF0008", at, "quote it: "+strconv.Quote("* "+t.Value), "* in front of %s is YAML's sign for the value of an anchor", name)
+		r.fail("LF0008", at, "quote it: "+strconv.Quote("* "+t.Value),
+			"* in front of %s is YAML's sign for the value of an anchor", name)
 		return &option.Value{At: at, Size: 1, Broken: true}
 	}
 	var known []string

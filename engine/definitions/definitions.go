@@ -185,7 +185,8 @@ func changedMerge(d *plan.Dataset, old map[string]string) string {
 	if len(all) == 0 {
 		return ""
 	}
-	return "auto_cdc of table " + d.Name + " changed since its rows were written: " + strings.Join(slices.Sorted(maps.Keys(all)), ", ")
+	parts := strings.Join(slices.Sorted(maps.Keys(all)), ", ")
+	return "auto_cdc of table " + d.Name + " changed since its rows were written: " + parts
 }
 
 // compareFlows looks for queries that changed in more than columns that were added, and for flows that are gone.

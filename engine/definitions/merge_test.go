@@ -18,7 +18,8 @@ func changed(t *testing.T, old, now map[string]string, accept ...string) string 
 	t.Helper()
 	made := func(parts map[string]string) *plan.Plan {
 		columns := schemas.Table{{Name: "id", Type: schemas.Type{Kind: schemas.BigInt}}}
-		d := &plan.Dataset{Name: "customers", Kind: plan.StreamingTable, Columns: columns, Refresh: plan.Append, Flows: []*plan.Flow{{Name: "customers", Fingerprint: "f"}}}
+		d := &plan.Dataset{Name: "customers", Kind: plan.StreamingTable, Columns: columns, Refresh: plan.Append,
+			Flows: []*plan.Flow{{Name: "customers", Fingerprint: "f"}}}
 		if parts != nil {
 			d.Refresh, d.Merge = plan.Merge, &plan.AutoCDC{Declared: parts}
 		}
@@ -41,7 +42,8 @@ func changed(t *testing.T, old, now map[string]string, accept ...string) string 
 	} else if !errors.As(err, &mistakes) || len(mistakes) != 1 {
 		t.Fatal(err)
 	}
-	if help := mistakes[0].Help; !strings.Contains(help, "lakeflow run --full-refresh customers") || strings.Contains(help, "; or ") {
+	help := mistakes[0].Help
+	if !strings.Contains(help, "lakeflow run --full-refresh customers") || strings.Contains(help, "; or ") {
 		t.Errorf("the remedy is %q", help)
 	}
 	return mistakes[0].Code + " " + mistakes[0].Message
@@ -49,6 +51,7 @@ func changed(t *testing.T, old, now map[string]string, accept ...string) string 
 
 // An edit of auto_cdc is only ever accepted by a full refresh.
 func TestChangedAutoCDC(t *testing.T) {
+	const edited = "auto_cdc of table customers changed since its rows were written: "
 	base := map[string]string{"keys": `"id"`, "scd_type": "1", "sequence_by": "x"}
 	for _, c := range []struct {
 		name     string
@@ -57,9 +60,10 @@ func TestChangedAutoCDC(t *testing.T) {
 	}{
 		{"the same", base, map[string]string{"keys": `"id"`, "scd_type": "1", "sequence_by": "x"}, ""},
 		{"never there", nil, nil, ""},
-		{"other parts", base, map[string]string{"keys": `"id", "region"`, "scd_type": "2", "sequence_by": "x"}, "auto_cdc of table customers changed since its rows were written: keys, scd_type"},
-		{"a part more", base, map[string]string{"keys": `"id"`, "scd_type": "1", "sequence_by": "x", "apply_as_delete": "y"}, "auto_cdc of table customers changed since its rows were written: apply_as_delete"},
-		{"a part less", base, map[string]string{"keys": `"id"`, "scd_type": "1"}, "auto_cdc of table customers changed since its rows were written: sequence_by"},
+		{"other parts", base, map[string]string{"keys": `"id", "region"`, "scd_type": "2", "sequence_by": "x"}, edited + "keys, scd_type"},
+		{"a part more", base,
+			map[string]string{"keys": `"id"`, "scd_type": "1", "sequence_by": "x", "apply_as_delete": "y"}, edited + "apply_as_delete"},
+		{"a part less", base, map[string]string{"keys": `"id"`, "scd_type": "1"}, edited + "sequence_by"},
 		{"new", nil, base, "table customers had no auto_cdc when its rows were written"},
 		{"gone", base, nil, "table customers had auto_cdc when its rows were written, and has none now"},
 	} {

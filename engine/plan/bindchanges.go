@@ -18,7 +18,8 @@ import (
 // Where something is wrong with it, the names of the columns are still known.
 func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 	m, before := d.changes, len(c.diags)
-	out := &AutoCDC{State: "__cdc_" + d.name, Keep: m.decl.TombstoneRetention, Rows: d.rows, Declared: m.declared(), At: m.decl.Range}
+	out := &AutoCDC{State: "__cdc_" + d.name, Keep: m.decl.TombstoneRetention, Rows: d.rows, Declared: m.declared(),
+		At: m.decl.Range}
 	s := &out.Spec
 	s.History = m.decl.SCDType == 2
 	s.Columns = c.keptColumns(d)
@@ -178,7 +179,8 @@ func (c *compiler) otherColumns(d *dataset, s cdc.Spec, key string, some *dsl.Co
 	}
 	for _, n := range some.Names {
 		if isKey(n.Name) {
-			c.diags.Errorf(codeKeyNamed, n.Range, "leave it out", "%s names %s, which is a key of %s and never changes", key, n.Name, d.name)
+			c.diags.Errorf(codeKeyNamed, n.Range, "leave it out",
+				"%s names %s, which is a key of %s and never changes", key, n.Name, d.name)
 		}
 	}
 	return c.named(d, key, some.Names, s.Columns).Names()
@@ -227,8 +229,8 @@ func orderHelp(duckType string) string {
 	case base == "JSON":
 		return "take a value out of it, as in CAST(change ->> '$.changed_at' AS TIMESTAMP)"
 	case base == "ENUM":
-		return "name a column that the query computes of it with enum_code(…), or casts to VARCHAR for the order of the alphabet"
-	case duckType == "TIMESTAMP_NS":
+		return "name a column that the query computes of it with enum_code(…), or casts to VARCHAR"
+	case duckType == "TIMESTAMP_NS" || duckType == "TIME_NS":
 		return "name a column that the query computes of it with epoch_ns(…): tables store microseconds"
 	case duckType == "INTERVAL":
 		return "write epoch(…)"
@@ -249,14 +251,12 @@ func (m *changes) sequenceType() schemas.Type {
 	return schemas.Type{Kind: schemas.Struct, Fields: m.parts}
 }
 
-// implicitRule is one that auto_cdc brings.
-type implicitRule = expectations.Rule
-
 // implicitRules keep changes away that cannot be applied.
-func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []implicitRule {
-	var rules []implicitRule
+func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []expectations.Rule {
+	var rules []expectations.Rule
 	add := func(name, shown, sql string) {
-		rules = append(rules, implicitRule{Name: name, Expr: shown, SQL: sql, Action: expectations.Drop, Deterministic: m.deterministic()})
+		rules = append(rules, expectations.Rule{Name: name, Expr: shown, SQL: sql, Action: expectations.Drop,
+			Deterministic: m.deterministic()})
 	}
 	for _, key := range s.Keys {
 		shown, sql := shortName(key)+" IS NOT NULL", ident(key)+" IS NOT NULL"
@@ -267,7 +267,11 @@ func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []implicitRule {
 	}
 	var tests, shown []string
 	for i, part := range m.sequenceParts() {
-		tests, shown = append(tests, part+" IS NOT NULL"), append(shown, "("+out.SequenceBy[i]+") IS NOT NULL")
+		text := out.SequenceBy[i]
+		if _, column := m.sequence[i].facts.items[0].(syntax.ColumnRef); !column {
+			text = "(" + text + ")"
+		}
+		tests, shown = append(tests, part+" IS NOT NULL"), append(shown, text+" IS NOT NULL")
 	}
 	add("sequence_is_not_null", strings.Join(shown, " AND "), strings.Join(tests, " AND "))
 	var conditions []string
@@ -277,7 +281,8 @@ func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []implicitRule {
 		}
 	}
 	if len(conditions) > 0 { // a failing cast in them would stop the update
-		add("operation_is_known", "no error in "+strings.Join(conditions, ", "), m.op()+" IN ('truncate', 'delete', 'upsert')")
+		known := m.op() + " IN ('truncate', 'delete', 'upsert')"
+		add("operation_is_known", "no error in "+strings.Join(conditions, ", "), known)
 	}
 	return rules
 }
@@ -297,7 +302,7 @@ func (m *changes) deterministic() bool {
 // checkRuleNames reports expectations that have the name of a rule which auto_cdc brings.
 func (c *compiler) checkRuleNames(d *dataset) {
 	for _, e := range d.decl.Expectations {
-		if slices.ContainsFunc(d.changes.rules, func(r implicitRule) bool { return r.Name == e.Name }) {
+		if slices.ContainsFunc(d.changes.rules, func(r expectations.Rule) bool { return r.Name == e.Name }) {
 			c.diags.Errorf(codeRuleTaken, e.Range, "leave it out, or choose another name",
 				"%s has the name of a rule that auto_cdc brings by itself", ruleTitle(e.Name))
 		}

@@ -137,7 +137,8 @@ func emptyRow(t schemas.Table) string {
 func (c *compiler) bindExpression(ctx context.Context, d *dataset, x *rowExpression) (bound, error) {
 	statement := rowQuery(d, []*rowExpression{x})
 	known, err := c.bindText(ctx, binding{query: x.query, sql: x.query.Text, before: describePrefix + rowQueryPrefix,
-		after: statement[len(rowQueryPrefix)+len(x.query.Text):], code: codeRuleBind, what: x.title, doubtful: d.doubtfulRows || x.flawed})
+		after: statement[len(rowQueryPrefix)+len(x.query.Text):], code: codeRuleBind, what: x.title,
+		doubtful: d.doubtfulRows || x.flawed})
 	if err == nil && known.ok && !known.doubtful {
 		c.checkCondition(x, known.columns[0])
 	}

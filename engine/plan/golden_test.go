@@ -178,8 +178,8 @@ func TestEveryCodeHasAGolden(t *testing.T) {
 	}
 }
 
-// TestPlanOutput compares every rendering of a pipeline of six tables, of one that reads topics for ever, and of one that
-// applies changes.
+// TestPlanOutput compares every rendering of a pipeline of six tables, of one that reads topics for ever, and of one
+// that applies changes.
 func TestPlanOutput(t *testing.T) {
 	for _, path := range []string{"testdata/flights.txtar", "testdata/stream.txtar", "testdata/changes.txtar"} {
 		t.Run(path, func(t *testing.T) { planOutput(t, path) })

@@ -10,6 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/syntax"
+	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
@@ -44,9 +45,9 @@ func (m *AutoCDC) SCDType() int {
 type changes struct {
 	decl             *dsl.AutoCDC
 	sequence         []*rowExpression
-	remove, truncate *rowExpression // nil where there is none
-	parts            []schemas.Column
-	rules            []implicitRule
+	remove, truncate *rowExpression      // nil where there is none
+	parts            []schemas.Column    // of the sequence
+	rules            []expectations.Rule // that it brings
 }
 
 func newChanges(decl *dsl.AutoCDC) *changes {

@@ -136,7 +136,8 @@ func (d *Dataset) json() datasetJSON {
 }
 
 func (m *AutoCDC) json() *autoCDCJSON {
-	j := &autoCDCJSON{SCDType: m.SCDType(), Keys: m.Spec.Keys, SequenceBy: m.SequenceBy, SequenceType: m.Spec.Sequence.String(),
+	j := &autoCDCJSON{SCDType: m.SCDType(), Keys: m.Spec.Keys, SequenceBy: m.SequenceBy,
+		SequenceType:  m.Spec.Sequence.String(),
 		ApplyAsDelete: m.DeleteWhen, ApplyAsTruncate: m.TruncateWhen, IgnoreNullUpdates: m.Spec.IgnoreNulls,
 		TrackHistoryOn: m.Spec.Tracked, Changes: columnsJSON(m.Rows)}
 	if !m.Spec.History {

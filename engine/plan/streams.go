@@ -83,7 +83,8 @@ func (c *compiler) checkRefs(f *flow) bool {
 			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare kind: streaming_table",
 				"the materialized view %s cannot read a stream", f.ds.name)
 		case r.stream && r.dataset != nil && r.dataset.changes != nil:
-			c.diags.Errorf(codeRowsChange, r.at, "read it whole: FROM "+r.name+"; or stream from what it is made of"+r.dataset.streamed(),
+			c.diags.Errorf(codeRowsChange, r.at,
+				"read it whole: FROM "+r.name+"; or stream from what it is made of"+r.dataset.streamed(),
 				"rows of %s change, so that it has no stream of new ones", r.name)
 		case r.stream && !r.streamable():
 			what, help := "a materialized view; its rows are replaced, so it has no stream of new ones", "read it whole, without STREAM"
