@@ -43,6 +43,9 @@ func (r Refresh) Stored() bool { return r != Inline }
 // input.
 func (r Refresh) Resumes() bool { return r == Append || r == Merge }
 
+// Changes reports whether single rows of the table are removed.
+func (r Refresh) Changes() bool { return r == Merge }
+
 // TableInput is the kind of an input that is a table of the pipeline; that of a source is its connector.
 const TableInput = "table"
 

@@ -55,9 +55,12 @@ func (p *Project) changing() map[string]bool {
 		return nil
 	}
 	tables := map[string]bool{}
-	for _, d := range p.plan.Datasets {
-		if d.Merge != nil {
-			tables[d.Name], tables[d.Merge.State] = true, true
+	for _, d := range p.plan.Stored() {
+		if d.Refresh.Changes() {
+			tables[d.Name] = true
+		}
+		if state, _ := d.State(); state != "" {
+			tables[state] = true
 		}
 	}
 	return tables

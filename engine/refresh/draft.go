@@ -28,11 +28,12 @@ type draft struct {
 	positions position.Set
 	ledger    []ledger.Change
 	events    []schemas.Event // of the batch's flows
+	full      map[string]bool // materialized views that follow changes, and are computed from the beginning this time
 }
 
 func newDraft(p *plan.Plan, st *state.State, update string) *draft {
 	return &draft{plan: p, state: st, number: st.Commit() + 1, summary: map[string]string{"lakeflow.update": update},
-		changes: map[string]*lake.TableChange{}, positions: position.Set{}}
+		changes: map[string]*lake.TableChange{}, positions: position.Set{}, full: map[string]bool{}}
 }
 
 // stage returns the change of a table, begun when it is not there yet. Its rows stay, unless it is computed from the
@@ -57,7 +58,7 @@ func (c *draft) stage(d *plan.Dataset) *lake.TableChange {
 func (c *draft) stageRows(d *plan.Dataset) *lake.TableChange {
 	begun := c.changes[d.Name] != nil
 	change := c.stage(d)
-	if _, exists := c.state.Table(d.Name); !begun && d.Refresh == plan.Replace && exists && change.Mode != lake.Replace {
+	if _, exists := c.state.Table(d.Name); !begun && c.begins(d) && exists && change.Mode != lake.Replace {
 		c.replace(d, change, true)
 	}
 	return change
@@ -88,21 +89,30 @@ func (c *draft) system(name string, schema schemas.Table, partition []schemas.Pa
 	return change
 }
 
-// hidden returns the change of the table in which a dataset keeps what it must remember beside its rows. It begins anew
-// with the dataset.
+// hidden returns the change of the table in which a dataset keeps what it must remember beside its rows, nil where there
+// is none. It begins anew with the dataset.
 func (c *draft) hidden(d *plan.Dataset) *lake.TableChange {
-	if change := c.changes[d.Merge.State]; change != nil {
+	name, columns := d.State()
+	if name == "" {
+		return nil
+	}
+	if change := c.changes[name]; change != nil {
 		return change
 	}
-	stored, exists := c.state.Table(d.Merge.State)
-	reset := c.state.Reset(d.Name)
-	change := &lake.TableChange{Table: d.Merge.State, Base: stored.Snapshot, Recreate: reset, Summary: maps.Clone(c.summary),
-		Schema: fit(stored, exists, d.Merge.Spec.State(), reset)}
-	if exists && reset {
+	stored, exists := c.state.Table(name)
+	begins := c.begins(d)
+	change := &lake.TableChange{Table: name, Base: stored.Snapshot, Recreate: begins, Summary: maps.Clone(c.summary),
+		Schema: fit(stored, exists, columns, begins)}
+	if exists && begins {
 		change.Mode = lake.Replace
 	}
-	c.changes[d.Merge.State] = change
+	c.changes[name] = change
 	return change
+}
+
+// begins reports whether the rows of a dataset are computed from the beginning.
+func (c *draft) begins(d *plan.Dataset) bool {
+	return d.Refresh == plan.Replace || c.full[d.Name] || c.state.Reset(d.Name)
 }
 
 func (c *draft) letters() *lake.TableChange {

@@ -124,17 +124,37 @@ func (o *outcome) discard() {
 	duck.Remove(o.letters)
 }
 
-// written is what became of the rows of a flow that broke no drop rule: the rows that go into its table, and more where
-// they are changes of it.
+// written is what the rows of a flow that broke no drop rule have made of its table.
 type written struct {
-	rows   []lake.DataFile
-	merged *merged
+	rows              []lake.DataFile // that the table gains
+	remove            []lake.DeleteFile
+	state             rowChange // of what the table keeps hidden
+	changes           *schemas.ChangeCounts
+	upserted, deleted int64
+}
+
+// rowChange are rows that a table gains and loses.
+type rowChange struct {
+	add    []lake.DataFile
+	remove []lake.DeleteFile
+}
+
+func (r rowChange) stage(c *lake.TableChange) {
+	c.Add = append(c.Add, r.add...)
+	c.Remove = append(c.Remove, r.remove...)
 }
 
 func (w *written) discard() {
 	duck.Remove(w.rows)
-	if w.merged != nil {
-		w.merged.discard()
+	duck.Remove(w.state.add)
+	removeAll(w.remove)
+	removeAll(w.state.remove)
+}
+
+// removeAll deletes files that name rows and that no table will name.
+func removeAll(files []lake.DeleteFile) {
+	for _, f := range files {
+		duck.Remove([]lake.DataFile{f.DataFile})
 	}
 }
 
@@ -176,8 +196,7 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 // write stores the rows of a query, as the table is refreshed.
 func (b *Batch) write(ctx context.Context, d *plan.Dataset, query string, rows int64) (w written, n int64, err error) {
 	if d.Refresh == plan.Merge {
-		w.rows, w.merged, n, err = b.mergeRows(ctx, d, query)
-		return w, n, err
+		return b.mergeRows(ctx, d, query)
 	}
 	w.rows, n, err = b.writeRows(ctx, d, query, rows)
 	return w, n, err
@@ -274,10 +293,9 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 			d.Name, f.Name, a.QueryRows, a.Written, a.DeadLettered, a.Discarded, changes)
 	}
 	c := b.draft.stage(d)
-	c.Add = append(c.Add, out.rows...)
-	if out.merged != nil {
-		c.Remove = append(c.Remove, out.merged.remove...)
-		out.merged.state.stage(b.draft.hidden(d))
+	rowChange{out.rows, out.remove}.stage(c)
+	if hidden := b.draft.hidden(d); hidden != nil {
+		out.state.stage(hidden)
 	}
 	b.AddDeadLetters(out.letters)
 	b.record(d, f, a, out, time.Since(began))
@@ -287,15 +305,12 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 // accounting says where the rows of an evaluation went.
 func (b *Batch) accounting(d *plan.Dataset, f *plan.Flow, in *input, out outcome) schemas.Accounting {
 	a := schemas.Accounting{Commit: b.draft.number, Mode: "append", InputFiles: in.files, InputBytes: in.bytes, InputRows: in.rows, QueryRows: out.verdict.Rows,
-		RuleSet: d.Rules.Hash(), Query: f.Fingerprint, Files: int64(len(out.rows)), Written: rowsOf(out.rows), DeadLettered: rowsOf(out.letters)}
+		Changes: out.changes, RuleSet: d.Rules.Hash(), Query: f.Fingerprint, Files: int64(len(out.rows)), Written: rowsOf(out.rows), DeadLettered: rowsOf(out.letters)}
 	switch {
-	case d.Refresh == plan.Replace || b.state.Reset(d.Name):
+	case b.draft.begins(d):
 		a.Mode = "replace"
-	case d.Refresh == plan.Merge:
+	case out.changes != nil:
 		a.Mode = "merge"
-	}
-	if out.merged != nil {
-		a.Changes = &out.merged.counts
 	}
 	if d.Rules.DeadLetter {
 		a.Table = b.plan.DeadLetter
@@ -371,11 +386,7 @@ func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out 
 }
 
 func (o *outcome) metrics(rows, bytes int64, took time.Duration) *schemas.FlowMetrics {
-	m := &schemas.FlowMetrics{OutputRows: rows, OutputBytes: bytes, ExecutorMS: took.Milliseconds()}
-	if o.merged != nil {
-		m.Upserted, m.Deleted = o.merged.upserted, o.merged.deleted
-	}
-	return m
+	return &schemas.FlowMetrics{OutputRows: rows, OutputBytes: bytes, ExecutorMS: took.Milliseconds(), Upserted: o.upserted, Deleted: o.deleted}
 }
 
 func bytesOf(files []lake.DataFile) (n int64) {
