@@ -231,8 +231,8 @@ func TestSnapshotRows(t *testing.T) {
 		ignored []string
 		want    string
 	}{
-		{nil, "2 3 upsert; 3 3 delete; NULL 7 upsert; NULL 7 upsert"},
-		{[]string{"v"}, "2 3 upsert; 3 3 delete; NULL 7 upsert; NULL 7 upsert"},
+		{nil, "2 3 upsert; 3 NULL delete; NULL 7 upsert; NULL 7 upsert"},
+		{[]string{"v"}, "2 3 upsert; 3 NULL delete; NULL 7 upsert; NULL 7 upsert"},
 	} {
 		spec.IgnoreNulls = c.ignored
 		query, err := spec.FromSnapshot("snapshot", "tgt")
