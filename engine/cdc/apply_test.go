@@ -233,6 +233,9 @@ func (w *world) changes(r *rand.Rand) ([]change, int) {
 				if r.IntN(4) == 0 {
 					c.row[i] = r.IntN(len(s.values))
 				}
+				if w.ignored[i] && r.IntN(3) == 0 {
+					c.row[i] = -1
+				}
 			}
 		}
 		all = append(all, c)

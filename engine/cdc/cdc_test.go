@@ -72,7 +72,8 @@ func TestExamples(t *testing.T) {
 	history.History = true
 	ignoring.Columns = append(ignoring.Columns, integer("w"))
 	ignoring.IgnoreNulls = []string{"v", "w"}
-	both, untracked := history, history
+	both, untracked, carrying := history, history, ignoring
+	carrying.History, carrying.IgnoreNulls, carrying.Tracked = true, []string{"v"}, []string{"w"}
 	both.IgnoreNulls = []string{"v"}
 	untracked.Tracked = nil
 	for _, c := range []struct {
@@ -96,6 +97,10 @@ func TestExamples(t *testing.T) {
 		{"what is not tracked is set in place", untracked, []string{"(1, 1, 1, 'upsert')", "(1, 2, 2, 'upsert')"}, "1 2 1 NULL"},
 		{"values are carried, but not over a delete", both,
 			[]string{"(1, 1, 1, 'upsert'), (1, NULL, 2, 'upsert'), (1, NULL, 4, 'upsert')", "(1, 7, 3, 'delete')"}, "1 1 1 3; 1 NULL 4 NULL"},
+		{"a late change is carried into later versions", carrying,
+			[]string{"(1, 1, 1, 1, 'upsert'), (1, NULL, 2, 5, 'upsert')", "(1, 7, 1, 3, 'upsert')"}, "1 7 1 1 5; 1 7 2 5 NULL"},
+		{"a late delete is, too", carrying,
+			[]string{"(1, 1, 1, 1, 'upsert'), (1, NULL, 2, 5, 'upsert')", "(1, 0, 0, 3, 'delete')"}, "1 1 1 1 3; 1 NULL 2 5 NULL"},
 	} {
 		h := hold(t, open(t), c.spec)
 		var got string
