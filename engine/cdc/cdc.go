@@ -16,7 +16,8 @@
 //     one or a delete begins. The versions without an end are the rows that type 1 would have.
 //
 // Texts are compared by their bytes, NaN is above every number, -0.0 below 0.0, and NULL inside of a list or
-// struct above every value, as in DuckDB.
+// struct above every value, as in DuckDB. Keys are equal where DuckDB's = says so: -0.0 is the key 0.0. In lists and
+// structs of IgnoreNulls -0.0 becomes 0.0, as it does wherever DuckDB sorts them.
 package cdc
 
 import (

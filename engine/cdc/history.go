@@ -2,15 +2,14 @@ package cdc
 
 import (
 	"context"
-	"strings"
+	"maps"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // applyHistory applies the changes of type 2: it puts the batch's changes to the stored ones of their keys, and makes
-// the versions of these keys twice, from the changes as they were and as they are. Rows of the target that are
-// the same both times are left alone.
+// the versions of these keys anew. Rows of the target that stay the same are left alone.
 func (b *batch) applyHistory(ctx context.Context) error {
 	parts := b.historyParts()
 	err := b.create(ctx, "state", `
@@ -43,111 +42,141 @@ SELECT *, __delete AS "__deleted" FROM (
 		${values}
 		__wins OR NOT __delete AND (${changed}) AS __new
 	FROM ${temp.changes} AS __c
-		LEFT JOIN ${temp.state} AS __s USING (${keys}, "__sequence")
+		LEFT JOIN (
+			SELECT * FROM ${temp.state} SEMI JOIN ${temp.changes} AS __c USING (${keys}, "__sequence")
+		) AS __s USING (${keys}, "__sequence")
 		${given}
 	WHERE __c.__before IS DISTINCT FROM __c."__sequence")`, parts)
 }
 
 func (b *batch) historyParts() map[string]string {
-	keys := list(b.keys, column(""))
 	parts := map[string]string{
-		"state": b.relations.State, "target": b.relations.Target,
+		"state": b.relations.State, "target": b.relations.Target, "partition": b.partition(),
 		"columns": list(b.all, column("")), "target_columns": list(b.spec.Target(), column("")),
-		"rank_c": rank("__c.", b.rest), "rank_s": rank("__s.", b.rest), "rank_m": rank("__m.", b.rest),
+		"rank_c": rank("__c.", b.rest), "rank_s": rank("__s.", b.rest),
+		"rest":  list(b.rest, column("__c.")),
+		"opens": b.tracks("lag"), "closes": b.tracks("lead"),
+		"applied": `(__m.__wins AND __c.__before IS DISTINCT FROM __c."__sequence")`,
+		"values":  "", "changed": "false", "given": "", "known": "",
+		"carried": "__changes", "carry": "",
+	}
+	if len(b.ignored) > 0 {
+		maps.Copy(parts, b.carryingParts())
+	}
+	return parts
+}
+
+// carryingParts are those that are other ones where there are columns of IgnoreNulls. A life of a key is what is
+// between two deletes. What comes after a new change may have another value from it, and counts as new, too.
+func (b *batch) carryingParts() map[string]string {
+	parts := map[string]string{
+		"partition": b.partition(), "rest": list(b.rest, column("")),
+		"rank_c": rank("__c.", b.rest), "rank_m": rank("__m.", b.rest),
+		"given":   b.each(givenByBatch),
+		"differs": b.each(" OR __m.__value_${i} IS DISTINCT FROM __m.__stored_${i} AND __m.__value_${i} = ${change}"),
+		"carry":   b.each(", last_value(${name} IGNORE NULLS) OVER __in_life AS ${name}"),
+	}
+	return map[string]string{
 		"rest": list(b.rest, func(c schemas.Column) string {
 			name := quote.Name(c.Name)
 			return "CASE WHEN __wins THEN __c." + name + " ELSE __s." + name + " END AS " + name
 		}),
-		"values": "", "changed": "false", "given": "", "applied": "", "known": "",
-		"carried":   list(b.rest, column("")),
-		"partition": b.partition(), "tracked": "0",
-		"exact": list(b.all, func(c schemas.Column) string { return strings.Join(exactly(quote.Name(c.Name), c.Type), ", ") }),
-	}
-	if len(b.tracked) > 0 {
-		parts["tracked"] = rank("", b.tracked)
-	}
-	if len(b.ignored) == 0 {
-		return parts
-	}
-	parts["values"] = b.each(`
+		"values": b.each(`
 		${stored} AS __stored_${i},
 		CASE WHEN __delete THEN NULL WHEN __stored_${i} IS NULL OR __g.__given_${i} > __stored_${i} THEN __g.__given_${i}
 			ELSE __stored_${i} END AS __value_${i},
-		${value} AS ${name},`)
-	parts["changed"] = "false" + b.each(" OR __value_${i} IS DISTINCT FROM __stored_${i}")
-	parts["applied"] = b.each(`
-	OR __m.__value_${i} IS DISTINCT FROM __m.__stored_${i} AND __m.__value_${i} = ${change}`)
-	parts["known"] = b.each(" OR __m.__stored_${i} = ${change}")
-	parts["carried"] += b.each(", last_value(${name} IGNORE NULLS) OVER __in_life AS ${name}")
-	parts["given"] = `LEFT JOIN (
-			SELECT ` + keys + `, "__sequence"` + b.each(givenByBatch) + " FROM " + b.table("changes") + " GROUP BY " + keys + `, "__sequence"
-		) AS __g USING (` + keys + `, "__sequence")`
-	return parts
+		${value} AS ${name},`),
+		"changed": "false" + b.each(" OR __value_${i} IS DISTINCT FROM __stored_${i}"),
+		"given": b.fill(`LEFT JOIN (
+			SELECT ${keys}, "__sequence"${given} FROM ${temp.changes} GROUP BY ${keys}, "__sequence"
+		) AS __g USING (${keys}, "__sequence")`, parts),
+		"applied": b.fill(`CASE WHEN __m.__old_deleted THEN false WHEN __m.__delete THEN __c.__kind = 2
+			ELSE coalesce(__m.__wins AND ${rank_c} = ${rank_m}${differs}, false) END`, parts),
+		"known":   b.each(" OR __m.__stored_${i} = ${change}"),
+		"carried": "__carried",
+		"carry": b.fill(`
+__lives AS (
+	SELECT *, count(*) FILTER ("__deleted") OVER __key AS __life, bool_or(__new) OVER __key AS __touched
+	FROM __changes WINDOW __key AS (PARTITION BY ${partition} ORDER BY "__sequence")),
+__carried AS (
+	SELECT "__sequence", "__deleted", __touched AS __new, ${rest}${carry}
+	FROM __lives WINDOW __in_life AS (PARTITION BY ${partition}, __life ORDER BY "__sequence")),`, parts),
+	}
+}
+
+// tracks tells a change from the one before it (lag) or after it (lead) by the tracked columns.
+func (b *batch) tracks(neighbour string) string {
+	return join(b.tracked, "", func(c schemas.Column) string {
+		var differs string
+		for _, e := range exactly(quote.Name(c.Name), c.Type) {
+			differs += " OR " + e + " IS DISTINCT FROM " + neighbour + "(" + e + ") OVER __key"
+		}
+		return differs
+	})
 }
 
 // countChanges counts the changes by what became of them.
 func (b *batch) countChanges(ctx context.Context, parts map[string]string) error {
-	var known int64
 	err := b.read(ctx, `
-SELECT count(*) FILTER (__applied), count(*) FILTER (NOT __applied AND __known) FROM (
-	SELECT CASE WHEN __m.__old_deleted THEN false WHEN __m."__deleted" THEN __c.__kind = 2
-			ELSE coalesce(__m.__wins AND ${rank_c} = ${rank_m} ${applied}, false) END AS __applied,
-		CASE WHEN __m.__old_deleted THEN __c.__kind = 2 WHEN __c.__kind = 2 THEN false
-			ELSE coalesce(${rank_c} = ${rank_s} ${known}, false) END AS __known
-	FROM ${temp.changes} AS __c JOIN ${temp.merged} AS __m USING (${keys}, "__sequence")
-		LEFT JOIN ${temp.state} AS __s USING (${keys}, "__sequence")
-	WHERE NOT __c.__again)`, parts, &b.result.Applied, &known)
+SELECT count(*) FILTER (${applied}) FROM ${temp.changes} AS __c JOIN ${temp.merged} AS __m USING (${keys}, "__sequence")
+WHERE NOT __c.__again`, parts, &b.result.Applied)
+	if err != nil {
+		return err
+	}
+	var known int64
+	err = b.read(ctx, `
+SELECT count(*) FROM ${temp.changes} AS __c
+	JOIN (SELECT * FROM ${temp.merged} WHERE __old_deleted IS NOT NULL) AS __m USING (${keys}, "__sequence")
+	JOIN ${temp.state} AS __s USING (${keys}, "__sequence")
+WHERE NOT __c.__again AND NOT ${applied} AND CASE WHEN __m.__old_deleted THEN __c.__kind = 2 WHEN __c.__kind = 2 THEN false
+	ELSE coalesce(${rank_c} = ${rank_s} ${known}, false) END`, parts, &known)
 	b.result.Ignored += known
 	b.result.Superseded = b.result.Changes - b.result.Applied - b.result.Ignored
 	return err
 }
 
-// makeVersions makes the versions of all keys that have a new change: __after false are those from the stored
-// changes, __after true those with the new ones. A version that is there both times is left out.
+// makeVersions makes the versions of all keys that have a new change. old are the rows that the target has of them;
+// versions that are among these have __same. The values of a version are those of its last change, so that nothing
+// but its begin and its end can differ when that change was stored before (see carryingParts for IgnoreNulls).
 func (b *batch) makeVersions(ctx context.Context, parts map[string]string) error {
+	err := b.create(ctx, "old", `
+SELECT ${keys}, "__START_AT", "__END_AT", "__file", "__row" FROM ${target} AS __t
+SEMI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __m USING (${keys})`, parts)
+	if err != nil {
+		return err
+	}
+	// __steps are the first and the last changes of versions, so that what is not first has the first one before it.
 	return b.create(ctx, "versions", `
 WITH __changes AS (
-	SELECT false AS __after, ${columns}, "__sequence", "__deleted" FROM ${temp.state} AS __s
-	SEMI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __m USING (${keys})
-	UNION ALL
-	SELECT true, ${columns}, "__sequence", "__deleted" FROM ${temp.state} AS __s
+	SELECT ${columns}, "__sequence", "__deleted", false AS __new FROM ${temp.state} AS __s
 	SEMI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __m USING (${keys})
 	ANTI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __n USING (${keys}, "__sequence")
 	UNION ALL
-	SELECT true, ${columns}, "__sequence", "__deleted" FROM ${temp.merged} WHERE __new),
-__lives AS (
-	SELECT *, count(*) FILTER ("__deleted") OVER __key AS __life, lead("__sequence") OVER __key AS __next FROM __changes
-	WINDOW __key AS (PARTITION BY __after, ${partition} ORDER BY "__sequence")),
-__carried AS (
-	SELECT __after, "__sequence", __life, __next, ${carried} FROM __lives WHERE NOT "__deleted"
-	WINDOW __in_life AS (PARTITION BY __after, ${partition}, __life ORDER BY "__sequence")),
+	SELECT ${columns}, "__sequence", "__deleted", true FROM ${temp.merged} WHERE __new),${carry}
 __steps AS (
-	SELECT *, ${tracked} IS DISTINCT FROM lag(${tracked}) OVER __in_life AS __opens FROM __carried
-	WINDOW __in_life AS (PARTITION BY __after, ${partition}, __life ORDER BY "__sequence")),
-__ends AS (
-	SELECT *, max("__sequence") FILTER (__opens) OVER __in_life AS "__START_AT", lead(__opens, 1, true) OVER __in_life AS __closes
-	FROM __steps
-	WINDOW __in_life AS (PARTITION BY __after, ${partition}, __life ORDER BY "__sequence"))
-SELECT bool_and(__after) AS __after, ${columns}, "__START_AT", __next AS "__END_AT"
-FROM __ends WHERE __closes
-GROUP BY ${keys}, "__START_AT", __next, ${exact}
-HAVING count(*) = 1`, parts)
+	SELECT * EXCLUDE ("__deleted") FROM (
+		SELECT *, coalesce(lag("__deleted") OVER __key, true)${opens} AS __opens,
+			coalesce(lead("__deleted") OVER __key, true)${closes} AS __closes, lead("__sequence") OVER __key AS __next
+		FROM ${carried} WINDOW __key AS (PARTITION BY ${partition} ORDER BY "__sequence"))
+	WHERE NOT "__deleted" AND (__opens OR __closes)),
+__versions AS (
+	SELECT * EXCLUDE ("__sequence"), "__sequence" AS "__START_AT" FROM __steps WHERE __opens AND __closes
+	UNION ALL
+	SELECT * EXCLUDE ("__sequence"), lag("__sequence") OVER (PARTITION BY ${partition} ORDER BY "__sequence")
+	FROM __steps WHERE NOT (__opens AND __closes) QUALIFY __closes)
+SELECT ${columns}, "__START_AT", __next AS "__END_AT",
+	NOT __new AND __o."__file" IS NOT NULL AND __o."__END_AT" IS NOT DISTINCT FROM __next AS __same
+FROM __versions LEFT JOIN ${temp.old} AS __o USING (${keys}, "__START_AT")`, parts)
 }
 
 // selectVersions sets the SELECTs of the result.
 func (b *batch) selectVersions(ctx context.Context, parts map[string]string) error {
-	err := b.create(ctx, "target", `
-SELECT "__file", "__row" FROM ${target} AS __t
-SEMI JOIN (SELECT * FROM ${temp.versions} WHERE NOT __after) AS __v USING (${keys}, "__START_AT")`, parts)
-	if err != nil {
-		return err
-	}
-	b.result.RemoveTarget = b.fill(`SELECT "__file", "__row" FROM ${temp.target}`, parts)
-	b.result.AddTarget = b.fill(`SELECT ${target_columns} FROM ${temp.versions} WHERE __after`, parts)
+	b.result.RemoveTarget = b.fill(`SELECT "__file", "__row" FROM ${temp.old} AS __o
+ANTI JOIN (SELECT * FROM ${temp.versions} WHERE __same) AS __v USING (${keys}, "__START_AT")`, parts)
+	b.result.AddTarget = b.fill(`SELECT ${target_columns} FROM ${temp.versions} WHERE NOT __same`, parts)
 	b.result.RemoveState = b.fill(`SELECT "__file", "__row" FROM ${temp.merged} WHERE __new AND "__file" IS NOT NULL`, parts)
 	b.result.AddState = b.fill(`SELECT ${columns}, "__sequence", "__deleted" FROM ${temp.merged} WHERE __new`, parts)
-	return b.read(ctx, `
-SELECT count(*) FILTER (__after), count(*) FILTER (NOT __after AND NOT __replaced) FROM (
-	SELECT __after, bool_or(__after) OVER (PARTITION BY ${keys}, "__START_AT") AS __replaced FROM ${temp.versions})`,
+	return b.read(ctx, `SELECT (SELECT count(*) FROM ${temp.versions} WHERE NOT __same),
+	(SELECT count(*) FROM ${temp.old} AS __o ANTI JOIN ${temp.versions} AS __v USING (${keys}, "__START_AT"))`,
 		parts, &b.result.Upserted, &b.result.Deleted)
 }

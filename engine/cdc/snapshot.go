@@ -10,7 +10,7 @@ import (
 // FromSnapshot returns the SELECT of the changes that make a target equal to a snapshot: Columns and "__op", upserts of
 // the rows that are new or differ from the target's, deletes of the keys that the snapshot lacks. snapshot is a
 // relation with Columns, target one with those of Target; of History the versions without an end are compared.
-// The sequence, by which the snapshots are ordered, is for the caller to add.
+// Deletes have nothing but the key. The sequence, by which the snapshots are ordered, is for the caller to add.
 //
 // Of several rows with the same key the greatest counts, as Apply has it for changes of the same sequence. Rows without
 // a key are upserts, for the caller to refuse. NULL in a column of IgnoreNulls is no difference.

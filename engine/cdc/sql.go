@@ -108,10 +108,10 @@ WINDOW __order AS (PARTITION BY ${key} ORDER BY "__sequence" DESC, __kind DESC, 
 // hashed returns what is hashed of a column. DuckDB's hash is the same for -0.0 and 0.0, for NULL and [], and for
 // [[1], [2]] and [[1, 2]]; their texts differ.
 func hashed(c schemas.Column) string {
-	if c.Type.Kind >= schemas.Struct || floats(c.Type) {
+	if c.Type.Kind >= schemas.Struct {
 		return quote.Name(c.Name) + "::VARCHAR"
 	}
-	return quote.Name(c.Name)
+	return strings.Join(exactly(quote.Name(c.Name), c.Type), ", ")
 }
 
 func (b *batch) kinds() string {
@@ -144,9 +144,12 @@ func (b *batch) partition() string {
 }
 
 // exactly returns the expressions by which values are told apart and ordered. DuckDB holds -0.0 and 0.0 for
-// equal, so that of floating-point numbers the text counts, too.
+// equal, and -NaN and NaN, so that of floating-point numbers the text counts, too.
 func exactly(value string, t schemas.Type) []string {
-	if floats(t) {
+	switch {
+	case t.Kind == schemas.Float || t.Kind == schemas.Double:
+		return []string{value, "CASE WHEN " + value + " = 0 OR isnan(" + value + ") THEN " + value + "::VARCHAR END"}
+	case floats(t):
 		return []string{value, value + "::VARCHAR"}
 	}
 	return []string{value}
@@ -198,7 +201,7 @@ func givenValue(sequence, value string, t schemas.Type) string {
 // not inside of another value, the text tells.
 func givenBack(given string, t schemas.Type) string {
 	if t.Kind == schemas.Float || t.Kind == schemas.Double {
-		return "struct_extract(" + given + ", 'v1')::" + t.String()
+		return "coalesce(struct_extract(" + given + ", 'v1')::" + t.String() + ", struct_extract(" + given + ", 'v0'))"
 	}
 	return "struct_extract(" + given + ", 'v0')"
 }

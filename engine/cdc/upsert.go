@@ -62,20 +62,22 @@ func (b *batch) upsertParts(cut truncation, now time.Time) map[string]string {
 		"now": timestamp(now), "at": at, "key": quote.Name(b.keys[0].Name),
 		"columns": list(b.all, column("")), "no_keys": nulls(len(b.keys)),
 		"rank_b": rank("__b.", b.rest), "rank_c": rank("__c.", b.rest), "rank_r": rank("__r.", b.rest),
+		"same_key": b.sameKey("__c.", "__o."), "same_row_key": b.sameKey("__c.", "__r."),
 		"valid": "true",
 	}
 	if cut.any {
-		parts["valid"] = `"__sequence" >= ` + at
+		parts["valid"] = `__c."__sequence" >= ` + at
 	}
 	var special map[string]string
 	if len(b.ignored) > 0 {
-		special = b.ignoringParts(cut, at)
+		special = b.ignoringParts(parts["valid"], at)
 	} else {
 		special = map[string]string{
 			"stored": `"__hash"`, "row": keys, "rows": b.table("ties"), "older": "",
 			"rest": list(b.rest, column("__b.")) + ", __b.__hash", "old": `__s."__hash" AS __old_hash`, "state_rest": `"__hash"`, "no_rest": "NULL",
 			"differs": `__b.__hash <> __s."__hash"`, "same_hash": `__c.__hash = __o.__old_hash`,
 			"changed": "false", "given": "", "values": "", "applied": "__o.__wins AND __c.__before IS NULL", "known": "",
+			"may_be_known": `__c."__sequence" = __o.__old_sequence`,
 		}
 	}
 	maps.Copy(parts, special)
@@ -83,15 +85,16 @@ func (b *batch) upsertParts(cut truncation, now time.Time) map[string]string {
 }
 
 // ignoringParts are those that are other ones where there are columns of IgnoreNulls.
-func (b *batch) ignoringParts(cut truncation, at string) map[string]string {
+func (b *batch) ignoringParts(valid, at string) map[string]string {
 	parts := map[string]string{
 		"row": list(b.all, column("")), "rows": b.table("target"),
 		"stored": `"__last_delete"` + b.each(", ${sequence_of}"), "older": b.each(` OR ${sequence_of} < ` + at),
 		"old":     `__s."__last_delete" AS __old_last_delete`,
 		"differs": "true", "same_hash": "false",
 		"state_rest": `__forgotten` + b.each(", struct_extract(__value_${i}, 'sequence')"), "no_rest": nulls(1 + len(b.ignored)),
-		"changed": `__forgotten IS DISTINCT FROM __s."__last_delete"` + b.each(" OR __value_${i} IS DISTINCT FROM __stored_${i}"),
-		"known":   `OR __c.__kind = 2 AND coalesce(__c."__sequence" = __o.__old_last_delete, false)`,
+		"changed":      `__forgotten IS DISTINCT FROM __s."__last_delete"` + b.each(" OR __value_${i} IS DISTINCT FROM __stored_${i}"),
+		"may_be_known": "true",
+		"known":        ` OR __c.__kind = 2 AND coalesce(__c."__sequence" = __o.__old_last_delete, false)`,
 	}
 	parts["rest"] = list(b.rest, func(c schemas.Column) string {
 		name := quote.Name(c.Name)
@@ -106,10 +109,6 @@ func (b *batch) ignoringParts(cut truncation, at string) map[string]string {
 		map[string]string{"rank_c": rank("__c.", b.rest), "rank_o": rank("__o.", b.rest)})
 	values := `CASE WHEN __s."__last_delete" > __g.__last_delete OR __g.__last_delete IS NULL THEN __s."__last_delete"
 		ELSE __g.__last_delete END AS __forgotten,`
-	valid := "true"
-	if cut.any {
-		valid = `"__sequence" >= ` + at
-	}
 	values += b.each(`
 	${stored_s} AS __stored_${i},
 	CASE WHEN (__forgotten IS NULL OR struct_extract(__stored_${i}, 'sequence') > __forgotten)
@@ -124,7 +123,7 @@ func (b *batch) ignoringParts(cut truncation, at string) map[string]string {
 	parts["applied"], parts["values"] = applied, values
 	parts["given"] = `LEFT JOIN (
 		SELECT ` + keys + `, max("__sequence") FILTER (__kind = 2) AS __last_delete` + b.each(givenByBatch) + `
-		FROM ` + b.table("changes") + " WHERE __kind > 0 AND " + valid + " GROUP BY " + keys + `
+		FROM ` + b.table("changes") + " AS __c WHERE __kind > 0 AND " + valid + " GROUP BY " + keys + `
 	) AS __g USING (` + keys + ")"
 	return parts
 }
@@ -137,7 +136,7 @@ func timestamp(t time.Time) string {
 
 // touchedKeys are the keys that have changes, and those that a truncate changes.
 func touchedKeys(cut truncation, ignoring bool) string {
-	query := `SELECT ${keys} FROM ${temp.changes} WHERE __before IS NULL AND __kind > 0 AND ${valid}`
+	query := `SELECT ${keys} FROM ${temp.changes} AS __c WHERE __before IS NULL AND __kind > 0 AND ${valid}`
 	if cut.newer {
 		query += `
 UNION SELECT ${keys} FROM ${state} AS __s WHERE ${key} IS NOT NULL AND ("__sequence" < ${at}`
@@ -191,7 +190,7 @@ SELECT coalesce(__b."__sequence" > __s."__sequence" OR (__b."__sequence" = __s."
 	__wins OR NOT __gone AND (${changed}) AS __state_new,
 	__alive AND __state_new AS __row_new
 FROM ${temp.keys} AS __k CROSS JOIN ${temp.truncate} AS __u
-	LEFT JOIN (SELECT * FROM ${temp.changes} WHERE __before IS NULL AND __kind > 0 AND ${valid}) AS __b USING (${keys})
+	LEFT JOIN (SELECT * FROM ${temp.changes} AS __c WHERE __before IS NULL AND __kind > 0 AND ${valid}) AS __b USING (${keys})
 	LEFT JOIN ${temp.state} AS __s USING (${keys})
 	LEFT JOIN ${temp.target} AS __t USING (${keys})
 	LEFT JOIN ${rows} AS __r USING (${keys})
@@ -200,18 +199,23 @@ FROM ${temp.keys} AS __k CROSS JOIN ${temp.truncate} AS __u
 
 // countUpserts counts the changes by what became of them, and the rows of the target.
 func (b *batch) countUpserts(ctx context.Context, cut truncation, parts map[string]string) error {
-	var applied, known int64
 	err := b.read(ctx, `
-SELECT count(*) FILTER (__applied), count(*) FILTER (NOT __applied AND __known) FROM (
-	SELECT coalesce(${applied}, false) AS __applied,
-		coalesce(__c."__sequence" = __o.__old_sequence AND CASE WHEN __o.__old_deleted_at IS NOT NULL THEN __c.__kind = 2
-			ELSE __c.__kind = 1 AND (${same_hash} OR ${rank_c} = ${rank_r}) END, false) ${known} AS __known
-	FROM (SELECT * FROM ${temp.changes} WHERE NOT __again AND __kind > 0 AND ${valid}) AS __c
-		JOIN ${temp.outcome} AS __o USING (${keys}) LEFT JOIN ${rows} AS __r USING (${keys}))`, parts, &applied, &known)
+SELECT count(*) FILTER (${applied}) FROM ${temp.changes} AS __c JOIN ${temp.outcome} AS __o USING (${keys})
+WHERE NOT __c.__again AND __c.__kind > 0 AND ${valid}`, parts, &b.result.Applied)
 	if err != nil {
 		return err
 	}
-	b.result.Applied, b.result.Ignored = applied, b.result.Ignored+known
+	var known int64
+	err = b.read(ctx, `
+SELECT count(*) FROM ${temp.changes} AS __c JOIN ${temp.outcome} AS __o ON ${same_key} AND ${may_be_known}
+	LEFT JOIN ${rows} AS __r ON ${same_row_key}
+WHERE NOT __c.__again AND __c.__kind > 0 AND ${valid} AND NOT coalesce(${applied}, false) AND (
+	coalesce(__c."__sequence" = __o.__old_sequence AND CASE WHEN __o.__old_deleted_at IS NOT NULL THEN __c.__kind = 2
+		ELSE __c.__kind = 1 AND (${same_hash} OR ${rank_c} = ${rank_r}) END, false)${known})`, parts, &known)
+	if err != nil {
+		return err
+	}
+	b.result.Ignored += known
 	if cut.any {
 		var repeated int64
 		err := b.read(ctx, `SELECT count(*) FROM ${temp.changes} JOIN ${temp.truncate} ON "__sequence" = __stored
