@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // TestEvolution reads records with a new key by every mode, after a first batch without it, in one process, which has
@@ -121,7 +123,7 @@ func TestOnlyTombstones(t *testing.T) {
 	if batch, err := b.source(nil).Next(t.Context(), b.session, nil, nil); err == nil || !strings.Contains(err.Error(), "write them under schema") {
 		t.Errorf("batch %+v, error %v", batch, err)
 	}
-	batch := b.next(b.source(func(c *Config) { c.Hints = []Hint{{"a", "BIGINT"}} }))
+	batch := b.next(b.source(func(c *Config) { c.Hints = []sources.Hint{{Name: "a", Type: "BIGINT"}} }))
 	b.check("declared", b.rows(batch, "a"), "<nil>")
 	b.check("rejects", b.rejects(batch, `"offset"`), "0")
 }

@@ -1,4 +1,4 @@
-package kafka
+package records
 
 import (
 	"bufio"
@@ -6,29 +6,21 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"unicode/utf8"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // A line is a JSON object: m the place, k key, h headers, r the value as it was found where that is not v, x what was
-// rescued, and at last v, the value as JSON. What is NULL is left out. The place is one text of five numbers, because
-// few queries look at it, and DuckDB reads one member faster than five: the topic, the partition, the offset, the
-// timestamp and its type. Nothing before ,"v": can hold these bytes, as quotes inside of texts are escaped.
+// rescued, and at last v, the value as JSON. What is NULL is left out. The place is one text, because few queries look
+// at it, and DuckDB reads one member faster than several. Nothing before ,"v": can hold these bytes, as quotes inside of
+// texts are escaped.
 const valueMember = `,"v":`
 
 // appendLine writes a record whose value is d.text, which must be JSON or unable to become JSON by what is written
 // around it.
-func appendLine(b []byte, topic int, rec *kgo.Record, d decoded) []byte {
-	b = append(b, `{"m":"`...)
-	for _, n := range [...]int64{int64(topic), int64(rec.Partition), rec.Offset, millis(rec)} {
-		b = append(strconv.AppendInt(b, n, 10), ' ')
-	}
-	b = append(strconv.AppendInt(b, int64(rec.Attrs.TimestampType()), 10), '"')
+func appendLine(b []byte, rec *Record, d decoded) []byte {
+	b = appendText(append(b, `{"m":`...), rec.Place)
 	if d.hasKey {
 		b = appendText(append(b, `,"k":`...), d.key)
 	}
@@ -45,30 +37,23 @@ func appendLine(b []byte, topic int, rec *kgo.Record, d decoded) []byte {
 	return append(b, "}\n"...)
 }
 
-// appendFitted writes a record that was read by itself, with what was rescued of it.
-func appendFitted(b []byte, r rawRecord, rescued string) []byte {
-	b = append(b, `{"m":"`...)
-	for _, n := range [...]int64{int64(r.Topic), int64(r.Partition), r.Offset, r.Time} {
-		b = append(strconv.AppendInt(b, n, 10), ' ')
+// appendFitted writes a record that was read by itself: its value as DuckDB is to read it, and what was rescued of it.
+func appendFitted(b []byte, s Single, value []byte, rescued string) []byte {
+	b = appendText(append(b, `{"m":`...), []byte(s.Place))
+	if s.HasKey {
+		b = appendText(append(b, `,"k":`...), []byte(s.Key))
 	}
-	b = append(strconv.AppendInt(b, int64(r.TimeType), 10), '"')
-	if r.HasKey {
-		b = appendText(append(b, `,"k":`...), []byte(r.Key))
-	}
-	if r.Headers != "" {
-		b = append(append(b, `,"h":`...), r.Headers...)
+	if s.Headers != "" {
+		b = append(append(b, `,"h":`...), s.Headers...)
 	}
 	if rescued != "" {
 		b = appendText(append(b, `,"x":`...), []byte(rescued))
 	}
-	b = append(append(b, valueMember...), r.Raw...)
+	b = append(append(b, valueMember...), value...)
 	return append(b, "}\n"...)
 }
 
-// millis is the timestamp as Kafka has it.
-func millis(rec *kgo.Record) int64 { return rec.Timestamp.UnixMilli() }
-
-func appendHeaders(b []byte, headers []kgo.RecordHeader) []byte {
+func appendHeaders(b []byte, headers []Header) []byte {
 	b = append(b, '[')
 	for i, h := range headers {
 		if i > 0 {
@@ -116,15 +101,10 @@ func appendText(b, text []byte) []byte {
 
 // prefix is what stands before the value of a line.
 type prefix struct {
-	Place     string `json:"m"`
-	Topic     int32
-	Partition int32
-	Offset    int64
-	Time      int64
-	TimeType  int32
-	Key       *string         `json:"k"`
-	Headers   json.RawMessage `json:"h"`
-	Own       *[]byte         `json:"r"`
+	Place   string          `json:"m"`
+	Key     *string         `json:"k"`
+	Headers json.RawMessage `json:"h"`
+	Own     *[]byte         `json:"r"`
 }
 
 // splitLine takes a line apart. Both parts are good as long as the line is.
@@ -138,9 +118,7 @@ func splitLine(line []byte) (head, value []byte, err error) {
 
 // parseHead reads what stands before the value.
 func parseHead(head []byte) (p prefix, err error) {
-	if err = json.Unmarshal(append(head[:len(head):len(head)], '}'), &p); err == nil {
-		_, err = fmt.Sscan(p.Place, &p.Topic, &p.Partition, &p.Offset, &p.Time, &p.TimeType)
-	}
+	err = json.Unmarshal(append(head[:len(head):len(head)], '}'), &p)
 	return p, err
 }
 
@@ -175,19 +153,19 @@ func readLines(path string, yield func(line []byte) (bool, error)) (err error) {
 	}
 }
 
-// rawOf is the record of a line as it is read by itself.
-func rawOf(line []byte) (rawRecord, error) {
+// singleOf is the record of a line as it is read by itself. A value that is null stands in lines for none alone. It is good as long as the line is.
+func singleOf(line []byte) (Single, error) {
 	head, value, err := splitLine(line)
 	if err != nil {
-		return rawRecord{}, err
+		return Single{}, err
 	}
 	p, err := parseHead(head)
-	r := rawRecord{Topic: p.Topic, Partition: p.Partition, Offset: p.Offset, Time: p.Time, TimeType: p.TimeType, Headers: string(p.Headers), Raw: string(value)}
+	s := Single{Place: p.Place, Headers: string(p.Headers), Value: value, NoValue: string(value) == string(null)}
 	if p.Key != nil {
-		r.HasKey, r.Key = true, *p.Key
+		s.HasKey, s.Key = true, *p.Key
 	}
 	if p.Own != nil {
-		r.Own, r.Orig = true, (*p.Own)[:min(len(*p.Own), maxRaw)]
+		s.Own, s.Found = true, (*p.Own)[:min(len(*p.Own), maxRaw)]
 	}
-	return r, err
+	return s, err
 }
