@@ -100,7 +100,8 @@ func New(cfg Config) (*Source, error) {
 	if s.options, err = s.cfg.Security.Options(); err != nil {
 		return nil, err
 	}
-	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Registry: cfg.Registry, Hints: cfg.Hints, Evolution: cfg.Evolution, Texts: cfg.Texts})
+	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Registry: cfg.Registry, Hints: cfg.Hints,
+		Evolution: cfg.Evolution, Texts: cfg.Texts})
 	return s, err
 }
 

@@ -107,13 +107,16 @@ const maxMillis = 253402300799999
 func (s *segment) places(c Config, keySQL string) records.Places {
 	topic := records.Texts(s.topics) + "[" + topicSQL + " + 1]"
 	return records.Places{
-		Metadata: fmt.Sprintf(`CAST({'key': %s, 'headers': %s, 'topic': %s, 'partition': %s, 'offset': %s, 'timestamp': CASE WHEN %s BETWEEN 0 AND %d THEN make_timestamptz(%s * 1000) END,`+
+		Metadata: fmt.Sprintf(`CAST({'key': %s, 'headers': %s, 'topic': %s, 'partition': %s, 'offset': %s,`+
+			` 'timestamp': CASE WHEN %s BETWEEN 0 AND %d THEN make_timestamptz(%s * 1000) END,`+
 			` 'timestamp_type': CASE %s WHEN 0 THEN 'CreateTime' WHEN 1 THEN 'LogAppendTime' END} AS %s) AS %s`,
-			keySQL, records.HeadersSQL, topic, partitionSQL, offsetSQL, millisSQL, maxMillis, millisSQL, timestampType, c.Metadata(), jsonrecords.MetadataColumn),
+			keySQL, records.HeadersSQL, topic, partitionSQL, offsetSQL, millisSQL, maxMillis, millisSQL, timestampType, c.Metadata(),
+			jsonrecords.MetadataColumn),
 		Origin: fmt.Sprintf(`%s AS file, 0::BIGINT AS line, %s AS "offset", %s AS "partition"`, topic, offsetSQL, partitionSQL),
 		Rescued: func(place string) string {
 			topic, partition, offset := s.parse(place)
-			return fmt.Sprintf(`"_topic":%s,"_partition":%s,"_offset":%s`, jsonrecords.AppendText(nil, []byte(topic)), partition, offset)
+			quoted := jsonrecords.AppendText(nil, []byte(topic))
+			return fmt.Sprintf(`"_topic":%s,"_partition":%s,"_offset":%s`, quoted, partition, offset)
 		},
 		Describe: func(place string) string {
 			topic, partition, offset := s.parse(place)

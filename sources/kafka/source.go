@@ -73,8 +73,10 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 
 // batch makes a batch of a segment, to stand at a state but for columns that are new in it, and returns it with all of
 // them.
-func (s *Source) batch(ctx context.Context, session sources.Session, seg *segment, at state, notices []sources.Notice, temps *records.Temps) (*sources.Batch, schemas.Table, error) {
-	b, columns, err := s.records.Batch(ctx, records.Input{Session: session, Spill: seg.Spill, Places: seg.places(s.cfg, s.records.KeySQL()), Columns: at.schema, Temps: temps, Notices: notices})
+func (s *Source) batch(ctx context.Context, session sources.Session, seg *segment, at state, notices []sources.Notice,
+	temps *records.Temps) (*sources.Batch, schemas.Table, error) {
+	b, columns, err := s.records.Batch(ctx, records.Input{Session: session, Spill: seg.Spill, Columns: at.schema, Temps: temps,
+		Places: seg.places(s.cfg, s.records.KeySQL()), Notices: notices})
 	if err != nil {
 		return nil, nil, err
 	}

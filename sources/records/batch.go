@@ -21,7 +21,7 @@ type Input struct {
 	Notices []sources.Notice
 }
 
-// Batch makes a batch of spilled records, and returns it with its columns, for Remember and the next Spill. Its Position,
+// Batch makes a batch of spilled records, and returns it with its columns, for Remember and the next Spill. Position,
 // Backlog and More are the caller's to fill in.
 func (r *Reader) Batch(ctx context.Context, in Input) (*sources.Batch, schemas.Table, error) {
 	b := &batch{Reader: r, in: in, known: in.Columns, out: &sources.Batch{Notices: in.Notices}}
@@ -115,7 +115,8 @@ func (b *batch) finish(ctx context.Context) error {
 		return err
 	}
 	if out.Relation == "" && int64(out.Items) > out.RejectCount {
-		return fmt.Errorf("the first %d records of the %s have no values, so that its columns can't be known; write them under schema", out.Items, b.in.Places.Holder)
+		return fmt.Errorf("the first %d records of the %s have no values, so that its columns can't be known; write them"+
+			" under schema", out.Items, b.in.Places.Holder)
 	}
 	return nil
 }
@@ -139,8 +140,8 @@ func (b *batch) strict(files []*file) string {
 	return b.lines().relation(paths, maxLine)
 }
 
-func (b *batch) lines() Lines {
-	l := Lines{Columns: b.known, Rescues: b.rescues(), Places: b.in.Places, typed: b.values != nil}
+func (b *batch) lines() lines {
+	l := lines{columns: b.known, rescues: b.rescues(), places: b.in.Places, typed: b.values != nil}
 	if b.plain() != nil {
 		l.plain = b.cfg.Value.Format
 	}
@@ -156,9 +157,11 @@ func (b *batch) readSlow(ctx context.Context, files []*file) error {
 		return nil
 	}
 	lines := b.lines()
-	fit := Fit{Temp: func(name string) string { return b.in.Temps.New(b.in.Session, name) }, Places: b.in.Places}
+	temp := func(name string) string { return b.in.Temps.New(b.in.Session, name) }
+	fit := Fit{Temp: temp, Line: appendFitted, Rescued: b.in.Places.Rescued}
 	if b.looksInto() {
-		fit.Fitter = jsonrecords.NewFitter(b.in.Session.Conn, lines.onWire(), jsonrecords.FitOptions{Rescues: b.rescues(), Ignores: b.cfg.Evolution.Ignores()})
+		options := jsonrecords.FitOptions{Rescues: b.rescues(), Ignores: b.cfg.Evolution.Ignores()}
+		fit.Fitter = jsonrecords.NewFitter(b.in.Session.Conn, lines.onWire(), options)
 		fit.Prove = b.parts.Proves
 	}
 	fitted, err := fit.Run(ctx, len(files), func(i int, add func(Single) error) error { return files[i].each(add) })
@@ -167,9 +170,9 @@ func (b *batch) readSlow(ctx context.Context, files []*file) error {
 	}
 	good := ""
 	if len(b.known) > 0 {
-		good = fitted.Good(lines)
+		good = lines.relation(fitted.Goods, fitted.Longest)
 	}
-	b.parts.Add(files, good, fitted.Rejects(b.in.Places))
+	b.parts.Add(files, good, fitted.Rejects(b.in.Places.Origin, "true"))
 	return nil
 }
 

@@ -99,33 +99,22 @@ func (c Config) checkFormats() error {
 	return nil
 }
 
-func (r *Reader) checkHints() (err error) {
-	if r.hints, err = Hinted(r.cfg.Hints); err != nil {
-		return err
-	}
+func (r *Reader) checkHints() error {
 	plain := r.plain()
-	for _, h := range r.hints {
-		if plain != nil && (h.Name != plain[0].Name || !h.Type.Equal(plain[0].Type)) {
-			return fmt.Errorf("schema: format %s gives one column, %s; leave the schema out", r.cfg.Value.Format, plain.SQLColumns())
-		}
-	}
-	return nil
-}
-
-// Hinted are the columns that hints declare.
-func Hinted(hints []sources.Hint) (schemas.Table, error) {
-	var out schemas.Table
-	for _, h := range hints {
+	for _, h := range r.cfg.Hints {
 		t, err := schemas.Storable(h.Type)
 		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", h.Name, err)
+			return fmt.Errorf("column %s: %w", h.Name, err)
 		}
-		if jsonrecords.Reserved(h.Name) || out.Column(h.Name) != nil {
-			return nil, fmt.Errorf("the column name %q is taken; choose another", h.Name)
+		if jsonrecords.Reserved(h.Name) || r.hints.Column(h.Name) != nil {
+			return fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
-		out = append(out, schemas.Column{Name: h.Name, Type: t})
+		if plain != nil && (h.Name != plain[0].Name || !t.Equal(plain[0].Type)) {
+			return fmt.Errorf("schema: format %s gives one column, %s; leave the schema out", r.cfg.Value.Format, plain.SQLColumns())
+		}
+		r.hints = append(r.hints, schemas.Column{Name: h.Name, Type: t})
 	}
-	return out, nil
+	return nil
 }
 
 // plain are the columns of a format that does not look into values, else nil.

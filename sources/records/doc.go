@@ -8,7 +8,7 @@
 //	no value (tombstone)                        a row of NULLs; the key says what was deleted
 //	empty value                                 json, avro, protobuf: a dead letter; string and bytes: an empty value
 //	no JSON object, two values, a NUL byte      a dead letter
-//	a value that does not fit its column        a dead letter, or in _rescued_data; also where only a fraction would be lost
+//	a value that does not fit its column        a dead letter, or in _rescued_data; as where a fraction would be lost
 //	a known key twice                           a dead letter
 //	not UTF-8                                   a dead letter, where the format is json or string
 //	more than 1000 levels of nesting            a dead letter; what is inferred is a text below the sixteenth level

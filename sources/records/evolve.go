@@ -33,13 +33,6 @@ func (b *batch) evolve(ctx context.Context, mode sources.Evolution) error {
 	return errors.Join(refused, err)
 }
 
-// NewColumn is the error that schema_evolution: fail ends with. Also is what else can be done, with a comma and a space
-// behind.
-func NewColumn(what, column, also string) error {
-	return fmt.Errorf("%s has the column %q, which the source does not have: declare it under schema:, %sor set schema_evolution: add_new_columns to add it, rescue to keep its values in %s,"+
-		" none to ignore it", what, column, also, jsonrecords.RescuedColumn)
-}
-
 // eachDeviation calls do with every record that has unknown keys, until it returns false for that file.
 func (b *batch) eachDeviation(ctx context.Context, do func(place string, value []byte, unknown []string) bool) error {
 	root := jsonrecords.NewTree(b.known)
@@ -210,14 +203,6 @@ func (b *batch) added(t schemas.Table, names []string) {
 		return
 	}
 	b.out.Notices = append(b.out.Notices, Added("records", names)...)
-}
-
-// Added are notices of columns that are new in the records, or files.
-func Added(in string, names []string) (out []sources.Notice) {
-	for _, name := range names {
-		out = append(out, sources.Notice{Kind: "column_added", Subject: name, Message: "column " + Shown(name) + " is new in the " + in + " and was added"})
-	}
-	return out
 }
 
 // eachValue calls do with what stands before the value of every line, and the value.

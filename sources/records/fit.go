@@ -16,14 +16,19 @@ import (
 type Fit struct {
 	Temp   func(name string) string // names a new file, which is removed with the batch
 	Fitter *jsonrecords.Fitter      // makes values fit the columns; nil: they are not looked into
-	Places Places
-	Prove  bool // a value is only taken once DuckDB has read it
+	// Line appends the line of a record: its value as DuckDB is to read it, and an object of what was rescued of it, or
+	// nothing.
+	Line func(b []byte, s Single, value []byte, rescued string) []byte
+	// Rescued are the members that the object of what was rescued ends with: see Places.
+	Rescued func(place string) string
+	Prove   bool // a value is only taken once DuckDB has read it
 }
 
 // Fitted are the files of lines and of records that could not be taken.
 type Fitted struct {
-	goods, bads []string
-	longest     int // of the lines
+	Goods   []string
+	Longest int // of the lines, in bytes
+	bads    []string
 }
 
 // Run takes the records of n inputs, several inputs at a time: each calls add with those of the i-th. Values may change
@@ -37,14 +42,14 @@ func (f Fit) Run(ctx context.Context, n int, each func(i int, add func(Single) e
 	close(numbers)
 	sorters := make([]*sorter, min(runtime.GOMAXPROCS(0), n))
 	for i := range sorters {
-		s := &sorter{ctx: ctx, places: f.Places, goodPath: f.Temp("good.json"), badPath: f.Temp("bad.parquet")}
+		s := &sorter{ctx: ctx, Fit: f, goodPath: f.Temp("good.json"), badPath: f.Temp("bad.parquet")}
 		if f.Fitter != nil {
-			s.fitter = f.Fitter.Clone()
+			s.Fitter = f.Fitter.Clone()
 		}
 		if f.Prove {
 			s.proof = f.Temp("proof.json")
 		}
-		out.goods, out.bads, sorters[i] = append(out.goods, s.goodPath), append(out.bads, s.badPath), s
+		out.Goods, out.bads, sorters[i] = append(out.Goods, s.goodPath), append(out.bads, s.badPath), s
 	}
 	err := Each(sorters, func(_ int, s *sorter) error {
 		return s.run(func() error {
@@ -60,21 +65,20 @@ func (f Fit) Run(ctx context.Context, n int, each func(i int, add func(Single) e
 		return nil, fmt.Errorf("check records: %w", err)
 	}
 	for _, s := range sorters {
-		out.longest = max(out.longest, s.longest)
+		out.Longest = max(out.Longest, s.longest)
 	}
 	return out, nil
 }
 
 // sorter writes good records as lines, and the others to a Parquet file.
 type sorter struct {
+	Fit
 	ctx               context.Context
-	fitter            *jsonrecords.Fitter
-	places            Places
 	goodPath, badPath string
 	proof             string // a file for values that DuckDB is to read before they are taken; empty: it need not
 
 	good    *bufio.Writer
-	bad     *rows[bad]
+	bad     *Rows[bad]
 	block   []Single
 	bytes   int // of the block
 	line    []byte
@@ -96,12 +100,12 @@ func (s *sorter) run(records func() error) error {
 	if err != nil {
 		return errors.Join(err, good.Close())
 	}
-	s.good, s.bad = bufio.NewWriterSize(good, flushBytes), newRows[bad](refused)
+	s.good, s.bad = bufio.NewWriterSize(good, flushBytes), NewRows[bad](refused)
 	err = records()
 	if err == nil {
 		err = s.flush()
 	}
-	return errors.Join(err, s.good.Flush(), good.Close(), s.bad.close())
+	return errors.Join(err, s.good.Flush(), good.Close(), s.bad.Close())
 }
 
 func (s *sorter) add(r Single) error {
@@ -127,10 +131,10 @@ func (s *sorter) flush() error {
 	var fitted []jsonrecords.Fitted
 	var err error
 	if len(texts) > 0 {
-		fitted, err = s.fitter.Fit(s.ctx, texts)
+		fitted, err = s.Fitter.Fit(s.ctx, texts)
 	}
 	if err == nil && s.proof != "" && len(texts) > 0 {
-		err = s.fitter.Prove(s.ctx, fitted, s.proof)
+		err = s.Fitter.Prove(s.ctx, fitted, s.proof)
 	}
 	for _, r := range s.block {
 		if err != nil {
@@ -152,9 +156,9 @@ func (s *sorter) write(r Single, fit jsonrecords.Fitted) error {
 	if fit.Reason == "" {
 		rescued := ""
 		if fit.Rescued != "" {
-			rescued = "{" + fit.Rescued + "," + s.places.Rescued(r.Place) + "}"
+			rescued = "{" + fit.Rescued + "," + s.Rescued(r.Place) + "}"
 		}
-		s.line = appendFitted(s.line[:0], r, fit.Text, rescued)
+		s.line = s.Line(s.line[:0], r, fit.Text, rescued)
 		s.longest = max(s.longest, len(s.line))
 		_, err := s.good.Write(s.line)
 		return err
@@ -164,8 +168,8 @@ func (s *sorter) write(r Single, fit jsonrecords.Fitted) error {
 		raw = r.Found
 	}
 	raw = raw[:min(len(raw), maxRaw)]
-	return s.bad.add(bad{r.Place, raw, fit.Reason}, len(raw))
+	return s.bad.Add(bad{r.Place, raw, fit.Reason}, len(raw))
 }
 
 // toFit says whether the record is to be fitted to columns. One without a value becomes a row of NULLs.
-func (s *sorter) toFit(r Single) bool { return s.fitter != nil && r.Reason == "" && !r.NoValue }
+func (s *sorter) toFit(r Single) bool { return s.Fitter != nil && r.Reason == "" && !r.NoValue }

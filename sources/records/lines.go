@@ -153,14 +153,15 @@ func readLines(path string, yield func(line []byte) (bool, error)) (err error) {
 	}
 }
 
-// singleOf is the record of a line as it is read by itself. A value that is null stands in lines for none alone. It is good as long as the line is.
+// singleOf is the record of a line as it is read by itself. Its value is good as long as the line is; null stands for
+// none.
 func singleOf(line []byte) (Single, error) {
 	head, value, err := splitLine(line)
 	if err != nil {
 		return Single{}, err
 	}
 	p, err := parseHead(head)
-	s := Single{Place: p.Place, Headers: string(p.Headers), Value: value, NoValue: string(value) == string(null)}
+	s := Single{Place: p.Place, Headers: string(p.Headers), Value: value, NoValue: bytes.Equal(value, null)}
 	if p.Key != nil {
 		s.HasKey, s.Key = true, *p.Key
 	}

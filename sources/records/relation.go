@@ -17,8 +17,6 @@ type Places struct {
 	Metadata string
 	// Origin is the SQL of the columns file, line, "offset" and "partition" of sources.RejectColumns, with their names.
 	Origin string
-	// Only is a condition in SQL that records must meet; empty for none.
-	Only string
 	// Rescued are the members that _rescued_data ends with: "_topic":"orders","_offset":5.
 	Rescued func(place string) string
 	// Describe says where a record stands: "topic orders, offset 5". Holder is what the records come from: "topic".
@@ -49,8 +47,8 @@ func Texts(texts []string) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
-// located is a list of files for a reader.
-func located(paths []string) string {
+// Located is a list of files for a reader.
+func Located(paths ...string) string {
 	escaped := make([]string, len(paths))
 	for i, p := range paths {
 		escaped[i] = schemas.EscapeGlob(p)
@@ -66,34 +64,27 @@ func Union(relations []string) string {
 	return "(SELECT * FROM " + strings.Join(relations, " UNION ALL SELECT * FROM ") + ")"
 }
 
-// Lines says what stands in lines.
-type Lines struct {
-	Columns schemas.Table
-	Rescues bool
-	Places  Places
+// lines says what stands in lines.
+type lines struct {
+	columns schemas.Table
+	rescues bool
+	places  Places
 	plain   string // the format of values that are not looked into
 	typed   bool   // bytes are written as texts
 }
 
-// Good is the relation of the lines.
-func (f *Fitted) Good(l Lines) string { return l.relation(f.goods, f.longest) }
-
-// Rejects is the relation of the others, as sources.Batch has it.
-func (f *Fitted) Rejects(p Places) string {
-	return fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, false AS whole, "partition" FROM (SELECT %s, raw, reason FROM read_parquet(%s)%s))`, p.Origin, located(f.bads), p.where("WHERE"))
-}
-
-func (p Places) where(word string) string {
-	if p.Only == "" {
-		return ""
-	}
-	return " " + word + " " + p.Only
+// Rejects is the relation of the records that could not be taken, as sources.Batch has it, with Places.Origin. Only is a
+// condition over m in SQL, for those that are meant.
+func (f *Fitted) Rejects(origin, only string) string {
+	return fmt.Sprintf(`(SELECT file, line, "offset", raw, reason, false AS whole, "partition"`+
+		` FROM (SELECT %s, raw, reason FROM read_parquet(%s) WHERE %s))`,
+		origin, Located(f.bads...), only)
 }
 
 // relation reads files of lines, the longest of which has so many bytes, and fails when a record does not fit. The
 // filter is always true: it makes DuckDB read every column even when a query uses few, so that whether a record is
 // refused does not depend on the query.
-func (l Lines) relation(paths []string, longest int) string {
+func (l lines) relation(paths []string, longest int) string {
 	value := "VARCHAR"
 	var fields []string
 	switch l.plain {
@@ -105,20 +96,21 @@ func (l Lines) relation(paths []string, longest int) string {
 	default:
 		fields = append(fields, `v AS "value"`)
 	}
-	if l.Rescues {
+	if l.rescues {
 		fields = append(fields, "x AS "+jsonrecords.RescuedColumn)
 	}
-	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT m, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
-		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': 'STRUCT("key" VARCHAR, "value" VARCHAR)[]', 'x': 'VARCHAR', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL%s))`,
-		strings.Join(fields, ", "), l.Places.Metadata, located(paths), max(16<<20, longest+1), quote.Text(value), l.Places.where("AND"))
+	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT m, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true,`+
+		` hive_partitioning=false, maximum_object_size=%d, columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': 'STRUCT("key" VARCHAR,`+
+		` "value" VARCHAR)[]', 'x': 'VARCHAR', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
+		strings.Join(fields, ", "), l.places.Metadata, Located(paths...), max(16<<20, longest+1), quote.Text(value))
 }
 
 // onWire are the columns as they stand in lines: formats with schemas write bytes as texts.
-func (l Lines) onWire() schemas.Table {
+func (l lines) onWire() schemas.Table {
 	if !l.typed {
-		return l.Columns
+		return l.columns
 	}
-	return textual(schemas.Type{Kind: schemas.Struct, Fields: l.Columns}).Fields
+	return textual(schemas.Type{Kind: schemas.Struct, Fields: l.columns}).Fields
 }
 
 // textual is a type with texts for bytes.
@@ -138,9 +130,9 @@ func textual(t schemas.Type) schemas.Type {
 }
 
 // restored are the columns, from those on the wire behind a prefix.
-func (l Lines) restored(prefix string) []string {
-	out := make([]string, len(l.Columns))
-	for i, c := range l.Columns {
+func (l lines) restored(prefix string) []string {
+	out := make([]string, len(l.columns))
+	for i, c := range l.columns {
 		value := prefix + quote.Name(c.Name)
 		if l.typed {
 			value = restore(value, c.Type, 0)

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -30,8 +31,8 @@ type bad struct {
 	Reason string `parquet:"reason"`
 }
 
-// rows writes a Parquet file.
-type rows[R any] struct {
+// Rows writes a Parquet file.
+type Rows[R any] struct {
 	file    *os.File
 	parquet *parquet.GenericWriter[R]
 	rows    []R
@@ -41,12 +42,14 @@ type rows[R any] struct {
 // groupBytes bounds the memory of one row group.
 const groupBytes = 32 << 20
 
-func newRows[R any](f *os.File) *rows[R] {
-	return &rows[R]{file: f, parquet: parquet.NewGenericWriter[R](f, parquet.Compression(&parquet.Snappy)), rows: make([]R, 0, 256)}
+// NewRows begins a file, which is closed by Close.
+func NewRows[R any](f *os.File) *Rows[R] {
+	writer := parquet.NewGenericWriter[R](f, parquet.Compression(&parquet.Snappy))
+	return &Rows[R]{file: f, parquet: writer, rows: make([]R, 0, 256)}
 }
 
-// add takes a row of so many bytes.
-func (w *rows[R]) add(r R, size int) error {
+// Add takes a row of so many bytes.
+func (w *Rows[R]) Add(r R, size int) error {
 	w.rows = append(w.rows, r)
 	if w.pending += size; w.pending > groupBytes {
 		w.pending = 0
@@ -58,14 +61,15 @@ func (w *rows[R]) add(r R, size int) error {
 	return nil
 }
 
-func (w *rows[R]) flush() error {
+func (w *Rows[R]) flush() error {
 	_, err := w.parquet.Write(w.rows)
 	clear(w.rows) // let go of the texts
 	w.rows = w.rows[:0]
 	return err
 }
 
-func (w *rows[R]) close() error {
+// Close ends the file.
+func (w *Rows[R]) Close() error {
 	return errors.Join(w.flush(), w.parquet.Close(), w.file.Close())
 }
 
@@ -81,7 +85,8 @@ func readSingles(path string, do func(s Single) (bool, error)) (more bool, err e
 	for {
 		n, err := reader.Read(rows)
 		for _, s := range rows[:n] {
-			s.Place, s.Key, s.Headers, s.Reason = strings.Clone(s.Place), strings.Clone(s.Key), strings.Clone(s.Headers), strings.Clone(s.Reason)
+			s.Place, s.Key = strings.Clone(s.Place), strings.Clone(s.Key)
+			s.Headers, s.Reason, s.Found = strings.Clone(s.Headers), strings.Clone(s.Reason), bytes.Clone(s.Found)
 			if more, err := do(s); err != nil || !more {
 				return false, err
 			}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -87,6 +89,22 @@ func (s *Spill) Write(ctx context.Context, n int, record func(i int, r *Record) 
 	})
 }
 
+// Each calls do for all of them, as many at a time as there are processors.
+func Each[T any](all []T, do func(i int, one T) error) error {
+	errs := make([]error, len(all))
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(all)) {
+		running.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(all); i = int(next.Add(1)) - 1 {
+				errs[i] = do(i, all[i])
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
 // Close writes what is buffered and closes the files.
 func (s *Spill) Close() error {
 	var errs []error
@@ -155,7 +173,7 @@ type writer struct {
 	lines   *file    // the last one
 	file    *os.File // of lines
 	buf     []byte
-	odd     *rows[Single]
+	odd     *Rows[Single]
 }
 
 const flushBytes = 256 << 10
@@ -240,15 +258,15 @@ func (w *writer) writeOdd(s Single) error {
 			return err
 		}
 		w.files = append(w.files, &file{path: f.Name(), odd: true})
-		w.odd = newRows[Single](f)
+		w.odd = NewRows[Single](f)
 	}
-	return w.odd.add(s, len(s.Value)+len(s.Found))
+	return w.odd.Add(s, len(s.Value)+len(s.Found))
 }
 
 func (w *writer) close() error {
 	err := w.endLines()
 	if w.odd != nil {
-		err = errors.Join(err, w.odd.close())
+		err = errors.Join(err, w.odd.Close())
 		w.odd = nil
 	}
 	return err

@@ -1,14 +1,9 @@
 package records
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strconv"
-	"sync"
-	"sync/atomic"
 
 	"github.com/lakeflow/lakeflow/sources"
 )
@@ -33,28 +28,4 @@ func (t *Temps) Remove() {
 		_ = os.Remove(p) // the folder is emptied anyway when the update ends
 	}
 	t.paths = nil
-}
-
-// Each calls do for all of them, as many at a time as there are processors.
-func Each[T any](all []T, do func(i int, one T) error) error {
-	errs := make([]error, len(all))
-	var next atomic.Int64
-	var running sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(all)) {
-		running.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(all); i = int(next.Add(1)) - 1 {
-				errs[i] = do(i, all[i])
-			}
-		})
-	}
-	running.Wait()
-	return errors.Join(errs...)
-}
-
-// Shown is a name as messages have it: quoted when it is empty or has characters that do not print.
-func Shown(name string) string {
-	if q := strconv.Quote(name); name == "" || len(q) != len(name)+2 {
-		return q
-	}
-	return name
 }
