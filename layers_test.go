@@ -162,6 +162,8 @@ func TestWrongImports(t *testing.T) {
 		{"engine", module + "dsl", true},
 		{"engine", module + "schemas", false},
 		{"sources/files", module + "sources/kafka", true},
+		{"sources/files", module + "sources/records", false},
+		{"sources/records", module + "sources/kafka/broker", true},
 		{"dsl", module + "sources/files", true},
 		{"dsl/yamlfile", module + "sinks/kafka", true},
 		{"sources", module + "sinks", true},

@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -100,7 +101,8 @@ func origin(all []*file) string {
 func rescuedOf(all []*file) func(place string) string {
 	return func(place string) string {
 		number, _, _ := strings.Cut(place, " ")
-		n, _ := strconv.Atoi(number) // placeOf wrote it
-		return `"_file_path":` + string(jsonrecords.AppendText(nil, []byte(all[n].path)))
+		n, _ := strconv.Atoi(number)         // placeOf wrote it
+		path, _ := json.Marshal(all[n].path) // a text has no error
+		return `"_file_path":` + string(path)
 	}
 }

@@ -26,10 +26,10 @@ type Config struct {
 	Security   broker.Security
 	Isolation  string // read_committed, which empty means too, or read_uncommitted
 	Hints      []sources.Hint
-	Evolution  Evolution // empty means add_new_columns
-	Texts      bool      // columns that are inferred from JSON are texts
-	MaxRows    int       // per batch; 0 means 500,000
-	MaxBytes   int64     // per batch, of keys and values; 0 means 64 MiB. One record is always taken
+	Evolution  sources.Evolution // empty means add_new_columns
+	Texts      bool              // columns that are inferred from JSON are texts
+	MaxRows    int               // per batch; 0 means 500,000
+	MaxBytes   int64             // per batch, of keys and values; 0 means 64 MiB. One record is always taken
 	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets
 	// that its first Next sees, and then gives no more batches.
 	Continuous bool
@@ -47,18 +47,6 @@ type Start struct {
 	Time    time.Time
 	Offsets map[string]map[int32]int64 // by topic and partition; partitions that are not named are read from their first record
 }
-
-// Evolution is what happens when a record has a column that the source does not have.
-type Evolution = sources.Evolution
-
-// The evolution modes.
-const (
-	AddNewColumns = sources.AddNewColumns
-	AddAndRescue  = sources.AddAndRescue
-	Rescue        = sources.Rescue
-	Fail          = sources.Fail
-	None          = sources.None
-)
 
 // MetadataStruct is the DuckDB type of _metadata where the key's format is bytes, and MetadataStructText where it is
 // another one: the key is a text then, JSON for json, avro and protobuf.

@@ -19,15 +19,15 @@ func TestEvolution(t *testing.T) {
 		return fmt.Sprintf(`{"b":{"x":1},"_topic":"TOPIC","_partition":0,"_offset":%d}`, offset)
 	}
 	for _, c := range []struct {
-		mode                   Evolution
+		mode                   sources.Evolution
 		rows, columns, refused string
 		notices                []string
 	}{
-		{AddNewColumns, "2 | {'x': 1}\n3 | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT)`, "", []string{"column_added b"}},
-		{AddAndRescue, "2 | {'x': 1} | NULL\n3 | NULL | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT), "_rescued_data" VARCHAR`, "", []string{"column_added b"}},
-		{Rescue, "2 | " + rescued(2) + "\n3 | <nil>", `"a" BIGINT, "_rescued_data" VARCHAR`, "", nil},
-		{None, "2\n3", `"a" BIGINT`, "", nil},
-		{Fail, "", "", `partition 0, offset 2: the record has the column "b"`, nil},
+		{sources.AddNewColumns, "2 | {'x': 1}\n3 | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT)`, "", []string{"column_added b"}},
+		{sources.AddAndRescue, "2 | {'x': 1} | NULL\n3 | NULL | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT), "_rescued_data" VARCHAR`, "", []string{"column_added b"}},
+		{sources.Rescue, "2 | " + rescued(2) + "\n3 | <nil>", `"a" BIGINT, "_rescued_data" VARCHAR`, "", nil},
+		{sources.None, "2\n3", `"a" BIGINT`, "", nil},
+		{sources.Fail, "", "", `partition 0, offset 2: the record has the column "b"`, nil},
 	} {
 		for _, same := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/same process %t", c.mode, same), func(t *testing.T) {
@@ -53,9 +53,9 @@ func TestEvolution(t *testing.T) {
 				}
 				columns := "* EXCLUDE (_metadata)"
 				switch c.mode {
-				case AddNewColumns:
+				case sources.AddNewColumns:
 					columns = "a, b::VARCHAR"
-				case AddAndRescue:
+				case sources.AddAndRescue:
 					columns = "a, b::VARCHAR, _rescued_data"
 				}
 				got := strings.ReplaceAll(b.rows(batch, columns), b.topic, "TOPIC")

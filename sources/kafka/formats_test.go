@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/records"
 )
@@ -131,15 +132,15 @@ func TestAvroEvolution(t *testing.T) {
 		`{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":["null","string"]}]}`,
 		`{"type":"record","name":"R","fields":[{"name":"a","type":"long"},{"name":"b","type":["null","string"]}]}`}
 	for _, c := range []struct {
-		mode                   Evolution
+		mode                   sources.Evolution
 		rows, columns, refused string
 		notices                int
 	}{
-		{AddNewColumns, "1 | <nil>\n2 | x\n9007199254740993 | y", `"a" BIGINT, "b" VARCHAR`, "", 1},
-		{AddAndRescue, "1 | <nil> | <nil>\n2 | x | <nil>\n9007199254740993 | y | <nil>", `"a" BIGINT, "b" VARCHAR, "_rescued_data" VARCHAR`, "", 1},
-		{None, "1\n2", `"a" INTEGER`, "", 0},
-		{Rescue, "1 | <nil>\n2 | {\"b\":\"x\",\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":1}\n<nil> | {\"b\":\"y\",\"a\":9007199254740993,\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":2}", `"a" INTEGER, "_rescued_data" VARCHAR`, "", 0},
-		{Fail, "", "", `schema 2 of the registry has the column "b"`, 0},
+		{sources.AddNewColumns, "1 | <nil>\n2 | x\n9007199254740993 | y", `"a" BIGINT, "b" VARCHAR`, "", 1},
+		{sources.AddAndRescue, "1 | <nil> | <nil>\n2 | x | <nil>\n9007199254740993 | y | <nil>", `"a" BIGINT, "b" VARCHAR, "_rescued_data" VARCHAR`, "", 1},
+		{sources.None, "1\n2", `"a" INTEGER`, "", 0},
+		{sources.Rescue, "1 | <nil>\n2 | {\"b\":\"x\",\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":1}\n<nil> | {\"b\":\"y\",\"a\":9007199254740993,\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":2}", `"a" INTEGER, "_rescued_data" VARCHAR`, "", 0},
+		{sources.Fail, "", "", `schema 2 of the registry has the column "b"`, 0},
 	} {
 		t.Run(string(c.mode), func(t *testing.T) {
 			b, reg := newBed(t, 1), newFakeRegistry(t)

@@ -54,11 +54,11 @@ func TestOptions(t *testing.T) {
 	if err != nil || len(diags) > 0 {
 		t.Fatal(err, diags)
 	}
-	setup := sources.Setup{Name: "feed", Hints: []sources.Hint{{Name: "id", Type: "BIGINT"}}, Evolution: None, Texts: true, MaxRows: 10, MaxBytes: 20, Continuous: true, AcceptGap: true,
+	setup := sources.Setup{Name: "feed", Hints: []sources.Hint{{Name: "id", Type: "BIGINT"}}, Evolution: sources.None, Texts: true, MaxRows: 10, MaxBytes: 20, Continuous: true, AcceptGap: true,
 		Timeout: time.Second}
 	with := func(c Config) Config {
 		c.Name, c.Hints, c.Evolution, c.Texts, c.MaxRows, c.MaxBytes, c.Continuous, c.AcceptGap, c.Timeout =
-			"feed", []sources.Hint{{Name: "id", Type: "BIGINT"}}, None, true, 10, 20, true, true, time.Second
+			"feed", []sources.Hint{{Name: "id", Type: "BIGINT"}}, sources.None, true, 10, 20, true, true, time.Second
 		if c.Isolation == "" {
 			c.Isolation, c.Security.Protocol = "read_committed", "PLAINTEXT"
 		}

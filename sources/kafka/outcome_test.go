@@ -54,7 +54,7 @@ func TestOutcomes(t *testing.T) {
 			onBrokers(t, func(t *testing.T, b *bed) {
 				b.put(&kgo.Record{Value: []byte(`{"id":0,"name":"before"}`)}, &kgo.Record{Key: []byte("k"), Value: c.value}, &kgo.Record{Value: []byte(`{"id":9,"name":"behind"}`)})
 				s := b.source(func(c *Config) {
-					c.MaxBytes, c.Evolution, c.Hints = 1<<30, None, []sources.Hint{{Name: "id", Type: "BIGINT"}, {Name: "name", Type: "VARCHAR"}}
+					c.MaxBytes, c.Evolution, c.Hints = 1<<30, sources.None, []sources.Hint{{Name: "id", Type: "BIGINT"}, {Name: "name", Type: "VARCHAR"}}
 				})
 				batch := b.next(s)
 				if got := b.rows(batch, "count(*), count(*) FILTER (_metadata.key = 'k'::BLOB)"); got != map[bool]string{true: "3 | 1", false: "2 | 0"}[c.row != ""] {
@@ -98,7 +98,7 @@ func TestLargeRecord(t *testing.T) {
 				b.put(&kgo.Record{Value: []byte(`{"id":0,"name":""}`)}, &kgo.Record{Value: value}, &kgo.Record{Value: []byte(`{"id":9,"name":""}`)})
 				value = nil
 				batch := b.next(b.source(func(cfg *Config) {
-					cfg.MaxBytes, cfg.Evolution, cfg.Hints = 1<<30, None, []sources.Hint{{Name: "id", Type: "BIGINT"}, {Name: "name", Type: "VARCHAR"}}
+					cfg.MaxBytes, cfg.Evolution, cfg.Hints = 1<<30, sources.None, []sources.Hint{{Name: "id", Type: "BIGINT"}, {Name: "name", Type: "VARCHAR"}}
 				}))
 				b.check("rows", b.rows(batch, "_metadata.offset, id, md5(name)"), c.rows)
 				b.check("rejects", b.rejects(batch, `"offset", reason, octet_length(raw) BETWEEN 262144 AND 1048576, raw[1:1000] = `+blob(bytes.Repeat([]byte("x"), 1000))), c.rejects)
@@ -179,7 +179,7 @@ func TestNothingYet(t *testing.T) {
 		}{
 			"latest": {func(c *Config) { c.Start.At, c.Hints = "latest", []sources.Hint{{Name: "id", Type: "BIGINT"}} }, `"id" BIGINT`},
 			"rescue": {func(c *Config) {
-				c.Start.At, c.Hints, c.Evolution = "latest", []sources.Hint{{Name: "id", Type: "BIGINT"}}, Rescue
+				c.Start.At, c.Hints, c.Evolution = "latest", []sources.Hint{{Name: "id", Type: "BIGINT"}}, sources.Rescue
 			}, `"id" BIGINT, "_rescued_data" VARCHAR`},
 			"none":    {func(c *Config) { c.Start.At = "latest" }, ""},
 			"strings": {func(c *Config) { c.Start.At, c.Value.Format = "latest", "string" }, `"value" VARCHAR`},

@@ -66,7 +66,7 @@ func (s *Source) decodeState(p sources.Position) (state, error) {
 }
 
 func (s *Source) encode(st state) (sources.Position, error) {
-	return json.Marshal(position{Topics: st.topics, Schema: s.records.Remember(st.schema)})
+	return json.Marshal(position{Topics: st.topics, Schema: records.Remember(st.schema)})
 }
 
 // clone returns a copy that shares nothing with o.

@@ -21,12 +21,15 @@ type Input struct {
 	Notices []sources.Notice
 }
 
-// Batch makes a batch of spilled records, and returns it with its columns, for Remember and the next Spill. Position,
-// Backlog and More are the caller's to fill in.
+// Batch makes a batch of spilled records, and returns it with the columns that are to be remembered, for the position and
+// the next Spill; none where the format says all. Position, Backlog and More are the caller's to fill in.
 func (r *Reader) Batch(ctx context.Context, in Input) (*sources.Batch, schemas.Table, error) {
 	b := &batch{Reader: r, in: in, known: in.Columns, out: &sources.Batch{Notices: in.Notices}}
 	if err := b.build(ctx); err != nil {
 		return nil, nil, err
+	}
+	if r.plain() != nil {
+		return b.out, nil, nil
 	}
 	return b.out, b.known, nil
 }

@@ -153,14 +153,6 @@ type Column struct {
 	Type string `json:"type"`
 }
 
-// Remember gives the columns that a position is to hold: none where the format says all.
-func (r *Reader) Remember(t schemas.Table) []Column {
-	if r.plain() != nil {
-		return nil
-	}
-	return Remember(t)
-}
-
 // Recall gives the columns that a position holds; nil when they are not known yet. Hints that were declared since then
 // win over what was inferred.
 func (r *Reader) Recall(columns []Column) (schemas.Table, error) {

@@ -85,7 +85,7 @@ func (d *decoder) record(ctx context.Context, rec *Record) (decoded, error) {
 			out.reason = reasonUTF8
 			break
 		}
-		d.buf = appendText(d.buf[:0], rec.Value)
+		d.buf = jsonrecords.AppendText(d.buf[:0], rec.Value)
 		out.text = d.buf
 	case "bytes":
 		d.buf = append(base64.StdEncoding.AppendEncode(append(d.buf[:0], '"'), rec.Value), '"')

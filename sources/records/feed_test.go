@@ -110,7 +110,7 @@ func (f *feed) batch(ctx context.Context, s sources.Session, known schemas.Table
 	if err != nil {
 		return nil, err
 	}
-	b.Position, err = json.Marshal(position{next, f.records.Remember(columns)})
+	b.Position, err = json.Marshal(position{next, records.Remember(columns)})
 	return b, err
 }
 

@@ -8,7 +8,8 @@ import (
 	"errors"
 	"io"
 	"os"
-	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // A line is a JSON object: m the place, k key, h headers, r the value as it was found where that is not v, x what was
@@ -20,9 +21,9 @@ const valueMember = `,"v":`
 // appendLine writes a record whose value is d.text, which must be JSON or unable to become JSON by what is written
 // around it.
 func appendLine(b []byte, rec *Record, d decoded) []byte {
-	b = appendText(append(b, `{"m":`...), rec.Place)
+	b = jsonrecords.AppendText(append(b, `{"m":`...), rec.Place)
 	if d.hasKey {
-		b = appendText(append(b, `,"k":`...), d.key)
+		b = jsonrecords.AppendText(append(b, `,"k":`...), d.key)
 	}
 	if len(rec.Headers) > 0 {
 		b = appendHeaders(append(b, `,"h":`...), rec.Headers)
@@ -39,15 +40,15 @@ func appendLine(b []byte, rec *Record, d decoded) []byte {
 
 // appendFitted writes a record that was read by itself: its value as DuckDB is to read it, and what was rescued of it.
 func appendFitted(b []byte, s Single, value []byte, rescued string) []byte {
-	b = appendText(append(b, `{"m":`...), []byte(s.Place))
+	b = jsonrecords.AppendText(append(b, `{"m":`...), []byte(s.Place))
 	if s.HasKey {
-		b = appendText(append(b, `,"k":`...), []byte(s.Key))
+		b = jsonrecords.AppendText(append(b, `,"k":`...), []byte(s.Key))
 	}
 	if s.Headers != "" {
 		b = append(append(b, `,"h":`...), s.Headers...)
 	}
 	if rescued != "" {
-		b = appendText(append(b, `,"x":`...), []byte(rescued))
+		b = jsonrecords.AppendText(append(b, `,"x":`...), []byte(rescued))
 	}
 	b = append(append(b, valueMember...), value...)
 	return append(b, "}\n"...)
@@ -59,7 +60,7 @@ func appendHeaders(b []byte, headers []Header) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendText(append(b, `{"key":`...), []byte(h.Key))
+		b = jsonrecords.AppendText(append(b, `{"key":`...), []byte(h.Key))
 		if h.Value == nil {
 			b = append(b, `,"value":null}`...)
 			continue
@@ -69,34 +70,6 @@ func appendHeaders(b []byte, headers []Header) []byte {
 		b = append(b, `"}`...)
 	}
 	return append(b, ']')
-}
-
-// appendText writes a JSON text. Bytes that are not UTF-8 are replaced.
-func appendText(b, text []byte) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(text); {
-		c := text[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			r, size := utf8.DecodeRune(text[i:])
-			if r == utf8.RuneError && size == 1 {
-				b = append(append(b, text[start:i]...), "\ufffd"...)
-				start = i + 1
-			}
-			i += size
-			continue
-		case c == '"' || c == '\\':
-			b = append(append(b, text[start:i]...), '\\', c)
-			start = i + 1
-		case c < ' ':
-			b = append(append(b, text[start:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			start = i + 1
-		}
-		i++
-	}
-	return append(append(b, text[start:]...), '"')
 }
 
 // prefix is what stands before the value of a line.
