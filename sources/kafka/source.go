@@ -71,8 +71,8 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 	return b, nil
 }
 
-// batch makes a batch of a segment, to stand at a state but for columns that are new in it, and returns it with all of
-// them.
+// batch makes a batch of a segment, to stand at a state but for columns that are new in it, and returns it with the
+// columns to remember.
 func (s *Source) batch(ctx context.Context, session sources.Session, seg *segment, at state, notices []sources.Notice,
 	temps *records.Temps) (*sources.Batch, schemas.Table, error) {
 	b, columns, err := s.records.Batch(ctx, records.Input{Session: session, Spill: seg.Spill, Columns: at.schema, Temps: temps,

@@ -24,7 +24,7 @@ type Input struct {
 // Batch makes a batch of spilled records, and returns it with the columns that are to be remembered, for the position and
 // the next Spill; none where the format says all. Position, Backlog and More are the caller's to fill in.
 func (r *Reader) Batch(ctx context.Context, in Input) (*sources.Batch, schemas.Table, error) {
-	b := &batch{Reader: r, in: in, known: in.Columns, out: &sources.Batch{Notices: in.Notices}}
+	b := &batch{Reader: r, in: in, known: in.Columns, out: &sources.Batch{Notices: slices.Clone(in.Notices)}}
 	if err := b.build(ctx); err != nil {
 		return nil, nil, err
 	}
