@@ -179,7 +179,7 @@ func (d *decoder) json(value []byte, out *decoded) {
 // single is a record that can't stand in a file of lines.
 func (d *decoder) single(rec *Record, out decoded) Single {
 	s := Single{Place: string(rec.Place), HasKey: out.hasKey && (out.key != nil || out.reason == ""),
-		Key: string(bytes.ToValidUTF8(out.key, []byte("\ufffd"))), NoValue: rec.Value == nil, Reason: out.reason}
+		Key: string(bytes.ToValidUTF8(out.key, []byte("\ufffd"))), Fits: rec.Value == nil, Reason: out.reason}
 	if len(rec.Headers) > 0 {
 		s.Headers = string(appendHeaders(nil, rec.Headers))
 	}

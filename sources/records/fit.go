@@ -171,5 +171,5 @@ func (s *sorter) write(r Single, fit jsonrecords.Fitted) error {
 	return s.bad.Add(bad{r.Place, raw, fit.Reason}, len(raw))
 }
 
-// toFit says whether the record is to be fitted to columns. One without a value becomes a row of NULLs.
-func (s *sorter) toFit(r Single) bool { return s.Fitter != nil && r.Reason == "" && !r.NoValue }
+// toFit says whether the record is to be fitted to columns.
+func (s *sorter) toFit(r Single) bool { return s.Fitter != nil && r.Reason == "" && !r.Fits }

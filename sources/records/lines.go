@@ -134,7 +134,7 @@ func singleOf(line []byte) (Single, error) {
 		return Single{}, err
 	}
 	p, err := parseHead(head)
-	s := Single{Place: p.Place, Headers: string(p.Headers), Value: value, NoValue: bytes.Equal(value, null)}
+	s := Single{Place: p.Place, Headers: string(p.Headers), Value: value, Fits: bytes.Equal(value, null)}
 	if p.Key != nil {
 		s.HasKey, s.Key = true, *p.Key
 	}

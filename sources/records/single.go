@@ -18,7 +18,7 @@ type Single struct {
 	Key     string `parquet:"k"`
 	Headers string `parquet:"h"`      // as in lines
 	Value   []byte `parquet:"value"`  // JSON, or what may be JSON to DuckDB
-	NoValue bool   `parquet:"none"`   // there is none, and Value is null: the record becomes a row of NULLs
+	Fits    bool   `parquet:"fits"`   // Value is as DuckDB reads it: null, which stands for none, or what was looked at before
 	Own     bool   `parquet:"own"`    // Found is the value as it was found: not the same as Value
 	Found   []byte `parquet:"found"`  // cut at maxRaw
 	Reason  string `parquet:"reason"` // why the record can't be taken; empty: it may be
