@@ -25,6 +25,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
@@ -35,7 +36,7 @@ type Config struct {
 	Topic          string
 	Key            []string // columns: one is the key by its text, several are a JSON object
 	Format         string   // of values: json, which empty means too, or avro
-	Registry       broker.Registry
+	Registry       confluent.Registry
 	Security       broker.Security
 	TempDir        string        // a folder that DuckDB may write to and this process may read
 	Timeout        time.Duration // how long a broker may take to answer; 0 means 10 s
@@ -45,7 +46,7 @@ type Config struct {
 type Sink struct {
 	cfg      Config
 	security []kgo.Opt
-	registry *broker.RegistryClient // nil without one
+	registry *confluent.Client // nil without one
 	// control asks and answers for everything but records; producer sends those. Both are nil before Begin and after an
 	// error.
 	control, producer *kgo.Client

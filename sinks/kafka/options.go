@@ -10,6 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	Topic       *option.Text    `yaml:"topic" jsonschema:"required" jsonschema_description:"Name of the topic, which must exist."`
 	Key         []option.Text   `yaml:"key" jsonschema_description:"Columns that make the record's key: one by its text, several as a JSON object. Default: no key."`
 	Value       SinkFormat      `yaml:"value" jsonschema_description:"How rows are encoded. Default: {format: json}."`
-	Registry    broker.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro."`
+	Registry    confluent.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro."`
 	Security    broker.Security `yaml:"security" jsonschema_description:"How brokers are reached."`
 }
 

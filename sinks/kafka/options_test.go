@@ -12,6 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/yamlfile"
 	"github.com/lakeflow/lakeflow/sinks"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
 
@@ -46,7 +47,7 @@ func TestOptions(t *testing.T) {
 	}
 	want := []Config{
 		{Name: "out", Pipeline: "p", TempDir: "/tmp", Brokers: []string{"a:9092", "b:9092", "c"}, Topic: "orders.v1", Key: []string{"a", "orders"}, Format: "avro",
-			Registry: broker.Registry{URL: "http://localhost:8081", Username: "me", Password: "x"}, Security: broker.Security{Protocol: "SSL", CAFile: filepath.Join(dir, "ca.pem")}},
+			Registry: confluent.Registry{URL: "http://localhost:8081", Username: "me", Password: "x"}, Security: broker.Security{Protocol: "SSL", CAFile: filepath.Join(dir, "ca.pem")}},
 		{Name: "plain", Pipeline: "p", TempDir: "/tmp", Brokers: []string{"b"}, Topic: "t", Security: broker.Security{Protocol: "PLAINTEXT"}},
 	}
 	for i, s := range p.Sinks {

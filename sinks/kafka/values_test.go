@@ -19,7 +19,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks"
-	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 )
 
 var everyColumn = []string{"b BOOLEAN", "i INTEGER", "l BIGINT", "f FLOAT", "d DOUBLE", "m DECIMAL(12,2)", "big DECIMAL(38,9)", "day DATE", "at TIME", "ts TIMESTAMP",
@@ -152,7 +152,7 @@ func newFakeRegistry(t testing.TB) *fakeRegistry {
 }
 
 func avroSink(reg *fakeRegistry) func(*Config) {
-	return func(c *Config) { c.Format, c.Registry = "avro", broker.Registry{URL: reg.URL} }
+	return func(c *Config) { c.Format, c.Registry = "avro", confluent.Registry{URL: reg.URL} }
 }
 
 // TestAvroValues publishes every type as Avro, and decodes it with the schema that was registered. The expected values

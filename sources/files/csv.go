@@ -11,6 +11,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // csvFormat reads CSV files. Columns are matched by the names in each file's header, in any order and letter case. All
@@ -166,12 +167,12 @@ func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 // notDecodable says where a header is no UTF-8.
 func (w *work) notDecodable(name string) error {
 	if encoding := w.src.cfg.CSV.Encoding; decoders[encoding] != nil {
-		return &unsupportedError{"its header has characters that are not valid in " + encoding + ": " + shown(shortened(strings.ToValidUTF8(name, "?"))),
+		return &unsupportedError{"its header has characters that are not valid in " + encoding + ": " + records.Shown(shortened(strings.ToValidUTF8(name, "?"))),
 			"declare the encoding that it is written in, or correct the name"}
 	}
 	for i, r := range name {
 		if r == utf8.RuneError && !strings.HasPrefix(name[i:], "\uFFFD") {
-			return &unsupportedError{fmt.Sprintf("its header is not valid UTF-8: the name %s has the byte 0x%02x", shown(shortened(strings.ToValidUTF8(name, "?"))), name[i]),
+			return &unsupportedError{fmt.Sprintf("its header is not valid UTF-8: the name %s has the byte 0x%02x", records.Shown(shortened(strings.ToValidUTF8(name, "?"))), name[i]),
 				"declare csv: {encoding: windows-1252} or latin-1, or save it as UTF-8"}
 		}
 	}
@@ -333,7 +334,7 @@ func (c csvFormat) strict(w *work, files []*file) string {
 				strings.Join(c.columns(w, group[0].header), ", "), w.metadata(n.files, n.index), c.reader(w, n.files, true, n.option)))
 		}
 	}
-	return union(relations)
+	return records.Union(relations)
 }
 
 // columns are the schema's columns as expressions over the typed reader of files with this header.

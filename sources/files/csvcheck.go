@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
@@ -216,7 +217,7 @@ func (w *work) allAre(ctx context.Context, column string, condition func(v strin
 		}
 	}
 	var all sql.NullBool
-	err := w.session.Conn.QueryRowContext(ctx, "SELECT bool_and("+condition("v")+") FROM "+union(parts)+" WHERE v IS NOT NULL").Scan(&all)
+	err := w.session.Conn.QueryRowContext(ctx, "SELECT bool_and("+condition("v")+") FROM "+records.Union(parts)+" WHERE v IS NOT NULL").Scan(&all)
 	if err != nil {
 		return false, fmt.Errorf("look at the formats of column %s: %w", column, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/records"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
@@ -90,7 +91,7 @@ func (w *work) reportTitles() {
 		others = ", and likewise in " + counted(n, "other file")
 	}
 	w.notice("lines_skipped", f.rel, fmt.Sprintf("file %s: what stands before its header is passed over (%s, the first is %s)%s; declare csv: {skip: %d} to settle it for all files, or skip: 0 to read it",
-		shown(f.rel), counted(f.above, "line"), shown(shortened(f.title)), others, f.above))
+		records.Shown(f.rel), counted(f.above, "line"), records.Shown(shortened(f.title)), others, f.above))
 }
 
 // head is the decoded beginning of a file.

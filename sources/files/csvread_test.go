@@ -16,7 +16,7 @@ var plainCSV = dialect{Delimiter: ",", Quote: `"`, Escape: `"`}
 
 // records reads a text, and returns a line for each record: its place, fields and reason. It checks that raw texts are
 // where they are said to be, and that nothing but line ends and blank lines is between them.
-func records(t rapid.TB, text string, d dialect, want int) []string {
+func recordsOf(t rapid.TB, text string, d dialect, want int) []string {
 	t.Helper()
 	r := newCSVReader(bufio.NewReaderSize(strings.NewReader(text), 16), d)
 	r.want = want
@@ -94,7 +94,7 @@ func TestCSVRecords(t *testing.T) {
 		{"# x,\"\n1,a\n#2,b\n", dialect{Delimiter: ",", Quote: `"`, Escape: `"`, Comment: "#"}, 2, "2:[1][a]"},
 		{"1,a\n2\n3,b,c\n", dialect{Delimiter: ",", Quote: `"`, Escape: `"`, NullPadding: true}, 2, "1:[1][a] 2:[2] 3:!3,b,c"},
 	} {
-		if got := strings.Join(records(t, c.text, c.d, c.n), " "); got != c.want {
+		if got := strings.Join(recordsOf(t, c.text, c.d, c.n), " "); got != c.want {
 			t.Errorf("%q:\n got %s\nwant %s", c.text, got, c.want)
 		}
 	}
@@ -128,7 +128,7 @@ func TestCSVAgrees(t *testing.T) {
 		}
 		cw.Flush()
 		text := "id,x,y,z\n" + buf.String()
-		got := records(rt, text, plainCSV, 4)
+		got := recordsOf(rt, text, plainCSV, 4)
 		for _, line := range got {
 			if strings.Contains(line, ":!") {
 				rt.Fatalf("refused: %s of %q", line, text)
@@ -159,7 +159,7 @@ func TestCSVLosesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(pieces, 1, 60).Draw(rt, "text"), "")
 		d := plainCSV
-		all := len(records(rt, "n,a\n"+text, d, 2)) - 1
+		all := len(recordsOf(rt, "n,a\n"+text, d, 2)) - 1
 		b.marks, b.pos = map[string]string{}, nil
 		b.put("a.csv", "n,a\n"+text)
 		b.put("good.csv", "n,a\n7,good\n")
@@ -199,7 +199,7 @@ func TestStrayQuoteCostsItsLine(t *testing.T) {
 			}
 			text += fmt.Sprintf("%d,%s,%s%s", i, cell.Draw(rt, "cell"), last, ending)
 		}
-		got := records(rt, text, plainCSV, 3)
+		got := recordsOf(rt, text, plainCSV, 3)
 		bad := 0
 		for _, line := range got {
 			if strings.Contains(line, ":!") {
@@ -224,7 +224,7 @@ func TestTextThatHoldsATable(t *testing.T) {
 // TestOtherEndsBehindTheWindow has line ends of other kinds behind the part of the file that tells which are used.
 func TestOtherEndsBehindTheWindow(t *testing.T) {
 	long := strings.Repeat("x", windowStep)
-	got := records(t, "a\r"+long+"\ry\nz\r\nu\r\r\n\n\"v\nw\r\n\"\n"+long+long+"\r\nlast", plainCSV, 1)
+	got := recordsOf(t, "a\r"+long+"\ry\nz\r\nu\r\r\n\n\"v\nw\r\n\"\n"+long+long+"\r\nlast", plainCSV, 1)
 	want := []string{"1:[a]", "2:[" + long + "]", "3:[y]", "4:[z]", "5:[u]", "8:[v\nw\r\n]", "11:[" + long + long + "]", "12:[last]"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%s", strings.ReplaceAll(strings.Join(got, " "), long, "LONG"))

@@ -8,11 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
-
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
@@ -41,7 +40,7 @@ func (c csvFormat) tolerant(ctx context.Context, w *work, files []*file) (good, 
 		}
 		goods, bads = append(goods, g), append(bads, b)
 	}
-	return union(goods), union(bads), nil
+	return records.Union(goods), records.Union(bads), nil
 }
 
 // scanFields copies the records of the files that were not copied yet to Parquet files, one for each, and drops files
@@ -71,8 +70,7 @@ func (w *work) copyFields(f *file, path string) (cause, err error) {
 	if err != nil {
 		return nil, err
 	}
-	pw := parquet.NewGenericWriter[csvRow](out, parquet.Compression(&parquet.Snappy))
-	b := rowBuffer{pw: pw}
+	rows := records.NewRows[csvRow](out)
 	nulls := w.src.cfg.CSV.NullValues
 	cause = w.eachRecord(f, func(rec *csvRecord) bool {
 		row := csvRow{Path: f.path, Line: rec.line, Offset: rec.offset, Raw: slices.Clone(rec.raw[:min(len(rec.raw), maxRaw)]), Reason: rec.reason}
@@ -83,43 +81,13 @@ func (w *work) copyFields(f *file, path string) (cause, err error) {
 			}
 			row.Fields = append(row.Fields, text)
 		}
-		err = b.add(row, len(rec.raw))
+		err = rows.Add(row, 2*len(rec.raw))
 		return err == nil
 	})
-	for _, step := range []func() error{b.flush, pw.Close, out.Close} {
-		if stepErr := step(); err == nil {
-			err = stepErr
-		}
+	if closed := rows.Close(); err == nil {
+		err = closed
 	}
 	return cause, err
-}
-
-// rowBuffer hands rows on to Parquet, many at a time.
-type rowBuffer struct {
-	pw      *parquet.GenericWriter[csvRow]
-	rows    []csvRow
-	bytes   int // in rows
-	pending int // in the row group
-}
-
-func (b *rowBuffer) add(row csvRow, size int) error {
-	b.rows = append(b.rows, row)
-	b.bytes += 2 * size
-	if len(b.rows) < 1024 && b.bytes < flushBytes {
-		return nil
-	}
-	return b.flush()
-}
-
-func (b *rowBuffer) flush() error {
-	_, err := b.pw.Write(b.rows)
-	b.pending += b.bytes
-	b.rows, b.bytes = b.rows[:0], 0
-	if err == nil && b.pending > flushBytes {
-		b.pending = 0
-		err = b.pw.Flush()
-	}
-	return err
 }
 
 // split reads files of one header into a Parquet file of good rows and one of rejects.
@@ -255,9 +223,6 @@ func rescueOf(pairs []string, path string) string {
 	list := "concat_ws(',', " + strings.Join(pairs, ", ") + ")"
 	return fmt.Sprintf("CASE WHEN %s <> '' THEN '{' || %s || ',\"_file_path\":' || CAST(to_json(%s) AS VARCHAR) || '}' END AS %s", list, list, path, jsonrecords.RescuedColumn)
 }
-
-// flushBytes bounds the memory of one row group.
-const flushBytes = 32 << 20
 
 // scanned is the relation of the records of files that were scanned.
 func scanned(files []*file) string {

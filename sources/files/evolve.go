@@ -3,12 +3,12 @@ package files
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // infer finds the columns of all records of the first batch. Evolve adds what hinted columns do not have.
@@ -74,8 +74,7 @@ func (jsonFormat) compare(ctx context.Context, w *work) error {
 
 // newColumn is the error that schema_evolution: fail ends with.
 func newColumn(path, column string) error {
-	return fmt.Errorf("file %s has the column %q, which the source does not have: declare it under schema:, remove the file, or set schema_evolution:"+
-		" add_new_columns to add it, rescue to keep its values in %s, none to ignore it", path, column, jsonrecords.RescuedColumn)
+	return records.NewColumn("file "+path, column, "remove the file, ")
 }
 
 // look goes through the records of the work's files.

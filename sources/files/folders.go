@@ -12,6 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
 
@@ -140,9 +141,9 @@ func (w *work) checkFolders(ctx context.Context) error {
 			at := folderOf(f.rel, name)
 			switch {
 			case at == nil:
-				w.notice("folder_missing", f.rel, fmt.Sprintf("file %s is in no folder %s=…, so column %s is NULL in its records, unless they have it", shown(f.rel), name, shown(name)))
+				w.notice("folder_missing", f.rel, fmt.Sprintf("file %s is in no folder %s=…, so column %s is NULL in its records, unless they have it", records.Shown(f.rel), name, records.Shown(name)))
 			case !at.null && bad[at.value]:
-				w.drop(f, &unsupportedError{fmt.Sprintf("%s of its folder %s=… is not %s", shown(at.value), name, col.Type), "rename the folder, or declare the column VARCHAR"})
+				w.drop(f, &unsupportedError{fmt.Sprintf("%s of its folder %s=… is not %s", records.Shown(at.value), name, col.Type), "rename the folder, or declare the column VARCHAR"})
 			}
 		}
 	}

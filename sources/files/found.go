@@ -14,6 +14,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // What there is to say when a source finds no file, or nothing in its files.
@@ -41,8 +42,8 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 		return sources.Found{}, err
 	}
 	l.sortByAge()
-	w := &work{src: s, session: session, state: st, files: s.cut(l.base, l.files), temps: new([]string)}
-	defer removeAll(w.temps)
+	w := &work{src: s, session: session, state: st, files: s.cut(l.base, l.files), temps: new(records.Temps)}
+	defer w.temps.Remove()
 	if err := w.learn(ctx); err != nil {
 		return sources.Found{}, err
 	}
@@ -69,24 +70,24 @@ func (s *Source) peek(ctx context.Context, st state) (lack, remedy string, err e
 // nothing says what is there in the place of files that match.
 func (s *Source) nothing(l *listing) (lack, remedy string) {
 	s.gone = l.missing
-	lack = "no file matches " + shown(s.cfg.Path)
+	lack = "no file matches " + records.Shown(s.cfg.Path)
 	_, literal := os.Lstat(s.absolute(s.cfg.Path))
 	switch {
 	case strings.ContainsAny(s.cfg.Path, "*?[{") && literal == nil:
 		return lack + ", which is a glob", `there is a file or folder of this very name: write \ before the characters * ? [ { that are part of it`
 	case l.missing && s.pattern == "":
-		return lack + ": there is no file or folder " + shown(s.root), s.nearest()
+		return lack + ": there is no file or folder " + records.Shown(s.root), s.nearest()
 	case l.missing:
-		return lack + ": the folder " + shown(s.root) + " is not there", s.nearest()
+		return lack + ": the folder " + records.Shown(s.root) + " is not there", s.nearest()
 	case len(l.others) > 0 && s.pattern == "":
-		return lack + ": " + shown(s.root) + " has " + files(l.otherFiles(), "") + " with other extensions (" + l.otherExtensions() + ")",
+		return lack + ": " + records.Shown(s.root) + " has " + files(l.otherFiles(), "") + " with other extensions (" + l.otherExtensions() + ")",
 			"correct the path or the format, or " + s.howToRead(l)
 	case len(l.others) > 0:
-		return lack + ": " + shown(s.root) + " has " + files(l.otherFiles(), "") + " with other names (" + l.otherExtensions() + ")", "correct the path, or put a file there"
+		return lack + ": " + records.Shown(s.root) + " has " + files(l.otherFiles(), "") + " with other names (" + l.otherExtensions() + ")", "correct the path, or put a file there"
 	case l.hidden > 0:
-		return lack + ": " + shown(s.root) + " has only files that are hidden, as their names begin with . or _", "rename them, or put others there"
+		return lack + ": " + records.Shown(s.root) + " has only files that are hidden, as their names begin with . or _", "rename them, or put others there"
 	}
-	return lack + ": " + shown(s.root) + " is empty", "put a file there, or correct the path"
+	return lack + ": " + records.Shown(s.root) + " is empty", "put a file there, or correct the path"
 }
 
 // absolute is a path that the user wrote, by its letters.
@@ -111,7 +112,7 @@ func (s *Source) nearest() string {
 				}
 			}
 			if name := diag.Suggest(filepath.Base(missing), names); name != "" {
-				return "did you mean " + shown(name) + "? else " + otherwise
+				return "did you mean " + records.Shown(name) + "? else " + otherwise
 			}
 			return otherwise
 		}
@@ -152,7 +153,7 @@ func shownExtension(ext string) string {
 	if ext == "" {
 		return ""
 	}
-	return shown(ext)
+	return records.Shown(ext)
 }
 
 // unreadable are extensions of what is compressed in a way that is not read, and of workbooks.
@@ -166,7 +167,7 @@ func (s *Source) howToRead(l *listing) string {
 	}
 	for _, ext := range l.commonest() {
 		if !slices.Contains(unreadable, strings.ToLower(filepath.Ext(ext))) {
-			return "name the files with a glob such as " + shown(strings.TrimSuffix(s.cfg.Path, "/")+between+ext)
+			return "name the files with a glob such as " + records.Shown(strings.TrimSuffix(s.cfg.Path, "/")+between+ext)
 		}
 	}
 	return "unpack the files, or compress them with gzip or zstd"
@@ -186,9 +187,9 @@ func (s *Source) tellOthers(b *sources.Batch, l *listing) {
 	if !news {
 		return
 	}
-	what := fmt.Sprintf("%d files in %s have other extensions (%s) and are not read", l.otherFiles(), shown(s.cfg.Path), l.otherExtensions())
+	what := fmt.Sprintf("%d files in %s have other extensions (%s) and are not read", l.otherFiles(), records.Shown(s.cfg.Path), l.otherExtensions())
 	if l.otherFiles() == 1 {
-		what = fmt.Sprintf("1 file in %s has another extension (%s) and is not read", shown(s.cfg.Path), cmp.Or(shownExtension(l.commonest()[0]), "none"))
+		what = fmt.Sprintf("1 file in %s has another extension (%s) and is not read", records.Shown(s.cfg.Path), cmp.Or(shownExtension(l.commonest()[0]), "none"))
 	}
 	b.Notices = append(b.Notices, sources.Notice{Kind: "files_passed_over", Subject: s.cfg.Path, Message: what + "; " + strings.Replace(s.howToRead(l), "the files", "them", 1) + " if they are to be"})
 }
@@ -203,14 +204,14 @@ func files(n int, verb string) string {
 
 // noColumns says why nothing was learned from the files that match.
 func (w *work) noColumns(matching int) (lack, remedy string) {
-	lack = files(matching, " match") + " " + shown(w.src.cfg.Path)
+	lack = files(matching, " match") + " " + records.Shown(w.src.cfg.Path)
 	if looked := len(w.files) + len(w.left); looked < matching {
 		lack += fmt.Sprintf(", the oldest %d of which were looked at", looked)
 	}
 	remedy = "put a file there that holds records"
 	if len(w.left) > 0 {
 		first := w.left[0]
-		lack += fmt.Sprintf("; %d left out, the first is %s, which %s", len(w.left), shown(first.rel), first.why)
+		lack += fmt.Sprintf("; %d left out, the first is %s, which %s", len(w.left), records.Shown(first.rel), first.why)
 		remedy = first.remedy
 	}
 	if len(w.files) == 0 {
@@ -218,7 +219,7 @@ func (w *work) noColumns(matching int) (lack, remedy string) {
 	}
 	for _, f := range w.files {
 		if at, why := w.firstRecord(f); why != "" {
-			return lack + fmt.Sprintf("; no record can be used, the first is %s of %s%s", at, shown(f.rel), why), recordRemedy
+			return lack + fmt.Sprintf("; no record can be used, the first is %s of %s%s", at, records.Shown(f.rel), why), recordRemedy
 		}
 	}
 	return lack + "; " + empty(len(w.files), len(w.left)), remedy

@@ -10,6 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // jsonKind is how the records stand in a JSON file.
@@ -95,14 +96,14 @@ func (jsonFormat) strict(w *work, files []*file) string {
 	if w.rescues() {
 		rescued = "NULL::VARCHAR AS " + jsonrecords.RescuedColumn + ", "
 	}
-	return union(readers(files, func(format string, files []*file) string {
+	return records.Union(readers(files, func(format string, files []*file) string {
 		var relations []string
 		for _, n := range numberings(w.state.Schema, nil, files) {
 			relations = append(relations, fmt.Sprintf("(SELECT %s, %s%s FROM read_json(%s, format='%s', records=true, columns=%s, hive_partitioning=false, maximum_object_size=%d%s)"+
 				" AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL)",
 				names(w.state.Schema), rescued, w.metadata(n.files, n.index), paths(n.files), format, readerColumns(w.state.Schema), maxRecord, n.option))
 		}
-		return union(relations)
+		return records.Union(relations)
 	}))
 }
 

@@ -42,6 +42,8 @@ type file struct {
 	strays bool      // parquet: it may have values that stand for nothing; DuckDB must only read their bare numbers
 }
 
+func (f *file) String() string { return f.path }
+
 // listing is what is below the root now.
 type listing struct {
 	base    string // folder that the files' rel is relative to

@@ -12,11 +12,12 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/failpoint"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // Next returns the oldest files that have no mark yet, up to the limits.
 func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, marks sources.Ledger) (*sources.Batch, error) {
-	removeAll(&s.next)
+	s.next.Remove()
 	st, err := decodeState(from, s)
 	if err != nil {
 		return nil, err
@@ -129,7 +130,7 @@ func (s *Source) compare(l *listing, known known) (changes []entry) {
 
 func (w *work) reportChanges(changes []entry) {
 	for _, f := range changes {
-		w.notice("file_changed", f.rel, "file "+shown(f.rel)+" changed after it was read and is not read again; set allow_overwrites: true to read such files anew")
+		w.notice("file_changed", f.rel, "file "+records.Shown(f.rel)+" changed after it was read and is not read again; set allow_overwrites: true to read such files anew")
 		w.mark(f, changed)
 	}
 }
@@ -145,7 +146,7 @@ func (s *Source) Fingerprint(ctx context.Context) (sources.Position, error) {
 
 // Snapshot returns all files that are there as one relation.
 func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sources.Position) (*sources.Batch, error) {
-	removeAll(&s.snapshot)
+	s.snapshot.Remove()
 	st, err := decodeState(from, s)
 	if err != nil {
 		return nil, err

@@ -7,13 +7,14 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // ignored reports columns that are not read, each once.
 func (w *work) ignored(columns ...string) {
 	for _, name := range columns {
 		if !slices.ContainsFunc(w.out.Notices, func(n sources.Notice) bool { return n.Kind == "column_ignored" && n.Subject == name }) {
-			w.notice("column_ignored", name, "column "+shown(name)+" of the files is not read: "+whyIgnored(name))
+			w.notice("column_ignored", name, "column "+records.Shown(name)+" of the files is not read: "+whyIgnored(name))
 		}
 	}
 }
@@ -38,7 +39,5 @@ func (w *work) added(t schemas.Table, names []string) {
 	if w.first {
 		return
 	}
-	for _, name := range names {
-		w.notice("column_added", name, "column "+shown(name)+" is new in the files and was added")
-	}
+	w.out.Notices = append(w.out.Notices, records.Added("files", names)...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // parquetFormat reads Parquet files. Files with the same footer schema have one shape and are read together.
@@ -229,7 +230,7 @@ func (p parquetFormat) strict(w *work, files []*file) string {
 				strings.Join(c.columns, ", "), w.metadata(n.files, n.index), parquetReader(n.files, n.option), where))
 		}
 	}
-	return union(relations)
+	return records.Union(relations)
 }
 
 // tolerant separates rows with values that do not fit. Files that can't be read to their end are dropped.
@@ -256,7 +257,7 @@ func (p parquetFormat) tolerant(ctx context.Context, w *work, files []*file) (go
 			goods, bads = append(goods, g), append(bads, b)
 		}
 	}
-	return union(goods), union(bads), nil
+	return records.Union(goods), records.Union(bads), nil
 }
 
 // split is tolerant for files of one shape.
@@ -278,7 +279,7 @@ func (p parquetFormat) splitBare(ctx context.Context, w *work, f *file) (good, r
 		if s := w.shapes[f.shape]; len(s.columns) > 0 {
 			columns = "struct_pack(" + packed(s) + ")"
 		}
-		cause = w.reads(ctx, "(SELECT "+columns+" FROM "+parquetReader([]*file{f}, "")+")")
+		cause = records.Reads(ctx, w.session.Conn, "(SELECT "+columns+" FROM "+parquetReader([]*file{f}, "")+")")
 		switch {
 		case cause == nil:
 			return "", "", nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // A bare copy of a Parquet file is one whose footer does not say what the plain values stand for: times are numbers,
@@ -222,7 +223,7 @@ func (w *work) alike(ctx context.Context, relation string, s *shape) error {
 			return errMeaning
 		}
 	}
-	return w.reads(ctx, relation)
+	return records.Reads(ctx, w.session.Conn, relation)
 }
 
 // nouns says what the values of a column should be.

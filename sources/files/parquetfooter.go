@@ -11,6 +11,8 @@ import (
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	parquetmeta "github.com/parquet-go/parquet-go/format"
+
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // deepestColumn is how deep columns may nest: DuckDB goes down into them by recursion.
@@ -157,7 +159,7 @@ func (c *footerCheck) node(depth int) (n schemaNode, err error) {
 			return n, err
 		}
 		if child.Name == "" && !root && !n.wraps() {
-			return n, &unsupportedError{fmt.Sprintf("column %s has a field without a name", shown(n.Name)), "name it"}
+			return n, &unsupportedError{fmt.Sprintf("column %s has a field without a name", records.Shown(n.Name)), "name it"}
 		}
 		n.children = append(n.children, child)
 	}
@@ -173,7 +175,7 @@ func (n schemaNode) wraps() bool {
 }
 
 func (n schemaNode) wrong(what string) error {
-	return fmt.Errorf("column %s in its schema %s", shown(n.Name), what)
+	return fmt.Errorf("column %s in its schema %s", records.Shown(n.Name), what)
 }
 
 // variant says whether the node is made as a VARIANT must be: of the first parts, and typed_value, in which are such

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // reportCuts says how many times of Parquet files have more digits than tables store.
@@ -69,12 +70,12 @@ func (w *work) reportCutsOf(ctx context.Context, f *file, names, counts []string
 
 // cut reports values that were cut, if there are any.
 func (w *work) cut(f *file, column string, n int64, remedy string) {
-	values := fmt.Sprintf("%d values of column %s have", n, shown(column))
+	values := fmt.Sprintf("%d values of column %s have", n, records.Shown(column))
 	if n == 1 {
-		values = "1 value of column " + shown(column) + " has"
+		values = "1 value of column " + records.Shown(column) + " has"
 	}
 	if n > 0 {
-		w.notice("digits_cut", f.rel, "file "+shown(f.rel)+": "+values+" more than six digits of a second; the rest was cut off; "+remedy)
+		w.notice("digits_cut", f.rel, "file "+records.Shown(f.rel)+": "+values+" more than six digits of a second; the rest was cut off; "+remedy)
 	}
 }
 

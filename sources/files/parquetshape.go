@@ -12,6 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // shape is what Parquet files with equal footers hold.
@@ -222,7 +223,7 @@ func (f *footer) refusal() error {
 	}
 	for _, n := range f.nodes {
 		if n.precision > decimalDigits {
-			return &unsupportedError{fmt.Sprintf("its column %s is a DECIMAL of %d digits", shown(n.name), n.precision),
+			return &unsupportedError{fmt.Sprintf("its column %s is a DECIMAL of %d digits", records.Shown(n.name), n.precision),
 				fmt.Sprintf("write it with at most %d digits, or as text", decimalDigits)}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // TestRefusedParts has DuckDB refuse what was written for it: the records are written anew, each only when DuckDB has
@@ -50,7 +52,7 @@ func TestRefusedParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if again, err := batch.Repair(context.Background(), b.session, cause); again != nil || !errors.Is(err, errUnread) {
+	if again, err := batch.Repair(context.Background(), b.session, cause); again != nil || !errors.Is(err, records.ErrUnread) {
 		t.Errorf("damaged again: %v, %v", again, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // Config is what a source is made of: its options, and what else is said of it. Options that are zero have their
@@ -57,8 +58,7 @@ type Source struct {
 	// skip are files without permission to read, already reported by this process.
 	skip map[string]bool
 	// next and snapshot are the temporary files of the last batch of each kind.
-	next, snapshot []string
-	serial         int
+	next, snapshot records.Temps
 	inferred       inference
 	whole          map[string]mark // compressed files that are whole, by path
 	gone           bool            // that the folder is not there was told
@@ -184,16 +184,12 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 
 // visible is the schema that queries see.
 func (s *Source) visible(t schemas.Table) schemas.Table {
-	t = t.Clone()
-	if s.cfg.Evolution.Rescues() && len(t) > 0 {
-		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
-	}
-	return t
+	return records.Visible(t, s.cfg.Evolution.Rescues())
 }
 
 // Close removes the temporary files of the last batches.
 func (s *Source) Close() error {
-	removeAll(&s.next)
-	removeAll(&s.snapshot)
+	s.next.Remove()
+	s.snapshot.Remove()
 	return nil
 }

@@ -37,14 +37,6 @@ func pathTexts(files []*file) string {
 	return split(items, pathSeparator)
 }
 
-// union puts relations with the same columns one behind the other.
-func union(relations []string) string {
-	if len(relations) <= 1 {
-		return strings.Join(relations, "")
-	}
-	return "(SELECT * FROM " + strings.Join(relations, " UNION ALL SELECT * FROM ") + ")"
-}
-
 // readerColumns are the columns for read_json and read_csv: {'a': 'BIGINT'}.
 func readerColumns(t schemas.Table) string {
 	items := make([]string, len(t))

@@ -6,7 +6,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // state is what a Position holds: what was learned about the files. How far they were read is in the marks.
@@ -22,16 +22,11 @@ type state struct {
 
 // position is state as JSON.
 type position struct {
-	Schema []column `json:"schema,omitempty"`
-	CSV    *dialect `json:"csv,omitempty"`
+	Schema []records.Column `json:"schema,omitempty"`
+	CSV    *dialect         `json:"csv,omitempty"`
 	// Partitions are names of columns.
 	Partitions []string `json:"partitions,omitempty"`
 	Read       readHash `json:"read,omitzero"`
-}
-
-type column struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
 }
 
 // decodeState reads a position; hints that were declared since then win over what was inferred.
@@ -44,23 +39,11 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 		}
 	}
 	st.CSV, st.Partitions, st.Read = pos.CSV, pos.Partitions, pos.Read
-	for _, c := range pos.Schema {
-		t, err := schemas.Parse(c.Type)
-		if err != nil {
-			return st, fmt.Errorf("the stored position is damaged: column %s: %w", c.Name, err)
-		}
-		st.Schema = append(st.Schema, schemas.Column{Name: c.Name, Type: t})
-	}
-	if st.Schema != nil {
-		st.Schema = jsonrecords.WithHints(st.Schema, s.hints)
-	}
-	return st, nil
+	var err error
+	st.Schema, err = records.Recall(pos.Schema, s.hints)
+	return st, err
 }
 
 func (st state) encode() (sources.Position, error) {
-	pos := position{CSV: st.CSV, Partitions: st.Partitions, Read: st.Read}
-	for _, c := range st.Schema {
-		pos.Schema = append(pos.Schema, column{c.Name, c.Type.String()})
-	}
-	return json.Marshal(pos)
+	return json.Marshal(position{Schema: records.Remember(st.Schema), CSV: st.CSV, Partitions: st.Partitions, Read: st.Read})
 }

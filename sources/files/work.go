@@ -7,12 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -22,6 +19,7 @@ import (
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // work is one batch, or one look at the schema, in the making.
@@ -31,25 +29,18 @@ type work struct {
 	state   state
 	files   []*file // that are still in
 	out     *sources.Batch
-	known   known     // marks of earlier batches
-	noMarks bool      // a snapshot commits no marks
-	batch   bool      // it is for Next, whose notices are seen
-	temps   *[]string // files to remove with the batch
-	first   bool      // the schema is inferred by this work
-	blank   bool      // there was nothing to infer it from: it is only what is hinted, and not remembered
-	slow    []*file   // files that can't be read strictly
-	parts   []part    // how they are read
-	proves  bool      // json: what is read record by record is only taken once DuckDB has read it
+	known   known          // marks of earlier batches
+	noMarks bool           // a snapshot commits no marks
+	batch   bool           // it is for Next, whose notices are seen
+	temps   *records.Temps // files to remove with the batch
+	first   bool           // the schema is inferred by this work
+	blank   bool           // there was nothing to infer it from: it is only what is hinted, and not remembered
+	slow    []*file        // files that can't be read strictly
+	parts   records.Parts[*file]
 	refused []refused // files of which nothing was taken
 	left    []leftOut // files that were dropped, for whatever reason
 	looked  *look     // json: at the records of the first batch, until the columns are known
 	shapes  []*shape  // parquet: the columns of the files by file.shape
-}
-
-// part is some files read record by record.
-type part struct {
-	files         []*file
-	good, rejects string
 }
 
 // errName is why a file can't be named in SQL.
@@ -259,16 +250,7 @@ func (w *work) verified(f *file) {
 
 // eachFile calls do for every file, as many at a time as there are processors.
 func eachFile(files []*file, do func(i int, f *file)) {
-	var next atomic.Int64
-	var running sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(files)) {
-		running.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
-				do(i, files[i])
-			}
-		})
-	}
-	running.Wait()
+	_ = records.Each(files, func(i int, f *file) error { do(i, f); return nil })
 }
 
 // finish fills the batch from what is known now. It is called again after a repair.
@@ -316,26 +298,13 @@ func (w *work) relation() string {
 	if len(w.state.Schema) == 0 {
 		return ""
 	}
-	slow := map[*file]bool{}
-	var relations []string
-	for _, p := range w.parts {
-		for _, f := range p.files {
-			slow[f] = true
-		}
-		relations = append(relations, p.good)
-	}
-	strict := slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return slow[f] })
-	if r := w.src.format.strict(w, strict); r != "" {
-		relations = append(relations, r)
-	}
-	return w.withFolders(union(relations))
+	return w.withFolders(w.parts.Relation(w.files, w.strict))
 }
 
+func (w *work) strict(files []*file) string { return w.src.format.strict(w, files) }
+
 func (w *work) fillRejects(ctx context.Context) error {
-	var relations []string
-	for _, p := range w.parts {
-		relations = append(relations, p.rejects)
-	}
+	relations := w.parts.Rejects()
 	if len(w.refused) > 0 {
 		rows := make([]string, len(w.refused))
 		for i, r := range w.refused {
@@ -344,18 +313,10 @@ func (w *work) fillRejects(ctx context.Context) error {
 		relations = append(relations, `(SELECT CAST(file AS VARCHAR) AS file, CAST(line AS BIGINT) AS line, CAST("offset" AS BIGINT) AS "offset", raw, reason, whole`+
 			` FROM (VALUES `+strings.Join(rows, ", ")+`) AS v(file, line, "offset", raw, reason, whole))`)
 	}
-	w.out.Rejects, w.out.RejectCount = "", 0
-	if len(relations) == 0 {
-		return nil
+	if len(relations) > 0 {
+		relations = []string{`(SELECT *, NULL::INTEGER AS "partition" FROM ` + records.Union(relations) + ")"}
 	}
-	all := `(SELECT *, NULL::INTEGER AS "partition" FROM ` + union(relations) + ")"
-	if err := w.session.Conn.QueryRowContext(ctx, "SELECT count(*) FROM "+all).Scan(&w.out.RejectCount); err != nil {
-		return fmt.Errorf("count rejects: %w", err)
-	}
-	if w.out.RejectCount > 0 {
-		w.out.Rejects = all
-	}
-	return nil
+	return records.SetRejects(ctx, w.session.Conn, w.out, relations)
 }
 
 // readSlow reads the files record by record.
@@ -374,7 +335,7 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 	}
 	files = slices.DeleteFunc(files, func(f *file) bool { return !slices.Contains(w.files, f) })
 	if len(files) > 0 {
-		w.parts = append(w.parts, part{files, good, rejects})
+		w.parts.Add(files, good, rejects)
 	}
 	return nil
 }
@@ -382,108 +343,41 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 // repair gives a batch without the records that can't be read strictly, or nil when it is not they that made reading
 // fail.
 func (w *work) repair(ctx context.Context, session sources.Session, cause error) (*sources.Batch, error) {
-	before := w.out
-	next := *before
-	next.Ledger, next.Notices = slices.Clone(before.Ledger), slices.Clone(before.Notices)
-	w.out = &next
-	repaired, err := w.setAside(ctx, session, cause)
-	if !repaired || err != nil {
-		w.out = before
-		return nil, err
-	}
-	return &next, nil
+	w.session = session
+	return records.Repair(&w.out, func() (bool, error) { return w.setAside(ctx, cause) })
 }
 
 // setAside finds the files that can't be read strictly and reads them record by record.
-func (w *work) setAside(ctx context.Context, session sources.Session, cause error) (repaired bool, err error) {
+func (w *work) setAside(ctx context.Context, cause error) (bool, error) {
 	if duckerr.World(cause) {
 		return false, nil
 	}
-	w.session = session
 	before := len(w.files)
 	for _, f := range slices.Clone(w.files) {
 		if err := readable(f.path); err != nil {
 			w.drop(f, err)
 		}
 	}
-	if relation := w.relation(); len(w.files) == before {
+	dropped := len(w.files) < before
+	if relation := w.relation(); !dropped {
 		if relation == "" {
 			return false, ctx.Err()
 		}
-		if err := w.reads(ctx, relation); err == nil || duckerr.World(err) {
+		if err := records.Reads(ctx, w.session.Conn, relation); err == nil || duckerr.World(err) {
 			return false, errors.Join(ctx.Err(), err)
 		}
 	}
-	slow := map[*file]bool{}
-	for _, p := range w.parts {
-		for _, f := range p.files {
-			slow[f] = true
-		}
+	failing, err := w.parts.Failing(ctx, w.session.Conn, w.files, w.strict)
+	if err == nil && len(failing) == 0 && !dropped && w.src.cfg.Format == "json" {
+		failing, err = w.parts.Refused(ctx, w.session.Conn)
 	}
-	var failing []*file
-	for _, f := range w.files {
-		if slow[f] {
-			continue
-		}
-		r := w.src.format.strict(w, []*file{f})
-		if r == "" {
-			continue
-		}
-		err := w.reads(ctx, r)
-		switch {
-		case ctx.Err() != nil:
-			return false, ctx.Err()
-		case duckerr.World(err):
-			return false, fmt.Errorf("read %s: %w", f.path, err)
-		case err != nil:
-			failing = append(failing, f)
-		}
-	}
-	if len(failing) == 0 && len(w.files) == before {
-		if failing, err = w.refusedParts(ctx); err != nil || len(failing) == 0 {
-			return false, err // a file that could not be read a moment ago can be read now, or the fault is not ours
-		}
+	if err != nil || len(failing) == 0 && !dropped {
+		return false, err // a file that could not be read a moment ago can be read now, or the fault is not ours
 	}
 	if err := w.readSlow(ctx, failing); err != nil {
-		return false, fmt.Errorf("set bad records aside after %q: %w", duckerr.Text(cause), err)
+		return false, records.Unrepaired(cause, err)
 	}
 	return true, w.finish(ctx)
-}
-
-// errUnread ends an update when DuckDB refuses what it has read before.
-var errUnread = errors.New("what was written to the temporary folder can't be read back; see to the disk, or report it if it goes on")
-
-// refusedParts are the files whose records were written for DuckDB, which refuses them. They are taken out of the
-// parts, to be proved one by one.
-func (w *work) refusedParts(ctx context.Context) (refused []*file, err error) {
-	if w.src.cfg.Format != "json" {
-		return nil, nil
-	}
-	var sound []part
-	for _, p := range w.parts {
-		err := error(nil)
-		if p.good != "" {
-			err = w.reads(ctx, p.good)
-		}
-		switch {
-		case ctx.Err() != nil || duckerr.World(err):
-			return nil, errors.Join(ctx.Err(), err)
-		case err == nil:
-			sound = append(sound, p)
-		case w.proves:
-			return nil, errUnread
-		default:
-			refused = append(refused, p.files...)
-		}
-	}
-	w.parts, w.proves = sound, len(refused) > 0
-	return refused, nil
-}
-
-// reads evaluates all columns of the relation.
-func (w *work) reads(ctx context.Context, relation string) error {
-	var hash any
-	return w.session.Conn.QueryRowContext(ctx, "SELECT bit_xor(hash(__lakeflow_all)) FROM "+relation+" AS __lakeflow_all").Scan(&hash)
 }
 
 // readable tries to open the file.
@@ -522,7 +416,7 @@ func (w *work) drop(f *file, cause error) {
 // leave tells of a file that was left out: why, what becomes of it, and what to do about it.
 func (w *work) leave(f *file, kind, why, then, remedy string) {
 	w.left = append(w.left, leftOut{f.rel, why, remedy})
-	w.notice(kind, f.rel, "file "+shown(f.rel)+" "+why+then)
+	w.notice(kind, f.rel, "file "+records.Shown(f.rel)+" "+why+then)
 }
 
 // refuse makes a dead letter of a whole file.
@@ -539,14 +433,6 @@ func last(err error) error {
 	return err
 }
 
-// shown is a name as messages have it: quoted when it is empty or has characters that do not print.
-func shown(name string) string {
-	if q := strconv.Quote(name); name == "" || len(q) != len(name)+2 {
-		return q
-	}
-	return name
-}
-
 func (w *work) notice(kind, subject, message string) {
 	w.out.Notices = append(w.out.Notices, sources.Notice{Kind: kind, Subject: subject, Message: message})
 }
@@ -558,19 +444,7 @@ func (w *work) mark(f entry, s status) {
 }
 
 // temp names a new temporary file that lives as long as the batch.
-func (w *work) temp(name string) string {
-	w.src.serial++
-	path := filepath.Join(w.session.TempDir, fmt.Sprintf("%s%d_%s", w.session.Prefix, w.src.serial, name))
-	*w.temps = append(*w.temps, path)
-	return path
-}
-
-func removeAll(paths *[]string) {
-	for _, p := range *paths {
-		_ = os.Remove(p) // the folder is emptied anyway when the update ends
-	}
-	*paths = nil
-}
+func (w *work) temp(name string) string { return w.temps.New(w.session, name) }
 
 // metadata is the expression of _metadata for a reader over these files, where index is the 0-based number of the row's
 // file.

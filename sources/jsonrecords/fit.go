@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/values"
@@ -511,15 +512,30 @@ func (j *judge) forget() {
 // appendKey writes a key of an object.
 func appendKey(b []byte, name string) []byte { return AppendText(b, []byte(name)) }
 
-// AppendText writes a JSON text.
+// AppendText writes a JSON text. Bytes that are not UTF-8 are replaced.
 func AppendText(b, text []byte) []byte {
-	plain := !bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })
-	if plain {
-		return append(append(append(b, '"'), text...), '"')
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRune(text[i:])
+			if r == utf8.RuneError && size == 1 {
+				b = append(append(b, text[start:i]...), "\ufffd"...)
+				start = i + 1
+			}
+			i += size
+			continue
+		case c == '"' || c == '\\':
+			b = append(append(b, text[start:i]...), '\\', c)
+			start = i + 1
+		case c < ' ':
+			b = append(append(b, text[start:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			start = i + 1
+		}
+		i++
 	}
-	quoted, err := json.Marshal(string(text))
-	if err != nil {
-		return append(b, `""`...) // a text has no other
-	}
-	return append(b, quoted...)
+	return append(append(b, text[start:]...), '"')
 }

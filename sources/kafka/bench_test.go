@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // order is a record of 208 bytes like those of an order feed.
@@ -20,7 +19,7 @@ func order(i int) []byte {
 		1_000_000+i, 10_000+i%1000, 100+i%500, 1+i%28, strings.Repeat("x", 43), i%10)
 }
 
-var orderColumns = []Hint{{"order_id", "BIGINT"}, {"customer_id", "BIGINT"}, {"status", "VARCHAR"}, {"amount", "DOUBLE"}, {"currency", "VARCHAR"}, {"ordered_at", "TIMESTAMPTZ"}, {"country", "VARCHAR"}, {"note", "VARCHAR"}, {"qty", "BIGINT"}}
+var orderColumns = []sources.Hint{{Name: "order_id", Type: "BIGINT"}, {Name: "customer_id", Type: "BIGINT"}, {Name: "status", Type: "VARCHAR"}, {Name: "amount", Type: "DOUBLE"}, {Name: "currency", Type: "VARCHAR"}, {Name: "ordered_at", Type: "TIMESTAMPTZ"}, {Name: "country", Type: "VARCHAR"}, {Name: "note", Type: "VARCHAR"}, {Name: "qty", Type: "BIGINT"}}
 
 // BenchmarkRead reads a backlog of 400,000 records in 8 partitions: only fetched, fetched and written to lines, and
 // decoded by DuckDB too. The broker is kfake, in the same process.
@@ -112,55 +111,4 @@ func cpu() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// BenchmarkDecode makes lines of records, on one processor.
-func BenchmarkDecode(b *testing.B) {
-	const n = 10_000
-	avroText := `{"type":"record","name":"R","fields":[{"name":"order_id","type":"long"},{"name":"customer_id","type":"long"},{"name":"status","type":"string"},{"name":"amount","type":"double"},
-		{"name":"currency","type":"string"},{"name":"ordered_at","type":{"type":"long","logicalType":"timestamp-micros"}},{"name":"country","type":"string"},{"name":"note","type":"string"},{"name":"qty","type":"long"}]}`
-	schema := avro.MustParse(avroText)
-	for _, format := range []string{"json", "avro", "string", "bytes"} {
-		b.Run(format, func(b *testing.B) {
-			f := Format{Format: format}
-			if format == "avro" {
-				f.Schema = avroText
-			}
-			s, err := New(Config{Brokers: []string{"x:1"}, Topics: []string{"t"}, Value: f})
-			if err != nil {
-				b.Fatal(err)
-			}
-			for _, h := range orderColumns {
-				t, err := schemas.Storable(h.Type)
-				if err != nil {
-					b.Fatal(err)
-				}
-				s.known = append(s.known, schemas.Column{Name: h.Name, Type: t})
-			}
-			records := make([]*kgo.Record, n)
-			for i := range records {
-				records[i] = &kgo.Record{Topic: "t", Value: order(i), Timestamp: time.UnixMilli(1714564800000)}
-				if format == "avro" {
-					v := map[string]any{"order_id": int64(i), "customer_id": int64(i), "status": "shipped", "amount": 1.25, "currency": "EUR", "ordered_at": time.UnixMilli(1714564800000), "country": "DE", "note": strings.Repeat("x", 43), "qty": int64(3)}
-					if records[i].Value, err = schema.Encode(v); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
-			seg := newSegment(s, offsets{"t": topicOffsets{Partitions: map[int32]point{}}}, b.TempDir())
-			w := seg.writers[0]
-			var buf []byte
-			for b.Loop() {
-				buf = buf[:0]
-				for _, rec := range records {
-					d, err := w.decoder.record(context.Background(), rec)
-					if err != nil || d.odd || d.reason != "" {
-						b.Fatalf("%+v, %v", d, err)
-					}
-					buf = appendLine(buf, 0, rec, d)
-				}
-			}
-			b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "records/s")
-		})
-	}
 }

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // Config declares a Kafka source.
@@ -21,15 +21,15 @@ type Config struct {
 	Pattern string // a regular expression for the names of topics, instead of Topics
 	Start   Start
 	// Key and Value say how records are encoded. Empty means bytes for the key and json for the value.
-	Key, Value Format
-	Registry   broker.Registry
+	Key, Value records.Format
+	Registry   confluent.Registry
 	Security   broker.Security
 	Isolation  string // read_committed, which empty means too, or read_uncommitted
-	Hints      []Hint
-	Evolution  Evolution // empty means add_new_columns
-	Texts      bool      // columns that are inferred from JSON are texts
-	MaxRows    int       // per batch; 0 means 500,000
-	MaxBytes   int64     // per batch, of keys and values; 0 means 64 MiB. One record is always taken
+	Hints      []sources.Hint
+	Evolution  sources.Evolution // empty means add_new_columns
+	Texts      bool              // columns that are inferred from JSON are texts
+	MaxRows    int               // per batch; 0 means 500,000
+	MaxBytes   int64             // per batch, of keys and values; 0 means 64 MiB. One record is always taken
 	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets
 	// that its first Next sees, and then gives no more batches.
 	Continuous bool
@@ -48,32 +48,17 @@ type Start struct {
 	Offsets map[string]map[int32]int64 // by topic and partition; partitions that are not named are read from their first record
 }
 
-// Hint gives the type of one column, in DuckDB's spelling.
-type Hint struct{ Name, Type string }
-
-// Evolution is what happens when a record has a column that the source does not have.
-type Evolution = sources.Evolution
-
-// The evolution modes.
-const (
-	AddNewColumns = sources.AddNewColumns
-	AddAndRescue  = sources.AddAndRescue
-	Rescue        = sources.Rescue
-	Fail          = sources.Fail
-	None          = sources.None
-)
-
 // MetadataStruct is the DuckDB type of _metadata where the key's format is bytes, and MetadataStructText where it is
 // another one: the key is a text then, JSON for json, avro and protobuf.
 const (
 	MetadataStruct     = `STRUCT("key" BLOB` + metadataRest
 	MetadataStructText = `STRUCT("key" VARCHAR` + metadataRest
-	metadataRest       = `, headers STRUCT("key" VARCHAR, "value" BLOB)[], topic VARCHAR, "partition" INTEGER, "offset" BIGINT, "timestamp" TIMESTAMP WITH TIME ZONE, timestamp_type VARCHAR)`
+	metadataRest       = `, headers ` + records.HeadersType + `, topic VARCHAR, "partition" INTEGER, "offset" BIGINT, "timestamp" TIMESTAMP WITH TIME ZONE, timestamp_type VARCHAR)`
 )
 
 // Metadata is the DuckDB type of the source's _metadata.
 func (c Config) Metadata() string {
-	if c.Key.Format == "" || c.Key.Format == "bytes" {
+	if c.Key.KeyType() == "BLOB" {
 		return MetadataStruct
 	}
 	return MetadataStructText
@@ -83,10 +68,7 @@ func (c Config) Metadata() string {
 func New(cfg Config) (*Source, error) {
 	s := &Source{cfg: cfg}
 	setDefault(&s.cfg.Start.At, "earliest")
-	setDefault(&s.cfg.Key.Format, "bytes")
-	setDefault(&s.cfg.Value.Format, "json")
 	setDefault(&s.cfg.Isolation, "read_committed")
-	setDefault((*string)(&s.cfg.Evolution), string(AddNewColumns))
 	setDefault(&s.cfg.Name, "<source>")
 	if s.cfg.MaxRows <= 0 {
 		s.cfg.MaxRows = 500_000
@@ -97,7 +79,7 @@ func New(cfg Config) (*Source, error) {
 	if s.cfg.Timeout <= 0 {
 		s.cfg.Timeout = 10 * time.Second
 	}
-	for _, check := range []func() error{s.checkTopics, s.checkStart, s.checkOptions, s.checkFormats, s.checkHints} {
+	for _, check := range []func() error{s.checkTopics, s.checkStart, s.checkIsolation} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -106,7 +88,8 @@ func New(cfg Config) (*Source, error) {
 	if s.options, err = s.cfg.Security.Options(); err != nil {
 		return nil, err
 	}
-	s.formats, err = newFormats(s.cfg)
+	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Registry: cfg.Registry, Hints: cfg.Hints,
+		Evolution: cfg.Evolution, Texts: cfg.Texts})
 	return s, err
 }
 
@@ -157,61 +140,10 @@ func (s *Source) checkStart() error {
 	return nil
 }
 
-func (s *Source) checkOptions() error {
-	c := s.cfg
-	if err := c.Evolution.Check(); err != nil {
-		return err
-	}
-	switch c.Isolation {
+func (s *Source) checkIsolation() error {
+	switch s.cfg.Isolation {
 	case "read_committed", "read_uncommitted":
 		return nil
 	}
-	return fmt.Errorf("isolation %q is unknown; write read_committed or read_uncommitted", c.Isolation)
-}
-
-func (s *Source) checkFormats() error {
-	for option, f := range map[string]Format{"key": s.cfg.Key, "value": s.cfg.Value} {
-		switch f.Format {
-		case "json", "string", "bytes":
-			if f.Schema != "" {
-				return fmt.Errorf("%s: format %s has no schema; leave schema out, or set format to avro or protobuf", option, f.Format)
-			}
-		case "avro", "protobuf":
-			if f.Schema == "" && s.cfg.Registry.URL == "" {
-				return fmt.Errorf("%s: format %s needs a schema; write schema_registry: {url: …}, or the schema itself under %s: {schema: …}", option, f.Format, option)
-			}
-		default:
-			return fmt.Errorf("%s: format %q is unknown; write json, avro, protobuf, string or bytes", option, f.Format)
-		}
-	}
-	return nil
-}
-
-func (s *Source) checkHints() error {
-	plain := s.plain()
-	for _, h := range s.cfg.Hints {
-		t, err := schemas.Storable(h.Type)
-		if err != nil {
-			return fmt.Errorf("column %s: %w", h.Name, err)
-		}
-		if jsonrecords.Reserved(h.Name) || s.hints.Column(h.Name) != nil {
-			return fmt.Errorf("the column name %q is taken; choose another", h.Name)
-		}
-		if plain != nil && (h.Name != plain[0].Name || !t.Equal(plain[0].Type)) {
-			return fmt.Errorf("schema: format %s gives one column, %s; leave the schema out", s.cfg.Value.Format, plain.SQLColumns())
-		}
-		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
-	}
-	return nil
-}
-
-// plain are the columns of a format that does not look into values, else nil.
-func (s *Source) plain() schemas.Table {
-	switch s.cfg.Value.Format {
-	case "string":
-		return schemas.Table{{Name: "value", Type: schemas.Type{Kind: schemas.Varchar}}}
-	case "bytes":
-		return schemas.Table{{Name: "value", Type: schemas.Type{Kind: schemas.Blob}}}
-	}
-	return nil
+	return fmt.Errorf("isolation %q is unknown; write read_committed or read_uncommitted", s.cfg.Isolation)
 }

@@ -19,7 +19,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // TestConfigErrors names the option and what to write instead.
@@ -38,19 +41,19 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.Value.Format = "xml" }, "value: format \"xml\" is unknown; write json, avro, protobuf, string or bytes"},
 		{func(c *Config) { c.Key.Format = "avro" }, "key: format avro needs a schema; write schema_registry"},
 		{func(c *Config) { c.Value.Schema = "x" }, "format json has no schema"},
-		{func(c *Config) { c.Value = Format{Format: "avro", Schema: "x"} }, "value: schema:"},
-		{func(c *Config) { c.Value = Format{Format: "avro", Schema: `"string"`} }, "it is string and not a record"},
-		{func(c *Config) { c.Value = Format{Format: "protobuf", Schema: "message A {"} }, "value: schema:"},
+		{func(c *Config) { c.Value = records.Format{Format: "avro", Schema: "x"} }, "value: schema:"},
+		{func(c *Config) { c.Value = records.Format{Format: "avro", Schema: `"string"`} }, "it is string and not a record"},
+		{func(c *Config) { c.Value = records.Format{Format: "protobuf", Schema: "message A {"} }, "value: schema:"},
 		{func(c *Config) {
-			c.Value = Format{Format: "protobuf", Schema: `syntax="proto3"; message A {int32 a=1;} message B {int32 a=1;}`}
+			c.Value = records.Format{Format: "protobuf", Schema: `syntax="proto3"; message A {int32 a=1;} message B {int32 a=1;}`}
 		}, "write message: with the full name of one"},
 		{func(c *Config) { c.Registry.URL = "localhost:8081" }, "schema_registry: url localhost:8081 is not an address"},
-		{func(c *Config) { c.Registry = broker.Registry{URL: "http://x", Token: "t", Username: "u"} }, "not both"},
+		{func(c *Config) { c.Registry = confluent.Registry{URL: "http://x", Token: "t", Username: "u"} }, "not both"},
 		{func(c *Config) { c.Isolation = "dirty" }, "write read_committed or read_uncommitted"},
 		{func(c *Config) { c.Evolution = "x" }, "schema_evolution"},
-		{func(c *Config) { c.Hints = []Hint{{"a", "INTERVAL"}} }, "column a"},
-		{func(c *Config) { c.Hints = []Hint{{"_metadata", "BIGINT"}} }, "is taken"},
-		{func(c *Config) { c.Value.Format, c.Hints = "string", []Hint{{"a", "BIGINT"}} }, "leave the schema out"},
+		{func(c *Config) { c.Hints = []sources.Hint{{Name: "a", Type: "INTERVAL"}} }, "column a"},
+		{func(c *Config) { c.Hints = []sources.Hint{{Name: "_metadata", Type: "BIGINT"}} }, "is taken"},
+		{func(c *Config) { c.Value.Format, c.Hints = "string", []sources.Hint{{Name: "a", Type: "BIGINT"}} }, "leave the schema out"},
 		{func(c *Config) { c.Security.Protocol = "TLS" }, "write PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"},
 		{func(c *Config) { c.Security.Mechanism = "PLAIN" }, "write protocol: SASL_SSL"},
 		{func(c *Config) { c.Security.Protocol = "SASL_SSL" }, "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"},

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // TestEvolution reads records with a new key by every mode, after a first batch without it, in one process, which has
@@ -17,15 +19,15 @@ func TestEvolution(t *testing.T) {
 		return fmt.Sprintf(`{"b":{"x":1},"_topic":"TOPIC","_partition":0,"_offset":%d}`, offset)
 	}
 	for _, c := range []struct {
-		mode                   Evolution
+		mode                   sources.Evolution
 		rows, columns, refused string
 		notices                []string
 	}{
-		{AddNewColumns, "2 | {'x': 1}\n3 | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT)`, "", []string{"column_added b"}},
-		{AddAndRescue, "2 | {'x': 1} | NULL\n3 | NULL | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT), "_rescued_data" VARCHAR`, "", []string{"column_added b"}},
-		{Rescue, "2 | " + rescued(2) + "\n3 | <nil>", `"a" BIGINT, "_rescued_data" VARCHAR`, "", nil},
-		{None, "2\n3", `"a" BIGINT`, "", nil},
-		{Fail, "", "", `partition 0, offset 2: the record has the column "b"`, nil},
+		{sources.AddNewColumns, "2 | {'x': 1}\n3 | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT)`, "", []string{"column_added b"}},
+		{sources.AddAndRescue, "2 | {'x': 1} | NULL\n3 | NULL | NULL", `"a" BIGINT, "b" STRUCT(x BIGINT), "_rescued_data" VARCHAR`, "", []string{"column_added b"}},
+		{sources.Rescue, "2 | " + rescued(2) + "\n3 | <nil>", `"a" BIGINT, "_rescued_data" VARCHAR`, "", nil},
+		{sources.None, "2\n3", `"a" BIGINT`, "", nil},
+		{sources.Fail, "", "", `partition 0, offset 2: the record has the column "b"`, nil},
 	} {
 		for _, same := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/same process %t", c.mode, same), func(t *testing.T) {
@@ -51,9 +53,9 @@ func TestEvolution(t *testing.T) {
 				}
 				columns := "* EXCLUDE (_metadata)"
 				switch c.mode {
-				case AddNewColumns:
+				case sources.AddNewColumns:
 					columns = "a, b::VARCHAR"
-				case AddAndRescue:
+				case sources.AddAndRescue:
 					columns = "a, b::VARCHAR, _rescued_data"
 				}
 				got := strings.ReplaceAll(b.rows(batch, columns), b.topic, "TOPIC")
@@ -121,7 +123,7 @@ func TestOnlyTombstones(t *testing.T) {
 	if batch, err := b.source(nil).Next(t.Context(), b.session, nil, nil); err == nil || !strings.Contains(err.Error(), "write them under schema") {
 		t.Errorf("batch %+v, error %v", batch, err)
 	}
-	batch := b.next(b.source(func(c *Config) { c.Hints = []Hint{{"a", "BIGINT"}} }))
+	batch := b.next(b.source(func(c *Config) { c.Hints = []sources.Hint{{Name: "a", Type: "BIGINT"}} }))
 	b.check("declared", b.rows(batch, "a"), "<nil>")
 	b.check("rejects", b.rejects(batch, `"offset"`), "0")
 }

@@ -12,13 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bufbuild/protocompile"
 	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 
-	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/confluent"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // fakeRegistry answers as a schema registry does.
@@ -100,7 +103,7 @@ func TestAvro(t *testing.T) {
 	b.put(&kgo.Record{Value: wire(7, nil, value)}, &kgo.Record{Value: wire(7, nil, value[:20])}, &kgo.Record{Value: wire(8, nil, value)}, &kgo.Record{Value: []byte("x")}, &kgo.Record{}, &kgo.Record{Value: wire(7, nil, append(value, 0))})
 	b.put(&kgo.Record{Value: wire(8, nil, value)})
 	batch := b.next(b.source(func(c *Config) {
-		c.Value.Format, c.Registry = "avro", broker.Registry{URL: reg.URL, Username: "u", Password: "p"}
+		c.Value.Format, c.Registry = "avro", confluent.Registry{URL: reg.URL, Username: "u", Password: "p"}
 	}))
 	b.check("rows", b.rows(batch, everyAvroColumns+", _metadata.offset"), everyAvroRow+" | 0\n"+strings.Repeat("<nil> | ", 23)+"4")
 	b.check("text", b.rows(batch, `s = E'é"\n' || chr(0), _metadata.offset`), "true | 0\n<nil> | 4")
@@ -119,7 +122,7 @@ func TestAvro(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.put(&kgo.Record{Value: value}, &kgo.Record{Value: soe})
-	batch = b.next(b.source(func(c *Config) { c.Value = Format{Format: "avro", Schema: everyAvro} }))
+	batch = b.next(b.source(func(c *Config) { c.Value = records.Format{Format: "avro", Schema: everyAvro} }))
 	b.check("declared", b.rows(batch, everyAvroColumns), everyAvroRow+"\n"+everyAvroRow)
 }
 
@@ -129,15 +132,15 @@ func TestAvroEvolution(t *testing.T) {
 		`{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":["null","string"]}]}`,
 		`{"type":"record","name":"R","fields":[{"name":"a","type":"long"},{"name":"b","type":["null","string"]}]}`}
 	for _, c := range []struct {
-		mode                   Evolution
+		mode                   sources.Evolution
 		rows, columns, refused string
 		notices                int
 	}{
-		{AddNewColumns, "1 | <nil>\n2 | x\n9007199254740993 | y", `"a" BIGINT, "b" VARCHAR`, "", 1},
-		{AddAndRescue, "1 | <nil> | <nil>\n2 | x | <nil>\n9007199254740993 | y | <nil>", `"a" BIGINT, "b" VARCHAR, "_rescued_data" VARCHAR`, "", 1},
-		{None, "1\n2", `"a" INTEGER`, "", 0},
-		{Rescue, "1 | <nil>\n2 | {\"b\":\"x\",\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":1}\n<nil> | {\"b\":\"y\",\"a\":9007199254740993,\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":2}", `"a" INTEGER, "_rescued_data" VARCHAR`, "", 0},
-		{Fail, "", "", `schema 2 of the registry has the column "b"`, 0},
+		{sources.AddNewColumns, "1 | <nil>\n2 | x\n9007199254740993 | y", `"a" BIGINT, "b" VARCHAR`, "", 1},
+		{sources.AddAndRescue, "1 | <nil> | <nil>\n2 | x | <nil>\n9007199254740993 | y | <nil>", `"a" BIGINT, "b" VARCHAR, "_rescued_data" VARCHAR`, "", 1},
+		{sources.None, "1\n2", `"a" INTEGER`, "", 0},
+		{sources.Rescue, "1 | <nil>\n2 | {\"b\":\"x\",\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":1}\n<nil> | {\"b\":\"y\",\"a\":9007199254740993,\"_topic\":\"TOPIC\",\"_partition\":0,\"_offset\":2}", `"a" INTEGER, "_rescued_data" VARCHAR`, "", 0},
+		{sources.Fail, "", "", `schema 2 of the registry has the column "b"`, 0},
 	} {
 		t.Run(string(c.mode), func(t *testing.T) {
 			b, reg := newBed(t, 1), newFakeRegistry(t)
@@ -242,11 +245,13 @@ message Every {
 // TestProtobuf decodes every Protobuf type without a loss.
 func TestProtobuf(t *testing.T) {
 	money := `syntax = "proto3"; message Money { int64 cents = 1; }`
-	file, err := compileProto(everyProto, map[string]string{"money.proto": money})
+	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
+		Accessor: protocompile.SourceAccessorFromMap(map[string]string{"every.proto": everyProto, "money.proto": money})})}
+	files, err := compiler.Compile(t.Context(), "every.proto")
 	if err != nil {
 		t.Fatal(err)
 	}
-	msg := dynamicpb.NewMessage(file.file.Messages().ByName("Every"))
+	msg := dynamicpb.NewMessage(files[0].Messages().ByName("Every"))
 	text := `{"b":true,"i":-2147483648,"l":"9223372036854775807","u":4294967295,"ul":"18446744073709551615","sl":"-9223372036854775808","fl":"18446744073709551614","f":0.1,"d":"Infinity","s":"é","y":"AP8=",
 		"e":1,"a":["1","2"],"m":{"-5":"five"},"ts":"2024-05-01T12:30:15.123456Z","w":"0","o":0,"q":3,"money":{"cents":"7"},"again":{"i":1},"inner":[{"k":1},{}]}`
 	if err := protojson.Unmarshal([]byte(text), msg); err != nil {

@@ -11,7 +11,9 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // Factory makes sources of topics.
@@ -23,26 +25,17 @@ func Factory() sources.Factory {
 // Options are what a pipeline file declares of a source of topics. Which of them go together is seen to by New.
 type Options struct {
 	option.Node `yaml:"-"`
-	Brokers     []option.Text   `yaml:"brokers" jsonschema:"required" jsonschema_description:"Addresses of brokers to begin with, as host:port."`
-	Topic       *option.Text    `yaml:"topic" jsonschema_description:"Name of the topic."`
-	Topics      []option.Text   `yaml:"topics" jsonschema_description:"Names of several topics."`
-	Pattern     *option.Text    `yaml:"topic_pattern" jsonschema_description:"Regular expression for the names of topics. Topics that come up later are read too."`
-	Start       StartOptions    `yaml:"start" jsonschema_description:"Where to begin as long as nothing was read: earliest, latest, {timestamp: 2024-05-01T00:00:00Z}, or {offsets: {topic: {0: 5}}}. Default: earliest."`
-	Key         Format          `yaml:"key" jsonschema_description:"How keys are encoded. Default: {format: bytes}."`
-	Value       Format          `yaml:"value" jsonschema_description:"How values are encoded. Default: {format: json}."`
-	Registry    broker.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro and Protobuf."`
-	Security    broker.Security `yaml:"security" jsonschema_description:"How brokers are reached."`
-	Isolation   string          `yaml:"isolation" jsonschema:"enum=read_committed,enum=read_uncommitted,default=read_committed" jsonschema_description:"Whether records of open and aborted transactions are read."`
-	Group       string          `yaml:"group" option:"text" jsonschema_description:"Consumer group that is told of every commit, for tools that show the lag. Nothing is read from it."`
-}
-
-// Format is the encoding of keys or values.
-type Format struct {
-	option.Node `yaml:"-"`
-	Format      string `yaml:"format" jsonschema:"enum=json,enum=avro,enum=protobuf,enum=string,enum=bytes" jsonschema_description:"Encoding."`
-	// Schema is the schema of values without a registry; Message one of its messages, when it has several.
-	Schema  string `yaml:"schema" option:"text" jsonschema_description:"Text of an Avro schema or of a .proto file, or ${file:path} of one, where no registry is used."`
-	Message string `yaml:"message" option:"text" jsonschema_description:"Full name of the Protobuf message, where the schema has several."`
+	Brokers     []option.Text      `yaml:"brokers" jsonschema:"required" jsonschema_description:"Addresses of brokers to begin with, as host:port."`
+	Topic       *option.Text       `yaml:"topic" jsonschema_description:"Name of the topic."`
+	Topics      []option.Text      `yaml:"topics" jsonschema_description:"Names of several topics."`
+	Pattern     *option.Text       `yaml:"topic_pattern" jsonschema_description:"Regular expression for the names of topics. Topics that come up later are read too."`
+	Start       StartOptions       `yaml:"start" jsonschema_description:"Where to begin as long as nothing was read: earliest, latest, {timestamp: 2024-05-01T00:00:00Z}, or {offsets: {topic: {0: 5}}}. Default: earliest."`
+	Key         records.Format     `yaml:"key" jsonschema_description:"How keys are encoded. Default: {format: bytes}."`
+	Value       records.Format     `yaml:"value" jsonschema_description:"How values are encoded. Default: {format: json}."`
+	Registry    confluent.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro and Protobuf."`
+	Security    broker.Security    `yaml:"security" jsonschema_description:"How brokers are reached."`
+	Isolation   string             `yaml:"isolation" jsonschema:"enum=read_committed,enum=read_uncommitted,default=read_committed" jsonschema_description:"Whether records of open and aborted transactions are read."`
+	Group       string             `yaml:"group" option:"text" jsonschema_description:"Consumer group that is told of every commit, for tools that show the lag. Nothing is read from it."`
 }
 
 // topicKeys are the keys that say which topics are read.
@@ -111,15 +104,11 @@ func (o *Options) Reads(there sources.Place) bool {
 func (o *Options) New(s sources.Setup) (sources.Source, error) { return New(o.config(s)) }
 
 func (o *Options) config(s sources.Setup) Config {
-	c := Config{
+	return Config{
 		Name: s.Name, Brokers: broker.Addresses(o.Brokers), Topics: o.names(), Pattern: o.pattern(), Start: o.Start.read(&diag.List{}), Key: o.Key, Value: o.Value,
 		Registry: o.Registry, Security: o.Security, Isolation: o.Isolation, Group: o.Group, Evolution: s.Evolution, Texts: s.Texts,
-		MaxRows: s.MaxRows, MaxBytes: s.MaxBytes, Continuous: s.Continuous, AcceptGap: s.AcceptGap, Timeout: s.Timeout,
+		MaxRows: s.MaxRows, MaxBytes: s.MaxBytes, Continuous: s.Continuous, AcceptGap: s.AcceptGap, Timeout: s.Timeout, Hints: s.Hints,
 	}
-	for _, h := range s.Hints {
-		c.Hints = append(c.Hints, Hint(h))
-	}
-	return c
 }
 
 // Check implements sources.Options.

@@ -13,7 +13,9 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/yamlfile"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 const declared = `
@@ -52,11 +54,11 @@ func TestOptions(t *testing.T) {
 	if err != nil || len(diags) > 0 {
 		t.Fatal(err, diags)
 	}
-	setup := sources.Setup{Name: "feed", Hints: []sources.Hint{{Name: "id", Type: "BIGINT"}}, Evolution: None, Texts: true, MaxRows: 10, MaxBytes: 20, Continuous: true, AcceptGap: true,
+	setup := sources.Setup{Name: "feed", Hints: []sources.Hint{{Name: "id", Type: "BIGINT"}}, Evolution: sources.None, Texts: true, MaxRows: 10, MaxBytes: 20, Continuous: true, AcceptGap: true,
 		Timeout: time.Second}
 	with := func(c Config) Config {
 		c.Name, c.Hints, c.Evolution, c.Texts, c.MaxRows, c.MaxBytes, c.Continuous, c.AcceptGap, c.Timeout =
-			"feed", []Hint{{"id", "BIGINT"}}, None, true, 10, 20, true, true, time.Second
+			"feed", []sources.Hint{{Name: "id", Type: "BIGINT"}}, sources.None, true, 10, 20, true, true, time.Second
 		if c.Isolation == "" {
 			c.Isolation, c.Security.Protocol = "read_committed", "PLAINTEXT"
 		}
@@ -66,12 +68,12 @@ func TestOptions(t *testing.T) {
 		with(Config{
 			Brokers: []string{"localhost:9092", "a.example:9092", "[::1]:9093"}, Topics: []string{"orders.eu", "orders"},
 			Start: Start{At: "timestamp", Time: time.Date(2024, 5, 1, 0, 0, 0, 0, time.UTC)},
-			Key:   Format{Format: "string"}, Value: Format{Format: "avro", Schema: `"string"`},
-			Registry: broker.Registry{URL: "http://localhost:8081", Username: "me", Password: "geheim", Token: "t"},
+			Key:   records.Format{Format: "string"}, Value: records.Format{Format: "avro", Schema: `"string"`},
+			Registry: confluent.Registry{URL: "http://localhost:8081", Username: "me", Password: "geheim", Token: "t"},
 			Security: broker.Security{Protocol: "SASL_SSL", Mechanism: "SCRAM-SHA-512", Username: "app", Password: "geheim", CAFile: filepath.Join(dir, "ca.pem"),
 				CertFile: "/abs/c.pem", KeyFile: filepath.Join(dir, "orders/k.pem"), Token: "tok", TokenURL: "https://login.example/token", Scope: "s"},
 			Isolation: "read_uncommitted", Group: "lag"}),
-		with(Config{Brokers: []string{"localhost:9092", "b:9093"}, Topics: []string{"t"}, Start: Start{At: "latest"}, Value: Format{Format: "protobuf", Message: "shop.Order"}}),
+		with(Config{Brokers: []string{"localhost:9092", "b:9093"}, Topics: []string{"t"}, Start: Start{At: "latest"}, Value: records.Format{Format: "protobuf", Message: "shop.Order"}}),
 		with(Config{Brokers: []string{"b"}, Pattern: `^orders\.`, Start: Start{At: "offsets", Offsets: map[string]map[int32]int64{"orders.eu": {0: 5, 1: 7}}}}),
 		with(Config{Brokers: []string{"b"}, Topics: []string{"t"}, Start: Start{At: "earliest"}}),
 	}
@@ -89,7 +91,7 @@ func TestOptions(t *testing.T) {
 
 func TestMetadataOfOptions(t *testing.T) {
 	for format, want := range map[string]string{"": MetadataStruct, "bytes": MetadataStruct, "string": MetadataStructText, "json": MetadataStructText} {
-		if got := (&Options{Key: Format{Format: format}}).Metadata(); got != want {
+		if got := (&Options{Key: records.Format{Format: format}}).Metadata(); got != want {
 			t.Errorf("%s: %s", format, got)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lakeflow/lakeflow/sources"
 )
 
 // TestOutcomes says what becomes of every odd record: a row, or a reject with a reason. The columns are declared: id
@@ -23,7 +25,7 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{"plain", []byte(`{"id":1,"name":"a"}`), "1 | a", ""},
 		{"missing keys", []byte(`{}`), "<nil> | <nil>", ""},
-		{"null", []byte(" null\n"), "", reasonNull},
+		{"null", []byte(" null\n"), "", "the record is not a JSON object but null"},
 		{"tombstone", nil, "<nil> | <nil>", ""},
 		{"empty value", []byte{}, "", "the value is empty"},
 		{"spaces", []byte("  "), "", "the record is not valid JSON"},
@@ -52,7 +54,7 @@ func TestOutcomes(t *testing.T) {
 			onBrokers(t, func(t *testing.T, b *bed) {
 				b.put(&kgo.Record{Value: []byte(`{"id":0,"name":"before"}`)}, &kgo.Record{Key: []byte("k"), Value: c.value}, &kgo.Record{Value: []byte(`{"id":9,"name":"behind"}`)})
 				s := b.source(func(c *Config) {
-					c.MaxBytes, c.Evolution, c.Hints = 1<<30, None, []Hint{{"id", "BIGINT"}, {"name", "VARCHAR"}}
+					c.MaxBytes, c.Evolution, c.Hints = 1<<30, sources.None, []sources.Hint{{Name: "id", Type: "BIGINT"}, {Name: "name", Type: "VARCHAR"}}
 				})
 				batch := b.next(s)
 				if got := b.rows(batch, "count(*), count(*) FILTER (_metadata.key = 'k'::BLOB)"); got != map[bool]string{true: "3 | 1", false: "2 | 0"}[c.row != ""] {
@@ -66,7 +68,7 @@ func TestOutcomes(t *testing.T) {
 				}
 				reject := ""
 				if c.reject != "" {
-					reject = fmt.Sprintf("%s | 0 | 0 | 1 | %s | false | %d | true", b.topic, c.reject, min(len(c.value), maxRaw))
+					reject = fmt.Sprintf("%s | 0 | 0 | 1 | %s | false | %d | true", b.topic, c.reject, min(len(c.value), 1<<20))
 				}
 				got := b.rejects(batch, `file, line, "partition", "offset", reason, whole, octet_length(raw), raw[1:1000] = `+blob(c.value))
 				b.check("rejects", got, reject)
@@ -96,7 +98,7 @@ func TestLargeRecord(t *testing.T) {
 				b.put(&kgo.Record{Value: []byte(`{"id":0,"name":""}`)}, &kgo.Record{Value: value}, &kgo.Record{Value: []byte(`{"id":9,"name":""}`)})
 				value = nil
 				batch := b.next(b.source(func(cfg *Config) {
-					cfg.MaxBytes, cfg.Evolution, cfg.Hints = 1<<30, None, []Hint{{"id", "BIGINT"}, {"name", "VARCHAR"}}
+					cfg.MaxBytes, cfg.Evolution, cfg.Hints = 1<<30, sources.None, []sources.Hint{{Name: "id", Type: "BIGINT"}, {Name: "name", Type: "VARCHAR"}}
 				}))
 				b.check("rows", b.rows(batch, "_metadata.offset, id, md5(name)"), c.rows)
 				b.check("rejects", b.rejects(batch, `"offset", reason, octet_length(raw) BETWEEN 262144 AND 1048576, raw[1:1000] = `+blob(bytes.Repeat([]byte("x"), 1000))), c.rejects)
@@ -126,7 +128,7 @@ func TestMetadata(t *testing.T) {
 		got := b.rows(b.next(b.source(nil)), columns)
 		b.check("all good", strings.ReplaceAll(got, `"`, ""), strings.ReplaceAll(first+typ+"\n"+second+typ, `"`, ""))
 		// Read record by record it is the same.
-		batch := b.next(b.source(func(c *Config) { c.Hints = []Hint{{"a", "BIGINT"}} }))
+		batch := b.next(b.source(func(c *Config) { c.Hints = []sources.Hint{{Name: "a", Type: "BIGINT"}} }))
 		b.check("by record", strings.ReplaceAll(b.rows(batch, columns), `"`, ""), strings.ReplaceAll(first+typ, `"`, ""))
 		if batch.RejectCount != 1 {
 			t.Errorf("%d rejects", batch.RejectCount)
@@ -175,8 +177,10 @@ func TestNothingYet(t *testing.T) {
 			change func(*Config)
 			want   string
 		}{
-			"latest":  {func(c *Config) { c.Start.At, c.Hints = "latest", []Hint{{"id", "BIGINT"}} }, `"id" BIGINT`},
-			"rescue":  {func(c *Config) { c.Start.At, c.Hints, c.Evolution = "latest", []Hint{{"id", "BIGINT"}}, Rescue }, `"id" BIGINT, "_rescued_data" VARCHAR`},
+			"latest": {func(c *Config) { c.Start.At, c.Hints = "latest", []sources.Hint{{Name: "id", Type: "BIGINT"}} }, `"id" BIGINT`},
+			"rescue": {func(c *Config) {
+				c.Start.At, c.Hints, c.Evolution = "latest", []sources.Hint{{Name: "id", Type: "BIGINT"}}, sources.Rescue
+			}, `"id" BIGINT, "_rescued_data" VARCHAR`},
 			"none":    {func(c *Config) { c.Start.At = "latest" }, ""},
 			"strings": {func(c *Config) { c.Start.At, c.Value.Format = "latest", "string" }, `"value" VARCHAR`},
 		} {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // state is what a position holds.
@@ -44,15 +44,10 @@ func (p *point) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-type column struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
-}
-
 // position is state as JSON.
 type position struct {
-	Topics offsets  `json:"topics,omitzero"` // nil for none: the beginning; empty when there were none yet
-	Schema []column `json:"schema,omitempty"`
+	Topics offsets          `json:"topics,omitzero"` // nil for none: the beginning; empty when there were none yet
+	Schema []records.Column `json:"schema,omitempty"`
 }
 
 // decodeState reads a position; hints that were declared since then win over what was inferred.
@@ -64,28 +59,14 @@ func (s *Source) decodeState(p sources.Position) (state, error) {
 			return st, fmt.Errorf("the stored position is damaged: %w", err)
 		}
 	}
+	var err error
 	st.topics = pos.Topics
-	for _, c := range pos.Schema {
-		t, err := schemas.Parse(c.Type)
-		if err != nil {
-			return st, fmt.Errorf("the stored position is damaged: column %s: %w", c.Name, err)
-		}
-		st.schema = append(st.schema, schemas.Column{Name: c.Name, Type: t})
-	}
-	if plain := s.plain(); plain != nil {
-		st.schema = plain
-	} else if st.schema != nil {
-		st.schema = jsonrecords.WithHints(st.schema, s.hints)
-	}
-	return st, nil
+	st.schema, err = s.records.Recall(pos.Schema)
+	return st, err
 }
 
-func (st state) encode() (sources.Position, error) {
-	pos := position{Topics: st.topics}
-	for _, c := range st.schema {
-		pos.Schema = append(pos.Schema, column{c.Name, c.Type.String()})
-	}
-	return json.Marshal(pos)
+func (s *Source) encode(st state) (sources.Position, error) {
+	return json.Marshal(position{Topics: st.topics, Schema: records.Remember(st.schema)})
 }
 
 // clone returns a copy that shares nothing with o.
@@ -129,5 +110,5 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 	if err != nil {
 		return nil, err
 	}
-	return state{schema: st.schema}.encode()
+	return s.encode(state{schema: st.schema})
 }

@@ -107,7 +107,7 @@ func (r *reader) pass(topic string, p int32, from point, next int64) {
 		return // something came meanwhile, or there is more
 	}
 	r.reach(topic, p)
-	n, err := r.open.add(context.Background(), r.source.cfg, r.pending)
+	n, err := r.open.add(context.Background(), r.pending)
 	if r.pending = r.pending[n:]; err != nil {
 		r.err, r.broken = err, true
 	}

@@ -99,7 +99,7 @@ func (r *reader) stop() {
 	r.mu.Unlock()
 	<-r.done
 	r.cl.Close()
-	r.open.remove()
+	r.open.Remove()
 }
 
 func (r *reader) run(ctx context.Context) {
@@ -123,7 +123,7 @@ func (r *reader) take(ctx context.Context, fetches kgo.Fetches) bool {
 		r.err = err
 	}
 	for {
-		n, err := r.open.add(ctx, r.source.cfg, r.pending)
+		n, err := r.open.add(ctx, r.pending)
 		if r.pending = r.pending[n:]; len(r.pending) == 0 {
 			r.pending = nil // let go of the records
 		}
@@ -134,7 +134,7 @@ func (r *reader) take(ctx context.Context, fetches kgo.Fetches) bool {
 		if r.err != nil || r.ended() {
 			return false
 		}
-		if len(r.pending) == 0 && !r.open.full(r.source.cfg) {
+		if len(r.pending) == 0 && !r.open.Full() {
 			return true
 		}
 		r.changed.Wait()
@@ -223,12 +223,12 @@ func (r *reader) hand(ctx context.Context) (*segment, error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case r.broken, full.rows == 0 && r.err != nil:
+	case r.broken, full.Rows() == 0 && r.err != nil:
 		return nil, r.err
-	case full.rows == 0 && (r.until == nil || full.next.equal(full.from)):
+	case full.Rows() == 0 && (r.until == nil || full.next.equal(full.from)):
 		return nil, nil
 	}
-	if err := full.close(); err != nil {
+	if err := full.Close(); err != nil {
 		return nil, err
 	}
 	r.open = newSegment(r.source, full.next, r.tempDir)
@@ -238,7 +238,7 @@ func (r *reader) hand(ctx context.Context) (*segment, error) {
 
 func (r *reader) ready() bool {
 	switch {
-	case r.err != nil, r.open.full(r.source.cfg):
+	case r.err != nil, r.open.Full():
 		return true
 	case r.until == nil:
 		return len(r.pending) == 0
@@ -274,7 +274,7 @@ func (r *reader) wait(ctx context.Context) {
 	defer r.wake(ctx)()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.err == nil && !r.open.full(r.source.cfg) && ctx.Err() == nil {
+	for r.err == nil && !r.open.Full() && ctx.Err() == nil {
 		r.changed.Wait()
 	}
 }

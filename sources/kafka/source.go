@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -15,20 +14,19 @@ import (
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // Source reads the topics of one Config.
 type Source struct {
 	cfg     Config
-	hints   schemas.Table
 	pattern *regexp.Regexp
 	options []kgo.Opt // how brokers are reached
-	formats *formats
-	admin   *kgo.Client // for questions; nil until the first one
-	reader  *reader     // nil when nothing is read ahead
-	known   schemas.Table
+	records *records.Reader
+	admin   *kgo.Client   // for questions; nil until the first one
+	reader  *reader       // nil when nothing is read ahead
+	known   schemas.Table // the columns that records are compared with as they come; nil: those that are declared
 	// first is where the source reads from without a position. It is kept, as "latest" moves.
 	first   offsets
 	until   map[string]map[int32]int64 // where a source that is not continuous ends; nil before the first Next
@@ -40,20 +38,17 @@ type Source struct {
 	last                     *segment
 	lastFrom                 offsets
 	snapshot                 *segment
-	nextTemps, snapshotTemps []string // files that batches added
+	nextTemps, snapshotTemps records.Temps // files that batches added
 }
 
 // lookAgain is how often a continuous source looks for new partitions and topics.
 const lookAgain = 10 * time.Second
 
-// schema is what records are compared with as they come.
-func (s *Source) schema() schemas.Table { return s.known }
-
 // Next returns the records behind from, up to the limits of the configuration. Asked again with the same position, it
 // returns the same records. A *GapError says that the brokers do not hold them any more, a *sources.UnavailableError
 // that the brokers or the schema registry can't be reached now. Next can be called again after every error.
 func (s *Source) Next(ctx context.Context, session sources.Session, from sources.Position, _ sources.Ledger) (*sources.Batch, error) {
-	removeAll(&s.nextTemps)
+	s.nextTemps.Remove()
 	st, err := s.decodeState(from)
 	if err != nil {
 		return nil, err
@@ -63,46 +58,58 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		return nil, broker.Worldly(ctx, err)
 	}
 	s.cover(seg)
-	w := &work{src: s, session: session, state: st, seg: seg, temps: &s.nextTemps, out: &sources.Batch{}}
-	if err := w.build(ctx); err != nil {
+	b, columns, err := s.batch(ctx, session, seg, state{seg.next, st.schema}, s.notices, &s.nextTemps)
+	if err != nil {
 		return nil, err
 	}
-	s.known = w.state.schema
+	s.known = columns
 	s.notices, s.told = nil, true
 	if s.reader != nil {
-		w.out.Backlog = s.reader.backlog(seg.next)
-		w.out.More = w.out.Backlog > 0 && !s.cfg.Continuous // else Wait tells
+		b.Backlog = s.reader.backlog(seg.next)
+		b.More = b.Backlog > 0 && !s.cfg.Continuous // else Wait tells
 	}
-	return w.out, nil
+	return b, nil
+}
+
+// batch makes a batch of a segment, to stand at a state but for columns that are new in it, and returns it with the
+// columns to remember.
+func (s *Source) batch(ctx context.Context, session sources.Session, seg *segment, at state, notices []sources.Notice,
+	temps *records.Temps) (*sources.Batch, schemas.Table, error) {
+	b, columns, err := s.records.Batch(ctx, records.Input{Session: session, Spill: seg.Spill, Columns: at.schema, Temps: temps,
+		Places: seg.places(s.cfg, s.records.KeySQL()), Notices: notices})
+	if err != nil {
+		return nil, nil, err
+	}
+	at.schema = columns
+	b.Position, err = s.encode(at)
+	return b, columns, err
 }
 
 // Schema returns the columns remembered in from, or those of the records that Next would return.
 func (s *Source) Schema(ctx context.Context, session sources.Session, from sources.Position) (sources.Found, error) {
 	st, err := s.decodeState(from)
 	if err != nil || st.schema != nil {
-		return sources.Found{Columns: s.visible(st.schema)}, err
+		return sources.Found{Columns: s.records.Visible(st.schema)}, err
 	}
 	seg, err := s.readFirst(ctx, session, st)
 	if err != nil {
 		return sources.Found{}, broker.Worldly(ctx, err)
 	}
-	if seg == nil || seg.rows == 0 {
-		return s.found(jsonrecords.WithHints(nil, s.hints), "its topics hold no records yet", "run again when there is a record, or correct the topic"), nil
+	if seg == nil || seg.Rows() == 0 {
+		return s.found(nil, "its topics hold no records yet", "run again when there is a record, or correct the topic"), nil
 	}
-	var temps []string
-	defer removeAll(&temps)
-	w := &work{src: s, session: session, state: st, seg: seg, temps: &temps, out: &sources.Batch{}}
-	if err := w.learn(ctx); err != nil {
+	columns, err := s.records.Columns(ctx, session, seg.Spill)
+	if err != nil {
 		return sources.Found{}, err
 	}
-	return s.found(w.state.schema, fmt.Sprintf("none of the %d records that were looked at is a JSON object with a key", seg.rows),
+	return s.found(columns, fmt.Sprintf("none of the %d records that were looked at is a JSON object with a key", seg.Rows()),
 		"correct value: {format: …}, or run again when there are other records"), nil
 }
 
-// found are the columns, or why there are none.
+// found are the columns, those that are declared at least, or why there are none.
 func (s *Source) found(t schemas.Table, lack, remedy string) sources.Found {
-	if len(t) > 0 {
-		return sources.Found{Columns: s.visible(t)}
+	if t = s.records.Visible(t); len(t) > 0 {
+		return sources.Found{Columns: t}
 	}
 	return sources.Found{Lack: lack, Remedy: remedy}
 }
@@ -141,7 +148,7 @@ func (s *Source) read(ctx context.Context, session sources.Session, st state) (*
 		from = s.first // nil when it is the first time
 	}
 	passed := s.last != nil && st.topics != nil && s.last.next.equal(st.topics) // it may be empty, and end where it began
-	if s.last != nil && from != nil && !passed && s.lastFrom.equal(from) && s.last.there(session.TempDir) {
+	if s.last != nil && from != nil && !passed && s.lastFrom.equal(from) && s.last.In(session.TempDir) {
 		return s.last, nil
 	}
 	s.forget()
@@ -192,9 +199,7 @@ func (s *Source) advance(ctx context.Context, from offsets, schema schemas.Table
 		}
 	}
 	s.stopReader()
-	if s.known = schema; schema == nil {
-		s.known = s.hints
-	}
+	s.known = schema
 	if s.reader, err = s.startReader(to, s.until, dir); err != nil {
 		return nil, err
 	}
@@ -323,20 +328,9 @@ func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sou
 	if seg == nil {
 		seg = newSegment(&whole, whole.first, session.TempDir)
 	}
-	w := &work{src: s, session: session, state: st, seg: seg, temps: &s.snapshotTemps, out: &sources.Batch{}, snapshot: true}
-	return w.out, w.build(ctx)
+	b, _, err := s.batch(ctx, session, seg, state{nil, st.schema}, nil, &s.snapshotTemps)
+	return b, err
 }
-
-// visible is the schema that queries see.
-func (s *Source) visible(t schemas.Table) schemas.Table {
-	t = t.Clone()
-	if s.rescues() && len(t) > 0 {
-		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: varchar})
-	}
-	return t
-}
-
-func (s *Source) rescues() bool { return s.cfg.Evolution.Rescues() && s.plain() == nil }
 
 // Folders returns nothing: batches are in the session's own folder.
 func (s *Source) Folders() []string { return nil }
@@ -346,7 +340,7 @@ func (s *Source) Close() error {
 	s.stopReader()
 	s.forget()
 	s.forgetSnapshot()
-	removeAll(&s.nextTemps)
+	s.nextTemps.Remove()
 	if s.admin != nil {
 		s.admin.Close()
 		s.admin = nil
@@ -364,22 +358,15 @@ func (s *Source) stopReader() {
 // forget removes the last batch of Next.
 func (s *Source) forget() {
 	if s.last != nil {
-		s.last.remove()
+		s.last.Remove()
 	}
 	s.last, s.lastFrom = nil, nil
 }
 
 func (s *Source) forgetSnapshot() {
 	if s.snapshot != nil {
-		s.snapshot.remove()
+		s.snapshot.Remove()
 		s.snapshot = nil
 	}
-	removeAll(&s.snapshotTemps)
-}
-
-func removeAll(paths *[]string) {
-	for _, p := range *paths {
-		_ = os.Remove(p) // the folder is emptied anyway when the update ends
-	}
-	*paths = nil
+	s.snapshotTemps.Remove()
 }

@@ -79,7 +79,7 @@ func TestSuite(t *testing.T) {
 						b = newBed(t, c.partitions)
 					}
 					session = b.session
-					s, err := New(Config{Name: "feed", Brokers: b.brokers, Topics: []string{b.topic}, MaxBytes: int64(perBatch) * itemBytes, Hints: []Hint{{"id", "BIGINT"}}, Continuous: c.continuous})
+					s, err := New(Config{Name: "feed", Brokers: b.brokers, Topics: []string{b.topic}, MaxBytes: int64(perBatch) * itemBytes, Hints: []sources.Hint{{Name: "id", Type: "BIGINT"}}, Continuous: c.continuous})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -1,4 +1,4 @@
-package kafka
+package records
 
 import (
 	"bytes"
@@ -7,12 +7,22 @@ import (
 	"encoding/json"
 	"unicode/utf8"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
-	"github.com/lakeflow/lakeflow/sources/kafka/broker"
 )
+
+// Record is a record as its source has it.
+type Record struct {
+	Place      []byte // where it stands: a text that only the source understands, as short as it can be
+	Key, Value []byte // nil for none: a record without a value is a row of NULLs
+	Headers    []Header
+}
+
+// Header is a member of what stands before a record. Names can repeat, and values be nil.
+type Header struct {
+	Key   string
+	Value []byte
+}
 
 // decoded is a record ready to be written. Its slices are good until the next record is decoded.
 type decoded struct {
@@ -33,32 +43,9 @@ type shape struct {
 	decode  func(out, value []byte) ([]byte, error) // appends the value as JSON
 }
 
-// formats are what decoders share.
-type formats struct {
-	key, value Format
-	keys       *typed // nil for formats without schema
-	values     *typed
-}
-
-func newFormats(c Config) (*formats, error) {
-	f := &formats{key: c.Key, value: c.Value}
-	var reg *broker.RegistryClient
-	var err error
-	if c.Registry.URL != "" {
-		if reg, err = c.Registry.Client(); err != nil {
-			return nil, err
-		}
-	}
-	if f.keys, err = newTyped("key", c.Key, reg); err != nil {
-		return nil, err
-	}
-	f.values, err = newTyped("value", c.Value, reg)
-	return f, err
-}
-
 // decoder decodes one record after the other. It is used by one goroutine at a time.
 type decoder struct {
-	*formats
+	*Reader
 	tree    *jsonrecords.Tree
 	scanner jsonrecords.Scanner
 	keyBuf  []byte
@@ -66,8 +53,8 @@ type decoder struct {
 	compact bytes.Buffer
 }
 
-func (f *formats) decoder(tree *jsonrecords.Tree, e Evolution) *decoder {
-	return &decoder{formats: f, tree: tree, scanner: jsonrecords.Scanner{KeysDoNotMatter: e.Ignores()}}
+func (r *Reader) decoder(tree *jsonrecords.Tree) *decoder {
+	return &decoder{Reader: r, tree: tree, scanner: jsonrecords.Scanner{KeysDoNotMatter: r.cfg.Evolution.Ignores()}}
 }
 
 // The reasons why a record can't be decoded.
@@ -81,7 +68,7 @@ const (
 )
 
 // record decodes one record. An error is about the world: the schema registry can't be reached.
-func (d *decoder) record(ctx context.Context, rec *kgo.Record) (decoded, error) {
+func (d *decoder) record(ctx context.Context, rec *Record) (decoded, error) {
 	var out decoded
 	if err := d.decodeKey(ctx, rec.Key, &out); err != nil || out.reason != "" {
 		return out, err
@@ -90,7 +77,7 @@ func (d *decoder) record(ctx context.Context, rec *kgo.Record) (decoded, error) 
 		out.text = null
 		return out, nil
 	}
-	switch d.value.Format {
+	switch d.cfg.Value.Format {
 	case "json":
 		d.json(rec.Value, &out)
 	case "string":
@@ -98,7 +85,7 @@ func (d *decoder) record(ctx context.Context, rec *kgo.Record) (decoded, error) 
 			out.reason = reasonUTF8
 			break
 		}
-		d.buf = appendText(d.buf[:0], rec.Value)
+		d.buf = jsonrecords.AppendText(d.buf[:0], rec.Value)
 		out.text = d.buf
 	case "bytes":
 		d.buf = append(base64.StdEncoding.AppendEncode(append(d.buf[:0], '"'), rec.Value), '"')
@@ -120,9 +107,10 @@ func (d *decoder) record(ctx context.Context, rec *kgo.Record) (decoded, error) 
 	return out, nil
 }
 
+// null is the value of a record without one, as JSON.
 var null = []byte("null")
 
-func tooLong(headers []kgo.RecordHeader) bool {
+func tooLong(headers []Header) bool {
 	n := 0
 	for _, h := range headers {
 		n += len(h.Key) + len(h.Value)
@@ -135,7 +123,7 @@ func (d *decoder) decodeKey(ctx context.Context, key []byte, out *decoded) error
 		return nil
 	}
 	out.hasKey = true
-	switch d.key.Format {
+	switch d.cfg.Key.Format {
 	case "bytes":
 		d.keyBuf = base64.StdEncoding.AppendEncode(d.keyBuf[:0], key)
 		out.key = d.keyBuf
@@ -143,7 +131,7 @@ func (d *decoder) decodeKey(ctx context.Context, key []byte, out *decoded) error
 		out.key = key
 		if !utf8.Valid(key) {
 			out.reason = reasonKeyUTF8
-		} else if d.key.Format == "json" && !json.Valid(key) {
+		} else if d.cfg.Key.Format == "json" && !json.Valid(key) {
 			out.reason = reasonKeyJSON
 		}
 	default:
@@ -188,18 +176,18 @@ func (d *decoder) json(value []byte, out *decoded) {
 	out.odd = !found.Whole || found.Odd || bytes.IndexByte(out.text, 0) >= 0
 }
 
-// raw is a record that can't stand in a file of lines. topic is its index.
-func (d *decoder) raw(topic int, rec *kgo.Record, out decoded) rawRecord {
-	r := rawRecord{Topic: int32(topic), Partition: rec.Partition, Offset: rec.Offset, Time: millis(rec), TimeType: int32(rec.Attrs.TimestampType()),
-		HasKey: out.hasKey && (out.key != nil || out.reason == ""), Key: string(bytes.ToValidUTF8(out.key, []byte("\ufffd"))), Reason: out.reason}
+// single is a record that can't stand in a file of lines.
+func (d *decoder) single(rec *Record, out decoded) Single {
+	s := Single{Place: string(rec.Place), HasKey: out.hasKey && (out.key != nil || out.reason == ""),
+		Key: string(bytes.ToValidUTF8(out.key, []byte("\ufffd"))), Fits: rec.Value == nil, Reason: out.reason}
 	if len(rec.Headers) > 0 {
-		r.Headers = string(appendHeaders(nil, rec.Headers))
+		s.Headers = string(appendHeaders(nil, rec.Headers))
 	}
 	if out.reason == "" {
-		r.Raw = string(out.text)
+		s.Value = bytes.Clone(out.text)
 	}
 	if out.reason != "" || out.own {
-		r.Own, r.Orig = true, append([]byte{}, rec.Value[:min(len(rec.Value), maxRaw)]...)
+		s.Own, s.Found = true, append([]byte{}, rec.Value[:min(len(rec.Value), maxRaw)]...)
 	}
-	return r
+	return s
 }

@@ -1,4 +1,4 @@
-package kafka
+package records
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sources/kafka/broker"
+	"github.com/lakeflow/lakeflow/sources/confluent"
 )
 
 // typed decodes values of a format with schemas: those of a registry, whose id stands before each value, or the one
 // declared.
 type typed struct {
 	format   string
-	registry *broker.RegistryClient
+	registry *confluent.Client
 	declared *shape // instead of a registry
 	mu       sync.RWMutex
 	shapes   map[int]*schemaOf
@@ -36,7 +36,7 @@ type schemaOf struct {
 func (s *schemaOf) good() bool { return s != nil && (s.until.IsZero() || time.Now().Before(s.until)) }
 
 // newTyped returns nil for formats without schemas.
-func newTyped(option string, f Format, reg *broker.RegistryClient) (*typed, error) {
+func newTyped(option string, f Format, reg *confluent.Client) (*typed, error) {
 	t := &typed{format: f.Format, registry: reg, shapes: map[int]*schemaOf{}}
 	var err error
 	switch {
@@ -102,8 +102,8 @@ func (t *typed) schema(ctx context.Context, id int) (*schemaOf, error) {
 	}
 	text, refs, err := t.registry.Schema(ctx, id)
 	switch {
-	case errors.Is(err, broker.ErrUnknownSchema):
-		of = &schemaOf{reason: "which the registry does not have", until: time.Now().Add(broker.RegistryTimeout)}
+	case errors.Is(err, confluent.ErrUnknownSchema):
+		of = &schemaOf{reason: "which the registry does not have", until: time.Now().Add(confluent.Timeout)}
 	case err != nil:
 		return nil, err
 	default:

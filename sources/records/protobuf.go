@@ -1,4 +1,4 @@
-package kafka
+package records
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // protoFile is a compiled .proto file.
@@ -226,7 +227,7 @@ func appendMap(out []byte, f protoreflect.FieldDescriptor, m protoreflect.Map) (
 			out = append(out, ',')
 		}
 		first = false
-		out = append(appendText(out, []byte(k.String())), ':')
+		out = append(jsonrecords.AppendText(out, []byte(k.String())), ':')
 		out, err = appendScalar(out, f.MapValue(), v)
 		return err == nil
 	})
@@ -239,7 +240,7 @@ func appendScalar(out []byte, f protoreflect.FieldDescriptor, v protoreflect.Val
 		return strconv.AppendBool(out, v.Bool()), nil
 	case protoreflect.EnumKind:
 		if e := f.Enum().Values().ByNumber(v.Enum()); e != nil {
-			return appendText(out, []byte(e.Name())), nil
+			return jsonrecords.AppendText(out, []byte(e.Name())), nil
 		}
 		return append(strconv.AppendInt(append(out, '"'), int64(v.Enum()), 10), '"'), nil
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
@@ -249,7 +250,7 @@ func appendScalar(out []byte, f protoreflect.FieldDescriptor, v protoreflect.Val
 	case protoreflect.DoubleKind:
 		return appendFloat(out, v.Float(), 64), nil
 	case protoreflect.StringKind:
-		return appendText(out, []byte(v.String())), nil
+		return jsonrecords.AppendText(out, []byte(v.String())), nil
 	case protoreflect.BytesKind:
 		return appendBlob(out, v.Bytes()), nil
 	case protoreflect.MessageKind, protoreflect.GroupKind:

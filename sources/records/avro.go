@@ -1,4 +1,4 @@
-package kafka
+package records
 
 import (
 	"encoding/hex"
@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/avro"
 
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // avroShape parses an Avro schema, whose root must be a record. refs are the texts of schemas that it refers to.
@@ -207,7 +208,7 @@ func (a *avroWriter) value(out []byte, n *avro.SchemaNode, v any) ([]byte, error
 			if i > 0 {
 				out = append(out, ',')
 			}
-			out = append(appendText(out, []byte(f.Name)), ':')
+			out = append(jsonrecords.AppendText(out, []byte(f.Name)), ':')
 			if out, err = a.value(out, &f.Type, v[f.Name]); err != nil {
 				return out, err
 			}
@@ -241,7 +242,7 @@ func (a *avroWriter) any(out []byte, v any) ([]byte, error) {
 	case float64:
 		return appendFloat(out, v, 64), nil
 	case string:
-		return appendText(out, []byte(v)), nil
+		return jsonrecords.AppendText(out, []byte(v)), nil
 	case []byte:
 		return appendBlob(out, v), nil
 	case [16]byte:
@@ -269,7 +270,7 @@ func (a *avroWriter) members(out []byte, v map[string]any, node func(key string)
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(appendText(out, []byte(key)), ':')
+		out = append(jsonrecords.AppendText(out, []byte(key)), ':')
 		if out, err = a.value(out, node(key), v[key]); err != nil {
 			return out, err
 		}

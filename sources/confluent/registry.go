@@ -1,4 +1,5 @@
-package broker
+// Package confluent asks schema registries that have Confluent's interface: what sources and sinks need to read and write Avro and Protobuf.
+package confluent
 
 import (
 	"context"
@@ -22,21 +23,21 @@ type Registry struct {
 	Token       string `yaml:"token" option:"text" jsonschema_description:"Bearer token instead of a name and password, as ${env:NAME} or ${file:path}."`
 }
 
-// RegistryClient asks a schema registry. It is safe for concurrent use.
-type RegistryClient struct {
+// Client asks a schema registry. It is safe for concurrent use.
+type Client struct {
 	url string
 	cl  *sr.Client
 }
 
-// RegistryTimeout bounds a request to the registry.
-const RegistryTimeout = 10 * time.Second
+// Timeout bounds a request to the registry.
+const Timeout = 10 * time.Second
 
 // Client checks the configuration and makes a client; nothing is sent yet. An error begins with "schema_registry:".
-func (c Registry) Client() (*RegistryClient, error) {
+func (c Registry) Client() (*Client, error) {
 	if !strings.HasPrefix(c.URL, "http://") && !strings.HasPrefix(c.URL, "https://") {
 		return nil, fmt.Errorf("schema_registry: url %s is not an address; write one like http://localhost:8081", c.URL)
 	}
-	opts := []sr.ClientOpt{sr.URLs(c.URL), sr.UserAgent("lakeflow"), sr.HTTPClient(&http.Client{Timeout: RegistryTimeout, Transport: http.DefaultTransport})}
+	opts := []sr.ClientOpt{sr.URLs(c.URL), sr.UserAgent("lakeflow"), sr.HTTPClient(&http.Client{Timeout: Timeout, Transport: http.DefaultTransport})}
 	switch {
 	case c.Token != "" && c.Username != "":
 		return nil, errors.New("schema_registry: write username and password, or token, not both")
@@ -49,7 +50,7 @@ func (c Registry) Client() (*RegistryClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema_registry: %w", err)
 	}
-	return &RegistryClient{c.URL, cl}, nil
+	return &Client{c.URL, cl}, nil
 }
 
 // ErrUnknownSchema says that the registry has no schema of an id.
@@ -57,7 +58,7 @@ var ErrUnknownSchema = errors.New("unknown schema")
 
 // Schema returns a schema and the texts of those that it refers to, by the name of the reference, the deepest first
 // where order matters.
-func (r *RegistryClient) Schema(ctx context.Context, id int) (sr.Schema, map[string]string, error) {
+func (r *Client) Schema(ctx context.Context, id int) (sr.Schema, map[string]string, error) {
 	s, err := r.cl.SchemaByID(ctx, id)
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
@@ -73,7 +74,7 @@ func (r *RegistryClient) Schema(ctx context.Context, id int) (sr.Schema, map[str
 	return s, refs, nil
 }
 
-func (r *RegistryClient) references(ctx context.Context, refs []sr.SchemaReference, into map[string]string) error {
+func (r *Client) references(ctx context.Context, refs []sr.SchemaReference, into map[string]string) error {
 	for _, ref := range refs {
 		if _, known := into[ref.Name]; known {
 			continue
@@ -91,7 +92,7 @@ func (r *RegistryClient) references(ctx context.Context, refs []sr.SchemaReferen
 }
 
 // Register makes a schema known under a subject, where it is not known yet, and returns its id.
-func (r *RegistryClient) Register(ctx context.Context, subject string, s sr.Schema) (int, error) {
+func (r *Client) Register(ctx context.Context, subject string, s sr.Schema) (int, error) {
 	id, err := r.cl.RegisterSchema(ctx, subject, s, -1, -1)
 	if err != nil {
 		return 0, fmt.Errorf("register the schema of subject %s with the schema registry %s: %w", subject, r.url, err)
