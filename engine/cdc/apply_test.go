@@ -79,7 +79,7 @@ func (h held) apply(t testing.TB, now time.Time) *cdc.Result {
 	removed := h.delete(t, "tgt", r.RemoveTarget)
 	h.delete(t, "st", r.RemoveState)
 	added := exec(t, h.conn, "INSERT INTO tgt "+r.AddTarget)
-	exec(t, h.conn, "INSERT INTO st "+r.AddState)
+	exec(t, h.conn, "INSERT INTO st BY NAME "+r.AddState)
 	if added != r.Upserted || r.Changes != r.Applied+r.Superseded+r.Ignored || r.Deleted > removed {
 		t.Errorf("%d rows added, %d removed: %+v", added, removed, r)
 	}

@@ -91,7 +91,7 @@ func (b *batch) ignoringParts(valid, at string) map[string]string {
 		"stored": `"__last_delete"` + b.each(", ${sequence_of}"), "older": b.each(` OR ${sequence_of} < ` + at),
 		"old":     `__s."__last_delete" AS __old_last_delete`,
 		"differs": "true", "same_hash": "false",
-		"state_rest": `__forgotten` + b.each(", struct_extract(__value_${i}, 'sequence')"), "no_rest": nulls(1 + len(b.ignored)),
+		"state_rest": `__forgotten AS "__last_delete"` + b.each(", struct_extract(__value_${i}, 'sequence') AS ${sequence_of}"), "no_rest": nulls(1 + len(b.ignored)),
 		"changed":      `__forgotten IS DISTINCT FROM __s."__last_delete"` + b.each(" OR __value_${i} IS DISTINCT FROM __stored_${i}"),
 		"may_be_known": "true",
 		"known":        ` OR __c.__kind = 2 AND coalesce(__c."__sequence" = __o.__old_last_delete, false)`,
