@@ -49,6 +49,7 @@ var layers = []struct {
 	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
 	{"engine/syntax", nil},
 	{"engine/cdc", []string{"schemas"}},
+	{"engine/incremental", []string{"engine/syntax", "schemas"}},
 	{"engine/plan", []string{"engine/position", "engine/syntax", "engine/cdc",
 		"dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks/lake"}},
 	{"engine/duck", []string{"schemas", "sources", "sinks/lake", "engine/failpoint"}},

@@ -34,6 +34,8 @@ type Query interface {
 	Modifiers() []Modifier
 	// With reports whether the query has common table expressions of its own.
 	With() bool
+	// CommonTables are the common table expressions of the query itself, in order.
+	CommonTables() []CommonTable
 }
 
 type query struct{ *object }
@@ -49,6 +51,23 @@ func (q query) Modifiers() []Modifier {
 }
 
 func (q query) With() bool { return !q.get("cte_map").empty() }
+
+func (q query) CommonTables() []CommonTable {
+	var all []CommonTable
+	for _, e := range q.get("cte_map").object.get("map").list {
+		if def := e.object.get("value").object; def != nil {
+			all = append(all, CommonTable{e.object.get("key").text(), def.get("aliases").texts(), queryOf(def.get("query").object.get("node"))})
+		}
+	}
+	return all
+}
+
+// CommonTable is a common table expression. Query is nil for what DuckDB may add to its trees.
+type CommonTable struct {
+	Name    string
+	Columns []string // new names of its first columns
+	Query   Query
+}
 
 // Select is SELECT … FROM …, also where the text has VALUES, or FROM alone.
 type Select struct{ query }
@@ -67,6 +86,12 @@ func (s Select) Groups() []Expression { return expressions(s.get("group_expressi
 func (s Select) GroupingSets() bool   { return !s.get("group_sets").empty() }
 func (s Select) Sampled() bool        { return !s.get("sample").null() }
 
+// OneGrouping reports whether the rows are grouped in one way: not by sets, ROLLUP or CUBE.
+func (s Select) OneGrouping() bool {
+	sets := s.get("group_sets").list
+	return len(sets) == 0 || len(sets) == 1 && len(sets[0].list) == len(s.Groups())
+}
+
 // GroupAll reports whether the rows are grouped by all items that are no aggregates.
 func (s Select) GroupAll() bool { return s.get("aggregate_handling").text() != "STANDARD_HANDLING" }
 
@@ -79,6 +104,7 @@ type SetOperation struct{ query }
 // Word is UNION and the like.
 func (s SetOperation) Word() string { return s.get("setop_type").text() }
 func (s SetOperation) All() bool    { return s.get("setop_all").scalar == "true" }
+func (s SetOperation) Left() Query  { return queryOf(s.get("left")) }
 func (s SetOperation) Right() Query { return queryOf(s.get("right")) }
 
 // Recursive is the query of a common table expression that reads itself.
@@ -112,16 +138,26 @@ func (m Modifier) Orders() []Expression {
 	return all
 }
 
-// Table is what stands behind FROM: a BaseTable, TableFunction, Join, Empty, Show, Pivot, or an OtherTable.
+// Table is what stands behind FROM: a BaseTable, Derived, TableFunction, Join, Empty, Show, Pivot, or an OtherTable.
 type Table interface {
 	Node
+	// Alias is the name behind AS, and Columns are those in parentheses behind it.
+	Alias() string
+	Columns() []string
 	// Sampled reports whether some of its rows are taken by chance.
 	Sampled() bool
 }
 
 type table struct{ *object }
 
-func (t table) Sampled() bool { return !t.get("sample").null() }
+func (t table) Sampled() bool     { return !t.get("sample").null() }
+func (t table) Alias() string     { return t.get("alias").text() }
+func (t table) Columns() []string { return t.get("column_name_alias").texts() }
+
+// Derived is a query behind FROM.
+type Derived struct{ table }
+
+func (d Derived) Query() Query { return queryOf(d.get("subquery").object.get("node")) }
 
 // BaseTable is a table that is named.
 type BaseTable struct{ table }
@@ -154,6 +190,12 @@ func (j Join) Left() Table   { return tableOf(j.get("left")) }
 func (j Join) Right() Table  { return tableOf(j.get("right")) }
 func (j Join) Natural() bool { return j.get("ref_type").text() == "NATURAL" }
 
+// Word is INNER, LEFT, RIGHT, FULL, SEMI or ANTI. Way is REGULAR, NATURAL, CROSS, POSITIONAL, ASOF or DEPENDENT.
+func (j Join) Word() string          { return j.get("join_type").text() }
+func (j Join) Way() string           { return j.get("ref_type").text() }
+func (j Join) Condition() Expression { return expressionOf(j.get("condition")) }
+func (j Join) Using() []string       { return j.get("using_columns").texts() }
+
 // Empty stands where there is no FROM.
 type Empty struct{ table }
 
@@ -166,7 +208,7 @@ type Pivot struct{ table }
 // Aggregates reports whether it computes values from several rows.
 func (p Pivot) Aggregates() bool { return !p.get("aggregates").empty() }
 
-// OtherTable is a subquery, a list of values, or something new.
+// OtherTable is a list of values, or something new.
 type OtherTable struct{ table }
 
 // Expression is a ColumnRef, Constant, Function, Window, Cast, Subquery, Star, Parameter, or an OtherExpression.
@@ -216,8 +258,15 @@ type Function struct{ expression }
 // Name is in lower case.
 func (f Function) Name() string { return lower(f.get("function_name")) }
 
+func (f Function) Arguments() []Expression { return expressions(f.get("children")) }
+func (f Function) Filter() Expression      { return expressionOf(f.get("filter")) }
+func (f Function) Distinct() bool          { return f.get("distinct").scalar == "true" }
+func (f Function) Ordered() bool           { return len(f.get("order_bys").object.get("orders").list) > 0 }
+
 // Window is a function with OVER.
 type Window struct{ expression }
+
+func (w Window) Partitions() []Expression { return expressions(w.get("partitions")) }
 
 // Name is in lower case.
 func (w Window) Name() string { return lower(w.get("function_name")) }
@@ -246,6 +295,13 @@ type Subquery struct{ expression }
 
 // Any reports whether a value is compared with the rows, as in IN and = ANY.
 func (s Subquery) Any() bool { return s.get("subquery_type").text() == "ANY" }
+
+// Exists reports whether it is asked whether there are rows. Compared is what is compared with the rows of Any.
+func (s Subquery) Exists() bool         { return s.get("subquery_type").text() == "EXISTS" }
+func (s Subquery) Compared() Expression { return expressionOf(s.get("child")) }
+
+// Equal reports whether the comparison of Any is an equality: IN.
+func (s Subquery) Equal() bool { return s.get("comparison_type").text() == "COMPARE_EQUAL" }
 
 func (s Subquery) Query() Query { return queryOf(s.get("subquery").object.get("node")) }
 
@@ -279,6 +335,12 @@ type Parameter struct{ expression }
 // OtherExpression is any other: AND, CASE, IS NULL, BETWEEN, lambdas and so on.
 type OtherExpression struct{ expression }
 
+// Kind is DuckDB's word: CONJUNCTION_AND, OPERATOR_NOT and the like.
+func (e OtherExpression) Kind() string { return e.kind }
+
+// Operands are those of an AND, OR, NOT or another operator.
+func (e OtherExpression) Operands() []Expression { return expressions(e.get("children")) }
+
 // nodeOf is the node of an object that has a type here, else nil.
 func nodeOf(o *object) Node {
 	switch {
@@ -298,6 +360,8 @@ func nodeOf(o *object) Node {
 		return Modifier{o}
 	case "BASE_TABLE":
 		return BaseTable{table{o}}
+	case "SUBQUERY":
+		return Derived{table{o}}
 	case "TABLE_FUNCTION":
 		return TableFunction{table{o}}
 	case "JOIN":

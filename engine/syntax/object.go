@@ -80,6 +80,15 @@ func (v value) text() string {
 	return s
 }
 
+// texts are what the strings of a list say.
+func (v value) texts() []string {
+	var all []string
+	for _, e := range v.list {
+		all = append(all, e.text())
+	}
+	return all
+}
+
 // offset is a place, or -1: DuckDB writes 2^64-1 for "none".
 func (v value) offset() int {
 	if at, err := strconv.Atoi(v.scalar); err == nil {

@@ -1,0 +1,370 @@
+package incremental
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/engine/syntax"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// Analyze picks the cheapest technique that is correct. It fails only when DuckDB does not take the query: what cannot
+// be done is COMPLETE_RECOMPUTE, and Issues say why.
+func Analyze(ctx context.Context, conn *sql.Conn, q Query) (*Technique, error) {
+	b := &builder{query: q, conn: conn, views: map[string]syntax.Query{}}
+	root, full, err := b.parse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &Technique{query: q, full: full}
+	if err := b.stable(root); err == nil {
+		err = b.plan(ctx, root, t)
+		if err != nil && !errors.Is(err, errBuild) {
+			b.issues = append(b.issues, Issue{NotSupported, "DuckDB does not take the parts of this query: " + firstLine(err) + ".", b.view, -1})
+			t.way = nil
+		}
+	}
+	if t.way == nil {
+		t.Name, t.State, t.NeedsOld = CompleteRecompute, nil, false
+	}
+	t.Issues = b.issues
+	return t, ctx.Err()
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.TrimSuffix(line, ".")
+}
+
+// parse reads the query and its views, and writes the query with other names in place of its tables.
+func (b *builder) parse(ctx context.Context) (root syntax.Query, full string, err error) {
+	names, texts := []string{""}, []string{b.query.SQL}
+	for name, r := range b.query.Relations {
+		if r.View != "" {
+			names, texts = append(names, name), append(texts, r.View)
+		}
+	}
+	parsed, err := syntax.ParseAll(ctx, b.conn, texts)
+	if err != nil {
+		return nil, "", err
+	}
+	nodes := make([]syntax.Node, len(parsed))
+	for i, p := range parsed {
+		s, ok := p.Only()
+		switch {
+		case p.Refused != nil:
+			return nil, "", fmt.Errorf("the query is no SELECT: %s", p.Refused.Message)
+		case !ok || s.Query() == nil:
+			return nil, "", errors.New("the query is no single SELECT")
+		}
+		s = withoutMain(s)
+		b.views[strings.ToLower(names[i])] = s.Query()
+		nodes[i] = exactNumbers(b.renamed(s))
+	}
+	written, err := syntax.Texts(ctx, b.conn, nodes)
+	if err != nil {
+		return nil, "", err
+	}
+	full = written[0]
+	for range names { // a view may read another one
+		for i, name := range names[1:] {
+			full = strings.ReplaceAll(full, inputName(name), "("+written[i+1]+")")
+		}
+	}
+	return b.views[""], full, nil
+}
+
+// withoutMain takes the schema from the names of columns.
+func withoutMain(s syntax.Statement) syntax.Statement {
+	return syntax.Rewrite(s, func(n syntax.Node, _ syntax.Scope) syntax.Node {
+		if c, ok := n.(syntax.ColumnRef); ok && len(c.Path()) > 2 && strings.EqualFold(c.Path()[0], "main") {
+			return syntax.Column(c.Path()[1:]...).Named(c.Alias())
+		}
+		return nil
+	})
+}
+
+// renamed puts other names in the place of those of relations.
+func (b *builder) renamed(s syntax.Statement) syntax.Statement {
+	return syntax.Rewrite(s, func(n syntax.Node, sc syntax.Scope) syntax.Node {
+		t, ok := n.(syntax.BaseTable)
+		if !ok || sc.Provides(t) {
+			return nil
+		}
+		if name, _, known := b.query.relation(t.Name()); known {
+			return t.Named(inputName(name))
+		}
+		return nil
+	})
+}
+
+// stable refuses functions that give other values in another query, in the query and in the views that it reads.
+func (b *builder) stable(root syntax.Query) error {
+	seen := map[string]bool{}
+	var bad error
+	var check func(q syntax.Query)
+	check = func(q syntax.Query) {
+		syntax.Walk(q, func(n syntax.Node, sc syntax.Scope) bool {
+			name := ""
+			switch n := n.(type) {
+			case syntax.Function:
+				name = n.Name()
+			case syntax.TableFunction:
+				name = n.Name()
+			case syntax.Window:
+				name = n.Name()
+			case syntax.ColumnRef: // current_date has no parentheses
+				if len(n.Path()) == 1 && !b.query.hasColumn(n.Name()) {
+					name = strings.ToLower(n.Name())
+				}
+			case syntax.BaseTable:
+				view, r, ok := b.query.relation(n.Name())
+				if ok && r.View != "" && !sc.Provides(n) && !seen[view] {
+					seen[view] = true
+					outer := b.view
+					b.view = view
+					check(b.views[strings.ToLower(view)])
+					b.view = outer
+				}
+			}
+			if name != "" && b.query.class(name) == Unstable {
+				bad = b.issue(NotDeterministic, n, name+" has another value whenever the query runs.")
+			}
+			return true
+		})
+	}
+	check(root)
+	return bad
+}
+
+func (q Query) hasColumn(name string) bool {
+	for _, r := range q.Relations {
+		if r.Columns.Column(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// plan sets the way of a technique, or leaves it nil.
+func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) error {
+	var err error
+	if t.body, err = b.body(root, nil); err != nil {
+		return err
+	}
+	b.view = ""
+	keyed := slices.Clone(b.keyed)
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	if err := b.finish(ctx); err != nil {
+		return err
+	}
+	b.view = ""
+	for _, c := range b.candidates(t, keyed) {
+		t.Name, t.way, t.State = c.name, c.way, c.state
+		err := t.bind(ctx, b.conn)
+		if err == nil {
+			b.issues = append(b.issues, c.issues...)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.issues = append(b.issues, Issue{NotSupported, "As " + c.name + " DuckDB does not take the parts of this query: " + firstLine(err) + ".", "", -1})
+		t.way = nil
+	}
+	return nil
+}
+
+// candidate is a way to refresh the view.
+type candidate struct {
+	name   string
+	way    way
+	state  schemas.Table
+	issues []Issue
+}
+
+// candidates are the ways, the cheapest first.
+func (b *builder) candidates(t *Technique, keyed []*selection) (all []candidate) {
+	var top *selection
+	var above []*selection
+	for at := t.body; len(at) == 1; {
+		s := at[0]
+		if s.keyed != nil {
+			top = s
+			break
+		}
+		d, ok := s.from.(*derived)
+		if !ok || len(s.tests) > 0 {
+			break
+		}
+		above, at = append(above, s), d.body
+	}
+	for _, s := range keyed { // the changes of those that are not on top are computed, as they were and as they are
+		if s != top && !s.keyed.exact {
+			b.issues = append(b.issues, s.inexact())
+			return nil
+		}
+	}
+	if top == nil {
+		name := AppendOnly
+		if len(keyed) > 0 || !onlyAppends(t.body) {
+			name = RowBased
+		}
+		return []candidate{{name: name, way: &rows{t.body}}}
+	}
+	k := top.keyed
+	if len(above) == 0 && k.group != nil {
+		if c, ok := b.grouping(t, top); ok {
+			all = append(all, c)
+		}
+	}
+	if outputs := b.outputs(t, above, top); outputs != nil && len(k.nodes) > 0 {
+		name := k.word
+		if name == GroupAggregate {
+			name = PartitionOverwrite
+		}
+		all = append(all, candidate{name: name, way: &overwrite{above, top, outputs}, issues: b.reads(top)})
+	}
+	if k.exact {
+		return append(all, candidate{name: RowBased, way: &rows{t.body}, issues: b.reads(top)})
+	}
+	if len(all) == 0 {
+		b.issues = append(b.issues, top.inexact())
+	}
+	return all
+}
+
+// onlyAppends reports whether rows that are added add rows only.
+func onlyAppends(all body) bool {
+	for _, s := range all {
+		if s.keyed != nil || len(s.tests) > 0 || !appends(s.from) {
+			return false
+		}
+	}
+	return true
+}
+
+func appends(s source) bool {
+	switch s := s.(type) {
+	case *derived:
+		return onlyAppends(s.body)
+	case *join:
+		return s.word == "INNER" && appends(s.left) && appends(s.right)
+	}
+	return true
+}
+
+// inexact says why the changes of a keyed selection are not known.
+func (s *selection) inexact() Issue {
+	k := s.keyed
+	switch {
+	case k.word == WindowFunction:
+		return Issue{NotIncrementalizable, "Rows of a window are found again only by columns of the view that are its PARTITION BY: select them.", s.view, k.at}
+	case k.group == nil:
+		return Issue{NotIncrementalizable, "Rows are found again only by columns of the view that are the keys: select them.", s.view, k.at}
+	}
+	for _, a := range k.group.aggregates {
+		if !a.exact {
+			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, when it is computed again: " +
+				"it is incremental only where it is the outermost GROUP BY, with the keys in the select list.", s.view, a.node.At()}
+		}
+	}
+	return Issue{AggregateNotTop, "The groups are not on top of the query.", s.view, k.at}
+}
+
+// reads says that the input is read for the keys that changes touch.
+func (b *builder) reads(s *selection) []Issue {
+	if g := s.keyed.group; g != nil && g.lacking != nil {
+		return []Issue{{NotIncrementalizable, g.lacking.name() + " does not follow from the changes: of each group that they touch, all rows of the input are read.",
+			s.view, g.lacking.node.At()}}
+	}
+	return nil
+}
+
+// grouping is GROUP_AGGREGATE.
+func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
+	k := s.keyed
+	if k.group.lacking != nil || len(k.group.finalItems) != len(t.query.Columns) {
+		return candidate{}, false
+	}
+	g := &groups{s: s}
+	for i, typ := range k.types {
+		stored, ok := stateType(typ)
+		if !ok {
+			b.issues = append(b.issues, Issue{NotSupported, "A state has no column of type " + typ + ": cast what is grouped.", s.view, k.nodes[i].First()})
+			return candidate{}, false
+		}
+		g.types = append(g.types, stored)
+	}
+	if len(k.nodes) > 0 {
+		g.outputs = k.outputs(t.query.Columns)
+		if g.outputs == nil && !k.exact {
+			return candidate{}, false
+		}
+	}
+	return candidate{name: GroupAggregate, way: g, state: g.state()}, true
+}
+
+// outputs finds the keys of a selection among the view's columns.
+func (b *builder) outputs(t *Technique, above []*selection, s *selection) []int {
+	k := s.keyed
+	for _, outer := range slices.Backward(above) {
+		names, ok := outer.from.(*derived).names(b)
+		if !ok || len(names) < len(k.columnsOf) {
+			return nil
+		}
+		var keys []syntax.Expression // columns of outer's FROM that are keys
+		var which []int
+		for i, key := range k.columnsOf {
+			if key >= 0 {
+				keys, which = append(keys, syntax.Column(names[i])), append(which, key)
+			}
+		}
+		columnsOf := keysOf(outer.node.Items(), keys, names)
+		for i, at := range columnsOf {
+			if at >= 0 {
+				columnsOf[i] = which[at]
+			}
+		}
+		copied := *k
+		copied.columnsOf = columnsOf
+		k = &copied
+	}
+	return k.outputs(t.query.Columns)
+}
+
+// names are the columns of a query behind FROM.
+func (d *derived) names(b *builder) ([]string, bool) {
+	names, _, err := describe(context.Background(), b.conn, "SELECT * FROM "+d.text(&composer{}, none))
+	return names, err == nil
+}
+
+// bind has DuckDB take all statements of a technique, over no rows.
+func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
+	in := Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+	for name, r := range t.query.Relations {
+		if r.View == "" {
+			empty := "(" + noRows(r.Columns) + ")"
+			in.New[name], in.Old[name], in.Added[name], in.Removed[name] = empty, empty, empty, empty
+		}
+	}
+	place := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
+	in.View = "(" + noRows(slices.Concat(t.query.Columns, place)) + ")"
+	in.State = "(" + noRows(slices.Concat(t.State, place)) + ")"
+	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}}
+	err := t.way.apply(ctx, b)
+	view, state := t.Full(in)
+	for _, query := range []string{b.result.RemoveView, b.result.RemoveState, b.result.AddView, b.result.AddState, view, state} {
+		if query != "" && err == nil {
+			_, _, err = describe(ctx, conn, query)
+		}
+	}
+	t.NeedsOld = b.c.usedOld
+	return errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
+}

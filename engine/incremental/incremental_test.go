@@ -1,0 +1,252 @@
+package incremental_test
+
+import (
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/lakeflow/lakeflow/engine/incremental"
+	"github.com/lakeflow/lakeflow/schemas"
+)
+
+// world are the tables and temporary views that random views read.
+type world struct {
+	conn      *sql.Conn
+	r         *rand.Rand
+	relations map[string]incremental.Relation
+	tables    []string
+}
+
+func newWorld(t testing.TB, conn *sql.Conn, r *rand.Rand) *world {
+	t.Helper()
+	w := &world{conn: conn, r: r, relations: map[string]incremental.Relation{}}
+	for _, d := range []struct{ name, columns string }{
+		{"a", "id INTEGER, k INTEGER, g VARCHAR, x BIGINT, d DOUBLE, m DECIMAL(10,2), t DATE, b BOOLEAN, l INTEGER[]"},
+		{"c", "id INTEGER, k INTEGER, n VARCHAR, w DECIMAL(8,3)"},
+		{"e", "k INTEGER, y BIGINT"},
+	} {
+		exec(t, conn, "CREATE OR REPLACE TABLE "+d.name+" ("+d.columns+")")
+		var columns schemas.Table
+		for _, c := range strings.Split(strings.ReplaceAll(d.columns, "(10,2)", "(10;2)"), ", ") {
+			name, typ, _ := strings.Cut(c, " ")
+			parsed, err := schemas.Parse(strings.NewReplacer(";", ",").Replace(typ))
+			if err != nil {
+				parsed, err = schemas.Parse("DECIMAL(8,3)")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			columns = append(columns, schemas.Column{Name: name, Type: parsed})
+		}
+		w.relations[d.name] = incremental.Relation{Columns: columns}
+		w.tables = append(w.tables, d.name)
+	}
+	for _, v := range [][2]string{
+		{"va", "SELECT id, k, g, x, d, m FROM main.a WHERE x IS NULL OR x > -3"},
+		{"vc", "SELECT c.id, c.k, c.n, e.y FROM c JOIN e ON c.k = e.k"},
+		{"vg", "SELECT k, count(*) AS n, sum(x) AS s FROM va GROUP BY k"},
+	} {
+		exec(t, conn, "CREATE OR REPLACE TEMP VIEW "+v[0]+" AS "+v[1])
+		w.relations[v[0]] = incremental.Relation{View: v[1]}
+	}
+	return w
+}
+
+// insert adds random rows to a table of the columns of another one.
+func (w *world) insert(t testing.TB, into, like string, n int) {
+	t.Helper()
+	for ; n > 0; n -= 50 {
+		var rows []string
+		for range min(n, 50) {
+			var cells []string
+			for _, c := range w.relations[like].Columns {
+				cells = append(cells, w.cell(c))
+			}
+			rows = append(rows, "("+strings.Join(cells, ", ")+")")
+		}
+		exec(t, w.conn, "INSERT INTO "+into+" VALUES "+strings.Join(rows, ", "))
+	}
+}
+
+func (w *world) cell(c schemas.Column) string {
+	r := w.r
+	if r.IntN(8) == 0 {
+		return "NULL"
+	}
+	switch c.Name {
+	case "id":
+		return strconv.Itoa(r.IntN(12))
+	case "k":
+		return strconv.Itoa(r.IntN(6))
+	case "x", "y":
+		return strconv.Itoa(r.IntN(14) - 5)
+	case "d":
+		switch r.IntN(12) {
+		case 0:
+			return "'NaN'::DOUBLE"
+		case 1:
+			return "'-0.0'::DOUBLE"
+		}
+		return fmt.Sprintf("%g", float64(r.IntN(20)-6)/4)
+	case "m":
+		return fmt.Sprintf("%.2f", float64(r.IntN(700)-200)/100)
+	case "w":
+		return fmt.Sprintf("%.3f", float64(r.IntN(3))/8)
+	case "t":
+		return fmt.Sprintf("DATE '2024-02-%02d'", 26+r.IntN(4))
+	case "b":
+		return strconv.FormatBool(r.IntN(2) == 0)
+	case "l":
+		return []string{"[]", "[1]", "[2, NULL]", "[3, 1, 1]"}[r.IntN(4)]
+	}
+	return "'" + string(rune('p'+r.IntN(4))) + "'"
+}
+
+// change makes the tables NAME_added, NAME_removed and NAME_old, and changes the tables. It returns the inputs.
+func (w *world) change(t testing.TB) incremental.Inputs {
+	t.Helper()
+	in := incremental.Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+	appends := w.r.IntN(3) == 0
+	for _, name := range w.tables {
+		in.New[name], in.Old[name] = name, name+"_old"
+		exec(t, w.conn, "CREATE OR REPLACE TABLE "+name+"_old AS FROM "+name)
+		exec(t, w.conn, "CREATE OR REPLACE TABLE "+name+"_added AS FROM "+name+" LIMIT 0")
+		exec(t, w.conn, "CREATE OR REPLACE TABLE "+name+"_removed AS FROM "+name+" LIMIT 0")
+		if w.r.IntN(2) == 0 {
+			continue
+		}
+		n := []int{0, 1, 2, 5, 20}[w.r.IntN(5)]
+		w.insert(t, name+"_added", name, n)
+		in.Added[name] = name + "_added"
+		if !appends && w.r.IntN(3) > 0 {
+			in.Removed[name] = name + "_removed"
+			chance := []string{"0.02", "0.1", "0.4", "1.1"}[w.r.IntN(4)]
+			if w.r.IntN(4) > 0 {
+				chance = "0.15"
+			}
+			exec(t, w.conn, fmt.Sprintf("CREATE OR REPLACE TABLE places AS SELECT rowid AS r FROM %s WHERE hash(rowid + %d) %% 1000 < 1000 * %s", name, w.r.IntN(1000), chance))
+			exec(t, w.conn, "INSERT INTO "+name+"_removed FROM "+name+" WHERE rowid IN (FROM places)")
+			switch w.r.IntN(3) {
+			case 0: // an update
+				column := w.relations[name].Columns[w.r.IntN(len(w.relations[name].Columns))]
+				exec(t, w.conn, fmt.Sprintf("INSERT INTO %s_added SELECT * REPLACE (%s AS %s) FROM %[1]s_removed", name, w.cell(column), column.Name))
+			case 1: // an update that changes nothing
+				exec(t, w.conn, fmt.Sprintf("INSERT INTO %s_added FROM %[1]s_removed LIMIT 2", name))
+			}
+			exec(t, w.conn, "DELETE FROM "+name+" WHERE rowid IN (FROM places)")
+		}
+		exec(t, w.conn, "INSERT INTO "+name+" FROM "+name+"_added")
+	}
+	return in
+}
+
+// hold analyzes a view; nil when DuckDB does not take it, or its types are not storable.
+func (w *world) hold(t testing.TB, name, query string, classes func(string) incremental.Class) *held {
+	t.Helper()
+	columns, err := columnsOf(t, w.conn, query)
+	if err != nil {
+		return nil
+	}
+	q := incremental.Query{SQL: query, Columns: columns, Relations: w.relations, Functions: classes}
+	technique, err := incremental.Analyze(t.Context(), w.conn, q)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, query)
+	}
+	return &held{name: name, query: q, technique: technique, conn: w.conn}
+}
+
+func count(t testing.TB, name string, normal int) int {
+	t.Helper()
+	n, err := strconv.Atoi(os.Getenv(name))
+	if err != nil {
+		return normal
+	}
+	return n
+}
+
+// tally counts what became of random views.
+type tally struct {
+	techniques, batches, fallbacks map[string]int
+	refused                        int
+}
+
+// TestRandomViews keeps random views up to date over random changes, and compares each with its query after every
+// batch. Some views read another view.
+func TestRandomViews(t *testing.T) {
+	conn := open(t)
+	classes := functions(t, conn)
+	n := &tally{techniques: map[string]int{}, batches: map[string]int{}, fallbacks: map[string]int{}}
+	seed := uint64(count(t, "INCREMENTAL_SEED", 1))
+	for i := range count(t, "INCREMENTAL_VIEWS", 320) {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			n.run(t, newWorld(t, conn, r), &grammar{r: r}, classes)
+		})
+	}
+	t.Log("techniques:", n.techniques, "batches:", n.batches, "refused by DuckDB:", n.refused)
+	for message, n := range n.fallbacks {
+		t.Log(n, message)
+	}
+	for _, name := range []string{incremental.AppendOnly, incremental.RowBased, incremental.GroupAggregate, incremental.GenericAggregate,
+		incremental.WindowFunction, incremental.PartitionOverwrite, incremental.CompleteRecompute} {
+		if n.techniques[name] == 0 {
+			t.Errorf("no view was refreshed by %s", name)
+		}
+	}
+}
+
+func (n *tally) run(t *testing.T, w *world, g *grammar, classes func(string) incremental.Class) {
+	for _, table := range w.tables {
+		w.insert(t, table, table, []int{0, 10, 40}[w.r.IntN(3)])
+	}
+	h := w.hold(t, "v", g.view(), classes)
+	if h == nil {
+		n.refused++
+		return
+	}
+	n.techniques[h.technique.Name]++
+	if h.technique.Name == incremental.CompleteRecompute {
+		for _, issue := range h.technique.Issues {
+			n.fallbacks[issue.Code+": "+issue.Message]++
+		}
+	}
+	in := incremental.Inputs{New: map[string]string{}}
+	for _, table := range w.tables {
+		in.New[table] = table
+	}
+	h.start(t, in)
+	h.check(t, "at first")
+	over := n.over(t, w, g, h, classes)
+	for batch := range 4 {
+		in := w.change(t)
+		if over != nil {
+			exec(t, w.conn, "CREATE OR REPLACE TABLE v_old AS FROM v")
+		}
+		n.batches[h.apply(t, in).Technique]++
+		when := fmt.Sprintf("after batch %d", batch)
+		h.check(t, when)
+		if over != nil {
+			over.apply(t, incremental.Inputs{New: map[string]string{"v": "v"}, Old: map[string]string{"v": "v_old"},
+				Added: map[string]string{"v": "v_added"}, Removed: map[string]string{"v": "v_removed"}})
+			over.check(t, when)
+		}
+	}
+}
+
+// over makes a view over a view, for some.
+func (n *tally) over(t *testing.T, w *world, g *grammar, h *held, classes func(string) incremental.Class) *held {
+	if w.r.IntN(3) > 0 || h.technique.Name == incremental.CompleteRecompute {
+		return nil
+	}
+	read := *w
+	read.relations = map[string]incremental.Relation{"v": {Columns: h.query.Columns}}
+	over := read.hold(t, "vv", g.over(h.query.Columns), classes)
+	if over != nil {
+		over.start(t, incremental.Inputs{New: map[string]string{"v": "v"}})
+	}
+	return over
+}

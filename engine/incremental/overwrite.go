@@ -1,0 +1,92 @@
+package incremental
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/engine/syntax"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
+)
+
+// overwrite computes the rows of the touched keys anew: GENERIC_AGGREGATE, WINDOW_FUNCTION and PARTITION_OVERWRITE.
+type overwrite struct {
+	above   []*selection // linear ones around the keyed one, outermost first
+	s       *selection
+	outputs []int // the view's columns that are keys, by key
+}
+
+func (o *overwrite) apply(ctx context.Context, b *batch) error {
+	if len(o.s.rows(b.c)) == 0 {
+		return nil
+	}
+	q := b.technique.query
+	if err := b.create(ctx, "keys", o.s.touched(b.c)); err != nil {
+		return err
+	}
+	query := o.s.of(b.c, now, b.table("keys"))
+	for _, s := range slices.Backward(o.above) {
+		query = s.fill("("+query+")"+s.from.(*derived).alias, s.where)
+	}
+	columns := list(q.Columns, func(_ int, c schemas.Column) string { return quote.Name(c.Name) })
+	number := ", row_number() OVER (PARTITION BY " + columns + ") AS __i"
+	if err := b.create(ctx, "fresh", "SELECT *"+number+" FROM ("+q.stored(query)+")"); err != nil {
+		return err
+	}
+	touched := " SEMI JOIN " + b.table("keys") + " AS __t ON (" + joined(o.outputs, " AND ", func(i, column int) string {
+		return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__k%d", quote.Name(q.Columns[column].Name), i)
+	}) + ")"
+	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+b.c.in.View+" AS __v"+touched+")")
+	if err != nil {
+		return err
+	}
+	same := " ON (__a.__i = __b.__i AND " + joined(q.Columns, " AND ", func(_ int, c schemas.Column) string {
+		return fmt.Sprintf("__a.%s IS NOT DISTINCT FROM __b.%[1]s", quote.Name(c.Name))
+	}) + ")"
+	b.result.RemoveView = `SELECT "__file", "__row" FROM ` + b.table("former") + " AS __a ANTI JOIN " + b.table("fresh") + " AS __b" + same
+	b.result.AddView = "SELECT " + columns + " FROM " + b.table("fresh") + " AS __a ANTI JOIN " + b.table("former") + " AS __b" + same
+	return nil
+}
+
+// outputs finds the view's columns that are the keys of a selection; nil where some key is none.
+func (k *keyed) outputs(columns schemas.Table) []int {
+	all := make([]int, len(k.nodes))
+	for i, t := range k.types {
+		at := slices.Index(k.columnsOf, i)
+		if at < 0 || at >= len(columns) || !holds(columns[at].Type, t) {
+			return nil
+		}
+		all[i] = at
+	}
+	return all
+}
+
+// keysOf says of each column that a select list gives which key it is, or -1. names are the columns of FROM.
+func keysOf(items, keys []syntax.Expression, names []string) []int {
+	var all []int
+	for _, item := range items {
+		star, ok := item.(syntax.Star)
+		if !ok {
+			all = append(all, find(keys, item))
+			continue
+		}
+		excluded, plain := star.Excluded()
+		if !plain {
+			return nil
+		}
+		for _, name := range names {
+			same := func(n string) bool { return strings.EqualFold(n, name) }
+			if slices.ContainsFunc(excluded, same) {
+				continue
+			}
+			at := -1
+			if len(slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !same(n) })) == 1 {
+				at = find(keys, syntax.Column(name))
+			}
+			all = append(all, at)
+		}
+	}
+	return all
+}
