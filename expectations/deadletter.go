@@ -24,6 +24,13 @@ type DeadLetterInfo struct {
 	Commit                          int64
 	Source                          string // of rejects; empty when unknown
 	FirstSeen                       time.Time
+	Provenance                      *Provenance // of rows; nil when it is not known
+}
+
+// Provenance is how the rows of a relation say where they are from.
+type Provenance struct {
+	Columns schemas.Table // those of schemas.Provenance that the rows have
+	Places  string        // a relation with the columns place BIGINT, source VARCHAR, file VARCHAR: what is known of them
 }
 
 // DeadLetterSQL selects the dead letters of a relation with the rows of BrokenSQL: one per row that violates a drop
@@ -36,7 +43,7 @@ func (rs RuleSet) DeadLetterSQL(broken string, d DeadLetterInfo) string {
 // SampleSQL selects up to n of a relation's rows that violate a fail rule, as dead letters with the status
 // failed_update.
 func (rs RuleSet) SampleSQL(relation string, d DeadLetterInfo, n int) string {
-	return rs.deadLetters(fmt.Sprintf("(SELECT * FROM (%s) WHERE %s LIMIT %d)", rs.broken(relation, Fail), rs.violates(Fail), n), d, StatusFailedUpdate)
+	return rs.deadLetters(fmt.Sprintf("(SELECT * FROM (%s) WHERE %s LIMIT %d)", rs.broken(relation, Fail, d.Provenance.columns()), rs.violates(Fail), n), d, StatusFailedUpdate)
 }
 
 func (rs RuleSet) deadLetters(broken string, d DeadLetterInfo, status string) string {
@@ -44,7 +51,23 @@ func (rs RuleSet) deadLetters(broken string, d DeadLetterInfo, status string) st
 	v["violated"] = rs.violated()
 	v["row"] = finiteJSON
 	v["rule_set_hash"] = quote.Text(rs.Hash())
-	return selectDeadLetter(v) + "\nFROM " + broken
+	if d.Provenance == nil {
+		return selectDeadLetter(v) + "\nFROM " + broken
+	}
+	v["source"], v["file"] = "known.source", "known.file"
+	for column, letter := range map[string]string{schemas.PartitionColumn: "partition", schemas.PositionColumn: "offset"} {
+		if d.Provenance.Columns.Column(column) != nil {
+			v[letter] = "CASE WHEN known.file IS NOT NULL THEN " + column + " END"
+		}
+	}
+	return selectDeadLetter(v) + "\nFROM " + broken + " AS broken LEFT JOIN " + d.Provenance.Places + " AS known ON broken." + schemas.PlaceColumn + " = known.place"
+}
+
+func (p *Provenance) columns() schemas.Table {
+	if p == nil {
+		return nil
+	}
+	return p.Columns
 }
 
 // finiteJSON is the row's text with NaN and the infinities, which DuckDB writes bare though JSON has no such

@@ -68,6 +68,8 @@ type Source interface {
 	// Snapshot returns everything that is there now as one relation, for queries that read the
 	// source without STREAM. Its Position has no meaning.
 	Snapshot(ctx context.Context, s Session, from Position) (*Batch, error)
+	// Places are the files or topics that were read up to a position. Of what was read by Snapshot they may be missing.
+	Places(ctx context.Context, at Position, read Ledger) ([]Location, error)
 	// Folders are the local folders that DuckDB must be allowed to read.
 	Folders() []string
 	// Close releases what the source holds.
@@ -116,11 +118,13 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // batch lives, and drops it after the commit.
 type Batch struct {
 	// Relation is a DuckDB table expression, to be put behind FROM. It has the columns of Columns, in order, then
-	// _metadata, a struct. Reading it may fail when a record can't be parsed: see Repair. It is empty when the
+	// _metadata, a struct, and those of schemas.Provenance with positions, which are NULL where nothing is known. Reading it may fail when a record can't be parsed: see Repair. It is empty when the
 	// batch brings no records but Ledger, Rejects or Notices to commit; Repair can give such a one too.
 	Relation string
 	// Columns of the relation. They differ from the last position's when the source's schema evolved.
 	Columns schemas.Table
+	// Places are the files or topics that the rows of Relation are from.
+	Places []Location
 	// Position is where the input stands once this batch is committed.
 	Position Position
 	// Ledger are the entries to be written with the commit; they replace those with the same key.

@@ -290,7 +290,7 @@ func (w *work) finish(ctx context.Context) (err error) {
 	if b.Position, err = remembered.encode(); err != nil {
 		return err
 	}
-	b.Columns = w.src.visible(w.state.Schema)
+	b.Columns, b.Places = w.src.visible(w.state.Schema), w.locations()
 	b.Relation = w.relation()
 	return w.fillRejects(ctx)
 }

@@ -144,7 +144,7 @@ func (w *work) finish() (err error) {
 	if len(columns) == 0 {
 		columns = jsonrecords.WithHints(nil, w.src.hints)
 	}
-	b.Columns = w.src.visible(columns)
+	b.Columns, b.Places = w.src.visible(columns), w.src.locations(w.seg.topics)
 	b.Relation = w.relation()
 	b.Rejects = ""
 	if b.RejectCount > 0 {

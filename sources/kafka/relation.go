@@ -3,10 +3,12 @@ package kafka
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
+	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
@@ -59,9 +61,9 @@ func (w *work) read(paths []string, longest int) string {
 	if w.src.rescues() {
 		fields = append(fields, "x AS "+jsonrecords.RescuedColumn)
 	}
-	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT %s, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
+	return fmt.Sprintf(`(SELECT %s, %s, %s FROM (SELECT %s, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true, hive_partitioning=false, maximum_object_size=%d, `+
 		`columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': '%s', 'x': 'VARCHAR', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
-		strings.Join(fields, ", "), w.metadata(), placeColumns, located(paths...), max(16<<20, longest+1), headersType, quote.Text(value))
+		strings.Join(fields, ", "), w.metadata(), w.provenance(), placeColumns, located(paths...), max(16<<20, longest+1), headersType, quote.Text(value))
 }
 
 // placeColumns are n, p, o, t and y of a line.
@@ -142,6 +144,15 @@ func (w *work) topic() string { return list(w.seg.topics) + "[n + 1]" }
 
 // maxMillis is the last millisecond of the year 9999. Timestamps beyond, and negative ones, are nobody's.
 const maxMillis = 253402300799999
+
+// provenance are the columns of schemas.Provenance, over the same as metadata.
+func (w *work) provenance() string {
+	ids := make([]string, len(w.seg.topics))
+	for i, topic := range w.seg.topics {
+		ids[i] = strconv.FormatInt(sources.PlaceID(w.src.cfg.Name, topic), 10)
+	}
+	return fmt.Sprintf("CAST([%s] AS BIGINT[])[n + 1] AS %s, p AS %s, o AS %s", strings.Join(ids, ", "), schemas.PlaceColumn, schemas.PartitionColumn, schemas.PositionColumn)
+}
 
 // metadata is the expression of _metadata over a record's n (topic), p (partition), o (offset), t (timestamp), y (its
 // type), k (key) and h (headers).
