@@ -31,6 +31,9 @@ type DeadLetterInfo struct {
 type Provenance struct {
 	Columns schemas.Table // those of schemas.Provenance that the rows have
 	Places  string        // a relation with the columns place BIGINT, source VARCHAR, file VARCHAR: what is known of them
+	// Records is a relation with the columns place BIGINT, "offset" BIGINT, line BIGINT, raw BLOB, the offset of which is
+	// the position of a row; empty when they are not known.
+	Records string
 }
 
 // DeadLetterSQL selects the dead letters of a relation with the rows of BrokenSQL: one per row that violates a drop
@@ -60,7 +63,12 @@ func (rs RuleSet) deadLetters(broken string, d DeadLetterInfo, status string) st
 			v[letter] = "CASE WHEN known.file IS NOT NULL THEN " + column + " END"
 		}
 	}
-	return selectDeadLetter(v) + "\nFROM " + broken + " AS broken LEFT JOIN " + d.Provenance.Places + " AS known ON broken." + schemas.PlaceColumn + " = known.place"
+	from := "\nFROM " + broken + " AS broken LEFT JOIN " + d.Provenance.Places + " AS known ON broken." + schemas.PlaceColumn + " = known.place"
+	if d.Provenance.Records != "" {
+		v["offset"], v["line"], v["raw"] = `record."offset"`, "record.line", "record.raw"
+		from += "\nLEFT JOIN " + d.Provenance.Records + " AS record ON known.place = record.place AND broken." + schemas.PositionColumn + ` = record."offset"`
+	}
+	return selectDeadLetter(v) + from
 }
 
 func (p *Provenance) columns() schemas.Table {

@@ -44,6 +44,9 @@ func (rs RuleSet) BrokenSQL(relation string, provenance ...schemas.Column) strin
 	return rs.broken(relation, Drop, provenance)
 }
 
+// Broken are the quoted names of the columns that BrokenSQL gives of every row, without those of where it is from.
+func (rs RuleSet) Broken() []string { return append(rs.maskNames(), `"__json"`) }
+
 // broken keeps the row itself where a rule with the action is violated.
 func (rs RuleSet) broken(relation string, keep Action, provenance schemas.Table) string {
 	masks := rs.maskNames()

@@ -2,6 +2,9 @@ package schemas
 
 import "slices"
 
+// OwnPrefix is how names of columns begin that lakeflow adds; those of users do not.
+const OwnPrefix = "__lakeflow_"
+
 // The columns that say of a row where the record is that it was made of. They stand in a table's data files beside its
 // own columns, and in none of its schemas: who reads the table by field ids, as Iceberg wants it, does not see them.
 const (

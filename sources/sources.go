@@ -143,11 +143,24 @@ type Batch struct {
 	Backlog int
 	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.
 	Newest time.Time
+	// Trace reads the records of some places again, as many as that is worth, to tell which record each row is made of.
+	// It returns nil when it cannot be told; it is nil where it never can, or where Relation tells it.
+	Trace func(ctx context.Context, s Session, places map[int64]bool) (*Traced, error)
 	// Repair is called when reading Relation failed with cause. It finds out which records are to blame, and returns a
 	// batch that takes the place of this one: with those in Rejects, a Relation that leaves them out, and the Ledger,
 	// Notices, Items and Bytes that follow from that. This one is not changed. It returns nil when the source is not to
 	// blame. Nil when the source cannot fail that way.
 	Repair func(ctx context.Context, s Session, cause error) (*Batch, error)
+}
+
+// Traced are rows with their records, good as long as their batch.
+type Traced struct {
+	// Relation has the rows of some of the places of Batch.Relation, all of each, and the same columns; their positions
+	// are the byte offsets of the records in their files.
+	Relation string
+	// Records is a table expression of these places' records: place BIGINT, "offset" BIGINT, line BIGINT, raw BLOB, with
+	// the meaning that they have in RejectColumns.
+	Records string
 }
 
 // RejectColumns are the columns of Batch.Rejects, one row per record or file that could not be read: file is the path,

@@ -29,6 +29,7 @@ func (c *compiler) finish(context.Context) error {
 			f.out.Project = project(f, f.out.SQL, d.columns)
 			if len(f.out.Provenance) > 0 {
 				f.out.TracedProject = project(f, f.out.Traced, d.columns, f.out.Provenance...)
+				f.out.LocatedProject = project(f, f.out.Traced, d.columns, schemas.Provenance(true)...)
 			}
 			d.out.Deterministic = d.out.Deterministic && c.deterministic(f)
 		}

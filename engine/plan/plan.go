@@ -98,10 +98,11 @@ type Flow struct {
 	SQL string
 	// Project is SQL with every column cast to the dataset's stored type, in the dataset's column order.
 	Project string
-	// Traced is SQL with the columns of Provenance beside its own, and TracedProject is Project with them behind its own.
-	// They are empty where a row of the query is not one row of its only input.
-	Traced, TracedProject string
-	// Provenance are those columns of schemas.Provenance that its input can fill.
+	// Traced is SQL with the columns of schemas.Provenance beside its own. TracedProject is Project with those of
+	// Provenance behind its own, and LocatedProject with all of them. They are empty where a row of the query is not one
+	// row of its only input.
+	Traced, TracedProject, LocatedProject string
+	// Provenance are those columns of schemas.Provenance that its input always fills.
 	Provenance schemas.Table
 	// Streams and Reads are the datasets and sources that the query itself names, by STREAM or whole.
 	Streams, Reads []string

@@ -31,7 +31,7 @@ func (c *compiler) trace(ctx context.Context) error {
 	return nil
 }
 
-// provenance are the columns of schemas.Provenance that the entity's relations have.
+// provenance are those columns of schemas.Provenance of the entity's relations that are not always NULL.
 func (e *entity) provenance() schemas.Table {
 	switch {
 	case e.dataset != nil:
@@ -47,8 +47,8 @@ func (c *compiler) traceFlow(ctx context.Context, f *flow) error {
 		return nil
 	}
 	r := f.refs[0]
-	hidden := r.provenance()
-	if len(hidden) == 0 || len(schemas.WithProvenance(r.columns, hidden)) == len(r.columns) {
+	stored, hidden := r.provenance(), schemas.Provenance(true)
+	if len(stored) == 0 || len(schemas.WithProvenance(r.columns, hidden)) == len(r.columns) {
 		return nil
 	}
 	if err := c.tracedRelation(ctx, r, f.out.UsesMetadata, hidden); err != nil {
@@ -67,7 +67,7 @@ func (c *compiler) traceFlow(ctx context.Context, f *flow) error {
 		case err != nil:
 			return err
 		case passesOn(columns, f.columns, hidden):
-			f.out.Traced, f.out.Provenance, f.out.inserted = traced, hidden, try
+			f.out.Traced, f.out.Provenance, f.out.inserted = traced, stored, try
 			return nil
 		}
 	}

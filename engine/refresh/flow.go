@@ -161,6 +161,11 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		if info.Provenance, err = b.places(ctx, f); err != nil {
 			return out, err
 		}
+		if info.Provenance != nil {
+			if info.Provenance.Records, err = b.records(ctx, d, f, in); err != nil {
+				return out, err
+			}
+		}
 		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, info), out.verdict.Dropped)
 	}
 	return out, err

@@ -21,16 +21,15 @@ const placesRelation = "__places"
 
 // readRows reads files of a table with its columns and those that say where rows are from, which files may lack.
 func (b *Batch) readRows(table string, schema schemas.Table, files []lake.DataFile) string {
-	return duck.ReadFiles(schemas.WithProvenance(schema, b.plan.Dataset(table).Provenance), files)
+	return duck.ReadFiles(schemas.WithProvenance(schema, b.provenanceOf(table)), files)
 }
 
 // provenanceOf are the columns that the relation of an input has beside those that queries see.
 func (b *Batch) provenanceOf(input string) schemas.Table {
-	if b.Sources[input] != nil {
-		return schemas.Provenance(true)
+	if d := b.plan.Dataset(input); d != nil && len(d.Provenance) == 0 {
+		return nil
 	}
-	d := b.plan.Dataset(input)
-	return schemas.WithProvenance(d.Columns, d.Provenance)[len(d.Columns):]
+	return schemas.Provenance(true)
 }
 
 // names lists columns for SELECT.
@@ -48,7 +47,7 @@ func (b *Batch) places(ctx context.Context, f *plan.Flow) (*expectations.Provena
 	if len(f.Provenance) == 0 {
 		return nil, nil
 	}
-	wanted, err := b.placesOfBroken(ctx)
+	wanted, err := b.placesOfBroken(ctx, "TRUE")
 	if err != nil {
 		return nil, fmt.Errorf("look where broken rows are from: %w", err)
 	}
@@ -74,8 +73,9 @@ func (b *Batch) places(ctx context.Context, f *plan.Flow) (*expectations.Provena
 // located is a file or topic of a source.
 type located struct{ source, name string }
 
-func (b *Batch) placesOfBroken(ctx context.Context) (map[int64]bool, error) {
-	rows, err := b.DB.Conn().QueryContext(ctx, fmt.Sprintf("SELECT DISTINCT %[1]s FROM %[2]s WHERE %[1]s IS NOT NULL", schemas.PlaceColumn, brokenRelation))
+func (b *Batch) placesOfBroken(ctx context.Context, which string) (map[int64]bool, error) {
+	rows, err := b.DB.Conn().QueryContext(ctx, fmt.Sprintf("SELECT DISTINCT %[1]s FROM %[2]s WHERE %[1]s IS NOT NULL AND %[3]s",
+		schemas.PlaceColumn, brokenRelation, which))
 	if err != nil {
 		return nil, err
 	}

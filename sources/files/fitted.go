@@ -32,6 +32,16 @@ type badRecord struct {
 // tolerant reads the records of the files one by one. Good records are converted by the same DuckDB code as in
 // read_json.
 func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+	workers, err := w.fit(ctx, files)
+	if err != nil || !slices.ContainsFunc(files, func(f *file) bool { return slices.Contains(w.files, f) }) {
+		return "", "", err
+	}
+	good, rejects = w.fitted(files, workers)
+	return good, rejects, nil
+}
+
+// fit has the records of the files written by several workers, and drops files that can't be read to their end.
+func (w *work) fit(ctx context.Context, files []*file) ([]*fitting, error) {
 	fitter := jsonrecords.NewFitter(w.session.Conn, w.state.Schema, jsonrecords.FitOptions{
 		Rescues: w.rescues(), Ignores: w.src.cfg.Evolution.Ignores(), Nulls: w.src.cfg.JSON.NullValues})
 	workers := make([]*fitting, min(runtime.GOMAXPROCS(0), len(files)))
@@ -52,18 +62,14 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 	}
 	running.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return "", "", fmt.Errorf("check records: %w", err)
+		return nil, fmt.Errorf("check records: %w", err)
 	}
 	for i, cause := range causes {
 		if cause != nil {
 			w.drop(files[i], cause)
 		}
 	}
-	if !slices.ContainsFunc(files, func(f *file) bool { return slices.Contains(w.files, f) }) {
-		return "", "", nil
-	}
-	good, rejects = w.fitted(files, workers)
-	return good, rejects, nil
+	return workers, nil
 }
 
 // Members of a line that is a record with where it is from.
@@ -86,6 +92,7 @@ func (w *work) fitted(all []*file, workers []*fitting) (good, rejects string) {
 		}
 	}
 	columns := append(w.state.Schema.Clone(), schemas.Column{Name: fileMember, Type: schemas.Type{Kind: schemas.BigInt}}, schemas.Column{Name: rescuedMember, Type: schemas.Type{Kind: schemas.Varchar}})
+	columns = w.tracedMembers(columns)
 	rescued := ""
 	if w.rescues() {
 		rescued = rescuedMember + " AS " + jsonrecords.RescuedColumn + ", "
@@ -155,6 +162,9 @@ func (f *fitting) read(number int, file *file) (failed, cause error) {
 		return err, nil
 	}
 	f.number, f.place = number, `,"_file_path":`+string(path)+"}"
+	if f.w.tracing[file] {
+		return nil, f.copyLines(file)
+	}
 	cause = readRecords(file.path, f.w.src.cfg.JSON.Encoding, jsonMixed, func(r record) bool {
 		if r.reason != "" {
 			r.raw = r.raw[:min(len(r.raw), maxRaw)]
@@ -193,7 +203,7 @@ func (f *fitting) flush() error {
 			fit := fitted[0]
 			fitted = fitted[1:]
 			if fit.Reason == "" {
-				f.write(fit)
+				f.write(fit, r)
 				continue
 			}
 			r.reason = fit.Reason
@@ -211,9 +221,9 @@ func (f *fitting) flush() error {
 }
 
 // write writes a good record as a line: its members behind those that say where it is from.
-func (f *fitting) write(fit jsonrecords.Fitted) {
+func (f *fitting) write(fit jsonrecords.Fitted, r record) {
 	b := append(f.line[:0], `{"`+fileMember+`":`...)
-	b = strconv.AppendInt(b, int64(f.number), 10)
+	b = f.w.appendPlace(strconv.AppendInt(b, int64(f.number), 10), r)
 	if fit.Rescued != "" {
 		b = append(b, `,"`+rescuedMember+`":`...)
 		b = jsonrecords.AppendText(b, []byte("{"+fit.Rescued+f.place))

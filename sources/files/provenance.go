@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -13,19 +14,20 @@ import (
 // provenance are the columns of schemas.Provenance for a reader over these files, where index is the 0-based number of the
 // row's file. DuckDB's readers of texts do not tell the number of a record.
 func (w *work) provenance(files []*file, index string) string {
-	place := "CAST(NULL AS BIGINT)"
-	switch len(files) {
-	case 0:
-	case 1:
-		place = "CAST(" + w.placeID(files[0]) + " AS BIGINT)"
-	default:
-		ids := make([]string, len(files))
-		for i, f := range files {
-			ids[i] = w.placeID(f)
-		}
-		place = fmt.Sprintf("CAST(%s AS BIGINT[])[CAST(%s AS BIGINT) + 1]", split(ids, ","), index)
+	return fmt.Sprintf("%s AS %s, CAST(NULL AS INTEGER) AS %s, CAST(%s AS BIGINT) AS %s",
+		w.place(files, index), schemas.PlaceColumn, schemas.PartitionColumn, cmp.Or(w.position, "NULL"), schemas.PositionColumn)
+}
+
+// place is the number of the row's file.
+func (w *work) place(files []*file, index string) string {
+	ids := make([]string, len(files))
+	for i, f := range files {
+		ids[i] = w.placeID(f)
 	}
-	return fmt.Sprintf("%s AS %s, CAST(NULL AS INTEGER) AS %s, CAST(NULL AS BIGINT) AS %s", place, schemas.PlaceColumn, schemas.PartitionColumn, schemas.PositionColumn)
+	if len(files) == 1 {
+		return "CAST(" + ids[0] + " AS BIGINT)"
+	}
+	return fmt.Sprintf("CAST(%s AS BIGINT[])[CAST(%s AS BIGINT) + 1]", split(ids, ","), index)
 }
 
 func (w *work) placeID(f *file) string {

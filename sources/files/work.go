@@ -44,6 +44,10 @@ type work struct {
 	left    []leftOut // files that were dropped, for whatever reason
 	looked  *look     // json: at the records of the first batch, until the columns are known
 	shapes  []*shape  // parquet: the columns of the files by file.shape
+	// tracing is nil but where records are read to be found again, and tells the files that need no fitting; position is
+	// the expression of a row's position then.
+	tracing  map[*file]bool
+	position string
 }
 
 // part is some files read record by record.
@@ -105,6 +109,9 @@ func (w *work) build(ctx context.Context) error {
 		return err
 	}
 	w.out.Repair = w.repair
+	if w.src.cfg.Format != "parquet" {
+		w.out.Trace = w.trace
+	}
 	return w.finish(ctx)
 }
 
