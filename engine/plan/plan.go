@@ -81,6 +81,8 @@ type Dataset struct {
 	// random() or a sample make it false. Such a materialized view is recomputed although no input changed.
 	Deterministic bool
 	Refresh       Refresh
+	// Provenance are the columns that its data files have beside Columns: those that any of its flows gives.
+	Provenance schemas.Table
 	// Technique is Refresh in words: "appends new rows", "recomputed in full when an input changed", "computed when
 	// read". Guarantee: "exactly once".
 	Technique, Guarantee string
@@ -96,6 +98,12 @@ type Flow struct {
 	SQL string
 	// Project is SQL with every column cast to the dataset's stored type, in the dataset's column order.
 	Project string
+	// Traced is SQL with the columns of schemas.Provenance beside its own. TracedProject is Project with those of
+	// Provenance behind its own, and LocatedProject with all of them. They are empty where a row of the query is not one
+	// row of its only input.
+	Traced, TracedProject, LocatedProject string
+	// Provenance are those columns of schemas.Provenance that its input always fills.
+	Provenance schemas.Table
 	// Streams and Reads are the datasets and sources that the query itself names, by STREAM or whole.
 	Streams, Reads []string
 	// UsesMetadata is true when the query refers to _metadata.
@@ -109,10 +117,12 @@ type Flow struct {
 	Shape Shape
 	At    diag.Range
 
-	query   *sqltext.Query // as the user wrote it
-	sql     string         // query.Text as it stands in SQL
-	casts   map[int]bool   // the offsets of the casts in sql
-	secrets *dsl.Secrets
+	query *sqltext.Query // as the user wrote it
+	sql   string         // query.Text as it stands in SQL
+	casts map[int]bool   // the offsets of the casts in sql
+	// inserted is what Traced has beyond sql.
+	inserted insertion
+	secrets  *dsl.Secrets
 }
 
 // Dataset returns the dataset of that name, or nil.
