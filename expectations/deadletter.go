@@ -24,6 +24,16 @@ type DeadLetterInfo struct {
 	Commit                          int64
 	Source                          string // of rejects; empty when unknown
 	FirstSeen                       time.Time
+	Provenance                      *Provenance // of rows; nil when it is not known
+}
+
+// Provenance is how the rows of a relation say where they are from.
+type Provenance struct {
+	Columns schemas.Table // those of schemas.Provenance that the rows have
+	Places  string        // a relation with the columns place BIGINT, source VARCHAR, file VARCHAR: what is known of them
+	// Records is a relation with the columns place BIGINT, "offset" BIGINT, line BIGINT, raw BLOB, the offset of which is
+	// the position of a row; empty when they are not known.
+	Records string
 }
 
 // DeadLetterSQL selects the dead letters of a relation with the rows of BrokenSQL: one per row that violates a drop
@@ -36,7 +46,7 @@ func (rs RuleSet) DeadLetterSQL(broken string, d DeadLetterInfo) string {
 // SampleSQL selects up to n of a relation's rows that violate a fail rule, as dead letters with the status
 // failed_update.
 func (rs RuleSet) SampleSQL(relation string, d DeadLetterInfo, n int) string {
-	return rs.deadLetters(fmt.Sprintf("(SELECT * FROM (%s) WHERE %s LIMIT %d)", rs.broken(relation, Fail), rs.violates(Fail), n), d, StatusFailedUpdate)
+	return rs.deadLetters(fmt.Sprintf("(SELECT * FROM (%s) WHERE %s LIMIT %d)", rs.broken(relation, Fail, d.Provenance.columns()), rs.violates(Fail), n), d, StatusFailedUpdate)
 }
 
 func (rs RuleSet) deadLetters(broken string, d DeadLetterInfo, status string) string {
@@ -44,7 +54,28 @@ func (rs RuleSet) deadLetters(broken string, d DeadLetterInfo, status string) st
 	v["violated"] = rs.violated()
 	v["row"] = finiteJSON
 	v["rule_set_hash"] = quote.Text(rs.Hash())
-	return selectDeadLetter(v) + "\nFROM " + broken
+	if d.Provenance == nil {
+		return selectDeadLetter(v) + "\nFROM " + broken
+	}
+	v["source"], v["file"] = "known.source", "known.file"
+	for column, letter := range map[string]string{schemas.PartitionColumn: "partition", schemas.PositionColumn: "offset"} {
+		if d.Provenance.Columns.Column(column) != nil {
+			v[letter] = "CASE WHEN known.file IS NOT NULL THEN " + column + " END"
+		}
+	}
+	from := "\nFROM " + broken + " AS broken LEFT JOIN " + d.Provenance.Places + " AS known ON broken." + schemas.PlaceColumn + " = known.place"
+	if d.Provenance.Records != "" {
+		v["offset"], v["line"], v["raw"] = `record."offset"`, "record.line", "record.raw"
+		from += "\nLEFT JOIN " + d.Provenance.Records + " AS record ON known.place = record.place AND broken." + schemas.PositionColumn + ` = record."offset"`
+	}
+	return selectDeadLetter(v) + from
+}
+
+func (p *Provenance) columns() schemas.Table {
+	if p == nil {
+		return nil
+	}
+	return p.Columns
 }
 
 // finiteJSON is the row's text with NaN and the infinities, which DuckDB writes bare though JSON has no such

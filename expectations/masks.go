@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
@@ -36,14 +37,24 @@ func (rs RuleSet) KeptSQL(relation string) string {
 	return query
 }
 
-// BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, and
-// as "__json" the row itself where it is dropped. Most rows violate nothing, and one expression over all rules tells.
-func (rs RuleSet) BrokenSQL(relation string) string { return rs.broken(relation, Drop) }
+// BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, as
+// "__json" the row itself where it is dropped, and the columns that are no part of the row but say where it is from.
+// Most rows violate nothing, and one expression over all rules tells.
+func (rs RuleSet) BrokenSQL(relation string, provenance ...schemas.Column) string {
+	return rs.broken(relation, Drop, provenance)
+}
+
+// Broken are the quoted names of the columns that BrokenSQL gives of every row, without those of where it is from.
+func (rs RuleSet) Broken() []string { return append(rs.maskNames(), `"__json"`) }
 
 // broken keeps the row itself where a rule with the action is violated.
-func (rs RuleSet) broken(relation string, keep Action) string {
-	names := strings.Join(rs.maskNames(), ", ")
-	if names == "" {
+func (rs RuleSet) broken(relation string, keep Action, provenance schemas.Table) string {
+	masks := rs.maskNames()
+	for _, c := range provenance {
+		masks = append(masks, quote.Name(c.Name))
+	}
+	names := strings.Join(masks, ", ")
+	if len(rs.Rules) == 0 {
 		return `SELECT CAST(NULL AS VARCHAR) AS "__json" WHERE FALSE`
 	}
 	all := make([]string, len(rs.Rules))

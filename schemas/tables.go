@@ -36,7 +36,7 @@ func DeadLetter() Table {
 		list(structure("violated", text("name"), text("expression"), text("action"))),
 		text("error"),
 		documented("row", Varchar, "the row as JSON"),
-		documented("raw", Blob, "the record as it was found, where it could not be read"),
+		documented("raw", Blob, "the record as it was found, where it could not be read or is known"),
 		documented("source", Varchar, "name of the source"),
 		text("file"),
 		column("line", BigInt),

@@ -48,6 +48,8 @@ type Traits struct {
 	Loses bool
 	// Ledger is true when what was read is in the ledger, and the position alone does not tell it.
 	Ledger bool
+	// Positions is true when the rows tell the partition and position of their records, and not only the place.
+	Positions bool
 }
 
 // Setup is what a source is made with beside its options.

@@ -68,6 +68,8 @@ type Source interface {
 	// Snapshot returns everything that is there now as one relation, for queries that read the
 	// source without STREAM. Its Position has no meaning.
 	Snapshot(ctx context.Context, s Session, from Position) (*Batch, error)
+	// Places are the files or topics that were read up to a position. Of what was read by Snapshot they may be missing.
+	Places(ctx context.Context, at Position, read Ledger) ([]Location, error)
 	// Folders are the local folders that DuckDB must be allowed to read.
 	Folders() []string
 	// Close releases what the source holds.
@@ -116,11 +118,13 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // batch lives, and drops it after the commit.
 type Batch struct {
 	// Relation is a DuckDB table expression, to be put behind FROM. It has the columns of Columns, in order, then
-	// _metadata, a struct. Reading it may fail when a record can't be parsed: see Repair. It is empty when the
+	// _metadata, a struct, and those of schemas.Provenance with positions, which are NULL where nothing is known. Reading it may fail when a record can't be parsed: see Repair. It is empty when the
 	// batch brings no records but Ledger, Rejects or Notices to commit; Repair can give such a one too.
 	Relation string
 	// Columns of the relation. They differ from the last position's when the source's schema evolved.
 	Columns schemas.Table
+	// Places are the files or topics that the rows of Relation are from.
+	Places []Location
 	// Position is where the input stands once this batch is committed.
 	Position Position
 	// Ledger are the entries to be written with the commit; they replace those with the same key.
@@ -139,11 +143,24 @@ type Batch struct {
 	Backlog int
 	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.
 	Newest time.Time
+	// Trace reads the records of some places again, as many as that is worth, to tell which record each row is made of.
+	// It returns nil when it cannot be told; it is nil where it never can, or where Relation tells it.
+	Trace func(ctx context.Context, s Session, places map[int64]bool) (*Traced, error)
 	// Repair is called when reading Relation failed with cause. It finds out which records are to blame, and returns a
 	// batch that takes the place of this one: with those in Rejects, a Relation that leaves them out, and the Ledger,
 	// Notices, Items and Bytes that follow from that. This one is not changed. It returns nil when the source is not to
 	// blame. Nil when the source cannot fail that way.
 	Repair func(ctx context.Context, s Session, cause error) (*Batch, error)
+}
+
+// Traced are rows with their records, good as long as their batch.
+type Traced struct {
+	// Relation has the rows of some of the places of Batch.Relation, all of each, and the same columns; their positions
+	// are the byte offsets of the records in their files.
+	Relation string
+	// Records is a table expression of these places' records: place BIGINT, "offset" BIGINT, line BIGINT, raw BLOB, with
+	// the meaning that they have in RejectColumns.
+	Records string
 }
 
 // RejectColumns are the columns of Batch.Rejects, one row per record or file that could not be read: file is the path,

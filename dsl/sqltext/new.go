@@ -37,6 +37,20 @@ func New(raw string, at Origin, params map[string]any, diags *diag.List) *Query 
 	return r.q
 }
 
+// SelectList is the offset behind the SELECT that a query begins with, in brackets or not, or -1 when it begins with
+// another word.
+func SelectList(sql string) int {
+	for _, t := range significant(lex(sql)) {
+		switch text := sql[t.start:t.end]; {
+		case strings.EqualFold(text, "select"):
+			return t.end
+		case text != "(":
+			return -1
+		}
+	}
+	return -1
+}
+
 // rewriter collects the edits of one query.
 type rewriter struct {
 	q      *Query

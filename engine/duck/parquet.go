@@ -226,6 +226,28 @@ func syncFolder(dir string) error {
 	return nil
 }
 
+// Provenance are the columns of schemas.Provenance that any of the files has.
+func (d *DB) Provenance(ctx context.Context, files []lake.DataFile) (schemas.Table, error) {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = quote.Text(schemas.EscapeGlob(f.Path))
+	}
+	rows, err := d.conn.QueryContext(ctx, "SELECT DISTINCT field_id FROM parquet_schema(["+strings.Join(paths, ", ")+"]) WHERE field_id IS NOT NULL")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	there := map[int]bool{}
+	for rows.Next() {
+		var id int
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		there[id] = true
+	}
+	return slices.DeleteFunc(schemas.Provenance(true), func(c schemas.Column) bool { return !there[c.ID] }), rows.Err()
+}
+
 // rowGroupRows is how many rows DuckDB puts into a row group by default: what one thread reads at a time.
 const rowGroupRows = 122_880
 

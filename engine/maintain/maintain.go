@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
@@ -260,8 +261,13 @@ func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 		removed += w.removed[f.Path]
 	}
 	layout := w.in.Layouts[w.table]
-	layout.Dir, layout.Schema, layout.Partition = w.in.Lake.DataDir(w.table), w.stored.Schema, w.stored.Partition
-	made, copied, err := w.in.DB.WriteParquet(ctx, "SELECT * FROM "+duck.ReadFiles(w.stored.Schema, files), layout)
+	provenance, err := w.in.DB.Provenance(ctx, files)
+	if err != nil {
+		return err
+	}
+	schema := schemas.WithProvenance(w.stored.Schema, provenance)
+	layout.Dir, layout.Schema, layout.Partition = w.in.Lake.DataDir(w.table), schema, w.stored.Partition
+	made, copied, err := w.in.DB.WriteParquet(ctx, "SELECT * FROM "+duck.ReadFiles(schema, files), layout)
 	if err != nil {
 		return err
 	}

@@ -331,10 +331,10 @@ func (c *compiler) checkColumns(f *flow) bool {
 			twice = append(twice, col.name)
 		case there:
 			twice = append(twice, first+" and "+col.name)
-		case strings.HasPrefix(strings.ToLower(col.name), expectations.MaskPrefix):
+		case reservedPrefix(col.name) != "":
 			ok = false
 			c.diags.Errorf(codeReservedName, f.columnPlace(col.name), "give it another name with AS",
-				"column names that begin with %s are taken by lakeflow", expectations.MaskPrefix)
+				"column names that begin with %s are taken by lakeflow", reservedPrefix(col.name))
 		}
 		seen[strings.ToLower(col.name)] = col.name
 	}
@@ -348,6 +348,16 @@ func (c *compiler) checkColumns(f *flow) bool {
 	c.diags.Errorf(codeDuplicate, f.columnPlace(last), "name them with AS, or leave one out: * EXCLUDE ("+last+")",
 		"%s has two columns of one name, letter case aside: %s", f.ds.name, strings.Join(twice, ", "))
 	return false
+}
+
+// reservedPrefix is the beginning of a name that only lakeflow's own columns have, or empty.
+func reservedPrefix(name string) string {
+	for _, prefix := range []string{expectations.MaskPrefix, schemas.OwnPrefix} {
+		if strings.HasPrefix(strings.ToLower(name), prefix) {
+			return prefix
+		}
+	}
+	return ""
 }
 
 // columnOffset is the offset in the query where an output column comes from, as far as the select list shows.

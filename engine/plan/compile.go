@@ -33,6 +33,7 @@ var passes = []pass{
 	{"describe the columns", (*compiler).describeColumns},
 	{"check the partition fields", (*compiler).checkPartitions},
 	{"check the sinks", (*compiler).checkSinks},
+	{"say where rows are from", (*compiler).trace},
 	{"say how datasets are refreshed", (*compiler).finish},
 	{"look for unused sources", (*compiler).unused},
 }

@@ -28,7 +28,11 @@ func (c *compiler) finish(context.Context) error {
 		}
 		d.out.Deterministic = true
 		for _, f := range d.flows {
-			f.out.Project = project(f, d.rows)
+			f.out.Project = project(f, f.out.SQL, d.rows)
+			if len(f.out.Provenance) > 0 {
+				f.out.TracedProject = project(f, f.out.Traced, d.rows, f.out.Provenance...)
+				f.out.LocatedProject = project(f, f.out.Traced, d.rows, schemas.Provenance(true)...)
+			}
 			d.out.Deterministic = d.out.Deterministic && c.deterministic(f)
 		}
 		for _, f := range d.flows {
@@ -85,13 +89,14 @@ func (c *compiler) rescan(f *flow) bool {
 	return true
 }
 
-// project wraps the flow's SQL so that it gives the columns of the dataset's rows in their order and stored types.
-func project(f *flow, columns schemas.Table) string {
+// project wraps the flow's SQL so that it gives the columns of the dataset's rows in their order and stored types, and
+// behind them hidden ones as they are.
+func project(f *flow, query string, columns schemas.Table, hidden ...schemas.Column) string {
 	own := map[string]column{}
 	for _, col := range f.columns {
 		own[strings.ToLower(col.name)] = col
 	}
-	cells := make([]string, len(columns))
+	cells := make([]string, len(columns), len(columns)+len(hidden))
 	for i, col := range columns {
 		name, want := ident(col.Name), col.Type.String()
 		switch have, there := own[strings.ToLower(col.Name)]; {
@@ -103,6 +108,9 @@ func project(f *flow, columns schemas.Table) string {
 			cells[i] = "CAST(" + name + " AS " + want + ") AS " + name
 		}
 	}
+	for _, col := range hidden {
+		cells = append(cells, ident(col.Name))
+	}
 	// The line break ends a comment in the query's last line.
-	return "SELECT " + strings.Join(cells, ", ") + " FROM (\n" + f.out.SQL + "\n)"
+	return "SELECT " + strings.Join(cells, ", ") + " FROM (\n" + query + "\n)"
 }

@@ -82,6 +82,8 @@ type Dataset struct {
 	Deterministic bool
 	Refresh       Refresh
 	Merge         *AutoCDC // of those with Refresh Merge
+	// Provenance are the columns that its data files have beside Columns: those that any of its flows gives.
+	Provenance schemas.Table
 	// Technique is Refresh in words: "appends new rows", "recomputed in full when an input changed", "computed when
 	// read". Guarantee: "exactly once".
 	Technique, Guarantee string
@@ -97,6 +99,12 @@ type Flow struct {
 	SQL string
 	// Project is SQL with every column cast to its stored type, in the order of those columns.
 	Project string
+	// Traced is SQL with the columns of schemas.Provenance beside its own. TracedProject is Project with those of
+	// Provenance behind its own, and LocatedProject with all of them. They are empty where a row of the query is not one
+	// row of its only input.
+	Traced, TracedProject, LocatedProject string
+	// Provenance are those columns of schemas.Provenance that its input always fills.
+	Provenance schemas.Table
 	// Streams and Reads are the datasets and sources that the query itself names, by STREAM or whole.
 	Streams, Reads []string
 	// UsesMetadata is true when the query refers to _metadata.
@@ -110,10 +118,12 @@ type Flow struct {
 	Shape Shape
 	At    diag.Range
 
-	query   *sqltext.Query // as the user wrote it
-	sql     string         // query.Text as it stands in SQL
-	casts   map[int]bool   // the offsets of the casts in sql
-	secrets *dsl.Secrets
+	query *sqltext.Query // as the user wrote it
+	sql   string         // query.Text as it stands in SQL
+	casts map[int]bool   // the offsets of the casts in sql
+	// inserted is what Traced has beyond sql.
+	inserted insertion
+	secrets  *dsl.Secrets
 }
 
 // Dataset returns the dataset of that name, or nil.

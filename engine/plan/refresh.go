@@ -101,6 +101,24 @@ func (p *Plan) Sees(f *Flow, view string) bool {
 	return false
 }
 
+// Roots are the sources that the rows of a flow which has Provenance may be made of.
+func (p *Plan) Roots(f *Flow) (sources []string) {
+	for _, name := range slices.Concat(f.Streams, f.Reads) {
+		d := p.Dataset(name)
+		if d == nil {
+			sources = append(sources, name)
+			continue
+		}
+		for _, up := range d.Flows {
+			if len(up.Provenance) > 0 {
+				sources = append(sources, p.Roots(up)...)
+			}
+		}
+	}
+	slices.Sort(sources)
+	return slices.Compact(sources)
+}
+
 // Stored are the datasets that are tables of the lake, upstream before downstream.
 func (p *Plan) Stored() []*Dataset {
 	var stored []*Dataset

@@ -56,7 +56,12 @@ func (f *Flow) place(e *duckerr.Error, statements []Statement) diag.Range {
 	found, at := 0, f.At
 	for _, s := range statements {
 		start := strings.Index(s.Text, s.Flow.sql)
-		if offset := e.Offset() - start; start >= 0 && s.Flow.casts[offset] {
+		offset := e.Offset() - start
+		if start < 0 {
+			start = strings.Index(s.Text, s.Flow.inserted.into(s.Flow.sql))
+			offset = s.Flow.inserted.back(e.Offset() - start)
+		}
+		if start >= 0 && s.Flow.casts[offset] {
 			found, at = found+1, s.Flow.query.At(offset, castLength(s.Flow.sql, offset))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/ledger"
@@ -69,10 +70,10 @@ func (b *Batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*inp
 			}
 			continue
 		}
-		in.streams[name] = duck.Empty(b.plan.Dataset(name).Columns)
+		in.streams[name] = duck.Empty(append(slices.Clone(b.plan.Dataset(name).Columns), b.provenanceOf(name)...))
 		if c := b.draft.changes[name]; c != nil {
 			in.any = in.any || len(c.Add) > 0
-			in.streams[name] = duck.ReadFiles(c.Schema, c.Add)
+			in.streams[name] = b.readRows(name, c.Schema, c.Add)
 			in.count(c.Add)
 			in.positions[k] = position.AtCommit(b.draft.number)
 		}

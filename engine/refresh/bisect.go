@@ -111,13 +111,13 @@ func (s *search) leaveOut() {
 		reasons[i] = fmt.Sprintf("(%d, %s)", bad.number, quote.Text(bad.reason))
 	}
 	s.in.streams[s.name] = fmt.Sprintf(`(SELECT * EXCLUDE ("__n") FROM %s WHERE "__n" NOT IN (%s))`, suspectRelation, strings.Join(numbers, ", "))
-	place := `CAST(NULL AS JSON)`
+	place, hidden := `CAST(NULL AS JSON)`, append([]string{`"__n"`}, names(s.b.provenanceOf(s.name))...)
 	if _, ok := s.b.Sources[s.name]; ok {
 		place = "to_json(" + quote.Name(plan.MetadataColumn) + ")"
 	}
 	rejects := fmt.Sprintf(`(SELECT coalesce(place->>'file_path', place->>'topic') AS file, CAST(0 AS BIGINT) AS line,
 		coalesce(CAST(place->>'offset' AS BIGINT), -1) AS "offset", raw, reason, false AS whole, CAST(place->>'partition' AS INTEGER) AS "partition"
-		FROM (SELECT %s AS place, encode(CAST(to_json(struct_pack(*COLUMNS(s.* EXCLUDE ("__n")))) AS VARCHAR)) AS raw, 'the query fails on it: ' || v.reason AS reason
-			FROM %s s JOIN (VALUES %s) v("number", reason) ON s."__n" = v."number"))`, place, suspectRelation, strings.Join(reasons, ", "))
+		FROM (SELECT %s AS place, encode(CAST(to_json(struct_pack(*COLUMNS(s.* EXCLUDE (%s)))) AS VARCHAR)) AS raw, 'the query fails on it: ' || v.reason AS reason
+			FROM %s s JOIN (VALUES %s) v("number", reason) ON s."__n" = v."number"))`, place, strings.Join(hidden, ", "), suspectRelation, strings.Join(reasons, ", "))
 	s.in.poison = []read{{source: s.name, batch: &sources.Batch{Rejects: rejects, RejectCount: int64(len(s.bad))}}}
 }

@@ -102,7 +102,11 @@ func (b *Batch) repair(ctx context.Context, in *input, cause error, attempt int)
 // rowsStatement makes the rows of a flow: as a table when the query must not be evaluated again for counts, rows and
 // dead letters, else as a view.
 func rowsStatement(d *plan.Dataset, f *plan.Flow) string {
-	return "CREATE OR REPLACE TEMP " + rowsKind(d, f) + " " + rowsRelation + " AS " + f.Project + "\n"
+	query := f.Project
+	if len(f.Provenance) > 0 {
+		query = f.TracedProject
+	}
+	return "CREATE OR REPLACE TEMP " + rowsKind(d, f) + " " + rowsRelation + " AS " + query + "\n"
 }
 
 func rowsKind(d *plan.Dataset, f *plan.Flow) string {
@@ -177,35 +181,46 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	}()
 	if len(d.Rules.Rules) == 0 {
 		var n int64
-		out.written, n, err = b.write(ctx, d, "SELECT * FROM "+rowsRelation, 0)
+		out.written, n, err = b.write(ctx, d, f, "SELECT * FROM "+rowsRelation, 0)
 		out.verdict = d.Rules.Judge([]expectations.Count{{Rows: n}})
 		return out, err
 	}
 	if out.verdict, err = b.judge(ctx, d, f); err != nil {
 		return out, err
 	}
-	if out.written, _, err = b.write(ctx, d, d.Rules.KeptSQL(rowsRelation), out.verdict.Kept); err != nil {
+	if out.written, _, err = b.write(ctx, d, f, d.Rules.KeptSQL(rowsRelation), out.verdict.Kept); err != nil {
 		return out, err
 	}
 	if out.verdict.Dropped > 0 && d.Rules.DeadLetter {
-		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, b.info(d, f, "")), out.verdict.Dropped)
+		info := b.info(d, f, "")
+		if info.Provenance, err = b.places(ctx, f); err != nil {
+			return out, err
+		}
+		if info.Provenance != nil {
+			if info.Provenance.Records, err = b.records(ctx, d, f, in); err != nil {
+				return out, err
+			}
+		}
+		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, info), out.verdict.Dropped)
 	}
 	return out, err
 }
 
-// write stores the rows of a query, as the table is refreshed.
-func (b *Batch) write(ctx context.Context, d *plan.Dataset, query string, rows int64) (w written, n int64, err error) {
+// write stores the rows of a flow's query, as the table is refreshed.
+func (b *Batch) write(ctx context.Context, d *plan.Dataset, f *plan.Flow, query string, rows int64) (w written, n int64, err error) {
 	if d.Refresh == plan.Merge {
 		return b.mergeRows(ctx, d, query)
 	}
-	w.rows, n, err = b.writeRows(ctx, d, query, rows)
+	w.rows, n, err = b.writeRows(ctx, d, query, rows, f.Provenance...)
 	return w, n, err
 }
 
-// writeRows writes the rows of a query to the table's folder; how many they are is 0 when it is not known.
-func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, rows int64) ([]lake.DataFile, int64, error) {
-	schema := b.draft.stageRows(d).Schema
-	files, n, err := b.DB.WriteParquet(ctx, "SELECT "+duck.Shaped(d.Columns, schema)+" FROM ("+query+"\n)",
+// writeRows writes the rows of a query to the table's folder; how many they are is 0 when it is not known. Behind the
+// table's columns the query may have hidden ones.
+func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, rows int64, hidden ...schemas.Column) ([]lake.DataFile, int64, error) {
+	schema := schemas.WithProvenance(b.draft.stageRows(d).Schema, d.Provenance)
+	have := slices.Concat(d.Columns, schemas.Table(hidden))
+	files, n, err := b.DB.WriteParquet(ctx, "SELECT "+duck.Shaped(have, schema)+" FROM ("+query+"\n)",
 		duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema, Partition: d.Partition, Compression: d.Parquet.Compression,
 			RowGroupSize: d.Parquet.RowGroupSize, MaxRows: rows})
 	for _, f := range files {
@@ -217,7 +232,7 @@ func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, ro
 // judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample
 // staged.
 func (b *Batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expectations.Verdict, error) {
-	if err := b.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(rowsRelation)); err != nil {
+	if err := b.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(rowsRelation, f.Provenance...)); err != nil {
 		return expectations.Verdict{}, err
 	}
 	counts, err := d.Rules.Count(ctx, b.DB.Conn(), rowsRelation, brokenRelation)
@@ -236,8 +251,11 @@ func (b *Batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expec
 func (b *Batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v expectations.Verdict) error {
 	violation := &ViolationError{Table: d.Name, Flow: f.Name, Rules: v.Failing}
 	if d.Rules.DeadLetter {
+		info := b.info(d, f, "")
 		var err error
-		violation.Sample, err = b.writeLetters(ctx, d, d.Rules.SampleSQL(rowsRelation, b.info(d, f, ""), expectations.SampleRows), expectations.SampleRows)
+		if info.Provenance, err = b.places(ctx, f); err == nil {
+			violation.Sample, err = b.writeLetters(ctx, d, d.Rules.SampleSQL(rowsRelation, info, expectations.SampleRows), expectations.SampleRows)
+		}
 		if err != nil {
 			return fmt.Errorf("keep a sample of the offending rows: %w", err)
 		}
@@ -410,8 +428,12 @@ func (b *Batch) inFlow(d *plan.Dataset, f *plan.Flow, err error) error {
 	statements := []plan.Statement{{Flow: f, Text: rowsStatement(d, f)}}
 	for _, v := range b.plan.Datasets {
 		if !v.Refresh.Stored() && b.plan.Sees(f, v.Name) {
+			query := v.Flows[0].SQL
+			if len(f.Provenance) > 0 && len(v.Flows[0].Provenance) > 0 {
+				query = v.Flows[0].Traced
+			}
 			for _, schema := range []string{"main", streamSchema} {
-				statements = append(statements, plan.Statement{Flow: v.Flows[0], Text: createView(schema, v.Name, v.Flows[0].SQL+"\n")})
+				statements = append(statements, plan.Statement{Flow: v.Flows[0], Text: createView(schema, v.Name, query+"\n")})
 			}
 		}
 	}

@@ -222,5 +222,6 @@ func (b *Batch) emptySource(name string) string {
 			metadata = s.Metadata
 		}
 	}
-	return "(SELECT *, CAST(NULL AS " + metadata + ") AS " + plan.MetadataColumn + " FROM " + duck.Empty(b.intake.Columns[name]) + ")"
+	return "(SELECT *, CAST(NULL AS " + metadata + ") AS " + plan.MetadataColumn + ", " +
+		duck.Shaped(nil, schemas.Provenance(true)) + " FROM " + duck.Empty(b.intake.Columns[name]) + ")"
 }

@@ -64,17 +64,17 @@ type place struct {
 
 // placesOf are a dataset's table and its hidden state, where it has one.
 func (b *Batch) placesOf(ctx context.Context, d *plan.Dataset) (target, state place, err error) {
-	if target, err = b.places(ctx, b.draft.stage(d), d.Columns); err != nil {
+	if target, err = b.placed(ctx, b.draft.stage(d), d.Columns); err != nil {
 		return target, state, err
 	}
 	if hidden := b.draft.hidden(d); hidden != nil {
 		_, columns := d.State()
-		state, err = b.places(ctx, hidden, columns)
+		state, err = b.placed(ctx, hidden, columns)
 	}
 	return target, state, err
 }
 
-func (b *Batch) places(ctx context.Context, change *lake.TableChange, columns schemas.Table) (place, error) {
+func (b *Batch) placed(ctx context.Context, change *lake.TableChange, columns schemas.Table) (place, error) {
 	files, err := b.filesAfter(ctx, change)
 	if err != nil {
 		return place{}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/plan"
@@ -17,13 +18,16 @@ func (b *Batch) relations(ctx context.Context, f *plan.Flow, streams map[string]
 	if err := b.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+streamSchema); err != nil {
 		return err
 	}
-	return b.views(ctx, f, streams, f.UsesMetadata)
+	return b.views(ctx, f, streams, passes{f.UsesMetadata, len(f.Provenance) > 0})
 }
 
-func (b *Batch) views(ctx context.Context, f *plan.Flow, streams map[string]string, metadata bool) error {
+// passes are what relations have beside the columns that * gives.
+type passes struct{ metadata, provenance bool }
+
+func (b *Batch) views(ctx context.Context, f *plan.Flow, streams map[string]string, pass passes) error {
 	create := func(schema string, names []string) error {
 		for _, name := range names {
-			query, err := b.relation(ctx, schema, name, streams, metadata)
+			query, err := b.relation(ctx, schema, name, streams, pass)
 			if err != nil {
 				return err
 			}
@@ -48,12 +52,18 @@ func createView(schema, name, query string) string {
 }
 
 // relation is the query of one relation: a view's own, a source's, or the files of a table.
-func (b *Batch) relation(ctx context.Context, schema, name string, streams map[string]string, metadata bool) (string, error) {
+func (b *Batch) relation(ctx context.Context, schema, name string, streams map[string]string, pass passes) (string, error) {
 	if d := b.plan.Dataset(name); d != nil && !d.Refresh.Stored() {
-		if err := b.views(ctx, d.Flows[0], streams, d.Flows[0].UsesMetadata || metadata); err != nil {
+		f := d.Flows[0]
+		pass.metadata = pass.metadata || f.UsesMetadata
+		pass.provenance = pass.provenance && len(f.Provenance) > 0
+		if err := b.views(ctx, f, streams, pass); err != nil {
 			return "", err
 		}
-		return d.Flows[0].SQL + "\n", nil
+		if pass.provenance {
+			return f.Traced + "\n", nil
+		}
+		return f.SQL + "\n", nil
 	}
 	from := streams[name]
 	if schema == "main" {
@@ -62,11 +72,17 @@ func (b *Batch) relation(ctx context.Context, schema, name string, streams map[s
 			return "", err
 		}
 	}
-	columns := "*"
-	if _, isSource := b.Sources[name]; isSource && !metadata {
-		columns = "* EXCLUDE (" + plan.MetadataColumn + ")"
+	var without []string
+	if _, isSource := b.Sources[name]; isSource && !pass.metadata {
+		without = append(without, plan.MetadataColumn)
 	}
-	return "SELECT " + columns + " FROM " + from, nil
+	if !pass.provenance {
+		without = append(without, names(b.provenanceOf(name))...)
+	}
+	if len(without) == 0 {
+		return "SELECT * FROM " + from, nil
+	}
+	return "SELECT * EXCLUDE (" + strings.Join(without, ", ") + ") FROM " + from, nil
 }
 
 // wholeRelation is everything that a source or table holds, what this batch staged included.
@@ -81,7 +97,7 @@ func (b *Batch) wholeRelation(ctx context.Context, name string) (string, error) 
 	change := b.draft.changes[name]
 	if change != nil {
 		files, err := b.filesAfter(ctx, change)
-		return duck.ReadFiles(change.Schema, files), err
+		return b.readRows(name, change.Schema, files), err
 	}
 	contents, err := b.stored(ctx, name)
 	if err != nil {
@@ -123,12 +139,12 @@ func (b *Batch) stored(ctx context.Context, table string) (*lake.Contents, error
 // storedRelation reads a table's files with the columns that the plan gives it: those that its next commit will add are
 // NULL.
 func (b *Batch) storedRelation(table string, c *lake.Contents) string {
-	files := duck.ReadFiles(c.Schema, c.Files)
+	files := b.readRows(table, c.Schema, c.Files)
 	next, changes, _ := schemas.Evolve(c.Schema, b.plan.Dataset(table).Columns)
 	if len(changes) == 0 || next == nil {
 		return files
 	}
-	return "(SELECT " + duck.Shaped(c.Schema, next) + " FROM " + files + ")"
+	return "(SELECT " + strings.Join(append([]string{duck.Shaped(c.Schema, next)}, names(b.provenanceOf(table))...), ", ") + " FROM " + files + ")"
 }
 
 // relationOf has the columns that the plan was made with, those that the batch lacks as NULL.
@@ -140,5 +156,6 @@ func (b *Batch) relationOf(r read) string {
 	if r.batch.Columns.Equal(want) {
 		return r.batch.Relation
 	}
-	return "(SELECT " + duck.Shaped(r.batch.Columns, want) + ", " + plan.MetadataColumn + " FROM " + r.batch.Relation + ")"
+	behind := append([]string{plan.MetadataColumn}, names(schemas.Provenance(true))...)
+	return "(SELECT " + duck.Shaped(r.batch.Columns, want) + ", " + strings.Join(behind, ", ") + " FROM " + r.batch.Relation + ")"
 }

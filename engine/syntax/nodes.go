@@ -166,6 +166,10 @@ func (t BaseTable) Catalog() string { return t.get("catalog_name").text() }
 func (t BaseTable) Schema() string  { return t.get("schema_name").text() }
 func (t BaseTable) Name() string    { return t.get("table_name").text() }
 
+// Alias is the name behind AS, and Renames reports whether columns have other names there.
+func (t BaseTable) Alias() string { return t.get("alias").text() }
+func (t BaseTable) Renames() bool { return !t.get("column_name_alias").empty() }
+
 // AsOf reports whether an earlier version is read.
 func (t BaseTable) AsOf() bool { return !t.get("at_clause").null() }
 

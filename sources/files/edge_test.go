@@ -167,7 +167,7 @@ func TestJSONEvolution(t *testing.T) {
 		batch := b.next(s)
 		wantText(t, "columns", batch.Columns.SQLColumns(), `"a" BIGINT, "s" STRUCT(p BIGINT, q BOOLEAN), "l" STRUCT(x BIGINT, y STRUCT(k BIGINT))[], "new" DATE`)
 		wantText(t, "notices", notices(batch), "column_added l.y, column_added new, column_added s.q, column_ignored _metadata")
-		wantText(t, "row", b.must("SELECT * EXCLUDE (_metadata, new), new::VARCHAR FROM "+batch.Relation+" WHERE a = 3"),
+		wantText(t, "row", b.must("SELECT * EXCLUDE (_metadata, __lakeflow_place, __lakeflow_partition, __lakeflow_position, new), new::VARCHAR FROM "+batch.Relation+" WHERE a = 3"),
 			"3|map[p:3 q:true]|[map[x:1 y:map[k:1]]]|2024-01-02\n")
 		wantText(t, "keys spelled otherwise", b.must("SELECT a, s.p FROM "+batch.Relation+" WHERE a > 3"), "6|6\n")
 		wantText(t, "rejects", b.must("SELECT line, reason FROM "+batch.Rejects+" ORDER BY line"),

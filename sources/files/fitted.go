@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,19 +16,39 @@ import (
 // tolerant reads the records of the files one by one. Good records are converted by the same DuckDB code as in
 // read_json.
 func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, rejects string, err error) {
+	fitted, wanted, err := w.fit(ctx, files)
+	if err != nil || wanted == "" {
+		return "", "", err
+	}
+	if len(w.state.Schema) > 0 {
+		good = w.fitted(files, fitted, wanted)
+	}
+	return good, `(SELECT * EXCLUDE ("partition") FROM ` + fitted.Rejects(origin(files), numberOfFile+wanted) + ")", nil
+}
+
+// fit has the records of the files read one by one, and drops files that can't be read to their end. Wanted is the
+// condition of the numbers of those that are left, to be put behind the number; empty for none.
+func (w *work) fit(ctx context.Context, files []*file) (fitted *records.Fitted, wanted string, err error) {
 	options := jsonrecords.FitOptions{Rescues: w.rescues(), Ignores: w.src.cfg.Evolution.Ignores(), Nulls: w.src.cfg.JSON.NullValues}
-	fit := records.Fit{Temp: w.temp, Fitter: jsonrecords.NewFitter(w.session.Conn, w.state.Schema, options), Line: appendLine,
+	fit := records.Fit{Temp: w.temp, Fitter: jsonrecords.NewFitter(w.session.Conn, w.state.Schema, options), Line: w.appendLine,
 		Rescued: rescuedOf(files), Prove: w.parts.Proves}
 	causes := make([]error, len(files))
-	fitted, err := fit.Run(ctx, len(files), func(i int, add func(records.Single) error) (failed error) {
-		causes[i] = readRecords(files[i].path, w.src.cfg.JSON.Encoding, jsonMixed, func(r record) bool {
-			failed = add(records.Single{Place: placeOf(i, r), Value: r.raw, Reason: r.reason})
+	fitted, err = fit.Run(ctx, len(files), func(i int, add func(records.Single) error) (failed error) {
+		kind, plain := jsonMixed, w.tracing[files[i]]
+		if plain {
+			kind = jsonLines
+		}
+		causes[i] = readRecords(files[i].path, w.src.cfg.JSON.Encoding, kind, func(r record) bool {
+			if plain && !r.trim() {
+				return ctx.Err() == nil
+			}
+			failed = add(records.Single{Place: placeOf(i, r), Value: r.raw, Fits: plain, Reason: r.reason})
 			return failed == nil
 		})
 		return failed
 	})
 	if err != nil {
-		return "", "", err
+		return nil, "", err
 	}
 	var kept []string
 	for i, cause := range causes {
@@ -37,14 +58,10 @@ func (jsonFormat) tolerant(ctx context.Context, w *work, files []*file) (good, r
 			kept = append(kept, strconv.Itoa(i))
 		}
 	}
-	if len(kept) == 0 {
-		return "", "", nil
+	if len(kept) > 0 {
+		wanted = " IN (" + strings.Join(kept, ", ") + ")"
 	}
-	wanted := " IN (" + strings.Join(kept, ", ") + ")"
-	if len(w.state.Schema) > 0 {
-		good = w.fitted(files, fitted, wanted)
-	}
-	return good, `(SELECT * EXCLUDE ("partition") FROM ` + fitted.Rejects(origin(files), numberOfFile+wanted) + ")", nil
+	return fitted, wanted, nil
 }
 
 // Members of a line that is a record with where it is from.
@@ -54,13 +71,13 @@ const (
 )
 
 // appendLine writes a good record: its members behind those that say where it is from.
-func appendLine(b []byte, s records.Single, value []byte, rescued string) []byte {
+func (w *work) appendLine(b []byte, s records.Single, value []byte, rescued string) []byte {
 	number, _, _ := strings.Cut(s.Place, " ")
-	b = append(append(b, `{"`+fileMember+`":`...), number...)
+	b = w.appendPlace(append(append(b, `{"`+fileMember+`":`...), number...), s)
 	if rescued != "" {
 		b = jsonrecords.AppendText(append(b, `,"`+rescuedMember+`":`...), []byte(rescued))
 	}
-	if members := value[1:]; members[0] == '}' {
+	if members := bytes.TrimLeft(value[1:], " \t\r\n"); members[0] == '}' {
 		b = append(b, '}') // an object without members
 	} else {
 		b = append(append(b, ','), members...)
@@ -72,6 +89,7 @@ func appendLine(b []byte, s records.Single, value []byte, rescued string) []byte
 func (w *work) fitted(all []*file, f *records.Fitted, wanted string) string {
 	columns := append(w.state.Schema.Clone(), schemas.Column{Name: fileMember, Type: schemas.Type{Kind: schemas.BigInt}},
 		schemas.Column{Name: rescuedMember, Type: schemas.Type{Kind: schemas.Varchar}})
+	columns = w.tracedMembers(columns)
 	rescued := ""
 	if w.rescues() {
 		rescued = rescuedMember + " AS " + jsonrecords.RescuedColumn + ", "

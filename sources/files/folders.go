@@ -181,17 +181,18 @@ func (w *work) misfits(ctx context.Context, name string, typ schemas.Type) (map[
 }
 
 // metadata are the columns that end the relation of a format over these files, where index is the 0-based number of the
-// row's file: _metadata, and before it foldersColumn where columns come from folders. Constant lists cost nothing when
+// row's file: _metadata and where the row is from, and before them foldersColumn where columns come from folders. Constant lists cost nothing when
 // a query does not read them, where a join would.
 func (w *work) metadata(files []*file, index string) string {
+	own := metadata(files, index) + ", " + w.provenance(files, index)
 	if len(w.state.Partitions) == 0 {
-		return metadata(files, index)
+		return own
 	}
 	members := make([]string, len(w.state.Partitions))
 	for i, name := range w.state.Partitions {
 		members[i] = quote.Text(name) + ": " + w.folderValue(files, name, index)
 	}
-	return "{" + strings.Join(members, ", ") + "} AS " + foldersColumn + ", " + metadata(files, index)
+	return "{" + strings.Join(members, ", ") + "} AS " + foldersColumn + ", " + own
 }
 
 // folderValue is the value from the folder of the row's file.

@@ -98,7 +98,7 @@ func (*Options) Reads(sources.Place) bool { return false }
 
 // New implements sources.Options.
 func (o *Options) New(s sources.Setup) (sources.Source, error) {
-	c := Config{Options: *o, Root: s.Dir, Outside: s.Outside, Evolution: s.Evolution, Texts: s.Texts}
+	c := Config{Options: *o, Name: s.Name, Root: s.Dir, Outside: s.Outside, Evolution: s.Evolution, Texts: s.Texts}
 	for _, h := range s.Hints {
 		c.Hints = append(c.Hints, Hint(h))
 	}

@@ -23,6 +23,7 @@ import (
 // defaults.
 type Config struct {
 	Options
+	Name string // of the source
 	Root string // absolute: the folder that a relative Path starts in, by its letters
 	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes
 	// itself.

@@ -41,6 +41,10 @@ type work struct {
 	left    []leftOut // files that were dropped, for whatever reason
 	looked  *look     // json: at the records of the first batch, until the columns are known
 	shapes  []*shape  // parquet: the columns of the files by file.shape
+	// tracing is nil but where records are read to be found again, and tells the files that need no fitting; position is
+	// the expression of a row's position then.
+	tracing  map[*file]bool
+	position string
 }
 
 // errName is why a file can't be named in SQL.
@@ -96,6 +100,9 @@ func (w *work) build(ctx context.Context) error {
 		return err
 	}
 	w.out.Repair = w.repair
+	if w.src.cfg.Format != "parquet" {
+		w.out.Trace = w.trace
+	}
 	return w.finish(ctx)
 }
 
@@ -272,7 +279,7 @@ func (w *work) finish(ctx context.Context) (err error) {
 	if b.Position, err = remembered.encode(); err != nil {
 		return err
 	}
-	b.Columns = w.src.visible(w.state.Schema)
+	b.Columns, b.Places = w.src.visible(w.state.Schema), w.locations()
 	b.Relation = w.relation()
 	return w.fillRejects(ctx)
 }

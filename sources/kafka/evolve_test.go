@@ -51,7 +51,7 @@ func TestEvolution(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				columns := "* EXCLUDE (_metadata)"
+				columns := "* EXCLUDE (_metadata, __lakeflow_place, __lakeflow_partition, __lakeflow_position)"
 				switch c.mode {
 				case sources.AddNewColumns:
 					columns = "a, b::VARCHAR"

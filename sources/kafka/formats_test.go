@@ -157,7 +157,7 @@ func TestAvroEvolution(t *testing.T) {
 			}
 			put(1, map[string]any{"a": int32(1)})
 			batch := b.next(s)
-			got := b.rows(batch, "* EXCLUDE (_metadata)")
+			got := b.rows(batch, "* EXCLUDE (_metadata, __lakeflow_place, __lakeflow_partition, __lakeflow_position)")
 			b.pos = batch.Position
 			put(2, map[string]any{"a": int32(2), "b": "x"})
 			put(3, map[string]any{"a": int64(9007199254740993), "b": "y"})
@@ -177,7 +177,7 @@ func TestAvroEvolution(t *testing.T) {
 			if c.mode.Adds() {
 				got += " | <nil>"
 			}
-			got += "\n" + b.rows(batch, "* EXCLUDE (_metadata)")
+			got += "\n" + b.rows(batch, "* EXCLUDE (_metadata, __lakeflow_place, __lakeflow_partition, __lakeflow_position)")
 			lines := strings.Split(strings.ReplaceAll(got, b.topic, "TOPIC"), "\n")
 			b.check("rows", strings.Join(lines, "\n"), c.rows)
 			b.check("columns", batch.Columns.SQLColumns(), c.columns)

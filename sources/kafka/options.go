@@ -83,7 +83,7 @@ func (o *Options) Metadata() string { return Config{Key: o.Key}.Metadata() }
 
 // Traits implements sources.Options.
 func (o *Options) Traits() sources.Traits {
-	return sources.Traits{Remote: broker.Addresses(o.Brokers), Loses: true}
+	return sources.Traits{Remote: broker.Addresses(o.Brokers), Loses: true, Positions: true}
 }
 
 // Reads implements sources.Options: the source has a broker and the topic in common with the place.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/records"
 )
@@ -105,13 +107,19 @@ const maxMillis = 253402300799999
 
 // places says where the records of the segment stand.
 func (s *segment) places(c Config, keySQL string) records.Places {
+	ids := make([]string, len(s.topics))
+	for i, topic := range s.topics {
+		ids[i] = strconv.FormatInt(sources.PlaceID(c.Name, topic), 10)
+	}
 	topic := records.Texts(s.topics) + "[" + topicSQL + " + 1]"
 	return records.Places{
 		Metadata: fmt.Sprintf(`CAST({'key': %s, 'headers': %s, 'topic': %s, 'partition': %s, 'offset': %s,`+
 			` 'timestamp': CASE WHEN %s BETWEEN 0 AND %d THEN make_timestamptz(%s * 1000) END,`+
-			` 'timestamp_type': CASE %s WHEN 0 THEN 'CreateTime' WHEN 1 THEN 'LogAppendTime' END} AS %s) AS %s`,
+			` 'timestamp_type': CASE %s WHEN 0 THEN 'CreateTime' WHEN 1 THEN 'LogAppendTime' END} AS %s) AS %s,`+
+			" CAST([%s] AS BIGINT[])[%s + 1] AS %s, %s AS %s, %s AS %s",
 			keySQL, records.HeadersSQL, topic, partitionSQL, offsetSQL, millisSQL, maxMillis, millisSQL, timestampType, c.Metadata(),
-			jsonrecords.MetadataColumn),
+			jsonrecords.MetadataColumn,
+			strings.Join(ids, ", "), topicSQL, schemas.PlaceColumn, partitionSQL, schemas.PartitionColumn, offsetSQL, schemas.PositionColumn),
 		Origin: fmt.Sprintf(`%s AS file, 0::BIGINT AS line, %s AS "offset", %s AS "partition"`, topic, offsetSQL, partitionSQL),
 		Rescued: func(place string) string {
 			topic, partition, offset := s.parse(place)

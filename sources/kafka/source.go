@@ -80,7 +80,7 @@ func (s *Source) batch(ctx context.Context, session sources.Session, seg *segmen
 	if err != nil {
 		return nil, nil, err
 	}
-	at.schema = columns
+	at.schema, b.Places = columns, s.locations(seg.topics)
 	b.Position, err = s.encode(at)
 	return b, columns, err
 }

@@ -95,8 +95,9 @@ const (
 
 func (f *feed) batch(ctx context.Context, s sources.Session, known schemas.Table, next int, m *made) (*sources.Batch, error) {
 	b, columns, err := f.records.Batch(ctx, records.Input{Session: s, Spill: m.spill, Columns: known, Temps: &m.temps, Places: records.Places{
-		Metadata: fmt.Sprintf("{'subject': %s, 'sequence': %s, 'key': %s, 'headers': %s} AS _metadata", subject, sequence, f.records.KeySQL(), records.HeadersSQL),
-		Origin:   subject + ` AS file, 0::BIGINT AS line, ` + sequence + ` AS "offset", NULL::INTEGER AS "partition"`,
+		Metadata: fmt.Sprintf("{'subject': %s, 'sequence': %s, 'key': %s, 'headers': %s} AS _metadata, %d::BIGINT AS %s, NULL::INTEGER AS %s, %s AS %s", subject, sequence, f.records.KeySQL(), records.HeadersSQL,
+			sources.PlaceID("feed", "feed"), schemas.PlaceColumn, schemas.PartitionColumn, sequence, schemas.PositionColumn),
+		Origin: subject + ` AS file, 0::BIGINT AS line, ` + sequence + ` AS "offset", NULL::INTEGER AS "partition"`,
 		Rescued: func(place string) string {
 			number, subject, _ := strings.Cut(place, " ")
 			return `"_subject":` + string(jsonrecords.AppendText(nil, []byte(subject))) + `,"_sequence":` + number
@@ -165,6 +166,10 @@ func (f *feed) Rewind(p sources.Position) (sources.Position, error) {
 
 func (f *feed) Fingerprint(context.Context) (sources.Position, error) {
 	return sources.Position(strconv.Itoa(len(f.log))), nil
+}
+
+func (f *feed) Places(context.Context, sources.Position, sources.Ledger) ([]sources.Location, error) {
+	return []sources.Location{{ID: sources.PlaceID("feed", "feed"), Name: "feed"}}, nil
 }
 
 func (f *feed) Folders() []string { return nil }

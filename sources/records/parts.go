@@ -42,7 +42,7 @@ func (p *Parts[F]) Relation(files []F, strict func([]F) string) string {
 			relations = append(relations, part.good)
 		}
 	}
-	if r := strict(p.strict(files)); r != "" {
+	if r := strict(p.Strict(files)); r != "" {
 		relations = append(relations, r)
 	}
 	return Union(relations)
@@ -56,8 +56,8 @@ func (p *Parts[F]) Rejects() (relations []string) {
 	return relations
 }
 
-// strict are the files that are not read record by record.
-func (p *Parts[F]) strict(files []F) []F {
+// Strict are the files that are not read record by record.
+func (p *Parts[F]) Strict(files []F) []F {
 	slow := map[F]bool{}
 	for _, part := range p.slow {
 		for _, f := range part.files {
@@ -69,7 +69,7 @@ func (p *Parts[F]) strict(files []F) []F {
 
 // Failing finds the files that DuckDB can't read strictly.
 func (p *Parts[F]) Failing(ctx context.Context, conn *sql.Conn, files []F, strict func([]F) string) (failing []F, err error) {
-	for _, f := range p.strict(files) {
+	for _, f := range p.Strict(files) {
 		r := strict([]F{f})
 		if r == "" {
 			continue

@@ -158,7 +158,7 @@ func TestEvolution(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			columns := "* EXCLUDE (_metadata)"
+			columns := "* EXCLUDE (_metadata, __lakeflow_place, __lakeflow_partition, __lakeflow_position)"
 			if mode.Adds() {
 				columns += " REPLACE (CAST(to_json(b) AS VARCHAR) AS b)"
 			}
@@ -220,7 +220,7 @@ func TestRegistry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			columns := map[bool]string{true: "a, hex(b)", false: "* EXCLUDE (_metadata)"}[mode.Adds()]
+			columns := map[bool]string{true: "a, hex(b)", false: "* EXCLUDE (_metadata, __lakeflow_place, __lakeflow_partition, __lakeflow_position)"}[mode.Adds()]
 			b.check("rows", b.rows(batch, columns), c.rows)
 			b.check("columns", batch.Columns.SQLColumns(), c.columns)
 			b.check("rejects", b.rejects(batch, `"offset", reason`), "3 the value has the schema id 3, which the registry does not have")

@@ -13,7 +13,7 @@ import (
 // Places is what a source says of the places of its records. In its SQL m is the place of a record as the source wrote
 // it, k its key, or NULL, and h its headers.
 type Places struct {
-	// Metadata is the SQL of _metadata, with its name, and of columns before it if need be.
+	// Metadata is the SQL of _metadata and of the columns of schemas.Provenance with positions, with their names.
 	Metadata string
 	// Origin is the SQL of the columns file, line, "offset" and "partition" of sources.RejectColumns, with their names.
 	Origin string

@@ -135,7 +135,7 @@ func (r *reading) column(query string) ([]int64, error) {
 // checkColumns compares the relation with what the batch says of it.
 func (r *reading) checkColumns(b *sources.Batch) {
 	r.t.Helper()
-	if got := r.describe("SELECT * EXCLUDE (_metadata) FROM " + b.Relation); !got.Equal(b.Columns) {
+	if got := r.describe("SELECT * EXCLUDE (_metadata, __lakeflow_place, __lakeflow_partition, __lakeflow_position) FROM " + b.Relation); !got.Equal(b.Columns) {
 		r.t.Errorf("the relation has the columns %s; the batch says %s", got.SQLColumns(), b.Columns.SQLColumns())
 	}
 	rows, err := r.session.Conn.QueryContext(r.t.Context(), "SELECT _metadata FROM "+b.Relation+" LIMIT 1")
