@@ -101,7 +101,8 @@ func (c *compiler) tracedRelation(ctx context.Context, r reference, metadata boo
 	if r.stream {
 		schema = sqltext.StreamSchema
 	}
-	_, err := c.tx.ExecContext(ctx, fmt.Sprintf("CREATE OR REPLACE TABLE %s.%s(%s, %s)", ident(schema), ident(cmp.Or(r.guessed, r.name)), columns, hidden.SQLColumns()))
+	_, err := c.tx.ExecContext(ctx, fmt.Sprintf("CREATE OR REPLACE TABLE %s.%s(%s, %s)", ident(schema), ident(cmp.Or(r.guessed, r.name)),
+		columns, hidden.SQLColumns()))
 	if err != nil {
 		return fmt.Errorf("make the relation of %s: %w", r.name, err)
 	}
