@@ -55,7 +55,7 @@ var layers = []struct {
 	{"engine/duck", []string{"schemas", "sources", "sinks/lake", "engine/failpoint"}},
 	{"engine/ledger", []string{"schemas", "sources", "sinks/lake", "engine/duck", "engine/position"}},
 	{"engine/audit", []string{"schemas", "expectations", "sources", "sinks/lake", "engine/duck", "engine/duckerr", "engine/ledger", "engine/position"}},
-	{"engine/maintain", []string{"sinks/lake", "engine/failpoint", "engine/duck"}},
+	{"engine/maintain", []string{"schemas", "sinks/lake", "engine/failpoint", "engine/duck"}},
 	{"engine/retry", []string{"sources"}},
 	{"engine/event", []string{"schemas"}},
 	{"engine/journal", []string{"schemas", "engine/plan", "engine/duckerr"}},

@@ -206,10 +206,12 @@ func pyRead(t *testing.T, warehouse, namespace string) map[string]pyTable {
 	return found
 }
 
-// plainRows reads files with DuckDB and nothing else, by the names of the columns.
+// plainRows reads files with DuckDB and nothing else, by the names of the columns, without those that say where rows
+// are from.
 func plainRows(t *testing.T, db *duck.DB, files []string) []string {
 	t.Helper()
-	rows, err := db.Conn().QueryContext(t.Context(), fmt.Sprintf("SELECT CAST(to_json(__row) AS VARCHAR) FROM read_parquet(['%s'], hive_partitioning = false, union_by_name = true) __row",
+	rows, err := db.Conn().QueryContext(t.Context(), fmt.Sprintf("SELECT CAST(to_json(__row) AS VARCHAR) "+
+		"FROM (SELECT COLUMNS(c -> NOT starts_with(c, '__lakeflow_')) FROM read_parquet(['%s'], hive_partitioning = false, union_by_name = true)) __row",
 		strings.Join(files, "', '")))
 	if err != nil {
 		t.Fatal(err)

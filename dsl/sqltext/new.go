@@ -37,18 +37,24 @@ func New(raw string, at Origin, params map[string]any, diags *diag.List) *Query 
 	return r.q
 }
 
-// SelectList is the offset behind the SELECT that a query begins with, in brackets or not, or -1 when it begins with
-// another word.
+// SelectList is the offset behind the SELECT, or SELECT ALL, that a query begins with, in brackets or not, or -1 when it
+// begins with another word.
 func SelectList(sql string) int {
-	for _, t := range significant(lex(sql)) {
-		switch text := sql[t.start:t.end]; {
-		case strings.EqualFold(text, "select"):
-			return t.end
-		case text != "(":
-			return -1
-		}
+	tokens := significant(lex(sql))
+	is := func(i int, word string) bool {
+		return i < len(tokens) && strings.EqualFold(sql[tokens[i].start:tokens[i].end], word)
 	}
-	return -1
+	first := 0
+	for is(first, "(") {
+		first++
+	}
+	switch {
+	case !is(first, "select"):
+		return -1
+	case is(first+1, "all"):
+		first++
+	}
+	return tokens[first].end
 }
 
 // rewriter collects the edits of one query.

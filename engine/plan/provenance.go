@@ -51,27 +51,64 @@ func (c *compiler) traceFlow(ctx context.Context, f *flow) error {
 	if len(stored) == 0 || len(schemas.WithProvenance(r.columns, hidden)) == len(r.columns) {
 		return nil
 	}
-	if err := c.tracedRelation(ctx, r, f.out.UsesMetadata, hidden); err != nil {
-		return err
-	}
-	tries := []insertion{{}} // * gives the columns
+	named := insertion{-1, ""}
 	if at := sqltext.SelectList(f.sql); at >= 0 {
-		tries = append(tries, insertion{at, " " + columnNames(hidden) + ","})
+		named = insertion{at, " " + columnNames(hidden) + ","}
 	}
+	switch stars, plain := f.facts.starItems(); {
+	case stars == 0 && named.at >= 0:
+		f.passOn(named, stored)
+	case stars == 1 && plain: // * gives the columns
+		f.passOn(insertion{}, stored)
+	case stars > 0:
+		return c.tryTraced(ctx, f, r, []insertion{{}, named}, stored, hidden)
+	}
+	return nil
+}
+
+// passOn sets the query that passes the columns on.
+func (f *flow) passOn(with insertion, stored schemas.Table) {
+	f.out.Traced, f.out.Provenance, f.out.inserted = f.traced(with), stored, with
+}
+
+// traced is the flow's query with the insertion: _metadata may be hidden around it.
+func (f *flow) traced(with insertion) string {
+	return strings.Replace(f.out.SQL, f.sql, with.into(f.sql), 1)
+}
+
+// tryTraced has DuckDB tell which of the insertions makes the query give the hidden columns once.
+func (c *compiler) tryTraced(ctx context.Context, f *flow, r reference, tries []insertion, stored, hidden schemas.Table) error {
 	for _, try := range tries {
-		traced := strings.Replace(f.out.SQL, f.sql, try.into(f.sql), 1) // _metadata may be hidden around it
-		columns, err := c.describe(ctx, describePrefix+traced)
+		if try.at < 0 {
+			continue
+		}
+		if err := c.tracedRelation(ctx, r, f.out.UsesMetadata, hidden); err != nil { // an error may have taken it away
+			return err
+		}
+		columns, err := c.describe(ctx, describePrefix+f.traced(try))
 		switch {
 		case readDuckError(err) != nil:
-			return c.tracedRelation(ctx, r, f.out.UsesMetadata, hidden) // which may be gone
 		case err != nil:
 			return err
 		case passesOn(columns, f.columns, hidden):
-			f.out.Traced, f.out.Provenance, f.out.inserted = traced, stored, try
+			f.passOn(try, stored)
 			return nil
 		}
 	}
 	return nil
+}
+
+// starItems counts the items of the select list that are *, and tells whether all of them are nothing else, but for
+// EXCLUDE.
+func (f *facts) starItems() (n int, plain bool) {
+	plain = true
+	for _, item := range f.items {
+		if star, ok := item.(syntax.Star); ok {
+			_, only := star.Excluded()
+			n, plain = n+1, plain && only
+		}
+	}
+	return n, plain
 }
 
 // insertion is a text to put into another, at an offset.
@@ -101,7 +138,8 @@ func (c *compiler) tracedRelation(ctx context.Context, r reference, metadata boo
 	if r.stream {
 		schema = sqltext.StreamSchema
 	}
-	_, err := c.tx.ExecContext(ctx, fmt.Sprintf("CREATE OR REPLACE TABLE %s.%s(%s, %s)", ident(schema), ident(cmp.Or(r.guessed, r.name)), columns, hidden.SQLColumns()))
+	_, err := c.tx.ExecContext(ctx, fmt.Sprintf("CREATE OR REPLACE TABLE %s.%s(%s, %s)", ident(schema), ident(cmp.Or(r.guessed, r.name)),
+		columns, hidden.SQLColumns()))
 	if err != nil {
 		return fmt.Errorf("make the relation of %s: %w", r.name, err)
 	}
@@ -126,12 +164,7 @@ func passesOn(columns, own []column, hidden schemas.Table) bool {
 // plain query gives: it has no * inside of an expression, and does not name the relation itself, which stands for all of
 // its columns.
 func (f *facts) traceable(columns schemas.Table) bool {
-	stars := 0
-	for _, item := range f.items {
-		if _, ok := item.(syntax.Star); ok {
-			stars++
-		}
-	}
+	stars, _ := f.starItems()
 	from := f.tables[0]
 	return stars == len(f.stars) && !from.Renames() && !slices.ContainsFunc(f.columns, func(col syntax.ColumnRef) bool {
 		return strings.EqualFold(col.Name(), cmp.Or(from.Alias(), from.Name())) && columns.Column(col.Name()) == nil

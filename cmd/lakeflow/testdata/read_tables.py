@@ -67,11 +67,12 @@ def ids(fields, prefix=""):
 
 
 def by_name(table, task):
-    """The rows of a data file, with the names that the table's columns have now."""
+    """The rows of a data file, with the names that the table's columns have now. Columns that say where rows are from are no part of the table."""
     names = {f.field_id: f.name for f in table.schema().fields}
     content = pq.ParquetFile(task.file.file_path.removeprefix("file://"))
-    renamed = [names[int(f.metadata[b"PARQUET:field_id"])] for f in content.schema_arrow]
-    return content.read().rename_columns(renamed).to_pylist()
+    columns = {f.name: int(f.metadata[b"PARQUET:field_id"]) for f in content.schema_arrow}
+    own = {name: field for name, field in columns.items() if field < 2_000_000_000}
+    return content.read(columns=list(own)).rename_columns([names[field] for field in own.values()]).to_pylist()
 
 
 def uuids(v):
