@@ -6,6 +6,7 @@ package dsl
 import (
 	"time"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/sinks"
@@ -134,8 +135,20 @@ type Table struct {
 	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with
 	// every batch that changes one of its inputs.
 	RefreshEvery time.Duration
+	Refresh      RefreshPolicy
+	RefreshAt    diag.Range // of the policy, where one is written
 	Parquet      Parquet
 }
+
+// RefreshPolicy is how a materialized view follows what it reads.
+type RefreshPolicy string
+
+// The policies, as in Databricks.
+const (
+	RefreshAuto        RefreshPolicy = "auto"        // the default: the cheapest correct way
+	RefreshIncremental RefreshPolicy = "incremental" // a query of which all rows would be computed again is a mistake
+	RefreshFull        RefreshPolicy = "full"
+)
 
 // ColumnText says what a column holds.
 type ColumnText struct {

@@ -134,7 +134,7 @@ func (f *follower) turn(ctx context.Context) (more bool, err error) {
 func (f *follower) dueViews(ctx context.Context, wave int) error {
 	a := f.begin(f.plan, f.evaluator.Nothing(f.columns))
 	var looked []string
-	for _, d := range f.plan.InWave(wave, plan.Replace) {
+	for _, d := range f.plan.InWave(wave, plan.Replace, plan.Follow) {
 		if !f.choice.Includes(d.Name) || time.Since(f.refreshed[d.Name]) < d.RefreshEvery {
 			continue
 		}

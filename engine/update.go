@@ -139,7 +139,7 @@ func (u *update) compile(ctx context.Context, columns map[string]schemas.Table) 
 func (u *update) lastViews(ctx context.Context, wave int) error {
 	failpoint.Hit("view.before-refresh")
 	a := u.begin(u.plan, u.evaluator.Nothing(u.columns))
-	for _, d := range u.plan.InWave(wave, plan.Replace) {
+	for _, d := range u.plan.InWave(wave, plan.Replace, plan.Follow) {
 		if !u.choice.Includes(d.Name) {
 			continue
 		}

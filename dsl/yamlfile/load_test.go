@@ -54,9 +54,9 @@ func TestExample(t *testing.T) {
 				CSV: files.CSV{Encoding: "utf-8", DecimalSeparator: "."}, JSON: files.JSON{Encoding: "utf-8"}},
 			Schema: []dsl.ColumnHint{{Name: "date", Type: "VARCHAR"}, {Name: "delay", Type: "INTEGER"}}}},
 		Tables: []*dsl.Table{
-			{Name: "bronze_flights", Kind: dsl.StreamingTable, Layer: "bronze", DeadLetter: true, Parquet: parquet,
+			{Name: "bronze_flights", Kind: dsl.StreamingTable, Layer: "bronze", DeadLetter: true, Refresh: dsl.RefreshAuto, Parquet: parquet,
 				Flows: []*dsl.Flow{{Name: "bronze_flights", SQL: query(`SELECT *, _metadata.file_path AS source_file FROM "__stream".flights_feed`)}}},
-			{Name: "silver_flights", Kind: dsl.StreamingTable, Layer: "silver", DeadLetter: true, Parquet: parquet,
+			{Name: "silver_flights", Kind: dsl.StreamingTable, Layer: "silver", DeadLetter: true, Refresh: dsl.RefreshAuto, Parquet: parquet,
 				Flows: []*dsl.Flow{{Name: "silver_flights", SQL: query("-- One row per flight.\nSELECT origin, destination, delay, distance,\n" +
 					"       strptime(date, '%Y-%m-%d') AS departed_at\nFROM \"__stream\".bronze_flights AS b\nWHERE delay < 1440\n")}},
 				PartitionBy: []dsl.PartitionBy{{Column: "departed_at", Transform: "month"}},
@@ -65,7 +65,7 @@ func TestExample(t *testing.T) {
 					{Name: "has_route", Expect: query("origin IS NOT NULL AND destination <> origin"), Violation: dsl.Fail},
 					{Name: "short_hop", Expect: query("distance > 50"), Violation: dsl.Warn},
 				}},
-			{Name: "gold_routes", Kind: dsl.MaterializedView, Layer: "gold", DeadLetter: true, Parquet: parquet,
+			{Name: "gold_routes", Kind: dsl.MaterializedView, Layer: "gold", DeadLetter: true, Refresh: dsl.RefreshAuto, Parquet: parquet,
 				Flows: []*dsl.Flow{{Name: "gold_routes", SQL: query("SELECT origin, destination, count(*) AS flights, avg(delay) AS mean_delay FROM silver_flights GROUP BY ALL")}}},
 		},
 		DeadLetter: dsl.DeadLetter{Table: "dead_letter"},
@@ -163,7 +163,7 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 		t.Error(d)
 	}
 	z := p.Tables[0]
-	if d := cmp.Diff(&dsl.Table{Name: "z", Kind: dsl.StreamingTable,
+	if d := cmp.Diff(&dsl.Table{Name: "z", Kind: dsl.StreamingTable, Refresh: dsl.RefreshAuto,
 		Flows: []*dsl.Flow{{Name: "two", SQL: &sqltext.Query{Text: `SELECT 'x-north' FROM "__stream".feed`}}, {Name: "one", SQL: &sqltext.Query{Text: "SELECT 1"}}},
 		PartitionBy: []dsl.PartitionBy{{Column: "country", Transform: "identity"}, {Column: `odd "name"`, Transform: "identity"},
 			{Column: "id", Transform: "bucket", Arg: 16}, {Column: "name", Transform: "truncate", Arg: 4}, {Column: "ts", Transform: "hour"}},

@@ -46,9 +46,12 @@ func (b *builder) table(name string, s *specTable) *dsl.Table {
 	t.Parquet = dsl.Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, "zstd"),
 		RowGroupSize: b.positive(s.Parquet.RowGroupSize, s.Parquet.At("row_group_size"), defaultRowGroup)}
 	t.RefreshEvery = time.Duration(s.RefreshEvery)
-	if at, ok := s.Fields["refresh_every"]; ok && s.Kind != string(dsl.MaterializedView) && s.Kind != "" {
-		b.diags.Errorf("LF0151", at, "remove it; trigger: {interval: …} says how often streaming tables get new rows", "refresh_every has no effect on the %s %s",
-			strings.ReplaceAll(s.Kind, "_", " "), name)
+	t.Refresh, t.RefreshAt = dsl.RefreshPolicy(cmp.Or(s.RefreshPolicy, string(dsl.RefreshAuto))), s.Fields["refresh_policy"]
+	for key, help := range map[string]string{"refresh_every": "remove it; trigger: {interval: …} says how often streaming tables get new rows",
+		"refresh_policy": "remove it; a streaming table only reads what is new, and a view stores nothing"} {
+		if at, ok := s.Fields[key]; ok && s.Kind != string(dsl.MaterializedView) && s.Kind != "" {
+			b.diags.Errorf("LF0151", at, help, "%s has no effect on the %s %s", key, strings.ReplaceAll(s.Kind, "_", " "), name)
+		}
 	}
 	if s.Kind == string(dsl.View) {
 		b.notOnView(name, s)

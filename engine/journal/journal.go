@@ -126,17 +126,22 @@ func (j *Journal) Notice(table, message string) {
 	j.add("flow_progress", table, table, "WARN", message, map[string]any{"status": "RUNNING"})
 }
 
-// Planned notes how a materialized view is kept up to date in this update, in Databricks' words: NO_OP or
-// COMPLETE_RECOMPUTE.
-func (j *Journal) Planned(table, technique string) {
-	j.add("planning_information", table, table, "INFO", table+" has been planned to be executed as "+technique, map[string]any{
-		"technique_information": []map[string]any{{"maintenance_type": "MAINTENANCE_TYPE_" + technique, "is_chosen": true, "is_applicable": true}}})
+// Planned notes how a materialized view is kept up to date in this update, in Databricks' words: NO_OP,
+// COMPLETE_RECOMPUTE and others, and why it is not done in a cheaper way, where something is in its way.
+func (j *Journal) Planned(table, technique, why string) {
+	chosen := map[string]any{"maintenance_type": "MAINTENANCE_TYPE_" + technique, "is_chosen": true, "is_applicable": true}
+	message := table + " has been planned to be executed as " + technique
+	if why != "" {
+		chosen["incrementalization_issues"] = []map[string]string{{"issue_message": why}}
+		message += ": " + why
+	}
+	j.add("planning_information", table, table, "INFO", message, map[string]any{"technique_information": []map[string]any{chosen}})
 }
 
 // Skipped notes that a materialized view is left as it is.
 func (j *Journal) Skipped(table, why string) {
 	j.add("flow_progress", table, table, "INFO", table+" is skipped: "+why, schemas.FlowProgress{Status: "SKIPPED"})
-	j.Planned(table, "NO_OP")
+	j.Planned(table, "NO_OP", "")
 }
 
 // Ended notes how a flow of an update stands that came to its end: COMPLETED or EXCLUDED.

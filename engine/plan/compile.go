@@ -35,6 +35,7 @@ var passes = []pass{
 	{"check the sinks", (*compiler).checkSinks},
 	{"say where rows are from", (*compiler).trace},
 	{"say how datasets are refreshed", (*compiler).finish},
+	{"say how materialized views follow changes", (*compiler).follow},
 	{"look for unused sources", (*compiler).unused},
 }
 

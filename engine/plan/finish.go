@@ -14,6 +14,7 @@ const (
 	refreshAppend   = "appends new rows"
 	refreshMerge    = "applies changes by key (SCD type %d)"
 	refreshReplace  = "recomputed in full when an input changed"
+	refreshFollow   = "follows the changes of its inputs"
 	refreshAlways   = "recomputed in full by every update"
 	refreshRead     = "computed when read"
 	guaranteeOnce   = "exactly once"

@@ -33,15 +33,6 @@ type AutoCDC struct {
 	At                       diag.Range
 }
 
-// State is the hidden table in which a dataset keeps what it must remember beside its rows; there is none where the name
-// is empty. It is written by the same commits.
-func (d *Dataset) State() (table string, columns schemas.Table) {
-	if d.Merge != nil {
-		return d.Merge.State, d.Merge.Spec.State()
-	}
-	return "", nil
-}
-
 // SCDType is 1 for a table of the rows as they are now, 2 for one of all their versions.
 func (m *AutoCDC) SCDType() int {
 	if m.Spec.History {

@@ -81,7 +81,8 @@ type Dataset struct {
 	// random() or a sample make it false. Such a materialized view is recomputed although no input changed.
 	Deterministic bool
 	Refresh       Refresh
-	Merge         *AutoCDC // of those with Refresh Merge
+	Merge         *AutoCDC     // of those with Refresh Merge
+	Incremental   *Incremental // of materialized views
 	// Provenance are the columns that its data files have beside Columns: those that any of its flows gives.
 	Provenance schemas.Table
 	// Technique is Refresh in words: "appends new rows", "recomputed in full when an input changed", "computed when

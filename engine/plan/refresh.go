@@ -18,6 +18,9 @@ const (
 	Append
 	// Merge evaluates the queries over what is new since the last time, and applies their rows as changes, by key.
 	Merge
+	// Follow computes what the changes of the inputs since the last time do to the rows. Where that is not possible this
+	// time, or costs more, it is as Replace.
+	Follow
 	// Replace evaluates the queries over everything when an input has changed, and its rows take the place of those
 	// before.
 	Replace
@@ -44,7 +47,7 @@ func (r Refresh) Stored() bool { return r != Inline }
 func (r Refresh) Resumes() bool { return r == Append || r == Merge }
 
 // Changes reports whether single rows of the table are removed.
-func (r Refresh) Changes() bool { return r == Merge }
+func (r Refresh) Changes() bool { return r == Merge || r == Follow }
 
 // TableInput is the kind of an input that is a table of the pipeline; that of a source is its connector.
 const TableInput = "table"

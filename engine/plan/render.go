@@ -41,6 +41,8 @@ type (
 		Deterministic bool         `json:"deterministic"`
 		Refresh       string       `json:"refresh"`
 		RefreshEvery  string       `json:"refresh_every,omitempty"`
+		Technique     string       `json:"technique,omitempty"`
+		Issues        []issueJSON  `json:"incrementalization_issues,omitempty"`
 		Wave          int          `json:"wave"`
 		Guarantee     string       `json:"guarantee"`
 		AutoCDC       *autoCDCJSON `json:"auto_cdc,omitempty"`
@@ -49,6 +51,13 @@ type (
 		Flows         []flowJSON   `json:"flows"`
 		Expectations  []ruleJSON   `json:"expectations,omitempty"`
 		RuleSet       string       `json:"rule_set_hash,omitempty"`
+	}
+	issueJSON struct {
+		Code    string `json:"issue_type"`
+		Message string `json:"issue_message"`
+		File    string `json:"file"`
+		Line    int    `json:"line"`
+		Column  int    `json:"column"`
 	}
 	autoCDCJSON struct {
 		SCDType            int          `json:"scd_type"`
@@ -119,6 +128,13 @@ func (d *Dataset) json() datasetJSON {
 	}
 	if d.Merge != nil {
 		j.AutoCDC = d.Merge.json()
+	}
+	if d.Incremental != nil {
+		j.Technique = d.Incremental.Name
+		for i, issue := range d.Incremental.Issues {
+			at := d.Incremental.places[i]
+			j.Issues = append(j.Issues, issueJSON{issue.Code, issue.Message, at.File, at.Start.Line, at.Start.Column})
+		}
 	}
 	for _, f := range d.Partition {
 		j.Partition = append(j.Partition, partJSON{f.Name, f.Column, f.Transform, f.Arg})

@@ -95,6 +95,12 @@ func (t *textWriter) dataset(d *Dataset) {
 	if d.Merge != nil {
 		t.changes(d.Merge)
 	}
+	if d.Incremental != nil {
+		t.field("technique", d.Incremental.Name)
+		for i, issue := range d.Incremental.Issues {
+			t.field("", fmt.Sprintf("%s: %s (%s)", issue.Code, strings.TrimSuffix(issue.Message, "."), d.Incremental.places[i]))
+		}
+	}
 	if len(d.Partition) > 0 {
 		t.list("partition", partitionTexts(d.Partition))
 	}

@@ -53,6 +53,7 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w
 }
 
 // rowQueries are SELECTs of the places of rows that go, and of the rows that come, of a table and of its hidden state.
+// They are empty where there are none.
 type rowQueries struct{ remove, removeState, add, addState string }
 
 // place is a table as the batch leaves it so far, as a relation that tells where its rows are.
@@ -93,24 +94,34 @@ func (b *Batch) writeChanges(ctx context.Context, d *plan.Dataset, target, state
 		}
 	}()
 	w.changes = &schemas.ChangeCounts{}
-	if w.remove, err = b.DB.WriteDeletes(ctx, q.remove, target.files, b.Lake.DataDir(d.Name)); err != nil {
+	if w.remove, err = b.writeDeletes(ctx, d.Name, q.remove, target); err != nil {
 		return w, err
 	}
 	for _, f := range w.remove {
 		w.changes.Removed += f.Rows
 	}
-	if w.rows, _, err = b.writeRows(ctx, d, q.add, 0); err != nil {
-		return w, err
+	if q.add != "" {
+		if w.rows, _, err = b.writeRows(ctx, d, q.add, 0); err != nil {
+			return w, err
+		}
 	}
 	table, _ := d.State()
 	if table == "" {
 		return w, nil
 	}
-	if w.state.remove, err = b.DB.WriteDeletes(ctx, q.removeState, state.files, b.Lake.DataDir(table)); err != nil {
+	if w.state.remove, err = b.writeDeletes(ctx, table, q.removeState, state); err != nil || q.addState == "" {
 		return w, err
 	}
 	w.state.add, err = b.writeState(ctx, d, q.addState)
 	return w, err
+}
+
+// writeDeletes writes which rows of a table go.
+func (b *Batch) writeDeletes(ctx context.Context, table, query string, at place) ([]lake.DeleteFile, error) {
+	if query == "" || len(at.files) == 0 {
+		return nil, nil
+	}
+	return b.DB.WriteDeletes(ctx, query, at.files, b.Lake.DataDir(table))
 }
 
 // writeState writes rows of a dataset's hidden state.

@@ -81,6 +81,8 @@ func (b *Batch) Refresh(ctx context.Context, d *plan.Dataset) (worked bool, err 
 		return b.appendNew(ctx, d)
 	case plan.Replace:
 		return b.replaceAll(ctx, d)
+	case plan.Follow:
+		return b.followInputs(ctx, d)
 	}
 	return false, fmt.Errorf("%s is a %s, which nothing is stored of: please report this", d.Name, d.Kind)
 }
@@ -96,7 +98,7 @@ func (b *Batch) Define(wave int) (worked bool) {
 		same := definitions.Equal(b.plan, d, stored)
 		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
 		switch {
-		case d.Refresh == plan.Replace && (!exists || !same): // its definition is that of its last computation
+		case d.Kind == plan.MaterializedView && (!exists || !same): // its definition is that of its last computation
 		case !exists, !same, !definitions.Described(d, stored), d.Refresh.Resumes() && len(changes) > 0:
 			b.draft.stage(d)
 			worked = true

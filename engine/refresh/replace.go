@@ -3,10 +3,13 @@ package refresh
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/definitions"
+	"github.com/lakeflow/lakeflow/engine/incremental"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -21,13 +24,25 @@ func (b *Batch) replaceAll(ctx context.Context, d *plan.Dataset) (worked bool, e
 		return false, nil
 	}
 	maps.Copy(b.draft.positions, holds)
-	b.Journal.Planned(d.Name, "COMPLETE_RECOMPUTE")
+	b.Journal.Planned(d.Name, incremental.CompleteRecompute, whyInFull(d))
 	for _, f := range d.Flows {
 		if err := b.evaluate(ctx, d, f, &input{}); err != nil {
 			return true, err
 		}
 	}
 	return true, nil
+}
+
+// whyInFull are the reasons of a view's query, or of its table, against a cheaper way.
+func whyInFull(d *plan.Dataset) string {
+	if d.Incremental == nil {
+		return ""
+	}
+	var why []string
+	for _, issue := range d.Incremental.Issues {
+		why = append(why, issue.Code+": "+issue.Message)
+	}
+	return strings.Join(why, " ")
 }
 
 // outdated reports whether a table is to be computed again: from inputs that now hold this.
@@ -67,7 +82,7 @@ func (b *Batch) inputsHold(ctx context.Context, d *plan.Dataset) (position.Set, 
 
 // commitOf is the commit that wrote to a table last, this one included.
 func (b *Batch) commitOf(table string) int64 {
-	if b.draft.changes[table] != nil {
+	if c := b.draft.changes[table]; c != nil && (len(c.Add)+len(c.Remove) > 0 || c.Mode != lake.Append) {
 		return b.draft.number
 	}
 	return b.state.TableCommit(table)

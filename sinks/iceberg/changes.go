@@ -103,7 +103,7 @@ func removedRows(s, parent *metadata.Snapshot) (out []lake.Removed, err error) {
 		return nil, err
 	}
 	dropped := map[string]bool{}
-	by := map[string][]string{} // files that name rows, by partition
+	by := map[string]*lake.Removed{} // by partition
 	for _, m := range manifests {
 		if m.SnapshotID() != s.SnapshotID {
 			continue
@@ -118,7 +118,12 @@ func removedRows(s, parent *metadata.Snapshot) (out []lake.Removed, err error) {
 			case e.Status() == iceberg.EntryStatusDELETED && !names(f):
 				dropped[local(f.FilePath())] = true
 			case e.Status() == iceberg.EntryStatusADDED && names(f):
-				by[groupOf(f)] = append(by[groupOf(f)], local(f.FilePath()))
+				r := by[groupOf(f)]
+				if r == nil {
+					r = &lake.Removed{}
+					by[groupOf(f)] = r
+				}
+				r.By, r.Rows = append(r.By, local(f.FilePath())), r.Rows+f.Count()
 			}
 		}
 	}
@@ -127,19 +132,18 @@ func removedRows(s, parent *metadata.Snapshot) (out []lake.Removed, err error) {
 		return nil, err
 	}
 	whole := lake.Removed{}
-	groups := map[string][]lake.DataFile{}
 	for _, f := range before {
-		if dropped[f.Path] {
-			whole.Files = append(whole.Files, f)
-		} else {
-			groups[f.Group] = append(groups[f.Group], f)
+		if r := by[f.Group]; dropped[f.Path] {
+			whole.Files, whole.Rows = append(whole.Files, f), whole.Rows+f.Rows
+		} else if r != nil {
+			r.Files = append(r.Files, f)
 		}
 	}
 	if len(whole.Files) > 0 {
 		out = append(out, whole)
 	}
 	for _, group := range slices.Sorted(maps.Keys(by)) {
-		out = append(out, lake.Removed{Files: groups[group], By: by[group]})
+		out = append(out, *by[group])
 	}
 	return out, nil
 }

@@ -284,6 +284,7 @@ type CommitChanges struct {
 type Removed struct {
 	Files []DataFile
 	By    []string
+	Rows  int64
 }
 
 // ColumnStats are the statistics of one column of one file; Min and Max are DuckDB's text of the value.

@@ -1,0 +1,284 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lakeflow/lakeflow/engine/definitions"
+	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/incremental"
+	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/expectations"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/sinks/lake"
+)
+
+// followInputs brings a materialized view up to date by what was changed in its inputs since it was the last time. Where
+// that cannot be done, or would cost more, it is computed from everything that they hold.
+func (b *Batch) followInputs(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
+	holds, err := b.inputsHold(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	if !b.outdated(d, holds) {
+		return false, nil
+	}
+	maps.Copy(b.draft.positions, holds)
+	why := b.unfollowed(d)
+	if why == "" {
+		why, err = b.applyInputs(ctx, d)
+	}
+	if err == nil && why != "" {
+		err = b.computeAll(ctx, d, why)
+	}
+	return true, err
+}
+
+// unfollowed says why a view must be computed from the beginning; it is empty when its rows can follow its inputs.
+func (b *Batch) unfollowed(d *plan.Dataset) string {
+	stored, exists := b.state.Table(d.Name)
+	switch {
+	case !exists:
+		return "it is computed for the first time"
+	case b.state.Reset(d.Name):
+		return "it is computed from the beginning"
+	case !definitions.Equal(b.plan, d, stored):
+		return "its definition has changed"
+	}
+	for _, name := range b.plan.Whole(d.Flows[0]) {
+		if !b.state.Has(plan.WholeKey(d, d.Flows[0], name)) {
+			return "it did not read " + name + " the last time"
+		}
+	}
+	if table, columns := d.State(); table != "" {
+		state, exists := b.state.Table(table)
+		if !exists || !columns.Equal(withoutIDs(state.Schema)) {
+			return "what it must remember of its groups is not there"
+		}
+	}
+	return ""
+}
+
+func withoutIDs(t schemas.Table) schemas.Table {
+	t, _ = schemas.AssignIDs(schemas.Recreate(nil, t), 0)
+	return schemas.Recreate(nil, t)
+}
+
+// computeAll computes a view from everything that its inputs hold.
+func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, why string) error {
+	b.draft.full[d.Name] = true
+	b.Journal.Planned(d.Name, incremental.CompleteRecompute, why)
+	if err := b.evaluate(ctx, d, d.Flows[0], &input{}); err != nil {
+		return err
+	}
+	if table, _ := d.State(); table == "" {
+		return nil
+	}
+	in := incremental.Inputs{New: map[string]string{}}
+	for _, name := range b.plan.Whole(d.Flows[0]) {
+		var err error
+		if in.New[name], err = b.tableRelation(ctx, name); err != nil {
+			return err
+		}
+	}
+	_, state := d.Incremental.Full(in)
+	files, err := b.writeState(ctx, d, state)
+	if err != nil {
+		return fmt.Errorf("compute what %s must remember: %w", d.Name, err)
+	}
+	rowChange{add: files}.stage(b.draft.hidden(d))
+	return nil
+}
+
+// applyInputs computes what the changes of its inputs do to a view. It says why that was not done, if it was not: then
+// nothing is left of it.
+func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, err error) {
+	began := time.Now()
+	in, why, err := b.changedInputs(ctx, d)
+	if err != nil || why != "" {
+		return why, err
+	}
+	view, state, err := b.placesOf(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	in.View, in.State = view.relation, state.relation
+	r, err := d.Incremental.Apply(ctx, b.DB.Conn(), in, mergePrefix)
+	if err != nil {
+		return b.failedToFollow(ctx, d, err)
+	}
+	defer func() {
+		if e := r.Drop(context.WithoutCancel(ctx), b.DB.Conn()); err == nil {
+			err = e
+		}
+	}()
+	if r.Recompute != "" {
+		return r.Recompute, nil
+	}
+	w, err := b.writeChanges(ctx, d, view, state, rowQueries{r.RemoveView, r.RemoveState, r.AddView, r.AddState})
+	if err != nil {
+		return b.failedToFollow(ctx, d, err)
+	}
+	b.Journal.Planned(d.Name, r.Technique, "")
+	w.changes.Applied = rowsOf(w.rows)
+	out := outcome{written: w, verdict: d.Rules.Judge([]expectations.Count{{Rows: w.changes.Applied}})}
+	return "", b.account(ctx, d, d.Flows[0], &input{}, out, began)
+}
+
+// failedToFollow has a view computed in full after an error: where its query fails on a value, that tells where.
+func (b *Batch) failedToFollow(ctx context.Context, d *plan.Dataset, cause error) (why string, err error) {
+	if ctx.Err() != nil || duckerr.World(cause) {
+		return "", cause
+	}
+	why = "its rows could not be computed from what has changed: " + duckerr.FirstLine(cause)
+	b.notice(d.Name, d.Name+" is computed in full: "+why)
+	return why, nil
+}
+
+// changedInputs are a view's inputs, with what has changed since it was refreshed the last time. It says why that is of
+// no use, if it is not.
+func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremental.Inputs, why string, err error) {
+	in = incremental.Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+	var changed, total int64
+	for _, name := range b.plan.Whole(d.Flows[0]) {
+		since := b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name))
+		c, err := b.changesSince(ctx, name, since)
+		if errors.Is(err, lake.ErrExpired) {
+			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since), nil
+		}
+		if err != nil {
+			return in, "", err
+		}
+		in.Added[name], in.Removed[name] = b.changeRelations(name, c)
+		if in.New[name], err = b.tableRelation(ctx, name); err != nil {
+			return in, "", err
+		}
+		if d.Incremental.NeedsOld {
+			if in.Old[name], err = b.relationAt(ctx, name, since); err != nil {
+				return in, "", err
+			}
+		}
+		table, _ := b.state.Table(name)
+		changed, total = changed+c.rows(), total+table.Rows
+	}
+	if changed > total/2 && changed > fewRows {
+		return in, fmt.Sprintf("%d rows of its inputs have changed, of %d", changed, total), nil
+	}
+	return in, "", nil
+}
+
+// fewRows are computed from changes however few there are in all: it costs nothing.
+const fewRows = 10_000
+
+// inputChanges are the rows that an input has gained and lost.
+type inputChanges struct {
+	schema  schemas.Table
+	added   []lake.DataFile
+	removed []lake.Removed
+}
+
+func (c inputChanges) rows() (n int64) {
+	n = rowsOf(c.added)
+	for _, r := range c.removed {
+		n += r.Rows
+	}
+	return n
+}
+
+// changesSince are the changes of a table by the commits after one, and by this batch.
+func (b *Batch) changesSince(ctx context.Context, table string, since int64) (inputChanges, error) {
+	stored, err := b.Lake.Changes(ctx, table, since, b.state.Commit(), 0)
+	if errors.Is(err, lake.ErrNoTable) {
+		stored, err = &lake.Changes{Schema: b.plan.Dataset(table).Columns}, nil
+	}
+	if err != nil {
+		return inputChanges{}, fmt.Errorf("read what has changed in %s: %w", table, err)
+	}
+	out := inputChanges{schema: stored.Schema}
+	for _, c := range stored.Commits {
+		out.added, out.removed = append(out.added, c.Added...), append(out.removed, c.Removed...)
+	}
+	if change := b.draft.changes[table]; change != nil {
+		if err := b.addDraft(ctx, &out, change); err != nil {
+			return out, err
+		}
+	}
+	files := slices.Clone(out.added)
+	for _, r := range out.removed {
+		files = append(files, r.Files...)
+		for _, path := range r.By {
+			files = append(files, lake.DataFile{Path: path})
+		}
+	}
+	return out, b.checked.check(files)
+}
+
+// addDraft adds what this batch does to a table.
+func (b *Batch) addDraft(ctx context.Context, out *inputChanges, change *lake.TableChange) error {
+	out.schema, out.added = change.Schema, append(out.added, change.Add...)
+	before, err := b.stored(ctx, change.Table)
+	if err != nil {
+		return err
+	}
+	if change.Mode == lake.Replace {
+		out.removed = append(out.removed, lake.Removed{Files: before.Files, Rows: rowsOf(before.Files)})
+	}
+	for _, d := range change.Remove {
+		r := lake.Removed{By: []string{d.Path}, Rows: d.Rows}
+		for _, f := range slices.Concat(before.Files, change.Add) {
+			if slices.Contains(d.Of, f.Path) {
+				r.Files = append(r.Files, f)
+			}
+		}
+		out.removed = append(out.removed, r)
+	}
+	return nil
+}
+
+// changeRelations are the rows that a table has gained and lost, in the columns that the plan knows; empty where there
+// are none.
+func (b *Batch) changeRelations(table string, c inputChanges) (added, removed string) {
+	shaped := func(relation string) string {
+		return "(SELECT " + duck.Shaped(c.schema, b.plan.Dataset(table).Columns) + " FROM " + relation + ")"
+	}
+	if len(c.added) > 0 {
+		added = shaped(duck.ReadFiles(c.schema, c.added))
+	}
+	var parts []string
+	for _, r := range c.removed {
+		if len(r.Files) > 0 {
+			parts = append(parts, "FROM "+duck.ReadRemoved(c.schema, r))
+		}
+	}
+	if len(parts) > 0 {
+		removed = shaped("(" + strings.Join(parts, " UNION ALL ") + ")")
+	}
+	return added, removed
+}
+
+// tableRelation is everything that a table holds, in the columns that the plan knows.
+func (b *Batch) tableRelation(ctx context.Context, table string) (string, error) {
+	relation, err := b.wholeRelation(ctx, table)
+	return "(SELECT " + strings.Join(names(b.plan.Dataset(table).Columns), ", ") + " FROM " + relation + ")", err
+}
+
+// relationAt is a table as a commit left it, in the columns that the plan knows.
+func (b *Batch) relationAt(ctx context.Context, table string, commit int64) (string, error) {
+	contents, err := b.Lake.Files(ctx, table, lake.Version{Commit: commit})
+	if commit == 0 || errors.Is(err, lake.ErrNoTable) {
+		return duck.Empty(b.plan.Dataset(table).Columns), nil
+	}
+	if err == nil {
+		err = b.checked.check(contents.Files)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read table %s as of commit %d: %w", table, commit, err)
+	}
+	return "(SELECT " + duck.Shaped(contents.Schema, b.plan.Dataset(table).Columns) + " FROM " + duck.ReadFiles(contents.Schema, contents.Files) + ")", nil
+}
