@@ -290,7 +290,7 @@ func (b *builder) reads(s *selection) []Issue {
 // grouping is GROUP_AGGREGATE.
 func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 	k := s.keyed
-	if k.group.lacking != nil || len(k.group.finalItems) != len(t.query.Columns) {
+	if k.group.lacking != nil || len(k.group.final.items) != len(t.query.Columns) {
 		return candidate{}, false
 	}
 	g := &groups{s: s}
@@ -357,7 +357,7 @@ func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
 	place := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
 	in.View = "(" + noRows(slices.Concat(t.query.Columns, place)) + ")"
 	in.State = "(" + noRows(slices.Concat(t.State, place)) + ")"
-	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}}
+	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
 	err := t.way.apply(ctx, b)
 	view, state := t.Full(in)
 	for _, query := range []string{b.result.RemoveView, b.result.RemoveState, b.result.AddView, b.result.AddState, view, state} {

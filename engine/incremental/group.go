@@ -17,10 +17,14 @@ type group struct {
 	having     syntax.Expression
 	aggregates []*aggregate
 	partials   []partial
-	// finalItems and finalHaving are items and having over a row of keys, __s.__g0, and aggregates, __s.__x0.
-	finalItems  []string
-	finalHaving string
-	lacking     *aggregate // one that has no partial values
+	// final and former are items and having over a row of keys, __s.__g0, and aggregates: __s.__x0, before __s.__y0.
+	final, former output
+	lacking       *aggregate // one that has no partial values
+}
+
+type output struct {
+	items  []string
+	having string // empty for none
 }
 
 // aggregate is one of the different aggregates of a query.
@@ -30,7 +34,7 @@ type aggregate struct {
 	sql, typ         string
 	argument, filter string
 	argumentType     string
-	final            string // over the partial values
+	final, former    string // over the partial values, and over those before
 	exact            bool
 }
 
@@ -41,6 +45,7 @@ type partial struct {
 	typ      schemas.Type
 }
 
+func (p partial) extreme() bool    { return p.kind == "min" || p.kind == "max" }
 func (p partial) arithmetic() bool { return p.kind == "count" || p.kind == "sum" }
 
 // column names the column of a partial value.
@@ -64,17 +69,22 @@ func (g *group) prepare(b *builder, keys []syntax.Expression) {
 			b.write(f.Filter(), &a.filter)
 		}
 	}
-	g.finalItems = make([]string, len(g.items))
+	g.write(b, &g.final, keys, "__x")
+	g.write(b, &g.former, keys, "__y")
+}
+
+func (g *group) write(b *builder, o *output, keys []syntax.Expression, prefix string) {
+	o.items = make([]string, len(g.items))
 	for i, e := range g.items {
-		b.write(g.final(e, keys), &g.finalItems[i])
+		b.write(g.over(e, keys, prefix), &o.items[i])
 	}
 	if g.having != nil {
-		b.write(g.final(g.having, keys), &g.finalHaving)
+		b.write(g.over(g.having, keys, prefix), &o.having)
 	}
 }
 
-// final puts the keys and aggregates of a group in the place of what computes them.
-func (g *group) final(e syntax.Expression, keys []syntax.Expression) syntax.Expression {
+// over puts the keys and aggregates of a group in the place of what computes them.
+func (g *group) over(e syntax.Expression, keys []syntax.Expression, prefix string) syntax.Expression {
 	return syntax.Rewrite(e, func(n syntax.Node, _ syntax.Scope) syntax.Node {
 		expression, ok := n.(syntax.Expression)
 		if !ok {
@@ -86,7 +96,7 @@ func (g *group) final(e syntax.Expression, keys []syntax.Expression) syntax.Expr
 		print := plainPrint(expression)
 		for i, a := range g.aggregates {
 			if a.print == print {
-				return syntax.Column("__s", fmt.Sprintf("__x%d", i))
+				return syntax.Column("__s", fmt.Sprintf("%s%d", prefix, i))
 			}
 		}
 		return nil
@@ -170,6 +180,7 @@ func (g *group) plan(a *aggregate) bool {
 		return false
 	}
 	a.final = "CAST(" + a.final + " AS " + a.typ + ")"
+	a.former = strings.NewReplacer("__rows", "__old_rows", "__p", "__q").Replace(a.final)
 	return true
 }
 
