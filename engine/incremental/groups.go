@@ -232,11 +232,8 @@ func (g *groups) results(ctx context.Context, b *batch) error {
 	for i, a := range g.group().aggregates {
 		inner = append(inner, fmt.Sprintf("%s AS __x%d", a.final, i), fmt.Sprintf("%s AS __y%d", a.former, i))
 	}
-	shown := func(condition, having string) string {
-		if having == "" {
-			return condition
-		}
-		return "coalesce(" + condition + " AND (" + having + "), false)"
+	shown := func(condition string, having []string) string {
+		return "coalesce(" + conjunction(append([]string{condition}, having...)) + ", false)"
 	}
 	query := "SELECT " + strings.Join(inner, ", ") + " FROM " + b.table("merged")
 	query = "SELECT *, " + shown("__alive", g.group().final.having) + " AS __is, " + shown("__known", g.group().former.having) +
