@@ -157,7 +157,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		return err
 	}
 	b.view = ""
-	keyed := slices.Clone(b.keyed)
+	keyed, top := slices.Clone(b.keyed), t.body.top()
 	if err := b.flush(ctx); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		return err
 	}
 	b.view = ""
-	for _, c := range b.candidates(t, keyed) {
+	for _, c := range b.candidates(t, top, keyed) {
 		t.Name, t.way, t.State = c.name, c.way, c.state
 		err := t.bind(ctx, b.conn)
 		if err == nil {
@@ -181,6 +181,25 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 	return nil
 }
 
+// top is the keyed selection that has only linear ones around it, and its keyed.above is set to these; nil when there
+// is none.
+func (b body) top() *selection {
+	var above []*selection
+	for len(b) == 1 {
+		s := b[0]
+		if s.keyed != nil {
+			s.keyed.above = above
+			return s
+		}
+		d, ok := s.from.(*derived)
+		if !ok || len(s.tests) > 0 {
+			return nil
+		}
+		above, b = append(above, s), d.body
+	}
+	return nil
+}
+
 // candidate is a way to refresh the view.
 type candidate struct {
 	name   string
@@ -190,21 +209,7 @@ type candidate struct {
 }
 
 // candidates are the ways, the cheapest first.
-func (b *builder) candidates(t *Technique, keyed []*selection) (all []candidate) {
-	var top *selection
-	var above []*selection
-	for at := t.body; len(at) == 1; {
-		s := at[0]
-		if s.keyed != nil {
-			top = s
-			break
-		}
-		d, ok := s.from.(*derived)
-		if !ok || len(s.tests) > 0 {
-			break
-		}
-		above, at = append(above, s), d.body
-	}
+func (b *builder) candidates(t *Technique, top *selection, keyed []*selection) (all []candidate) {
 	for _, s := range keyed { // the changes of those that are not on top are computed, as they were and as they are
 		if s != top && !s.keyed.exact {
 			b.issues = append(b.issues, s.inexact())
@@ -219,17 +224,17 @@ func (b *builder) candidates(t *Technique, keyed []*selection) (all []candidate)
 		return []candidate{{name: name, way: &rows{t.body}}}
 	}
 	k := top.keyed
-	if len(above) == 0 && k.group != nil {
+	if k.group != nil {
 		if c, ok := b.grouping(t, top); ok {
 			all = append(all, c)
 		}
 	}
-	if outputs := b.outputs(t, above, top); outputs != nil && len(k.nodes) > 0 {
+	if outputs := b.outputs(t, top); outputs != nil && len(k.nodes) > 0 {
 		name := k.word
 		if name == GroupAggregate {
 			name = PartitionOverwrite
 		}
-		all = append(all, candidate{name: name, way: &overwrite{above, top, outputs}, issues: b.reads(top)})
+		all = append(all, candidate{name: name, way: &overwrite{k.above, top, outputs}, issues: b.reads(top)})
 	}
 	if k.exact {
 		return append(all, candidate{name: RowBased, way: &rows{t.body}, issues: b.reads(top)})
@@ -290,7 +295,7 @@ func (b *builder) reads(s *selection) []Issue {
 // grouping is GROUP_AGGREGATE.
 func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 	k := s.keyed
-	if k.group.lacking != nil || len(k.group.finalItems) != len(t.query.Columns) {
+	if k.group.lacking != nil || k.group.hidden || len(k.group.final.items) != len(t.query.Columns) {
 		return candidate{}, false
 	}
 	g := &groups{s: s}
@@ -303,7 +308,7 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 		g.types = append(g.types, stored)
 	}
 	if len(k.nodes) > 0 {
-		g.outputs = k.outputs(t.query.Columns)
+		g.outputs = b.outputs(t, s)
 		if g.outputs == nil && !k.exact {
 			return candidate{}, false
 		}
@@ -312,9 +317,9 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 }
 
 // outputs finds the keys of a selection among the view's columns.
-func (b *builder) outputs(t *Technique, above []*selection, s *selection) []int {
+func (b *builder) outputs(t *Technique, s *selection) []int {
 	k := s.keyed
-	for _, outer := range slices.Backward(above) {
+	for _, outer := range slices.Backward(k.above) {
 		names, ok := outer.from.(*derived).names(b)
 		if !ok || len(names) < len(k.columnsOf) {
 			return nil
@@ -326,7 +331,7 @@ func (b *builder) outputs(t *Technique, above []*selection, s *selection) []int 
 				keys, which = append(keys, syntax.Column(names[i])), append(which, key)
 			}
 		}
-		columnsOf := keysOf(outer.node.Items(), keys, names)
+		columnsOf := matcher(names).keysOf(outer.node.Items(), keys)
 		for i, at := range columnsOf {
 			if at >= 0 {
 				columnsOf[i] = which[at]
@@ -357,7 +362,7 @@ func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
 	place := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
 	in.View = "(" + noRows(slices.Concat(t.query.Columns, place)) + ")"
 	in.State = "(" + noRows(slices.Concat(t.State, place)) + ")"
-	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}}
+	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
 	err := t.way.apply(ctx, b)
 	view, state := t.Full(in)
 	for _, query := range []string{b.result.RemoveView, b.result.RemoveState, b.result.AddView, b.result.AddState, view, state} {

@@ -69,11 +69,13 @@ type keyed struct {
 	word      string // the technique that fits
 	at        int    // where it stands
 	nodes     []syntax.Expression
-	keys      []string // SQL over FROM; none when all rows make one group
+	windows   [][]syntax.Expression // the PARTITION BY of each
+	keys      []string              // SQL over FROM; none when all rows make one group
 	types     []string
-	group     *group // nil where it does not group, or not in a way that has partial values
-	columnsOf []int  // of each column that it gives: which key that is, or -1; nil where that is not known
-	exact     bool   // its values are the same whenever they are computed
+	group     *group       // nil where it does not group, or not in a way that has partial values
+	above     []*selection // of a top one: linear ones around it, outermost first
+	columnsOf []int        // of each column that it gives: which key that is, or -1; nil where that is not known
+	exact     bool         // its values are the same whenever they are computed
 	distinct  bool
 }
 

@@ -259,7 +259,7 @@ func (b *builder) source(t syntax.Table, sc *scope) (source, error) {
 		return b.table(t, sc)
 	case syntax.Derived:
 		body, err := b.body(t.Query(), sc)
-		return &derived{body, aliasText(t.Alias(), t.Columns())}, err
+		return &derived{body, aliasText(t.Alias(), t.Columns()), t.Columns()}, err
 	case syntax.Join:
 		return b.join(t, sc)
 	case syntax.Pivot:
@@ -290,7 +290,7 @@ func (b *builder) table(t syntax.BaseTable, sc *scope) (source, error) {
 			columns = slices.Concat(columns, given[len(columns):])
 		}
 		body, err := b.body(found.table.Query, found.sees)
-		return &derived{body, aliasText(alias, columns)}, err
+		return &derived{body, aliasText(alias, columns), columns}, err
 	}
 	name, r, ok := b.query.relation(t.Name())
 	if !ok {
@@ -303,7 +303,7 @@ func (b *builder) table(t syntax.BaseTable, sc *scope) (source, error) {
 	b.view = name
 	body, err := b.body(b.views[strings.ToLower(name)], nil)
 	b.view = outer
-	return &derived{body, aliasText(alias, t.Columns())}, err
+	return &derived{body, aliasText(alias, t.Columns()), t.Columns()}, err
 }
 
 // relation finds a relation by name, without regard to case.

@@ -335,9 +335,43 @@ func (g *grammar) fallback() string {
 		"PIVOT (SELECT k, b, x FROM a) ON b IN (true, false) USING sum(x) GROUP BY k")
 }
 
+// around is a query around groups that is linear.
+func (g *grammar) around() string {
+	f := g.from()
+	inner := "SELECT " + g.pick(f.keys...) + " AS gk, " + g.pick(f.keys...) + " AS h, " + g.aggregate(f) + " AS n, " + g.aggregate(f) + " AS o FROM " + f.sql + g.where(f) + " GROUP BY ALL"
+	switch g.r.IntN(5) {
+	case 0:
+		return "WITH grouped AS (" + inner + ") SELECT * FROM grouped WHERE n IS NOT NULL AND gk::VARCHAR IS DISTINCT FROM h::VARCHAR"
+	case 1:
+		return "SELECT r.n AS m, r.gk, m IS NULL, r.h FROM (" + inner + ") AS r WHERE r.o IS NOT NULL"
+	case 2:
+		return "SELECT * EXCLUDE (second), second AS s FROM (SELECT w.third, w.second, w.first FROM (" + inner + ") AS w(first, second, third) WHERE first IS NOT NULL) WHERE third IS NOT NULL"
+	case 3:
+		return "SELECT gk, n FROM (" + inner + " HAVING count(*) > 1) WHERE h IS NOT NULL"
+	}
+	return "SELECT top.key, top.h FROM (SELECT DISTINCT " + g.pick(f.keys...) + " AS key, " + g.pick(f.keys...) + " AS h FROM " + f.sql + g.where(f) + ") AS top WHERE top.h IS NOT NULL"
+}
+
+func (g *grammar) lateral() string {
+	return g.pick("SELECT a.id, s.y FROM a, LATERAL (SELECT y FROM e WHERE e.k = a.k) s", "SELECT a.id, s.y FROM a LEFT JOIN LATERAL (SELECT y FROM e WHERE e.k = a.k) s ON s.y > 1",
+		"SELECT a.k, sum(s.y) FROM a, LATERAL (SELECT y + a.x AS y FROM e WHERE e.k = a.k) s GROUP BY 1",
+		"SELECT id, v FROM a, unnest(l) AS u(v) WHERE v IS NOT NULL", "SELECT unnest(l) AS v, k FROM a", "SELECT {'k': k, 'g': g} AS s, count(*), max(x) FROM a GROUP BY s",
+		"SELECT s.k, count(*) FROM (SELECT {'k': k} AS s FROM a) GROUP BY s", "SELECT k, l, count(*) FROM a GROUP BY k, l", "SELECT k + 0.5 AS h, t::TIMESTAMP, count(x) FROM a GROUP BY ALL",
+		"SELECT i, count(*) FROM a JOIN range(3) AS r(i) ON a.k > i GROUP BY i", "SELECT v.i, a.x FROM a JOIN (VALUES (1, 2), (2, 3)) AS v(i, j) ON v.j = a.k", "SELECT count(*), count(x), sum(m) FROM a NATURAL JOIN e",
+		"SELECT k, (x > 2) AND b, count(*) FROM a GROUP BY ALL HAVING bool_or(b) OR sum(m) > 2", "SELECT main.a.k, main.a.x FROM main.a", "SELECT A.K, sum(a.X) FROM a GROUP BY k",
+		"SELECT k, list_transform(l, lambda k: k + 1) AS lk FROM a", "SELECT k, min(t), max(g), max(l) FROM a GROUP BY k", "FROM a SELECT k, count() GROUP BY k", "SELECT b.k, b.n FROM vg AS b WHERE n > 1",
+		"SELECT hash(k) % 3 AS h, count(DISTINCT x) AS n FROM a GROUP BY h", "SELECT k, x FROM a WHERE k = ANY (SELECT k FROM e) OR x > 3", "SELECT k AS g, g AS k, count(*) FROM a GROUP BY k, g",
+		"SELECT id % 2 AS id, count(*) AS x, max(x) FROM a GROUP BY id", "SELECT k AS x, sum(x) AS k FROM a GROUP BY k HAVING sum(x) > 1", "SELECT DISTINCT k, count(*) FROM a GROUP BY k, g",
+		"SELECT DISTINCT k, rank() OVER (PARTITION BY k ORDER BY x) FROM a", "SELECT any_value(k ORDER BY k), b FROM a GROUP BY b", "SELECT k, sum(x) FILTER (b) AS s, s + 1 FROM a GROUP BY k")
+}
+
 func (g *grammar) view() string {
 	var q string
-	switch n := g.r.IntN(20); {
+	switch n := g.r.IntN(24); {
+	case n >= 22:
+		q = g.around()
+	case n >= 20:
+		q = g.lateral()
 	case n < 8:
 		q = g.grouped(g.from())
 	case n < 13:

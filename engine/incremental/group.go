@@ -14,13 +14,18 @@ import (
 // group are the aggregates of a GROUP BY, and the partial values that they come from.
 type group struct {
 	items      []syntax.Expression
-	having     syntax.Expression
+	having     []syntax.Expression // joined by AND
+	hidden     bool                // what is around the groups does not follow from a row of theirs
 	aggregates []*aggregate
 	partials   []partial
-	// finalItems and finalHaving are items and having over a row of keys, __s.__g0, and aggregates, __s.__x0.
-	finalItems  []string
-	finalHaving string
-	lacking     *aggregate // one that has no partial values
+	// final and former are items and having over a row of keys, __s.__g0, and aggregates: __s.__x0, before __s.__y0.
+	final, former output
+	lacking       *aggregate // one that has no partial values
+}
+
+type output struct {
+	items  []string
+	having []string
 }
 
 // aggregate is one of the different aggregates of a query.
@@ -30,7 +35,7 @@ type aggregate struct {
 	sql, typ         string
 	argument, filter string
 	argumentType     string
-	final            string // over the partial values
+	final, former    string // over the partial values, and over those before
 	exact            bool
 }
 
@@ -41,14 +46,15 @@ type partial struct {
 	typ      schemas.Type
 }
 
+func (p partial) extreme() bool    { return p.kind == "min" || p.kind == "max" }
 func (p partial) arithmetic() bool { return p.kind == "count" || p.kind == "sum" }
 
 // column names the column of a partial value.
 func column(i int) string { return fmt.Sprintf("__p%d", i) }
 
 // prepare finds the aggregates, and has all texts written.
-func (g *group) prepare(b *builder, keys []syntax.Expression) {
-	found := b.query.calls(append(slices.Clone(g.items), g.having)...)
+func (g *group) prepare(b *builder, m matcher, keys []syntax.Expression) {
+	found := b.query.calls(slices.Concat(g.items, g.having)...)
 	for _, f := range found.aggregates {
 		print := plainPrint(f)
 		if slices.ContainsFunc(g.aggregates, func(a *aggregate) bool { return a.print == print }) {
@@ -64,29 +70,35 @@ func (g *group) prepare(b *builder, keys []syntax.Expression) {
 			b.write(f.Filter(), &a.filter)
 		}
 	}
-	g.finalItems = make([]string, len(g.items))
+	g.write(b, m, &g.final, keys, "__x")
+	g.write(b, m, &g.former, keys, "__y")
+}
+
+func (g *group) write(b *builder, m matcher, o *output, keys []syntax.Expression, prefix string) {
+	o.items = make([]string, len(g.items))
 	for i, e := range g.items {
-		b.write(g.final(e, keys), &g.finalItems[i])
+		b.write(g.over(m, e, keys, prefix), &o.items[i])
 	}
-	if g.having != nil {
-		b.write(g.final(g.having, keys), &g.finalHaving)
+	o.having = make([]string, len(g.having))
+	for i, e := range g.having {
+		b.write(g.over(m, e, keys, prefix), &o.having[i])
 	}
 }
 
-// final puts the keys and aggregates of a group in the place of what computes them.
-func (g *group) final(e syntax.Expression, keys []syntax.Expression) syntax.Expression {
+// over puts the keys and aggregates of a group in the place of what computes them.
+func (g *group) over(m matcher, e syntax.Expression, keys []syntax.Expression, prefix string) syntax.Expression {
 	return syntax.Rewrite(e, func(n syntax.Node, _ syntax.Scope) syntax.Node {
 		expression, ok := n.(syntax.Expression)
 		if !ok {
 			return nil
 		}
-		if i := find(keys, expression); i >= 0 {
+		if i := m.find(keys, expression); i >= 0 {
 			return syntax.Column("__s", fmt.Sprintf("__g%d", i))
 		}
 		print := plainPrint(expression)
 		for i, a := range g.aggregates {
 			if a.print == print {
-				return syntax.Column("__s", fmt.Sprintf("__x%d", i))
+				return syntax.Column("__s", fmt.Sprintf("%s%d", prefix, i))
 			}
 		}
 		return nil
@@ -151,7 +163,8 @@ func (g *group) plan(a *aggregate) bool {
 	case name == "count":
 		a.final = g.partial("count", argument, bigint)
 	case name == "count_if" || name == "countif":
-		a.final = g.partial("count", a.filtered("CASE WHEN "+a.argument+" THEN 1 END"), bigint)
+		a.final = "CASE WHEN " + g.partial("count", argument, bigint) + " > 0 THEN " +
+			g.partial("count", a.filtered("CASE WHEN "+a.argument+" THEN 1 END"), bigint) + " END"
 	case name == "sum" && (digits || real):
 		a.final = g.sum(a, argument, scale)
 	case (name == "avg" || name == "mean") && real:
@@ -170,6 +183,7 @@ func (g *group) plan(a *aggregate) bool {
 		return false
 	}
 	a.final = "CAST(" + a.final + " AS " + a.typ + ")"
+	a.former = strings.NewReplacer("__rows", "__old_rows", "__p", "__q").Replace(a.final)
 	return true
 }
 

@@ -62,7 +62,8 @@ func (g *groups) input(from string, where []string, sign string) string {
 	return "SELECT " + strings.Join(append(columns, sign+" AS __w"), ", ") + " FROM " + from + " WHERE " + conjunction(where)
 }
 
-// grouped computes partial values of the rows of input. With removed some of them are removed ones.
+// grouped computes partial values of the rows of input. With removed some of them are removed ones: __lost is how many,
+// and __l0 and so on are the extremes of those.
 func (g *groups) grouped(input string, removed bool) string {
 	columns := g.keyColumns(func(_ int, name string) string { return name })
 	keys := strings.Join(columns, ", ")
@@ -72,7 +73,11 @@ func (g *groups) grouped(input string, removed bool) string {
 		columns = append(columns, "count(*) AS __rows")
 	}
 	for i, p := range g.group().partials {
-		columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", p.of(fmt.Sprintf("__a%d", i), removed), p.typ, column(i)))
+		argument := fmt.Sprintf("__a%d", i)
+		columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", p.of(argument, removed), p.typ, column(i)))
+		if removed && p.extreme() {
+			columns = append(columns, fmt.Sprintf("CAST(%s(%s) FILTER (__w < 0) AS %s) AS __l%d", p.kind, argument, p.typ, i))
+		}
 	}
 	query := "SELECT " + strings.Join(columns, ", ") + " FROM (" + input + ") AS __i"
 	if g.global() {
@@ -123,31 +128,18 @@ func (p partial) merged(i int) string {
 	return fmt.Sprintf("CAST(coalesce(%s, 0) + %s AS %s)", o, d, p.typ)
 }
 
-// lost says where a partial value does not follow from a changed row with removed rows.
-func (g *groups) lost() bool {
-	return slices.ContainsFunc(g.group().partials, func(p partial) bool { return !p.arithmetic() })
-}
-
-// output are the view's rows of rows of the state, with their keys.
-func (g *groups) output(state string, columns schemas.Table, prefix string) string {
-	keys := g.keyColumns(func(_ int, name string) string { return name })
-	inner := slices.Clone(keys)
-	for i, t := range g.s.keyed.types {
-		inner = append(inner, fmt.Sprintf("CAST(__k%d AS %s) AS __g%d", i, t, i))
+// again is true where a partial value does not follow from the stored one, as rows were removed.
+func (p partial) again(i int) string {
+	o, l := "__o."+column(i), fmt.Sprintf("__d.__l%d", i)
+	switch p.kind {
+	case "real":
+		return "__d.__lost > 0"
+	case "min":
+		return "coalesce(" + l + " <= " + o + ", false)"
+	case "max":
+		return "coalesce(" + l + " >= " + o + ", false)"
 	}
-	for i, a := range g.group().aggregates {
-		inner = append(inner, fmt.Sprintf("%s AS __x%d", a.final, i))
-	}
-	inner = append(inner, "1 AS __one")
-	outer := slices.Clone(keys)
-	for i, c := range columns {
-		outer = append(outer, fmt.Sprintf("CAST(%s AS %s) AS %s%d", g.group().finalItems[i], c.Type, prefix, i))
-	}
-	having := g.group().finalHaving
-	if having == "" {
-		having = "true"
-	}
-	return "SELECT " + strings.Join(outer, ", ") + " FROM (SELECT " + strings.Join(inner, ", ") + " FROM " + state + ") AS __s WHERE " + having
+	return "false"
 }
 
 func (g *groups) apply(ctx context.Context, b *batch) error {
@@ -166,122 +158,107 @@ func (g *groups) apply(ctx context.Context, b *batch) error {
 	if err := b.create(ctx, "delta", g.grouped(input, removed)); err != nil {
 		return err
 	}
-	if err := b.create(ctx, "stored", "SELECT * FROM "+b.c.in.State+" AS __o SEMI JOIN "+b.table("delta")+" AS __d ON ("+g.same("__o", "__d")+")"); err != nil {
+	if err := g.merge(ctx, b, removed); err != nil {
 		return err
 	}
-	if removed && g.lost() {
-		if err := g.anew(ctx, b); err != nil {
+	if removed {
+		if err := g.anew(ctx, b); err != nil || b.result.Recompute != "" {
 			return err
 		}
-	}
-	if err := g.merge(ctx, b, removed); err != nil || b.result.Recompute != "" {
-		return err
 	}
 	return g.results(ctx, b)
 }
 
-// anew computes the groups that lost rows, and still have some.
-func (g *groups) anew(ctx context.Context, b *batch) error {
-	err := b.create(ctx, "lost", "SELECT "+list(g.keyColumns(func(_ int, n string) string { return "__d." + n }), func(_ int, s string) string { return s })+
-		ifAny(len(g.types), ", ")+"1 AS __one FROM "+b.table("delta")+" AS __d LEFT JOIN "+b.table("stored")+" AS __o ON ("+g.same("__d", "__o")+
-		") WHERE __lost > 0 AND coalesce(__o.__rows, 0) + __d.__rows > 0")
-	if err != nil {
-		return err
-	}
-	from, where := g.s.at(b.c, now)
-	query := g.grouped(g.input(g.s.keyed.only(from, b.table("lost")), where, "1"), false)
-	return b.create(ctx, "anew", query)
-}
-
-func ifAny(n int, text string) string {
-	if n == 0 {
-		return ""
-	}
-	return text
-}
-
-// merge makes the new rows of the state.
+// merge makes the new rows of the state, next to the stored ones: __q0 and so on are the old partial values.
 func (g *groups) merge(ctx context.Context, b *batch, removed bool) error {
-	partials := g.group().partials
 	columns := g.keyColumns(func(_ int, name string) string { return "__d." + name })
-	columns = append(columns, "CAST(coalesce(__o.__rows, 0) + __d.__rows AS BIGINT) AS __rows")
-	from := " FROM " + b.table("delta") + " AS __d LEFT JOIN " + b.table("stored") + " AS __o ON (" + g.same("__d", "__o") + ")"
-	anew := removed && g.lost()
-	if anew {
-		from += " LEFT JOIN " + b.table("anew") + " AS __n ON (" + g.same("__d", "__n") + ")"
-	}
-	for i, p := range partials {
-		value := p.merged(i)
-		if anew && !p.arithmetic() {
-			value = "CASE WHEN __d.__lost > 0 THEN " + p.fresh(i) + " ELSE " + value + " END"
+	columns = append(columns, "CAST(coalesce(__o.__rows, 0) + __d.__rows AS BIGINT) AS __rows", "__o.__rows AS __old_rows",
+		`__o."__file"`, `__o."__row"`)
+	again := []string{"false"}
+	for i, p := range g.group().partials {
+		columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", p.merged(i), p.typ, column(i)), fmt.Sprintf("__o.%s AS __q%d", column(i), i))
+		if removed && !p.arithmetic() {
+			again = append(again, p.again(i))
 		}
-		columns = append(columns, "CAST("+value+" AS "+p.typ.String()+") AS "+column(i))
 	}
-	if err := b.create(ctx, "merged", "SELECT "+strings.Join(columns, ", ")+from); err != nil {
-		return err
-	}
-	if !removed {
-		return nil
-	}
+	columns = append(columns, "("+strings.Join(again, " OR ")+") AS __again")
+	return b.create(ctx, "merged", "SELECT "+strings.Join(columns, ", ")+" FROM "+b.c.in.State+" AS __o RIGHT JOIN "+
+		b.table("delta")+" AS __d ON ("+g.same("__o", "__d")+")")
+}
+
+// anew computes groups from the input whose partial values do not follow from the stored ones.
+func (g *groups) anew(ctx context.Context, b *batch) error {
+	partials := g.group().partials
 	wrong := "__rows < 0"
 	for i, p := range partials {
 		if p.kind == "count" {
 			wrong += fmt.Sprintf(" OR %s < 0 OR %s > __rows", column(i), column(i))
 		}
 	}
-	var negative int64
-	if err := b.read(ctx, "SELECT count(*) FROM "+b.table("merged")+" WHERE "+wrong, &negative); err != nil {
+	var negative, again int64
+	err := b.read(ctx, "SELECT count(*) FILTER ("+wrong+"), count(*) FILTER (__again AND "+g.alive()+") FROM "+b.table("merged"), &negative, &again)
+	switch {
+	case err != nil:
 		return err
-	}
-	if negative > 0 {
+	case negative > 0:
 		b.result.Recompute = fmt.Sprintf("its state lacks rows that were removed, in %d groups", negative)
+		return nil
+	case again == 0 && !b.binding:
+		return nil
 	}
-	return nil
-}
-
-// fresh is a partial value of a group computed anew.
-func (p partial) fresh(i int) string {
-	if p.kind == "real" {
-		return "coalesce(__n." + column(i) + ", 0)"
-	}
-	return "__n." + column(i)
-}
-
-// results finds what changes in the view and the state.
-func (g *groups) results(ctx context.Context, b *batch) error {
-	columns := b.technique.query.Columns
-	alive := "(SELECT * FROM " + b.table("merged") + " WHERE " + g.alive() + ")"
-	names := func(prefix string) []string {
-		all := make([]string, len(columns))
-		for i := range all {
-			all[i] = fmt.Sprintf("%s%d", prefix, i)
-		}
-		return all
-	}
-	news, olds := names("__n"), names("__o")
-	changed := joined(columns, " OR ", func(i int, _ schemas.Column) string { return fmt.Sprintf("__n%d IS DISTINCT FROM __o%d", i, i) })
-	both := slices.Concat(news, olds, []string{"__b.__is IS NOT NULL AS __is", "__a.__was IS NOT NULL AS __was"})
-	err := b.create(ctx, "outcome", "SELECT * FROM (SELECT "+strings.Join(both, ", ")+
-		" FROM (SELECT *, true AS __is FROM ("+g.output(alive, columns, "__n")+")) AS __b FULL JOIN (SELECT *, true AS __was FROM ("+
-		g.output(b.table("stored"), columns, "__o")+")) AS __a ON ("+g.same("__a", "__b")+")) WHERE __is <> __was OR "+changed)
+	from, where := g.s.at(b.c, now)
+	lost := "(SELECT * FROM " + b.table("merged") + " WHERE __again AND " + g.alive() + ")"
+	err = b.create(ctx, "anew", g.grouped(g.input(g.s.keyed.only(from, lost), where, "1"), false))
 	if err != nil {
 		return err
 	}
-	b.result.AddView = "SELECT " + list(columns, func(i int, c schemas.Column) string { return fmt.Sprintf("__n%d AS %s", i, quote.Name(c.Name)) }) +
-		" FROM " + b.table("outcome") + " WHERE __is"
-	if err := g.removed(ctx, b, columns); err != nil {
+	values := ""
+	for i := range partials {
+		values += fmt.Sprintf(", %s = __n.%[1]s", column(i))
+	}
+	_, err = b.conn.ExecContext(ctx, "UPDATE "+b.table("merged")+" AS __m SET __rows = __n.__rows"+values+" FROM "+b.table("anew")+
+		" AS __n WHERE __m.__again AND "+g.same("__m", "__n"))
+	return err
+}
+
+// results finds what changes in the view and the state. Of a group, __is and __was tell whether it has a row of the
+// view, __n0 and so on are that row, and __o0 and so on the one before.
+func (g *groups) results(ctx context.Context, b *batch) error {
+	columns := b.technique.query.Columns
+	inner := []string{"__old_rows IS NOT NULL AS __known", g.alive() + " AS __alive"}
+	for i, t := range g.s.keyed.types {
+		inner = append(inner, fmt.Sprintf("CAST(__k%d AS %s) AS __g%d", i, t, i))
+	}
+	for i, a := range g.group().aggregates {
+		inner = append(inner, fmt.Sprintf("%s AS __x%d", a.final, i), fmt.Sprintf("%s AS __y%d", a.former, i))
+	}
+	shown := func(condition string, having []string) string {
+		return "coalesce(" + conjunction(append([]string{condition}, having...)) + ", false)"
+	}
+	query := "SELECT " + strings.Join(inner, ", ") + " FROM " + b.table("merged")
+	query = "SELECT *, " + shown("__alive", g.group().final.having) + " AS __is, " + shown("__known", g.group().former.having) +
+		" AS __was FROM (" + query + ") AS __s"
+	outer := []string{"__is", "__was"}
+	for i, c := range columns {
+		outer = append(outer, fmt.Sprintf("CASE WHEN __is THEN CAST(%s AS %s) END AS __n%d", g.group().final.items[i], c.Type, i),
+			fmt.Sprintf("CASE WHEN __was THEN CAST(%s AS %s) END AS __o%d", g.group().former.items[i], c.Type, i))
+	}
+	err := b.create(ctx, "outcome", "SELECT * FROM (SELECT "+strings.Join(outer, ", ")+" FROM ("+query+") AS __s) WHERE __is <> __was OR "+
+		joined(columns, " OR ", func(i int, _ schemas.Column) string { return fmt.Sprintf("__n%d IS DISTINCT FROM __o%d", i, i) }))
+	if err != nil {
 		return err
 	}
-	same := "__o.__rows IS NOT DISTINCT FROM __m.__rows"
+	b.result.AddView = "SELECT " + list(columns, func(i int, c schemas.Column) string {
+		return fmt.Sprintf("__n%d AS %s", i, quote.Name(c.Name))
+	}) + " FROM " + b.table("outcome") + " WHERE __is"
+	changed := "__rows IS DISTINCT FROM __old_rows"
 	for i := range g.group().partials {
-		same += fmt.Sprintf(" AND __o.%s IS NOT DISTINCT FROM __m.%s", column(i), column(i))
+		changed += fmt.Sprintf(" OR %s IS DISTINCT FROM __q%d", column(i), i)
 	}
-	state := g.state()
-	on := " ON (" + g.same("__o", "__m") + " AND " + same + ")"
-	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + b.table("stored") + " AS __o ANTI JOIN " + alive + " AS __m" + on
-	b.result.AddState = "SELECT " + list(state, func(_ int, c schemas.Column) string { return "__m." + c.Name }) +
-		" FROM " + alive + " AS __m ANTI JOIN " + b.table("stored") + " AS __o" + on
-	return nil
+	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + b.table("merged") + " WHERE __old_rows IS NOT NULL AND (" + changed + ")"
+	b.result.AddState = "SELECT " + list(g.state(), func(_ int, c schemas.Column) string { return c.Name }) +
+		" FROM " + b.table("merged") + " WHERE " + g.alive() + " AND (" + changed + ")"
+	return g.removed(ctx, b, columns)
 }
 
 // alive are the groups that have rows; all rows are one that always is there.
@@ -294,17 +271,18 @@ func (g *groups) alive() string {
 
 // removed finds the rows of the view that go: by their keys, or by all of their values.
 func (g *groups) removed(ctx context.Context, b *batch, columns schemas.Table) error {
-	gone := "SELECT " + list(columns, func(i int, _ schemas.Column) string { return fmt.Sprintf("__o%d AS __c%d", i, i) }) +
-		" FROM " + b.table("outcome") + " WHERE __was"
+	gone := b.table("outcome") + " WHERE __was"
 	if g.outputs == nil && !g.global() {
-		return b.removeEqual(ctx, "SELECT *, 1 AS __n FROM ("+gone+")")
+		return b.removeEqual(ctx, "SELECT "+list(columns, func(i int, _ schemas.Column) string {
+			return fmt.Sprintf("__o%d AS __c%d", i, i)
+		})+", 1 AS __n FROM "+gone)
 	}
 	on := "true"
 	if !g.global() {
 		on = joined(g.outputs, " AND ", func(_ int, o int) string {
-			return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __g.__c%d", quote.Name(columns[o].Name), o)
+			return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __g.__o%d", quote.Name(columns[o].Name), o)
 		})
 	}
-	return b.removeFound(ctx, `SELECT __v."__file", __v."__row" FROM `+b.c.in.View+" AS __v SEMI JOIN ("+gone+") AS __g ON ("+on+")",
-		"SELECT count(*) FROM "+b.table("outcome")+" WHERE __was")
+	return b.removeFound(ctx, `SELECT __v."__file", __v."__row" FROM `+b.c.in.View+" AS __v SEMI JOIN (SELECT * FROM "+gone+") AS __g ON ("+on+")",
+		"SELECT count(*) FROM "+gone)
 }

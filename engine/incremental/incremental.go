@@ -181,6 +181,7 @@ type batch struct {
 	prefix    string
 	c         *composer
 	result    *Result
+	binding   bool // nothing is changed, but all statements are to run
 }
 
 // table names a TEMP table of the batch.

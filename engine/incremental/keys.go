@@ -27,7 +27,7 @@ func (q Query) calls(all ...syntax.Expression) (c calls) {
 			case syntax.Window:
 				c.windows = append(c.windows, n)
 			case syntax.Function:
-				if q.class(n.Name()) == Aggregate {
+				if q.class(n.Name()) == Aggregate || n.Filter() != nil || n.Distinct() || n.Ordered() {
 					c.aggregates = append(c.aggregates, n)
 					return false
 				}
@@ -48,6 +48,12 @@ func (q Query) class(function string) Class {
 // keys decides whether a selection is linear, and refuses what is neither linear nor keyed.
 func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier) error {
 	rest := slices.Concat(q.Items(), q.Groups(), []syntax.Expression{q.Having(), q.Qualify()})
+	if on != nil { // ORDER BY says which row is taken
+		rest = append(rest, on.On()...)
+		for _, m := range q.Modifiers() {
+			rest = append(rest, m.Orders()...)
+		}
+	}
 	for _, e := range rest {
 		if e != nil {
 			if err := b.expression(e); err != nil {
@@ -73,9 +79,8 @@ func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier) error
 		k.word, k.nodes = PartitionOverwrite, on.On()
 	case len(c.windows) > 0:
 		k.word, k.at = WindowFunction, c.windows[0].At()
-		k.nodes = shared(c.windows)
-		if len(k.nodes) == 0 {
-			return b.issue(WindowNoPartition, c.windows[0], "The windows have no PARTITION BY in common.")
+		for _, w := range c.windows {
+			k.windows = append(k.windows, w.Partitions())
 		}
 		if grouped && (q.GroupAll() || len(q.Groups()) == 0) {
 			return b.issue(NotSupported, c.windows[0], "Windows over groups need a GROUP BY that names its expressions.")
@@ -94,17 +99,20 @@ func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier) error
 }
 
 // shared are the expressions of PARTITION BY that all windows have.
-func shared(windows []syntax.Window) []syntax.Expression {
-	all := slices.Clone(windows[0].Partitions())
+func (m matcher) shared(windows [][]syntax.Expression) []syntax.Expression {
+	all := slices.Clone(windows[0])
 	for _, w := range windows[1:] {
-		all = slices.DeleteFunc(all, func(e syntax.Expression) bool { return find(w.Partitions(), e) < 0 })
+		all = slices.DeleteFunc(all, func(e syntax.Expression) bool { return m.find(w, e) < 0 })
 	}
 	return all
 }
 
+// matcher compares expressions of one selection. It knows the columns of FROM.
+type matcher []string
+
 // find is the place of an expression among others, or -1. Columns are the same when one has only the end of the other's
-// path, as t.a and a: DuckDB does not take a name that is ambiguous.
-func find(all []syntax.Expression, e syntax.Expression) int {
+// path, as t.a and a: DuckDB does not take a name that is ambiguous. It may not be a field a of a column t.
+func (m matcher) find(all []syntax.Expression, e syntax.Expression) int {
 	print := plainPrint(e)
 	for i, o := range all {
 		if plainPrint(o) == print {
@@ -116,18 +124,23 @@ func find(all []syntax.Expression, e syntax.Expression) int {
 		return -1
 	}
 	for i, o := range all {
-		if d, ok := o.(syntax.ColumnRef); ok && sameEnd(c.Path(), d.Path()) {
+		if d, ok := o.(syntax.ColumnRef); ok && m.sameEnd(c.Path(), d.Path()) {
 			return i
 		}
 	}
 	return -1
 }
 
-func plainPrint(e syntax.Expression) string { return strings.ToLower(e.Named("").Fingerprint()) }
+func plainPrint(e syntax.Expression) string { return e.Named("").Fingerprint() }
 
-func sameEnd(a, b []string) bool {
+func (m matcher) sameEnd(a, b []string) bool {
 	n := min(len(a), len(b))
-	return slices.EqualFunc(a[len(a)-n:], b[len(b)-n:], strings.EqualFold)
+	field := func(path []string) bool { return len(path) > n && m.has(path[0]) }
+	return !field(a) && !field(b) && slices.EqualFunc(a[len(a)-n:], b[len(b)-n:], strings.EqualFold)
+}
+
+func (m matcher) has(column string) bool {
+	return slices.ContainsFunc(m, func(c string) bool { return strings.EqualFold(c, column) })
 }
 
 // finish completes the keyed selections, inner ones first, when the texts of all others are written.
@@ -161,7 +174,7 @@ func (b *builder) finishDistinct(ctx context.Context, s *selection) error {
 			return errBuild
 		}
 	}
-	d.alias = aliasText("__d", names)
+	d.alias, d.columns = aliasText("__d", names), names
 	s.template = "SELECT DISTINCT * FROM " + fromMark + " WHERE " + whereMark
 	k := s.keyed
 	k.types, k.exact = types, true
@@ -171,8 +184,9 @@ func (b *builder) finishDistinct(ctx context.Context, s *selection) error {
 		k.keys = append(k.keys, "__d."+quote.Name(name))
 	}
 	k.group.items = k.nodes
-	k.columnsOf = keysOf(k.nodes, k.nodes, names)
-	k.group.prepare(b, k.nodes)
+	k.group.merge(k.above)
+	k.columnsOf = matcher(names).keysOf(k.nodes, k.nodes)
+	k.group.prepare(b, matcher(names), k.nodes)
 	return b.flush(ctx)
 }
 
@@ -183,16 +197,23 @@ func (b *builder) finishKeyed(ctx context.Context, s *selection) error {
 	if err != nil {
 		return err
 	}
-	a := aliases{query: b.query, items: q.Items(), columns: columns}
+	a, m := aliases{items: q.Items(), columns: columns}, matcher(columns)
 	switch k.word {
 	case PartitionOverwrite: // DISTINCT ON takes names of the select list before columns
 		a.columns = nil
 		k.nodes = a.all(ordinals(k.nodes, q.Items()))
 		a.columns = columns
 	case WindowFunction:
-		k.nodes = a.all(k.nodes)
+		for i := range k.windows {
+			k.windows[i] = a.all(k.windows[i])
+		}
+		k.nodes = m.shared(k.windows)
+		if len(k.nodes) == 0 {
+			b.issues = append(b.issues, Issue{WindowNoPartition, "The windows have no PARTITION BY in common.", s.view, k.at})
+			return errBuild
+		}
 		if groups := a.all(ordinals(q.Groups(), q.Items())); len(groups) > 0 {
-			k.nodes = slices.DeleteFunc(k.nodes, func(e syntax.Expression) bool { return find(groups, e) < 0 })
+			k.nodes = slices.DeleteFunc(k.nodes, func(e syntax.Expression) bool { return m.find(groups, e) < 0 })
 			if len(k.nodes) == 0 {
 				b.issues = append(b.issues, Issue{NotSupported, "The windows are not partitioned by what is grouped.", s.view, k.at})
 				return errBuild
@@ -200,19 +221,19 @@ func (b *builder) finishKeyed(ctx context.Context, s *selection) error {
 		}
 	default:
 		k.nodes = a.all(b.groupExpressions(q))
-		k.group = &group{items: a.all(q.Items()), having: q.Having()}
-		if k.group.having != nil {
-			h := a
-			h.columns = nil
+		k.group = &group{items: a.all(q.Items())}
+		if having := q.Having(); having != nil {
+			h := aliases{items: q.Items()}
 			for _, n := range k.nodes { // HAVING takes what is grouped before names of the select list
 				if c, ok := n.(syntax.ColumnRef); ok {
 					h.columns = append(h.columns, c.Name())
 				}
 			}
-			k.group.having = h.resolve(k.group.having)
+			k.group.having = []syntax.Expression{h.resolve(having)}
 		}
+		k.group.merge(k.above)
 	}
-	k.columnsOf = keysOf(a.all(q.Items()), k.nodes, columns)
+	k.columnsOf = m.keysOf(a.all(q.Items()), k.nodes)
 	where := a.all(s.plain)
 	s.where, k.keys = make([]string, len(where)), make([]string, len(k.nodes))
 	for i, n := range where {
@@ -222,7 +243,7 @@ func (b *builder) finishKeyed(ctx context.Context, s *selection) error {
 		b.write(n, &k.keys[i])
 	}
 	if k.group != nil {
-		k.group.prepare(b, k.nodes)
+		k.group.prepare(b, m, k.nodes)
 	}
 	if err := b.flush(ctx); err != nil {
 		return err
@@ -283,7 +304,6 @@ func ordinals(all, items []syntax.Expression) []syntax.Expression {
 
 // aliases are the names that a select list gives.
 type aliases struct {
-	query   Query
 	items   []syntax.Expression
 	columns []string // of FROM, which go first
 }
@@ -309,7 +329,7 @@ func (a aliases) within(e syntax.Expression, depth int) syntax.Expression {
 				return n
 			}
 		case syntax.ColumnRef:
-			if len(n.Path()) != 1 || slices.ContainsFunc(a.columns, func(c string) bool { return strings.EqualFold(c, n.Name()) }) {
+			if len(n.Path()) != 1 || matcher(a.columns).has(n.Name()) {
 				return nil
 			}
 			for i := range a.items {

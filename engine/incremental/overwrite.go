@@ -63,27 +63,27 @@ func (k *keyed) outputs(columns schemas.Table) []int {
 	return all
 }
 
-// keysOf says of each column that a select list gives which key it is, or -1. names are the columns of FROM.
-func keysOf(items, keys []syntax.Expression, names []string) []int {
+// keysOf says of each column that a select list gives which key it is, or -1.
+func (m matcher) keysOf(items, keys []syntax.Expression) []int {
 	var all []int
 	for _, item := range items {
 		star, ok := item.(syntax.Star)
 		if !ok {
-			all = append(all, find(keys, item))
+			all = append(all, m.find(keys, item))
 			continue
 		}
 		excluded, plain := star.Excluded()
 		if !plain {
 			return nil
 		}
-		for _, name := range names {
+		for _, name := range m {
 			same := func(n string) bool { return strings.EqualFold(n, name) }
 			if slices.ContainsFunc(excluded, same) {
 				continue
 			}
 			at := -1
-			if len(slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !same(n) })) == 1 {
-				at = find(keys, syntax.Column(name))
+			if len(slices.DeleteFunc(slices.Clone(m), func(n string) bool { return !same(n) })) == 1 {
+				at = m.find(keys, syntax.Column(name))
 			}
 			all = append(all, at)
 		}

@@ -127,8 +127,9 @@ func (k *constant) name() string                   { return "" }
 
 // derived is a query behind FROM, a view or a common table expression.
 type derived struct {
-	body  body
-	alias string
+	body    body
+	alias   string
+	columns []string // the new names of its first columns, which alias has too
 }
 
 func (d *derived) text(c *composer, v version) string {

@@ -1,0 +1,96 @@
+package incremental_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/lakeflow/lakeflow/engine/incremental"
+	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
+)
+
+// BenchmarkGroupAggregate refreshes a view of many groups with 10,000 new rows, and with 10,000 rows of which half were
+// removed. The view, its state and the history are Parquet files, of which the first case never reads the history.
+func BenchmarkGroupAggregate(b *testing.B) {
+	for _, c := range []struct {
+		name            string
+		groups, history int
+		sql             string
+		removed         bool
+	}{
+		{"50k_groups/add", 50_000, 2_000_000, "SELECT k, count(*) AS n, sum(x) AS s, avg(d) AS a, max(t) AS last FROM h GROUP BY k", false},
+		{"50k_groups/remove", 50_000, 2_000_000, "SELECT k, count(*) AS n, sum(x) AS s FROM h GROUP BY k", true},
+		{"50k_groups/remove_max", 50_000, 2_000_000, "SELECT k, count(*) AS n, sum(x) AS s, max(t) AS last FROM h GROUP BY k", true},
+		{"2M_groups/add", 100_000, 4_000_000, "SELECT k, t, count(*) AS n, sum(x) AS s FROM h GROUP BY k, t", false},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			conn := open(b)
+			exec(b, conn, "SET threads = 2")
+			dir := b.TempDir()
+			file := func(name, query string) string {
+				path := quote.Text(filepath.Join(dir, name+".parquet"))
+				exec(b, conn, "COPY ("+query+") TO "+path+" (FORMAT parquet, ROW_GROUP_SIZE 122880)")
+				return "(SELECT * EXCLUDE (file_row_number), 1::BIGINT AS __file, file_row_number AS __row FROM read_parquet(" + path + ", file_row_number = true))"
+			}
+			rows := func(n, seed int) string {
+				return fmt.Sprintf("SELECT (hash(i + %d) %% %d)::INTEGER AS k, (i %% 1000)::BIGINT AS x, (i %% 777) / 4 AS d, DATE '2024-01-01' + (hash(i * 7 + %[1]d) %% 30)::INTEGER AS t FROM range(%d) r(i)", seed, c.groups, n)
+			}
+			columns := schemas.Table{{Name: "k", Type: schemas.Type{Kind: schemas.Integer}}, {Name: "x", Type: schemas.Type{Kind: schemas.BigInt}},
+				{Name: "d", Type: schemas.Type{Kind: schemas.Double}}, {Name: "t", Type: schemas.Type{Kind: schemas.Date}}}
+			history := "(SELECT k, x, d, t FROM " + file("history", rows(c.history, 1)) + ")"
+			exec(b, conn, "CREATE TABLE added AS "+rows(10_000, 99))
+			exec(b, conn, "CREATE TABLE removed AS SELECT k, x, d, t FROM "+history+" LIMIT 5000")
+			exec(b, conn, "CREATE VIEW h AS SELECT * FROM "+history)
+			types, err := columnsOf(b, conn, c.sql)
+			if err != nil {
+				b.Fatal(err)
+			}
+			q := incremental.Query{SQL: c.sql, Columns: types, Relations: map[string]incremental.Relation{"h": {Columns: columns}}, Functions: functions(b, conn)}
+			t, err := incremental.Analyze(b.Context(), conn, q)
+			if err != nil || t.Name != incremental.GroupAggregate {
+				b.Fatal(err, t)
+			}
+			in := incremental.Inputs{New: map[string]string{"h": history}, Added: map[string]string{"h": "added"}, Removed: map[string]string{}}
+			if c.removed {
+				in.Removed["h"] = "removed"
+			}
+			view, state := t.Full(in)
+			in.View, in.State = file("view", view), file("state", state)
+			for b.Loop() {
+				r, err := t.Apply(b.Context(), conn, in, "__inc_")
+				if err != nil || r.Recompute != "" {
+					b.Fatal(err, r)
+				}
+				for _, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState} {
+					exec(b, conn, "CREATE OR REPLACE TEMP TABLE result AS "+query)
+				}
+				if err := r.Drop(b.Context(), conn); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkAnalyze is what a view costs before it is refreshed.
+func BenchmarkAnalyze(b *testing.B) {
+	conn := open(b)
+	relations := map[string]incremental.Relation{"h": {Columns: schemas.Table{{Name: "k", Type: schemas.Type{Kind: schemas.Integer}}, {Name: "x", Type: schemas.Type{Kind: schemas.BigInt}}}}}
+	classes := functions(b, conn)
+	for _, sql := range []string{"SELECT k, x FROM h WHERE x > 3", "SELECT k, count(*) AS n, sum(x) AS s, max(x) FROM h GROUP BY k HAVING count(*) > 1",
+		"SELECT a.k, b.x FROM h a LEFT JOIN h b ON a.k = b.k", "SELECT k, x, row_number() OVER (PARTITION BY k ORDER BY x) FROM h"} {
+		types, err := columnsOf(b, conn, "WITH h AS (SELECT 1 AS k, 2::BIGINT AS x) "+sql)
+		if err != nil {
+			b.Fatal(err)
+		}
+		q := incremental.Query{SQL: sql, Columns: types, Relations: relations, Functions: classes}
+		b.Run("", func(b *testing.B) {
+			for b.Loop() {
+				if t, err := incremental.Analyze(b.Context(), conn, q); err != nil || t.Name == incremental.CompleteRecompute {
+					b.Fatal(err, t)
+				}
+			}
+		})
+	}
+}
