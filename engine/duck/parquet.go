@@ -226,8 +226,8 @@ func syncFolder(dir string) error {
 	return nil
 }
 
-// Provenance are the columns of schemas.Provenance that any of the files has.
-func (d *DB) Provenance(ctx context.Context, files []lake.DataFile) (schemas.Table, error) {
+// WithProvenance returns a schema and behind it those columns of schemas.Provenance that any of the files has.
+func (d *DB) WithProvenance(ctx context.Context, schema schemas.Table, files []lake.DataFile) (schemas.Table, error) {
 	paths := make([]string, len(files))
 	for i, f := range files {
 		paths[i] = quote.Text(schemas.EscapeGlob(f.Path))
@@ -245,7 +245,8 @@ func (d *DB) Provenance(ctx context.Context, files []lake.DataFile) (schemas.Tab
 		}
 		there[id] = true
 	}
-	return slices.DeleteFunc(schemas.Provenance(true), func(c schemas.Column) bool { return !there[c.ID] }), rows.Err()
+	has := slices.DeleteFunc(schemas.Provenance(true), func(c schemas.Column) bool { return !there[c.ID] })
+	return schemas.WithProvenance(schema, has), rows.Err()
 }
 
 // rowGroupRows is how many rows DuckDB puts into a row group by default: what one thread reads at a time.

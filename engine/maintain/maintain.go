@@ -11,7 +11,6 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
-	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
@@ -261,11 +260,10 @@ func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 		removed += w.removed[f.Path]
 	}
 	layout := w.in.Layouts[w.table]
-	provenance, err := w.in.DB.Provenance(ctx, files)
+	schema, err := w.in.DB.WithProvenance(ctx, w.stored.Schema, files)
 	if err != nil {
 		return err
 	}
-	schema := schemas.WithProvenance(w.stored.Schema, provenance)
 	layout.Dir, layout.Schema, layout.Partition = w.in.Lake.DataDir(w.table), schema, w.stored.Partition
 	made, copied, err := w.in.DB.WriteParquet(ctx, "SELECT * FROM "+duck.ReadFiles(schema, files), layout)
 	if err != nil {

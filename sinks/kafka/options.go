@@ -23,12 +23,12 @@ func Factory() sinks.Factory {
 // Options are what a pipeline file declares of a topic that rows are published to.
 type Options struct {
 	option.Node `yaml:"-"`
-	Brokers     []option.Text   `yaml:"brokers" jsonschema:"required" jsonschema_description:"Addresses of brokers to begin with, as host:port."`
-	Topic       *option.Text    `yaml:"topic" jsonschema:"required" jsonschema_description:"Name of the topic, which must exist."`
-	Key         []option.Text   `yaml:"key" jsonschema_description:"Columns that make the record's key: one by its text, several as a JSON object. Default: no key."`
-	Value       SinkFormat      `yaml:"value" jsonschema_description:"How rows are encoded. Default: {format: json}."`
+	Brokers     []option.Text      `yaml:"brokers" jsonschema:"required" jsonschema_description:"Addresses of brokers to begin with, as host:port."`
+	Topic       *option.Text       `yaml:"topic" jsonschema:"required" jsonschema_description:"Name of the topic, which must exist."`
+	Key         []option.Text      `yaml:"key" jsonschema_description:"Columns that make the record's key: one by its text, several as a JSON object. Default: no key."`
+	Value       SinkFormat         `yaml:"value" jsonschema_description:"How rows are encoded. Default: {format: json}."`
 	Registry    confluent.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro."`
-	Security    broker.Security `yaml:"security" jsonschema_description:"How brokers are reached."`
+	Security    broker.Security    `yaml:"security" jsonschema_description:"How brokers are reached."`
 }
 
 // SinkFormat is the encoding of values: the JSON schema of pipeline files has it beside the Format of sources.
