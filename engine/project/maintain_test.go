@@ -89,7 +89,7 @@ func checkNothingElse(t *testing.T, file string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, f := range contents.Files {
+			for _, f := range slices.Concat(contents.Files, contents.Deletes) {
 				needed[f.Path] = true
 			}
 		}
