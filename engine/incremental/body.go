@@ -183,3 +183,32 @@ func (k *keyed) only(from, keys string) string {
 		return fmt.Sprintf("(%s) IS NOT DISTINCT FROM __t.__k%d", key, i)
 	}) + "))"
 }
+
+// without is a copy of the selection that has another source in the place of one behind its FROM.
+func (s *selection) without(d *derived, other source) *selection {
+	copied := *s
+	copied.from = replaced(s.from, d, other)
+	return &copied
+}
+
+func replaced(in source, d *derived, other source) source {
+	switch in := in.(type) {
+	case *derived:
+		if in == d {
+			return other
+		}
+	case *join:
+		copied := *in
+		copied.left, copied.right = replaced(in.left, d, other), replaced(in.right, d, other)
+		return &copied
+	}
+	return in
+}
+
+// frozen is a source that does not change.
+type frozen struct{ sql, alias string }
+
+func (f *frozen) text(*composer, version) string { return f.sql }
+func (f *frozen) delta(*composer) []term         { return nil }
+func (f *frozen) contained() bool                { return true }
+func (f *frozen) name() string                   { return aliasOf(f.alias) }
