@@ -13,6 +13,10 @@ func (g *group) merge(above []*selection) {
 	items, having := g.items, g.having
 	g.hidden = unnests(items)
 	for _, outer := range slices.Backward(above) {
+		if _, ok := outer.from.(*derived); !ok || len(outer.tests) > 0 {
+			g.hidden = true
+			return
+		}
 		r := renaming{inner: items, alias: strings.Trim(outer.from.name(), `"`), names: outer.from.(*derived).columns}
 		for i := range items {
 			if i >= len(r.names) {
@@ -109,4 +113,43 @@ func (r *renaming) expression(e syntax.Expression) syntax.Expression {
 		}
 		return nil
 	})
+}
+
+// path finds the linear selections around a keyed one, outermost first, that hand on its rows: each of theirs comes from
+// one row of it.
+func (b body) path(target *selection) ([]level, bool) {
+	if len(b) != 1 {
+		return nil, false
+	}
+	s := b[0]
+	if s == target {
+		return nil, true
+	}
+	if s.keyed != nil {
+		return nil, false
+	}
+	for _, d := range preserved(s.from) {
+		if inner, ok := d.body.path(target); ok {
+			return append([]level{{selection: s, link: d}}, inner...), true
+		}
+	}
+	return nil, false
+}
+
+// preserved are the derived tables whose rows a source has, never with NULL in their place.
+func preserved(s source) []*derived {
+	switch s := s.(type) {
+	case *derived:
+		return []*derived{s}
+	case *join:
+		switch s.word {
+		case "INNER":
+			return append(preserved(s.left), preserved(s.right)...)
+		case "LEFT", "SEMI", "ANTI":
+			return preserved(s.left)
+		case "RIGHT":
+			return preserved(s.right)
+		}
+	}
+	return nil
 }

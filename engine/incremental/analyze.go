@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/syntax"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // Analyze picks the cheapest technique that is correct. It fails only when DuckDB does not take the query: what cannot
@@ -210,37 +211,42 @@ type candidate struct {
 
 // candidates are the ways, the cheapest first.
 func (b *builder) candidates(t *Technique, top *selection, keyed []*selection) (all []candidate) {
-	for _, s := range keyed { // the changes of those that are not on top are computed, as they were and as they are
-		if s != top && !s.keyed.exact {
+	target := top // whose rows of touched keys are computed anew
+	for _, s := range keyed {
+		if s == top || s.keyed.exact {
+			continue
+		}
+		if target != nil && !target.keyed.exact {
 			b.issues = append(b.issues, s.inexact())
 			return nil
 		}
+		target = s
 	}
-	if top == nil {
+	if target == nil {
 		name := AppendOnly
 		if len(keyed) > 0 || !onlyAppends(t.body) {
 			name = RowBased
 		}
 		return []candidate{{name: name, way: &rows{t.body}}}
 	}
-	k := top.keyed
-	if k.group != nil {
+	k := target.keyed
+	if target == top && k.group != nil {
 		if c, ok := b.grouping(t, top); ok {
 			all = append(all, c)
 		}
 	}
-	if outputs := b.outputs(t, top); outputs != nil && len(k.nodes) > 0 {
+	if above, outputs, ok := b.outputs(t, target); ok && len(k.nodes) > 0 {
 		name := k.word
 		if name == GroupAggregate {
 			name = PartitionOverwrite
 		}
-		all = append(all, candidate{name: name, way: &overwrite{k.above, top, outputs}, issues: b.reads(top)})
+		all = append(all, candidate{name: name, way: &overwrite{above, target, outputs}, issues: b.reads(target)})
 	}
 	if k.exact {
-		return append(all, candidate{name: RowBased, way: &rows{t.body}, issues: b.reads(top)})
+		return append(all, candidate{name: RowBased, way: &rows{t.body}, issues: b.reads(target)})
 	}
 	if len(all) == 0 {
-		b.issues = append(b.issues, top.inexact())
+		b.issues = append(b.issues, target.inexact())
 	}
 	return all
 }
@@ -277,7 +283,7 @@ func (s *selection) inexact() Issue {
 	for _, a := range k.group.aggregates {
 		if !a.exact {
 			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, when it is computed again: " +
-				"it is incremental only where it is the outermost GROUP BY, with the keys in the select list.", s.view, a.node.At()}
+				"select the keys of its GROUP BY, by which its rows are found again.", s.view, a.node.At()}
 		}
 	}
 	return Issue{AggregateNotTop, "The groups are not on top of the query.", s.view, k.at}
@@ -308,7 +314,7 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 		g.types = append(g.types, stored)
 	}
 	if len(k.nodes) > 0 {
-		g.outputs = b.outputs(t, s)
+		_, g.outputs, _ = b.outputs(t, s)
 		if g.outputs == nil && !k.exact {
 			return candidate{}, false
 		}
@@ -316,38 +322,50 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 	return candidate{name: GroupAggregate, way: g, state: g.state()}, true
 }
 
-// outputs finds the keys of a selection among the view's columns.
-func (b *builder) outputs(t *Technique, s *selection) []int {
-	k := s.keyed
-	for _, outer := range slices.Backward(k.above) {
-		names, ok := outer.from.(*derived).names(b)
-		if !ok || len(names) < len(k.columnsOf) {
-			return nil
-		}
-		var keys []syntax.Expression // columns of outer's FROM that are keys
-		var which []int
-		for i, key := range k.columnsOf {
-			if key >= 0 {
-				keys, which = append(keys, syntax.Column(names[i])), append(which, key)
-			}
-		}
-		columnsOf := matcher(names).keysOf(outer.node.Items(), keys)
-		for i, at := range columnsOf {
-			if at >= 0 {
-				columnsOf[i] = which[at]
-			}
-		}
-		copied := *k
-		copied.columnsOf = columnsOf
-		k = &copied
+// outputs finds the keys of a selection among the view's columns, and what is around the selection.
+func (b *builder) outputs(t *Technique, s *selection) (above []level, outputs []int, ok bool) {
+	k := *s.keyed
+	above, ok = t.body.path(s)
+	for i := len(above) - 1; i >= 0 && ok; i-- {
+		ok = above[i].handOn(b, &k)
 	}
-	return k.outputs(t.query.Columns)
+	if !ok {
+		return nil, nil, false
+	}
+	outputs = k.outputs(t.query.Columns)
+	return above, outputs, outputs != nil
 }
 
-// names are the columns of a query behind FROM.
-func (d *derived) names(b *builder) ([]string, bool) {
-	names, _, err := describe(context.Background(), b.conn, "SELECT * FROM "+d.text(&composer{}, none))
-	return names, err == nil
+// handOn finds the keys of what a level reads among the columns that it gives itself, and sets columnsOf to them.
+func (l *level) handOn(b *builder, k *keyed) bool {
+	c := &composer{}
+	names, _, err := describe(context.Background(), b.conn, "SELECT * FROM "+l.link.text(c, none))
+	all, _, err2 := describe(context.Background(), b.conn, "SELECT * FROM "+l.from.text(c, none))
+	if err != nil || err2 != nil || len(names) < len(k.columnsOf) {
+		return false
+	}
+	l.keys = make([]string, len(k.nodes))
+	var keys []syntax.Expression // columns of FROM that are keys
+	var which []int
+	for i, key := range k.columnsOf {
+		if key < 0 {
+			continue
+		}
+		path := []string{names[i]}
+		l.keys[key] = quote.Name(names[i])
+		if name := l.link.name(); name != "" {
+			l.keys[key] = name + "." + l.keys[key]
+			path = []string{strings.ReplaceAll(strings.Trim(name, `"`), `""`, `"`), names[i]}
+		}
+		keys, which = append(keys, syntax.Column(path...)), append(which, key)
+	}
+	k.columnsOf = matcher(all).keysOf(l.node.Items(), keys)
+	for i, at := range k.columnsOf {
+		if at >= 0 {
+			k.columnsOf[i] = which[at]
+		}
+	}
+	return !slices.Contains(l.keys, "")
 }
 
 // bind has DuckDB take all statements of a technique, over no rows.

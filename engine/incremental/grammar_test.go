@@ -228,7 +228,7 @@ func (g *grammar) aggregate(f from) string {
 		if len(f.doubles) > 0 {
 			return g.pick("sum", "avg") + "(" + g.pick(f.doubles...) + ")" + filter
 		}
-	case 14:
+	case 14, 15:
 		return g.pick("count(DISTINCT "+x+")", "sum(DISTINCT "+x+")", "median("+x+")", "stddev("+x+")", "list("+x+" ORDER BY "+x+")",
 			"string_agg("+x+", '-' ORDER BY "+x+")", "first("+x+" ORDER BY "+x+")", "arg_max("+x+", "+x+")", "var_pop("+x+")", "quantile_disc("+x+", 0.5)")
 	}
@@ -352,6 +352,26 @@ func (g *grammar) around() string {
 	return "SELECT top.key, top.h FROM (SELECT DISTINCT " + g.pick(f.keys...) + " AS key, " + g.pick(f.keys...) + " AS h FROM " + f.sql + g.where(f) + ") AS top WHERE top.h IS NOT NULL"
 }
 
+// joined is a query that joins something whose values may be others when they are computed again.
+func (g *grammar) joined() string {
+	inner := g.pick("SELECT k, sum(d * 0.1) AS v, count(*) AS n FROM a GROUP BY k", "SELECT k, g AS v, id AS n FROM a QUALIFY row_number() OVER (PARTITION BY k ORDER BY id, x, g, d, m, t, b) = 1",
+		"SELECT k, x AS v, row_number() OVER (PARTITION BY k ORDER BY x) AS n FROM a", "SELECT DISTINCT ON (k) k, x AS v, g AS n FROM a ORDER BY k, x, g")
+	other := g.pick("e", "c", "vc", "vg", "(SELECT k, count(*) AS y FROM e GROUP BY k)")
+	switch g.r.IntN(6) {
+	case 0:
+		return "SELECT s.k, s.v, o.* FROM (" + inner + ") s LEFT JOIN " + other + " AS o ON s.k = o.k"
+	case 1:
+		return "WITH s AS (" + inner + ") SELECT v, k FROM s JOIN " + other + " AS o USING (k) WHERE v IS NOT NULL"
+	case 2:
+		return "SELECT s.n, s.k AS first FROM " + other + " AS o RIGHT JOIN (" + inner + ") s ON s.k = o.k + 1 WHERE EXISTS (SELECT 1 FROM e WHERE e.k = s.k)"
+	case 3:
+		return "SELECT k, v FROM (" + inner + ") AS s WHERE k " + g.pick("", "+ 1 ") + "IN (SELECT k FROM " + other + " AS o)"
+	case 4:
+		return "SELECT r.k, r.v, o.k AS ok FROM (SELECT s.k, s.v FROM (" + inner + ") s ANTI JOIN c ON c.id = s.k) AS r JOIN " + other + " AS o ON o.k >= r.k"
+	}
+	return "SELECT " + g.pick("s.k, ", "") + "o.k, s.v FROM " + other + " AS o " + g.pick("LEFT", "INNER", "FULL") + " JOIN (" + inner + ") s ON s.k = o.k"
+}
+
 func (g *grammar) lateral() string {
 	return g.pick("SELECT a.id, s.y FROM a, LATERAL (SELECT y FROM e WHERE e.k = a.k) s", "SELECT a.id, s.y FROM a LEFT JOIN LATERAL (SELECT y FROM e WHERE e.k = a.k) s ON s.y > 1",
 		"SELECT a.k, sum(s.y) FROM a, LATERAL (SELECT y + a.x AS y FROM e WHERE e.k = a.k) s GROUP BY 1",
@@ -367,7 +387,9 @@ func (g *grammar) lateral() string {
 
 func (g *grammar) view() string {
 	var q string
-	switch n := g.r.IntN(24); {
+	switch n := g.r.IntN(27); {
+	case n >= 24:
+		q = g.joined()
 	case n >= 22:
 		q = g.around()
 	case n >= 20:

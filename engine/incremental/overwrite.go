@@ -13,32 +13,58 @@ import (
 
 // overwrite computes the rows of the touched keys anew: GENERIC_AGGREGATE, WINDOW_FUNCTION and PARTITION_OVERWRITE.
 type overwrite struct {
-	above   []*selection // linear ones around the keyed one, outermost first
+	above   []level // linear selections around the keyed one, outermost first
 	s       *selection
 	outputs []int // the view's columns that are keys, by key
 }
 
+// level is a linear selection around a keyed one, whose keys it hands on.
+type level struct {
+	*selection
+	link *derived // what it reads the keyed one by
+	keys []string // SQL over its FROM, by key
+}
+
+// touched are the keys whose rows may change: those of the keyed selection, and those that meet a change of what is
+// joined with it.
+func (o *overwrite) touched(c *composer) string {
+	var all []string
+	if len(o.s.rows(c)) > 0 {
+		all = append(all, o.s.touched(c))
+	}
+	for _, l := range o.above {
+		fixed := l.without(l.link, &frozen{l.link.text(c, now), l.link.alias})
+		for _, t := range fixed.rows(c) {
+			all = append(all, "SELECT DISTINCT "+list(l.keys, func(i int, key string) string {
+				return fmt.Sprintf("%s AS __k%d", key, i)
+			})+" FROM "+t.from+" WHERE "+conjunction(t.where))
+		}
+	}
+	return strings.Join(all, " UNION ")
+}
+
 func (o *overwrite) apply(ctx context.Context, b *batch) error {
-	if len(o.s.rows(b.c)) == 0 {
+	touched := o.touched(b.c)
+	if touched == "" {
 		return nil
 	}
 	q := b.technique.query
-	if err := b.create(ctx, "keys", o.s.touched(b.c)); err != nil {
+	if err := b.create(ctx, "keys", touched); err != nil {
 		return err
 	}
 	query := o.s.of(b.c, now, b.table("keys"))
-	for _, s := range slices.Backward(o.above) {
-		query = s.fill("("+query+")"+s.from.(*derived).alias, s.where)
+	for _, l := range slices.Backward(o.above) {
+		query = l.without(l.link, &frozen{"(" + query + ")" + l.link.alias, l.link.alias}).text(b.c, now)
 	}
 	columns := list(q.Columns, func(_ int, c schemas.Column) string { return quote.Name(c.Name) })
 	number := ", row_number() OVER (PARTITION BY " + columns + ") AS __i"
 	if err := b.create(ctx, "fresh", "SELECT *"+number+" FROM ("+q.stored(query)+")"); err != nil {
 		return err
 	}
-	touched := " SEMI JOIN " + b.table("keys") + " AS __t ON (" + joined(o.outputs, " AND ", func(i, column int) string {
+	ofKeys := " SEMI JOIN " + b.table("keys") + " AS __t ON (" + joined(o.outputs, " AND ", func(i, column int) string {
 		return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__k%d", quote.Name(q.Columns[column].Name), i)
 	}) + ")"
-	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+b.c.in.View+" AS __v"+touched+")")
+	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+b.c.in.View+" AS __v"+ofKeys+")")
 	if err != nil {
 		return err
 	}
