@@ -53,12 +53,11 @@ type changedRead struct {
 	Named    [2]int64 // rows of the files that name removed rows, and how many of them differ
 }
 
-// TestOtherReaders changes rows of tables in many updates, merges their files in between, and reads all versions of them
-// with other programs, which must find the rows that lakeflow query finds.
+// TestOtherReaders changes rows of tables in many updates, merges their files and moves them in between, and reads
+// versions from before and after with other programs, which must find the rows that lakeflow query finds.
 func TestOtherReaders(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "pipeline.yaml")
-	warehouse := filepath.Join(filepath.Dir(file), "warehouse")
+	file := filepath.Join(t.TempDir(), "here", "pipeline.yaml")
 	put(t, file, changedPipeline)
 	rng := rand.New(rand.NewPCG(1, 2))
 	n := 0
@@ -70,15 +69,22 @@ func TestOtherReaders(t *testing.T) {
 		do(t, "run", file)
 	}
 	more(4)
-	shared := mostShared(t, warehouse)
+	shared := mostShared(t, filepath.Join(filepath.Dir(file), "warehouse"))
 	for _, name := range changedTables {
 		if shared[name] < 2 {
 			t.Errorf("no file of %s names removed rows of two files: they name rows of %d", name, shared[name])
 		}
 	}
 	do(t, "maintain", file, "--older-than", "0s")
+	moved := filepath.Join(t.TempDir(), "else where")
+	if err := os.Rename(filepath.Dir(file), moved); err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(moved, "pipeline.yaml")
+	do(t, "relocate", file)
+	do(t, "audit", "--deep", file)
 	more(2)
-	do(t, "audit", file)
+	do(t, "audit", "--deep", file)
 	t.Run("PyIceberg", func(t *testing.T) {
 		if out, err := exec.Command("python3", "-c", "import pyiceberg, pyarrow, sqlalchemy").CombinedOutput(); err != nil {
 			t.Skipf("PyIceberg is missing; to check the tables with it too, run: "+
