@@ -34,7 +34,7 @@ func (a *auditor) count(ctx context.Context, t *stored) {
 		}
 		there = append(there, path)
 		if a.Deep && t.trouble[path] == "" && ctx.Err() == nil {
-			if err := duck.CheckFile(path); err != nil {
+			if err := lake.CheckFile(path); err != nil {
 				t.trouble[path] = "does not agree with the checksum in its name"
 			}
 		}

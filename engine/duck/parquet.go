@@ -202,11 +202,11 @@ func seal(file *lake.DataFile) error {
 		return fmt.Errorf("read back %s: %w", file.Path, err)
 	}
 	file.Rows = p.NumRows()
-	sum, err := checksum(f)
+	sum, err := lake.Checksum(f)
 	if err != nil {
 		return fmt.Errorf("read back %s: %w", file.Path, err)
 	}
-	sealed := sealedName(file.Path, sum)
+	sealed := lake.SealedName(file.Path, sum)
 	if err := os.Rename(file.Path, sealed); err != nil {
 		return fmt.Errorf("name %s: %w", file.Path, err)
 	}

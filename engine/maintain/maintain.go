@@ -251,7 +251,7 @@ func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 	var rows, removed int64
 	for i, f := range group {
 		for _, path := range append([]string{f.Path}, f.Deletes...) {
-			if err := duck.CheckFile(path); err != nil { // what is damaged must not get a new checksum
+			if err := lake.CheckFile(path); err != nil { // what is damaged must not get a new checksum
 				return err
 			}
 		}

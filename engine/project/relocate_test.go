@@ -114,3 +114,23 @@ func TestKilledInRelocateOfCopy(t *testing.T) {
 	c.run(engine.Options{})
 	c.expect(3, 0)
 }
+
+// TestKilledInRelocateOfChanges does the same with tables of which rows were removed: the files that name these are
+// written anew.
+func TestKilledInRelocateOfChanges(t *testing.T) {
+	c := newChanging(t, 7)
+	for range 4 {
+		c.grow()
+		c.run(engine.Options{})
+	}
+	for _, name := range relocatePlaces() {
+		c.moveTo(filepath.Join(t.TempDir(), "moved"))
+		c.kill(name, 1, engine.Options{})
+		c.run(engine.Options{})
+		c.expect()
+		c.grow()
+		c.run(engine.Options{})
+		c.expect()
+		c.audit()
+	}
+}

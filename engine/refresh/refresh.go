@@ -154,7 +154,7 @@ func (c checkedFiles) check(files []lake.DataFile) error {
 			if c[path] {
 				continue
 			}
-			if err := duck.CheckFile(path); err != nil {
+			if err := lake.CheckFile(path); err != nil {
 				return err
 			}
 			c.add(path)

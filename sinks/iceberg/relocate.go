@@ -23,8 +23,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// Relocate writes the metadata of all tables that moved with the warehouse anew, with all their snapshots, and moves
-// all pointers in one transaction. The old metadata files stay as they are, and are orphans then.
+// Relocate writes the metadata of all tables that moved with the warehouse anew, with all their snapshots, and the files
+// that name removed rows, and moves all pointers in one transaction. The old ones stay as they are, and are orphans then.
 func (l *Lake) Relocate(ctx context.Context, epoch int64) (*lake.Relocation, error) {
 	l.commits.Lock()
 	defer l.commits.Unlock()
@@ -49,7 +49,7 @@ func (l *Lake) relocate(ctx context.Context, epoch int64) (*lake.Relocation, err
 	if err := l.placed(pointers...); !errors.As(err, &moved) {
 		return done, err
 	}
-	m := &move{lake: l, copied: moved.Copied, manifests: map[string]placedFile{},
+	m := &move{lake: l, copied: moved.Copied, manifests: map[string]placedManifest{}, named: map[string]placedFile{},
 		from: filepath.Join(moved.From, l.namespace) + "/", to: filepath.Join(l.warehouse, l.namespace) + "/"}
 	if err := m.write(ctx, pointers); err != nil {
 		m.out.remove()
@@ -72,7 +72,8 @@ type move struct {
 	copied   bool
 
 	tables    []*movedTable
-	manifests map[string]placedFile // by old location
+	manifests map[string]placedManifest // by old location
+	named     map[string]placedFile     // those that name removed rows, by old location
 	out       output
 }
 
@@ -87,6 +88,12 @@ type movedTable struct {
 type placedFile struct {
 	location string
 	length   int64
+}
+
+// placedManifest is a manifest that was written anew, with its entries before and after.
+type placedManifest struct {
+	placedFile
+	old, now []entry
 }
 
 // here is the new place of a location. What is not in the old folder stays where it is.
@@ -176,14 +183,7 @@ func (m *move) manifestsOf(s *metadata.Snapshot) ([]iceberg.ManifestFile, error)
 	}
 	here := *s
 	here.ManifestList = m.here(s.ManifestList)
-	manifests, err := manifestsOf(&here)
-	for _, f := range manifests {
-		if f.ManifestContent() != iceberg.ManifestContentData {
-			return nil, fmt.Errorf("snapshot %d has delete files, which name data files: another program wrote them; "+
-				"move the warehouse back, and compact the table there", s.SnapshotID)
-		}
-	}
-	return manifests, err
+	return manifestsOf(&here)
 }
 
 // placed is an old manifest at its new place.
@@ -193,18 +193,18 @@ func (m *move) placed(f iceberg.ManifestFile) iceberg.ManifestFile {
 
 // table writes the new metadata of one table.
 func (m *move) table(ctx context.Context, t *movedTable) error {
-	lists := map[string]string{}
+	lists, sizes := map[string]string{}, map[string]growth{}
 	for _, s := range t.old.meta.Snapshots() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		list, err := m.list(s)
+		list, grown, err := m.list(s)
 		if err != nil {
 			return fmt.Errorf("snapshot %d: %w", s.SnapshotID, err)
 		}
-		lists[s.ManifestList] = list
+		lists[s.ManifestList], sizes[s.ManifestList] = list, grown
 	}
-	content, err := m.metadata(t.content, lists)
+	content, err := m.metadata(t.content, lists, sizes)
 	if err != nil {
 		return damaged("metadata file", t.old.location, err)
 	}
@@ -223,6 +223,9 @@ func (m *move) table(ctx context.Context, t *movedTable) error {
 	}
 	want := t.old.state
 	want.UUID = t.next.state.UUID
+	if s := t.old.meta.CurrentSnapshot(); s != nil {
+		want.Bytes += sizes[s.ManifestList].total
+	}
 	if !reflect.DeepEqual(want, t.next.state) || !maps.Equal(t.old.summary, t.next.summary) ||
 		len(meta.Snapshots()) != len(lists) {
 		return errors.New("the new metadata does not say what the old one does")
@@ -231,7 +234,7 @@ func (m *move) table(ctx context.Context, t *movedTable) error {
 }
 
 // metadata is a table's metadata file with other locations. Its log of older files is empty.
-func (m *move) metadata(content []byte, lists map[string]string) ([]byte, error) {
+func (m *move) metadata(content []byte, lists map[string]string, sizes map[string]growth) ([]byte, error) {
 	var doc map[string]any
 	d := json.NewDecoder(bytes.NewReader(content))
 	d.UseNumber()
@@ -248,6 +251,13 @@ func (m *move) metadata(content []byte, lists map[string]string) ([]byte, error)
 		}
 	}
 	replace([]any{doc}, "location", m.here)
+	snapshots, _ := doc["snapshots"].([]any)
+	for _, s := range snapshots {
+		snapshot, _ := s.(map[string]any)
+		list, _ := snapshot["manifest-list"].(string)
+		summary, _ := snapshot["summary"].(map[string]any)
+		sizes[list].apply(summary)
+	}
 	replace(doc["snapshots"], "manifest-list", func(old string) string { return lists[old] })
 	replace(doc["statistics"], "statistics-path", m.here)
 	replace(doc["partition-statistics"], "statistics-path", m.here)
@@ -262,15 +272,20 @@ func (m *move) metadata(content []byte, lists map[string]string) ([]byte, error)
 	return out.Bytes(), err
 }
 
-// list writes the new manifest list of a snapshot, and the manifests in it, and returns its location.
-func (m *move) list(s *metadata.Snapshot) (string, error) {
+// list writes the new manifest list of a snapshot, and the manifests in it, and returns its location, and by how much
+// the files of the snapshot have grown.
+func (m *move) list(s *metadata.Snapshot) (location string, grown growth, err error) {
 	old, err := m.manifestsOf(s)
 	if err != nil {
-		return "", err
+		return "", grown, err
 	}
 	for _, f := range old {
 		if err := m.manifest(f); err != nil {
-			return "", err
+			return "", grown, err
+		}
+		placed := m.manifests[f.FilePath()]
+		for i := range placed.old {
+			grown.add(s.SnapshotID, placed.old[i], placed.now[i])
 		}
 	}
 	file, err := m.rewrite(m.here(s.ManifestList), func(record map[string]any) error {
@@ -283,13 +298,13 @@ func (m *move) list(s *metadata.Snapshot) (string, error) {
 		return nil
 	})
 	if err != nil {
-		return "", damaged("manifest list", m.here(s.ManifestList), err)
+		return "", grown, damaged("manifest list", m.here(s.ManifestList), err)
 	}
 	next := *s
 	next.ManifestList = file.location
 	now, err := manifestsOf(&next)
 	if err != nil {
-		return "", err
+		return "", grown, err
 	}
 	same := func(old, now iceberg.ManifestFile) bool {
 		placed := m.manifests[old.FilePath()]
@@ -297,9 +312,9 @@ func (m *move) list(s *metadata.Snapshot) (string, error) {
 			relabeled(now, now.FilePath(), now.Length(), now.Partitions()))
 	}
 	if !slices.EqualFunc(old, now, same) {
-		return "", errors.New("the new manifest list does not say what the old one does")
+		return "", grown, errors.New("the new manifest list does not say what the old one does")
 	}
-	return file.location, nil
+	return file.location, grown, nil
 }
 
 // manifest writes one manifest anew, unless that was done for another snapshot.
@@ -311,14 +326,12 @@ func (m *move) manifest(f iceberg.ManifestFile) error {
 	if err != nil {
 		return err
 	}
+	if err := m.deletes(f, old); err != nil {
+		return err
+	}
 	file, err := m.rewrite(m.here(f.FilePath()), func(record map[string]any) error {
 		data, _ := record["data_file"].(map[string]any)
-		location, ok := data["file_path"].(string)
-		if !ok {
-			return errors.New("an entry of it names no file")
-		}
-		data["file_path"] = m.here(location)
-		return nil
+		return m.place(data)
 	})
 	if err != nil {
 		return damaged("manifest", m.here(f.FilePath()), err)
@@ -327,13 +340,14 @@ func (m *move) manifest(f iceberg.ManifestFile) error {
 	if err != nil {
 		return err
 	}
+	want := make([]entry, len(old))
 	for i := range old {
-		old[i].Path = m.here(old[i].Path)
+		want[i] = m.placedEntry(old[i])
 	}
-	if !reflect.DeepEqual(old, now) {
+	if !slices.EqualFunc(want, now, func(a, b entry) bool { return reflect.DeepEqual(a, b) }) {
 		return fmt.Errorf("the new manifest %s does not say what the old one does", local(file.location))
 	}
-	m.manifests[f.FilePath()] = file
+	m.manifests[f.FilePath()] = placedManifest{file, old, now}
 	return nil
 }
 
@@ -360,7 +374,9 @@ type entry struct {
 	Status                                     iceberg.ManifestEntryStatus
 	Snapshot, Sequence                         int64
 	FileSequence                               *int64
+	Content                                    iceberg.ManifestEntryContent
 	Path                                       string
+	Referenced                                 *string
 	Format                                     iceberg.FileFormat
 	Partition                                  map[int]any
 	Rows, Bytes                                int64
@@ -380,8 +396,8 @@ func allEntries(f iceberg.ManifestFile) ([]entry, error) {
 			return nil, err
 		}
 		d := e.DataFile()
-		out = append(out, entry{e.Status(), e.SnapshotID(), e.SequenceNum(), e.FileSequenceNum(), d.FilePath(),
-			d.FileFormat(), d.Partition(), d.Count(), d.FileSizeBytes(), d.ColumnSizes(), d.ValueCounts(), d.NullValueCounts(),
+		out = append(out, entry{e.Status(), e.SnapshotID(), e.SequenceNum(), e.FileSequenceNum(), d.ContentType(),
+			d.FilePath(), d.ReferencedDataFile(), d.FileFormat(), d.Partition(), d.Count(), d.FileSizeBytes(), d.ColumnSizes(), d.ValueCounts(), d.NullValueCounts(),
 			d.NaNValueCounts(), d.DistinctValueCounts(), d.LowerBoundValues(), d.UpperBoundValues(),
 			d.KeyMetadata(), d.SplitOffsets(), d.SortOrderID(), d.SpecID()})
 	}

@@ -84,7 +84,7 @@ type Relocation struct {
 	From, To string // folders of the lake
 	Copied   bool
 	Tables   []string
-	Files    int // of metadata, that were written anew
+	Files    int // that were written anew: of metadata, and those that name removed rows
 }
 
 // Stored is what a table consists of, for whoever rewrites files.

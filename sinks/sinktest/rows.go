@@ -11,8 +11,8 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// remove is a change of a table that removes the rows of a condition, and adds those of a query where there is one.
-func (f *Fixture) remove(table, where, add string) lake.TableChange {
+// Remove is a change of a table that removes the rows of a condition, and adds those of a query where there is one.
+func (f *Fixture) Remove(table, where, add string) lake.TableChange {
 	f.T.Helper()
 	contents, err := f.Lake.Files(context.Background(), table, lake.Version{})
 	if err != nil {
@@ -49,9 +49,9 @@ func (f *Fixture) remove(table, where, add string) lake.TableChange {
 func testRemoveRows(f *Fixture) {
 	f.Append("t", ab, "SELECT unnest([1, 2, 3]) a")
 	f.Append("t", ab, "SELECT unnest([4, 5, 6]) a")
-	f.Do(f.Commit(f.remove("t", "a % 2 = 0", "SELECT 40 a")), lake.Committed)
+	f.Do(f.Commit(f.Remove("t", "a % 2 = 0", "SELECT 40 a")), lake.Committed)
 	f.Expect("t", "1\n3\n5\n40")
-	f.Do(f.Commit(f.remove("t", "a IN (1, 40)", "")), lake.Committed)
+	f.Do(f.Commit(f.Remove("t", "a IN (1, 40)", "")), lake.Committed)
 	f.Expect("t", "3\n5")
 	for commit, want := range map[int64]string{1: "1\n2\n3", 2: "1\n2\n3\n4\n5\n6", 3: "1\n3\n5\n40"} {
 		if got := f.Read("t", lake.Version{Commit: commit}); got != want {
@@ -100,7 +100,7 @@ func testRemoveRowsOfPartitions(f *Fixture) {
 		c.Add = append(c.Add, file)
 	}
 	f.Do(f.Commit(c), lake.Committed)
-	remove := f.remove("t", "v = 2", "")
+	remove := f.Remove("t", "v = 2", "")
 	if len(remove.Remove) != 3 {
 		f.T.Fatalf("%d groups", len(remove.Remove))
 	}
@@ -134,15 +134,15 @@ func testRemoveRowsOfPartitions(f *Fixture) {
 func testRemoveRowsConflicts(f *Fixture) {
 	f.Append("t", ab, "SELECT unnest([1, 2, 3]) a")
 	f.Append("t", ab, "SELECT 4 a")
-	late := f.Commit(f.remove("t", "a = 2", ""))
+	late := f.Commit(f.Remove("t", "a = 2", ""))
 	f.rewrite(f.rewriteAll("t"), lake.Committed)
 	f.Do(late, lake.Conflict)
 	f.Expect("t", "1\n2\n3\n4")
-	again := f.remove("t", "a = 2", "SELECT 6 a")
-	f.Do(f.Commit(f.remove("t", "a = 2", "SELECT 5 a")), lake.Committed)
+	again := f.Remove("t", "a = 2", "SELECT 6 a")
+	f.Do(f.Commit(f.Remove("t", "a = 2", "SELECT 5 a")), lake.Committed)
 	f.Do(f.Commit(again), lake.Conflict)
 	f.Expect("t", "1\n3\n4\n5")
-	c := f.remove("t", "a = 3", "")
+	c := f.Remove("t", "a = 3", "")
 	c.Remove[0].Of = nil
 	if _, err := f.Lake.Commit(context.Background(), f.Commit(c)); err == nil {
 		f.T.Error("rows of no file were removed")
@@ -154,9 +154,9 @@ func testRemoveRowsConflicts(f *Fixture) {
 func testRewriteRemovedRows(f *Fixture) {
 	f.Append("t", ab, "SELECT unnest([1, 2, 3]) a")
 	f.Append("t", ab, "SELECT unnest([4, 5]) a")
-	f.Do(f.Commit(f.remove("t", "a IN (2, 4)", "SELECT 6 a")), lake.Committed)
+	f.Do(f.Commit(f.Remove("t", "a IN (2, 4)", "SELECT 6 a")), lake.Committed)
 	late := f.rewriteAll("t")
-	f.Do(f.Commit(f.remove("t", "a = 3", "")), lake.Committed)
+	f.Do(f.Commit(f.Remove("t", "a = 3", "")), lake.Committed)
 	f.rewrite(late, lake.Conflict)
 	f.Expect("t", "1\n5\n6")
 	lost := f.rewriteAll("t")
@@ -174,7 +174,7 @@ func testRewriteRemovedRows(f *Fixture) {
 	}
 	// One file is rewritten, and what is named of the other is named by a new file.
 	f.Append("t", ab, "SELECT unnest([7, 8, 9]) a")
-	f.Do(f.Commit(f.remove("t", "a IN (5, 8)", "")), lake.Committed)
+	f.Do(f.Commit(f.Remove("t", "a IN (5, 8)", "")), lake.Committed)
 	stored, err := f.Lake.Stored(context.Background(), "t")
 	if err != nil {
 		f.T.Fatal(err)
@@ -198,9 +198,9 @@ func testRewriteRemovedRows(f *Fixture) {
 func testChanges(f *Fixture) {
 	f.Append("t", ab, "SELECT unnest([1, 2, 3]) a")
 	f.Append("t", ab, "SELECT 4 a")
-	f.Do(f.Commit(f.remove("t", "a IN (1, 4)", "SELECT 5 a")), lake.Committed)
+	f.Do(f.Commit(f.Remove("t", "a IN (1, 4)", "SELECT 5 a")), lake.Committed)
 	f.rewrite(f.rewriteAll("t"), lake.Committed)
-	f.Do(f.Commit(f.remove("t", "a = 2", "")), lake.Committed)
+	f.Do(f.Commit(f.Remove("t", "a = 2", "")), lake.Committed)
 	f.Append("other", ab, "SELECT 1 a")
 	c := f.Change("t", ab, "SELECT unnest([8, 9]) a")
 	c.Mode = lake.Replace

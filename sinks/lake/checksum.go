@@ -1,4 +1,4 @@
-package duck
+package lake
 
 import (
 	"fmt"
@@ -17,11 +17,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var sealedNames = regexp.MustCompile(`-crc32c-([0-9a-f]{8})\.parquet$`)
 
-func sealedName(path string, sum uint32) string {
-	return fmt.Sprintf("%s-crc32c-%08x.parquet", strings.TrimSuffix(path, ".parquet"), sum)
+// SealedName is the path of a data file with this checksum, in place of another one or of none.
+func SealedName(path string, sum uint32) string {
+	path = strings.TrimSuffix(sealedNames.ReplaceAllLiteralString(path, ""), ".parquet")
+	return fmt.Sprintf("%s-crc32c-%08x.parquet", path, sum)
 }
 
-func checksum(f io.ReadSeeker) (uint32, error) {
+// Checksum reads all of a data file.
+func Checksum(f io.ReadSeeker) (uint32, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return 0, err
 	}
@@ -52,7 +55,7 @@ func CheckFile(path string) error {
 		return fmt.Errorf("check data file: %w", err)
 	}
 	defer f.Close()
-	sum, err := checksum(f)
+	sum, err := Checksum(f)
 	if err != nil {
 		return fmt.Errorf("check data file %s: %w", path, err)
 	}
