@@ -32,6 +32,7 @@ type fakeLake struct {
 type table struct {
 	history []lake.Snapshot
 	live    map[string][]lake.DataFile // by snapshot id
+	deletes []lake.DataFile            // of the last snapshot
 	schema  schemas.Table
 }
 
@@ -46,7 +47,7 @@ func (l *fakeLake) History(_ context.Context, name string) ([]lake.Snapshot, err
 
 func (l *fakeLake) Files(_ context.Context, name string, at lake.Version) (*lake.Contents, error) {
 	t := l.tables[name]
-	return &lake.Contents{Schema: t.schema, Snapshot: at.Snapshot, Files: t.live[fmt.Sprint(at.Snapshot)]}, nil
+	return &lake.Contents{Schema: t.schema, Snapshot: at.Snapshot, Files: t.live[fmt.Sprint(at.Snapshot)], Deletes: t.deletes}, nil
 }
 
 func (l *fakeLake) Check(context.Context, string) error { return nil }

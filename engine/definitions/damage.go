@@ -39,11 +39,28 @@ func (c checker) checkState() []change {
 		if text == "" && exists && d.Refresh.Resumes() {
 			text = c.lostPosition(d, stored)
 		}
+		if text == "" && d.Merge != nil {
+			text = c.lostChanges(d)
+		}
 		if text != "" {
 			changes = append(changes, change{code: "LF0308", text: text, at: d.At, table: d})
 		}
 	}
 	return changes
+}
+
+// lostChanges says that it is no longer known which changes a table has seen: what came late would count as new.
+func (c checker) lostChanges(d *plan.Dataset) string {
+	what := "the hidden table " + d.Merge.State
+	stored, exists := c.state.Table(d.Merge.State)
+	text := lost(what, stored, exists, c.state.Recorded(d.Merge.State))
+	if text == "" && stored.Snapshot != 0 && stored.Commit == 0 {
+		text = "another program has written to " + what
+	}
+	if text == "" {
+		return ""
+	}
+	return text + ", so that it is not known which changes " + d.Name + " has seen"
 }
 
 // checkLetters refuses to go on without dead letters that another program dropped or rolled back, unless they are given

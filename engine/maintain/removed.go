@@ -43,6 +43,11 @@ func partitionsOf(stored *lake.Stored) []partition {
 
 // removedRows counts the removed rows of each file, by path.
 func removedRows(ctx context.Context, db *duck.DB, deletes []lake.StoredFile) (map[string]int64, error) {
+	for _, f := range deletes { // what is damaged must not get a new checksum
+		if err := lake.CheckFile(f.Path); err != nil {
+			return nil, err
+		}
+	}
 	rows, err := db.Conn().QueryContext(ctx, "SELECT file_path, count(DISTINCT pos) FROM "+readDeletes(deletes)+" GROUP BY ALL")
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/schemas/quote"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // changes makes the relation of what the commits between two versions of a table, both included, did to its rows.
@@ -30,6 +31,13 @@ func (q *names) changes(ctx context.Context, table string, t sqltext.Travel) err
 	changes, err := q.Lake.Changes(ctx, table, since-1, until, 0)
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
+	}
+	for _, c := range changes.Commits {
+		for _, r := range c.Removed {
+			if err := checkDeletes(append([]lake.DataFile{{Deletes: r.By}}, r.Files...)); err != nil {
+				return fmt.Errorf("query: %w", err)
+			}
+		}
 	}
 	relation := duck.ReadChanges(changes, q.identity(table))
 	return q.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE VIEW main.%s AS SELECT * FROM %s", quote.Name(t.Relation), relation))

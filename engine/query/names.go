@@ -208,6 +208,9 @@ func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
+	if err := checkDeletes(contents.Files); err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
 	relation := q.shown(name, duck.ReadFiles(contents.Schema, contents.Files))
 	return q.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE VIEW main.%s AS SELECT * FROM %s", quote.Name(t.Relation), relation))
 }

@@ -75,9 +75,30 @@ func (t *Tables) relationsNow(ctx context.Context, names []string) (map[string]s
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
+		if err := checkDeletes(contents.Files); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
 		out[name] = t.shown(name, duck.ReadFiles(contents.Schema, contents.Files))
 	}
 	return out, nil
+}
+
+// checkDeletes compares the files that name removed rows with their checksums: where one of them is another file, rows
+// that were removed would be there again. They are small.
+func checkDeletes(files []lake.DataFile) error {
+	checked := map[string]bool{}
+	for _, f := range files {
+		for _, path := range f.Deletes {
+			if checked[path] {
+				continue
+			}
+			if err := lake.CheckFile(path); err != nil {
+				return err
+			}
+			checked[path] = true
+		}
+	}
+	return nil
 }
 
 // shown is a table as it may be shown: paths of files, messages about them, and rows that have such a path in a column,

@@ -1,9 +1,11 @@
 package lake
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"strings"
@@ -51,6 +53,9 @@ func CheckFile(path string) error {
 		return nil
 	}
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("data file %s is missing; restore this file from a backup of the warehouse, however old: it never changes (%w)", path, err)
+	}
 	if err != nil {
 		return fmt.Errorf("check data file: %w", err)
 	}
