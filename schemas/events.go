@@ -145,6 +145,17 @@ type ChangeCounts struct {
 	Removed    int64 `json:"removed_records"`    // rows of the table that are there no more, or were replaced by written ones
 }
 
+// Plus adds counts; nil are none.
+func (c *ChangeCounts) Plus(d *ChangeCounts) *ChangeCounts {
+	if c == nil || d == nil {
+		if c == nil {
+			return d
+		}
+		return c
+	}
+	return &ChangeCounts{c.Applied + d.Applied, c.Superseded + d.Superseded, c.Ignored + d.Ignored, c.Removed + d.Removed}
+}
+
 // Balances reports whether every row is accounted for.
 func (a Accounting) Balances() bool {
 	went := a.Written

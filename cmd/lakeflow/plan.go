@@ -24,7 +24,7 @@ func newPlanCmd(flags *globalFlags) *cobra.Command {
 				if err := showWarnings(cmd, p.Warnings()); err != nil {
 					return err
 				}
-				made, err := p.Plan()
+				made, err := p.Explain(cmd.Context())
 				if err != nil {
 					return err
 				}

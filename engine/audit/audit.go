@@ -12,6 +12,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
+	"github.com/lakeflow/lakeflow/engine/ledger"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
@@ -132,6 +133,9 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 	if err := a.checkLedger(ctx); err != nil {
 		return nil, err
 	}
+	for _, name := range a.states() {
+		a.checkCounts(a.read(ctx, name))
+	}
 	if err := a.checkComputed(ctx, accounting); err != nil {
 		return nil, err
 	}
@@ -202,7 +206,7 @@ func (a *auditor) find(f Finding) {
 
 // restore is the remedy for lost or altered files.
 func (a *auditor) restore(table string) string {
-	if table == eventLog || slices.Contains(a.keepers, table) {
+	if table == eventLog || table == ledger.Table || slices.Contains(a.keepers, table) {
 		return "restore the warehouse from a backup"
 	}
 	return fmt.Sprintf("restore the file from a backup, or recompute the table: %s", a.refresh(table))
@@ -213,8 +217,24 @@ func (a *auditor) recompute(table string) string {
 	return fmt.Sprintf("recompute the table: %s; if nothing but lakeflow wrote to the warehouse, please report this", a.refresh(table))
 }
 
-// refresh is the command that computes a table from the beginning.
-func (a *auditor) refresh(table string) string { return a.Again + " --full-refresh " + table }
+// refresh is the command that computes a table from the beginning; a hidden one, with the one that it belongs to.
+func (a *auditor) refresh(table string) string {
+	for _, prefix := range []string{"__cdc_", "__state_"} {
+		table = strings.TrimPrefix(table, prefix)
+	}
+	return a.Again + " --full-refresh " + table
+}
+
+// states are the hidden tables in which others keep what they must remember.
+func (a *auditor) states() (names []string) {
+	for name, t := range a.State.Tables {
+		if schemas.Hidden(name) && name != ledger.Table && t.Commit > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // stored is a table as it was found.
 type stored struct {

@@ -62,11 +62,13 @@ func (a *auditor) checkCatalog(ctx context.Context, table string) {
 }
 
 // hidden are the tables that are only shown when something is wrong with them.
-func (a *auditor) hidden() []string {
-	if t := a.tables[ledger.Table]; t != nil && len(t.Findings) > 0 {
-		return []string{ledger.Table}
+func (a *auditor) hidden() (names []string) {
+	for _, name := range append([]string{ledger.Table}, a.states()...) {
+		if t := a.tables[name]; t != nil && len(t.Findings) > 0 {
+			names = append(names, name)
+		}
 	}
-	return nil
+	return names
 }
 
 // audited gives the version of the ledger that is audited, which an update may have expired meanwhile.

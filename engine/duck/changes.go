@@ -38,18 +38,28 @@ func ReadChanges(c *lake.Changes, identity []string) string {
 				fmt.Sprintf("(SELECT *, 'insert' AS _change_type, %s FROM %s)", stamp, come))
 			continue
 		}
-		parts = append(parts, paired(gone, come, "delete", "update_preimage", stamp, identity), paired(come, gone, "insert", "update_postimage", stamp, identity))
+		parts = append(parts, paired(c.Schema, gone, come, "delete", "update_preimage", stamp, identity),
+			paired(c.Schema, come, gone, "insert", "update_postimage", stamp, identity))
 	}
 	return union(feed, parts...)
 }
 
 // paired are the rows of a relation, called by one name where the other relation has a row of the same identity, and by
-// another where it has none.
-func paired(rows, others, alone, pair, stamp string, identity []string) string {
-	same := make([]string, len(identity))
-	for i, name := range identity {
-		same[i] = fmt.Sprintf("o.%[1]s IS NOT DISTINCT FROM r.%[1]s", quote.Name(name))
+// another where it has none. Rows that the other relation has just so are left out.
+func paired(schema schemas.Table, rows, others, alone, pair, stamp string, identity []string) string {
+	all := make([]string, len(schema))
+	for i, c := range schema {
+		all[i] = c.Name
 	}
-	return fmt.Sprintf("(SELECT *, CASE WHEN EXISTS (FROM %s AS o WHERE %s) THEN '%s' ELSE '%s' END AS _change_type, %s FROM %s AS r)",
-		others, strings.Join(same, " AND "), pair, alone, stamp, rows)
+	return fmt.Sprintf("(SELECT *, CASE WHEN EXISTS (FROM %s AS o WHERE %s) THEN '%s' ELSE '%s' END AS _change_type, %s FROM (FROM %s AS r WHERE NOT EXISTS (FROM %[1]s AS o WHERE %[7]s)) AS r)",
+		others, same(identity), pair, alone, stamp, rows, same(all))
+}
+
+// same is the condition that rows o and r have the same values in columns.
+func same(columns []string) string {
+	conditions := make([]string, len(columns))
+	for i, name := range columns {
+		conditions[i] = fmt.Sprintf("o.%[1]s IS NOT DISTINCT FROM r.%[1]s", quote.Name(name))
+	}
+	return strings.Join(conditions, " AND ")
 }

@@ -117,6 +117,8 @@ func settings(c Config) string {
 	set := func(name, value string) { fmt.Fprintf(&b, "SET %s = %s;\n", name, value) }
 	set("errors_as_json", "true")
 	set("TimeZone", "'UTC'")
+	// It takes what an expression has twice out of it, also out of TRY(…), which then no longer catches its errors.
+	set("disabled_optimizers", "'common_subexpressions'")
 	memory := c.MemoryLimit
 	if memory == "" {
 		memory = defaultMemory()

@@ -196,6 +196,9 @@ func planOutput(t *testing.T, path string) {
 	if err != nil || len(diags) > 0 {
 		t.Fatal([]diag.Diagnostic(diags), err)
 	}
+	if err := p.Explain(context.Background(), in.Conn); err != nil {
+		t.Fatal(err)
+	}
 	for name, render := range map[string]func(*bytes.Buffer) error{
 		"want.txt":  func(b *bytes.Buffer) error { return p.Text(b) },
 		"want.json": func(b *bytes.Buffer) error { return p.JSON(b) },

@@ -2,22 +2,51 @@ package plan
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/incremental"
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // Incremental is how a materialized view follows the changes of what it reads.
 type Incremental struct {
-	// Technique is incremental's, or COMPLETE_RECOMPUTE with the reasons.
+	// Technique is nil before Analyze.
 	*incremental.Technique
 	// Table is the hidden table beside it, where the technique needs one.
-	Table  string
-	places []diag.Range // of Technique.Issues, in the user's files
+	Table string
+
+	query incremental.Query
+	place func(incremental.Issue) diag.Range
+}
+
+// Analyze finds the technique, once. It takes DuckDB longer than everything else of a plan, so that it is left to those
+// who refresh the view or tell of it; they do so one at a time.
+func (v *Incremental) Analyze(ctx context.Context, conn *sql.Conn) (err error) {
+	if v.Technique == nil {
+		v.Technique, err = incremental.Analyze(ctx, conn, v.query)
+	}
+	return err
+}
+
+// Explain finds the techniques of all materialized views, for people.
+func (p *Plan) Explain(ctx context.Context, conn *sql.Conn) error {
+	for _, d := range p.Datasets {
+		if d.Incremental == nil {
+			continue
+		}
+		if err := d.Incremental.Analyze(ctx, conn); err != nil {
+			return fmt.Errorf("materialized view %s: %w", d.Name, err)
+		}
+		if d.Refresh == Follow && d.Incremental.Name == incremental.CompleteRecompute {
+			d.Technique = refreshReplace
+		}
+	}
+	return nil
 }
 
 // The reasons for COMPLETE_RECOMPUTE that are not the query's.
@@ -33,45 +62,50 @@ func (d *Dataset) State() (table string, columns schemas.Table) {
 	switch {
 	case d.Merge != nil:
 		return d.Merge.State, d.Merge.Spec.State()
-	case d.Refresh == Follow && d.Incremental.State != nil:
+	case d.Refresh == Follow && d.Incremental.Technique != nil && d.Incremental.State != nil:
 		return d.Incremental.Table, d.Incremental.State
 	}
 	return "", nil
 }
 
-// follow finds out of which materialized views the rows need not be computed all again when an input changed.
+// follow finds the materialized views of which the rows need perhaps not be computed all again when an input changed.
 func (c *compiler) follow(ctx context.Context) error {
-	if c.diags.HasErrors() {
-		return nil
-	}
 	for _, d := range c.ordered {
 		if d.failed || d.doubtful || d.out.Refresh != Replace {
 			continue
 		}
-		v, err := c.view(ctx, d)
-		if err != nil {
+		v := c.incremental(d)
+		d.out.Incremental = v
+		if v.Technique == nil && d.out.Deterministic {
+			d.out.Refresh, d.out.Technique = Follow, refreshFollow
+		}
+		if d.decl.Refresh != dsl.RefreshIncremental || c.diags.HasErrors() {
+			continue
+		}
+		if err := v.Analyze(ctx, c.in.Conn); err != nil {
 			return fmt.Errorf("materialized view %s: %w", d.name, err)
 		}
-		d.out.Incremental = v
-		if v.Name != incremental.CompleteRecompute {
-			d.out.Refresh, d.out.Technique = Follow, refreshFollow
-		} else if d.decl.Refresh == dsl.RefreshIncremental {
-			c.notIncremental(d, v)
-		}
+		c.checkIncremental(d, v)
 	}
 	return nil
 }
 
-// view picks how a materialized view is refreshed.
-func (c *compiler) view(ctx context.Context, d *dataset) (*Incremental, error) {
+// incremental is how a materialized view follows its inputs: what of it stands before its query is looked at.
+func (c *compiler) incremental(d *dataset) *Incremental {
 	f := d.flows[0]
 	v := &Incremental{Table: "__state_" + d.name}
-	full := func(code, message string) (*Incremental, error) {
-		v.Technique = &incremental.Technique{Name: incremental.CompleteRecompute, Issues: []incremental.Issue{{Code: code, Message: message, At: -1}}}
-		v.places = []diag.Range{d.decl.Range}
-		return v, nil
+	relations, queries, source := c.relationsOf(f)
+	v.place = func(issue incremental.Issue) diag.Range {
+		q := queries[issue.View]
+		if q == nil || issue.At < 0 {
+			return d.decl.Range
+		}
+		return token(q, issue.At)
 	}
-	relations, source := c.relationsOf(f)
+	full := func(code, message string) *Incremental {
+		v.Technique = &incremental.Technique{Name: incremental.CompleteRecompute, Issues: []incremental.Issue{{Code: code, Message: message, At: -1}}}
+		return v
+	}
 	switch {
 	case d.decl.Refresh == dsl.RefreshFull:
 		return full(issuePolicy, "refresh_policy is full.")
@@ -80,21 +114,14 @@ func (c *compiler) view(ctx context.Context, d *dataset) (*Incremental, error) {
 	case len(d.out.Rules.Rules) > 0:
 		return full(issueExpectations, "It has expectations, which are evaluated on all rows.")
 	}
-	q := incremental.Query{SQL: f.out.SQL, Columns: d.out.Columns, Relations: relations, Functions: incrementalClass}
-	technique, err := incremental.Analyze(ctx, c.in.Conn, q)
-	if err != nil {
-		return nil, err
-	}
-	v.Technique = technique
-	for _, issue := range technique.Issues {
-		v.places = append(v.places, c.placeOf(f, issue))
-	}
-	return v, nil
+	v.query = incremental.Query{SQL: f.out.SQL, Columns: d.out.Columns, Relations: relations, Functions: incrementalClass}
+	return v
 }
 
-// relationsOf are the tables and views that a query reads, by itself and through views, and a source among them, if any.
-func (c *compiler) relationsOf(f *flow) (relations map[string]incremental.Relation, source string) {
-	relations = map[string]incremental.Relation{}
+// relationsOf are the tables and views that a query reads, by itself and through views, the queries of the views, its own
+// by the empty name, and a source among what is read, if any.
+func (c *compiler) relationsOf(f *flow) (relations map[string]incremental.Relation, queries map[string]*sqltext.Query, source string) {
+	relations, queries = map[string]incremental.Relation{}, map[string]*sqltext.Query{"": f.decl.SQL}
 	var add func(f *flow)
 	add = func(f *flow) {
 		for _, r := range f.refs {
@@ -102,15 +129,16 @@ func (c *compiler) relationsOf(f *flow) (relations map[string]incremental.Relati
 			case r.dataset == nil:
 				source = r.name
 			case r.dataset.decl.Kind == dsl.View:
-				relations[r.name] = incremental.Relation{View: r.dataset.flows[0].out.SQL}
-				add(r.dataset.flows[0])
+				view := r.dataset.flows[0]
+				relations[r.name], queries[r.name] = incremental.Relation{View: view.out.SQL}, view.decl.SQL
+				add(view)
 			default:
 				relations[r.name] = incremental.Relation{Columns: r.columns}
 			}
 		}
 	}
 	add(f)
-	return relations, source
+	return relations, queries, source
 }
 
 // incrementalClass is functionClass in the words of package incremental.
@@ -124,26 +152,13 @@ func incrementalClass(name string) incremental.Class {
 	return incremental.Pure
 }
 
-// placeOf is where the user wrote what an issue is about.
-func (c *compiler) placeOf(f *flow, issue incremental.Issue) diag.Range {
-	if issue.View != "" {
-		if e := c.entities[strings.ToLower(issue.View)]; e != nil && e.dataset != nil {
-			f = e.dataset.flows[0]
-		}
+// checkIncremental reports a view whose policy its query does not allow.
+func (c *compiler) checkIncremental(d *dataset, v *Incremental) {
+	if v.Name != incremental.CompleteRecompute {
+		return
 	}
-	if issue.At < 0 {
-		return f.decl.Range
-	}
-	return token(f.decl.SQL, issue.At)
-}
-
-// notIncremental reports a view whose policy its query does not allow.
-func (c *compiler) notIncremental(d *dataset, v *Incremental) {
-	for i, issue := range v.Issues {
-		c.diags.Errorf(codeNotIncremental, v.places[i], "change the query, or remove refresh_policy: incremental",
+	for _, issue := range v.Issues {
+		c.diags.Errorf(codeNotIncremental, v.place(issue), "change the query, or remove refresh_policy: incremental",
 			"%s is recomputed in full when an input changed: %s: %s", d.name, issue.Code, strings.TrimSuffix(issue.Message, "."))
-	}
-	if len(v.Issues) == 0 {
-		c.diags.Errorf(codeNotIncremental, d.decl.RefreshAt, "remove refresh_policy: incremental", "%s is recomputed in full when an input changed", d.name)
 	}
 }

@@ -142,11 +142,12 @@ func (m *changes) list(spec cdc.Spec) string {
 	for _, col := range spec.Columns {
 		cell := ident(col.Name)
 		if m.truncate != nil && slices.Contains(spec.Keys, col.Name) {
-			cell = "CASE WHEN " + m.truncate.inBrackets() + " THEN NULL ELSE " + cell + " END AS " + cell
+			cell = "CASE WHEN TRY" + m.truncate.inBrackets() + " THEN NULL ELSE " + cell + " END AS " + cell
 		}
 		cells = append(cells, cell)
 	}
-	return strings.Join(append(cells, m.sequenceSQL()+` AS "__sequence"`, m.op()+` AS "__op"`), ", ")
+	// Rows of which one of them fails have broken a rule, and are not among these; but DuckDB may evaluate them all.
+	return strings.Join(append(cells, "TRY("+m.sequenceSQL()+`) AS "__sequence"`, "TRY("+m.op()+`) AS "__op"`), ", ")
 }
 
 // sequenceSQL gives the sequence of a row: a STRUCT where it is made of several parts.

@@ -129,10 +129,10 @@ func (d *Dataset) json() datasetJSON {
 	if d.Merge != nil {
 		j.AutoCDC = d.Merge.json()
 	}
-	if d.Incremental != nil {
+	if d.Incremental != nil && d.Incremental.Technique != nil {
 		j.Technique = d.Incremental.Name
-		for i, issue := range d.Incremental.Issues {
-			at := d.Incremental.places[i]
+		for _, issue := range d.Incremental.Issues {
+			at := d.Incremental.place(issue)
 			j.Issues = append(j.Issues, issueJSON{issue.Code, issue.Message, at.File, at.Start.Line, at.Start.Column})
 		}
 	}

@@ -95,10 +95,10 @@ func (t *textWriter) dataset(d *Dataset) {
 	if d.Merge != nil {
 		t.changes(d.Merge)
 	}
-	if d.Incremental != nil {
+	if d.Incremental != nil && d.Incremental.Technique != nil {
 		t.field("technique", d.Incremental.Name)
-		for i, issue := range d.Incremental.Issues {
-			t.field("", fmt.Sprintf("%s: %s (%s)", issue.Code, strings.TrimSuffix(issue.Message, "."), d.Incremental.places[i]))
+		for _, issue := range d.Incremental.Issues {
+			t.field("", fmt.Sprintf("%s: %s (%s)", issue.Code, strings.TrimSuffix(issue.Message, "."), d.Incremental.place(issue)))
 		}
 	}
 	if len(d.Partition) > 0 {

@@ -266,6 +266,9 @@ func (f *figures) add(a *schemas.Accounting, q *schemas.DataQuality) {
 	f.Written += a.Written
 	f.DeadLettered += a.DeadLettered
 	f.Discarded += a.Discarded
+	if c := a.Changes; c != nil { // how often a row of a view was replaced depends on the batches
+		f.QueryRows, f.Written = f.QueryRows-c.Removed, f.Written-c.Removed
+	}
 	for _, r := range q.Expectations {
 		sum := f.Rules[r.Name]
 		f.Rules[r.Name] = [2]int64{sum[0] + r.Passed, sum[1] + r.Failed}

@@ -59,8 +59,11 @@ func (p *Project) changing() map[string]bool {
 		if d.Refresh.Changes() {
 			tables[d.Name] = true
 		}
-		if state, _ := d.State(); state != "" {
-			tables[state] = true
+		if d.Merge != nil {
+			tables[d.Merge.State] = true
+		}
+		if d.Incremental != nil {
+			tables[d.Incremental.Table] = true
 		}
 	}
 	return tables

@@ -187,6 +187,15 @@ func (p *Project) Plan() (*plan.Plan, error) {
 	return p.plan, nil
 }
 
+// Explain is Plan, with how materialized views follow their inputs.
+func (p *Project) Explain(ctx context.Context) (*plan.Plan, error) {
+	made, err := p.Plan()
+	if err == nil {
+		err = made.Explain(ctx, p.db.Conn())
+	}
+	return made, err
+}
+
 // tables are what is published, for queries.
 func (p *Project) tables() *query.Tables {
 	return &query.Tables{Pipeline: p.Pipeline, Lake: p.place.lake, State: p.place.state, DB: p.db}

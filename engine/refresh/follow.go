@@ -30,6 +30,9 @@ func (b *Batch) followInputs(ctx context.Context, d *plan.Dataset) (worked bool,
 		return false, nil
 	}
 	maps.Copy(b.draft.positions, holds)
+	if err := d.Incremental.Analyze(ctx, b.DB.Conn()); err != nil {
+		return true, fmt.Errorf("find out how %s can follow its inputs: %w", d.Name, err)
+	}
 	why := b.unfollowed(d)
 	if why == "" {
 		why, err = b.applyInputs(ctx, d)
@@ -44,6 +47,8 @@ func (b *Batch) followInputs(ctx context.Context, d *plan.Dataset) (worked bool,
 func (b *Batch) unfollowed(d *plan.Dataset) string {
 	stored, exists := b.state.Table(d.Name)
 	switch {
+	case d.Incremental.Name == incremental.CompleteRecompute:
+		return whyInFull(d)
 	case !exists:
 		return "it is computed for the first time"
 	case b.state.Reset(d.Name):
@@ -72,12 +77,15 @@ func withoutIDs(t schemas.Table) schemas.Table {
 
 // computeAll computes a view from everything that its inputs hold.
 func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, why string) error {
+	table, _ := d.State()
+	delete(b.draft.changes, d.Name) // begun for changes, of which nothing came
+	delete(b.draft.changes, table)
 	b.draft.full[d.Name] = true
 	b.Journal.Planned(d.Name, incremental.CompleteRecompute, why)
 	if err := b.evaluate(ctx, d, d.Flows[0], &input{}); err != nil {
 		return err
 	}
-	if table, _ := d.State(); table == "" {
+	if table == "" {
 		return nil
 	}
 	in := incremental.Inputs{New: map[string]string{}}

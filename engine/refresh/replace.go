@@ -35,7 +35,7 @@ func (b *Batch) replaceAll(ctx context.Context, d *plan.Dataset) (worked bool, e
 
 // whyInFull are the reasons of a view's query, or of its table, against a cheaper way.
 func whyInFull(d *plan.Dataset) string {
-	if d.Incremental == nil {
+	if d.Incremental == nil || d.Incremental.Technique == nil {
 		return ""
 	}
 	var why []string

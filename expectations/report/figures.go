@@ -146,7 +146,7 @@ func (t *tableFigures) flow(name string) *flowFigures {
 
 func (f *flowFigures) add(a schemas.Accounting) {
 	f.Flow = f.plus(Flow{Batches: 1, InputFiles: a.InputFiles, InputBytes: a.InputBytes, Unreadable: a.Unreadable, QueryRows: a.QueryRows,
-		Written: a.Written, DeadLettered: a.DeadLettered, Discarded: a.Discarded, Balances: a.Balances()})
+		Written: a.Written, DeadLettered: a.DeadLettered, Discarded: a.Discarded, Changes: a.Changes, Balances: a.Balances()})
 }
 
 func (f *flowFigures) addResults(q *schemas.DataQuality) {

@@ -145,7 +145,11 @@ func (f Flow) equation() string {
 	if !f.Balances {
 		equals = "≠"
 	}
-	return fmt.Sprintf("%s %s %s written + %s + %s discarded; %s", counted(f.QueryRows, "query row"), equals, humanize.Comma(f.Written),
+	kept := humanize.Comma(f.Written) + " written"
+	if f.Changes != nil {
+		kept = humanize.Comma(f.Kept()) + " applied + " + humanize.Comma(f.Superseded()) + " superseded"
+	}
+	return fmt.Sprintf("%s %s %s + %s + %s discarded; %s", counted(f.QueryRows, "query row"), equals, kept,
 		counted(f.DeadLettered, "dead letter"), humanize.Comma(f.Discarded), counted(f.Unreadable, "unreadable record"))
 }
 

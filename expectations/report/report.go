@@ -87,8 +87,40 @@ type Flow struct {
 	Written      int64  `json:"written_records"`
 	DeadLettered int64  `json:"quarantined_records"`
 	Discarded    int64  `json:"discarded_records"`
-	// Balances is true when every batch's query rows are written, dead-lettered or discarded.
+	// Changes is set for rows that are changes, applied by key: where those went that were neither dead-lettered nor
+	// discarded.
+	Changes *schemas.ChangeCounts `json:"changes,omitempty"`
+	// Balances is true when every batch's query rows are written, dead-lettered or discarded; changes, when they are
+	// applied, superseded, ignored, dead-lettered or discarded.
 	Balances bool `json:"balances"`
+}
+
+// Kept are the rows of the query that were written, or applied where they are changes.
+func (f Flow) Kept() int64 {
+	if f.Changes != nil {
+		return f.Changes.Applied
+	}
+	return f.Written
+}
+
+// Changing reports whether the rows of any flow are changes, applied by key.
+func (r *Report) Changing() bool {
+	for _, t := range r.Tables {
+		for _, f := range t.Flows {
+			if c := f.Changes; c != nil && c.Superseded+c.Ignored > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Superseded are the changes that made no difference: newer ones were there, or the same.
+func (f Flow) Superseded() int64 {
+	if f.Changes != nil {
+		return f.Changes.Superseded + f.Changes.Ignored
+	}
+	return 0
 }
 
 // Build makes the report of an update from all rows of a pipeline's event_log, in any order. The update is named by its
@@ -246,6 +278,7 @@ func (f Flow) plus(g Flow) Flow {
 	f.Written += g.Written
 	f.DeadLettered += g.DeadLettered
 	f.Discarded += g.Discarded
+	f.Changes = f.Changes.Plus(g.Changes)
 	f.Balances = f.Balances && g.Balances
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,16 +50,24 @@ func (r *Report) writeRules(b *strings.Builder) {
 }
 
 func (r *Report) writeAccounting(b *strings.Builder) {
-	t := newTable("Rows", 3, 4, 5, 6, 7, 8)
-	t.AppendHeader(table.Row{"table", "flow", "batches", "query rows", "written", "dead letters", "discarded", "unreadable", "balances"})
+	t := newTable("Rows", 3, 4, 5, 6, 7, 8, 9)
+	kept := table.Row{"written"}
+	if r.Changing() {
+		kept = table.Row{"written or applied", "superseded"}
+	}
+	t.AppendHeader(slices.Concat(table.Row{"table", "flow", "batches", "query rows"}, kept, table.Row{"dead letters", "discarded", "unreadable", "balances"}))
 	for _, tab := range r.Tables {
 		for _, f := range tab.Flows {
 			balances := "yes"
 			if !f.Balances {
 				balances = "NO"
 			}
-			t.AppendRow(table.Row{tab.Name, f.Name, f.Batches, humanize.Comma(f.QueryRows), humanize.Comma(f.Written),
-				humanize.Comma(f.DeadLettered), humanize.Comma(f.Discarded), humanize.Comma(f.Unreadable), balances})
+			kept := table.Row{humanize.Comma(f.Kept())}
+			if r.Changing() {
+				kept = append(kept, humanize.Comma(f.Superseded()))
+			}
+			t.AppendRow(slices.Concat(table.Row{tab.Name, f.Name, f.Batches, humanize.Comma(f.QueryRows)}, kept,
+				table.Row{humanize.Comma(f.DeadLettered), humanize.Comma(f.Discarded), humanize.Comma(f.Unreadable), balances}))
 		}
 	}
 	render(b, t)

@@ -27,8 +27,7 @@ func (l *Lake) Changes(ctx context.Context, name string, after, until, maxBytes 
 		until = math.MaxInt64
 	}
 	chain := h.chain()
-	whole, err := h.begins(chain, after)
-	if err != nil {
+	if err := h.changesKept(chain, after); err != nil {
 		return nil, err
 	}
 	out := &lake.Changes{Schema: h.state.Schema}
@@ -50,7 +49,7 @@ func (l *Lake) Changes(ctx context.Context, name string, after, until, maxBytes 
 		if i > 0 {
 			parent = chain[i-1]
 		}
-		n, err := next.take(s, parent, i == 0 && whole)
+		n, err := next.take(s, parent)
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", name, err)
 		}
@@ -67,19 +66,30 @@ func (l *Lake) Changes(ctx context.Context, name string, after, until, maxBytes 
 // commitChanges are collected from the snapshots of one commit.
 type commitChanges lake.CommitChanges
 
-// take adds what a snapshot did, and returns how many bytes of files that is. Whole says that everything in it is new.
-func (c *commitChanges) take(s, parent *metadata.Snapshot, whole bool) (size int64, err error) {
-	read := addedFiles
-	if whole {
-		read = liveFiles
+// changesKept returns ErrExpired when it cannot be told any more what each commit after one did: the snapshots of some
+// are gone, or the one before a snapshot that removed rows, which alone has them.
+func (h *head) changesKept(chain []*metadata.Snapshot, after int64) error {
+	whole, err := h.begins(chain, after)
+	if err != nil || len(chain) == 0 {
+		return err
 	}
-	added, err := read(s)
+	first := chain[0]
+	known := first.Summary.Operation() == metadata.Append || first.ParentSnapshotID == nil
+	if whole || !known && !rewrites(first) && summaryInt(first, keyCommit) > after {
+		return fmt.Errorf("%w: of table %s after commit %d; keep more of the past with retention.snapshots", lake.ErrExpired, h.name, after)
+	}
+	return nil
+}
+
+// take adds what a snapshot did, and returns how many bytes of files that is.
+func (c *commitChanges) take(s, parent *metadata.Snapshot) (size int64, err error) {
+	added, err := addedFiles(s)
 	if err != nil {
 		return 0, err
 	}
 	c.Added = append(c.Added, added...)
-	if !whole && parent != nil && s.Summary.Operation() != metadata.Append {
-		removed, err := removedRows(s, parent)
+	if parent != nil && s.Summary.Operation() != metadata.Append {
+		removed, err := removedRows(s, parent, added)
 		if err != nil {
 			return 0, err
 		}
@@ -96,8 +106,9 @@ func (c *commitChanges) take(s, parent *metadata.Snapshot, whole bool) (size int
 	return size, nil
 }
 
-// removedRows are the rows of its parent that a snapshot removed, in whole files and by their positions.
-func removedRows(s, parent *metadata.Snapshot) (out []lake.Removed, err error) {
+// removedRows are the rows of its parent that a snapshot removed, in whole files and by their positions, and those that it
+// has itself added and removed.
+func removedRows(s, parent *metadata.Snapshot, added []lake.DataFile) (out []lake.Removed, err error) {
 	manifests, err := manifestsOf(s)
 	if err != nil {
 		return nil, err
@@ -132,6 +143,11 @@ func removedRows(s, parent *metadata.Snapshot) (out []lake.Removed, err error) {
 		return nil, err
 	}
 	whole := lake.Removed{}
+	for _, f := range added {
+		if r := by[f.Group]; r != nil {
+			r.Files = append(r.Files, f)
+		}
+	}
 	for _, f := range before {
 		if r := by[f.Group]; dropped[f.Path] {
 			whole.Files, whole.Rows = append(whole.Files, f), whole.Rows+f.Rows
