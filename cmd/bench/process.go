@@ -61,7 +61,8 @@ func (j job) run(ctx context.Context) (cost, error) {
 		return cost{}, fmt.Errorf("%s %s: %w\n%s", j.program, strings.Join(j.args, " "), err, text[:min(len(text), 2000)])
 	}
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	c := cost{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory: int64(usage.Maxrss), output: stdout.String()}
+	c := cost{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory: int64(usage.Maxrss),
+		output: stdout.String()}
 	if runtime.GOOS != "darwin" { // elsewhere the unit is KiB
 		c.memory <<= 10
 	}
