@@ -116,7 +116,7 @@ func (b *bench) readChanged(ctx context.Context, c *changed) error {
 	}
 	ours, floor := got[0].less(got[2].least()), got[1].less(got[2].least())
 	printTimes("AUTO CDC, reading after many commits", ours, floor, ratioAtMost(ours, floor, readLimit),
-		fmt.Sprintf("a table of the same rows written at once; every column of every row, less the least of a query of nothing (%s)",
+		fmt.Sprintf("a table of the same rows written at once; all columns of all rows, less the least of SELECT 1 (%s)",
 			short(got[2].least())))
 	for _, s := range []*space{c.space, fresh} {
 		if err := s.remove(); err != nil {

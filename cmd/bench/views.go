@@ -318,10 +318,11 @@ func printViews(ctx context.Context, all []*viewed, full samples) error {
 	least, middle, most := all[0], all[1], all[2]
 	added := fmt.Sprintf(", %s added to ", thousands(viewAdded/most.b.shrink))
 	name := "views" + added + thousands(most.size)
-	compared := fmt.Sprintf("added to %s; whole process with its commits, less the least no-op update: %s; at %s %s; at %s %s",
+	compared := fmt.Sprintf("added to %s; whole process with its commits, less the least no-op one: %s; at %s %s; at %s %s",
 		thousands(least.size), said[2], thousands(least.size), said[0], thousands(middle.size), said[1])
-	printTimes(name, most.update(), least.update(), ratioAtMost(most.update(), least.update(), viewGrowth), compared)
-	g := atMost(most.update().wall(), viewLimit)
+	g := ratioAtMost(most.update(), least.update(), viewGrowth)
+	printTimes(name, most.update(), least.update(), g, compared)
+	g = atMost(most.update().wall(), viewLimit)
 	fmt.Printf(rowFormat, name, most.update(), "", "", g.text, g.result(), "the same, by itself")
 	recomputed := full.less(most.idle.least())
 	faster := ratio(recomputed, most.update())
