@@ -15,7 +15,7 @@ lint:
 ci:
 	.ci/run
 
-# Works below the user's cache folder, in about 3 GB, and with a broker in memory of as much (or LAKEFLOW_KAFKA_BROKERS); go run ./cmd/bench --help tells of other folders and of single workloads.
+# Works below the user's cache folder, in about 6 GB, and with a broker in memory of as much (or LAKEFLOW_KAFKA_BROKERS); go run ./cmd/bench --help tells of other folders and of single workloads.
 bench:
 	go run ./cmd/bench
 

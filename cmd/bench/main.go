@@ -34,6 +34,9 @@ var workloads = []struct {
 	{"exactly-once", exactlyOnce},
 	{"freshness", freshness},
 	{"growth", growth},
+	{"views", views},
+	{"cdc", changes},
+	{"cdc-commits", changeCommits},
 }
 
 // bench is what every workload works with.
@@ -43,6 +46,7 @@ type bench struct {
 	lakeflow string  // the program that is measured
 	runs     int     // of each side
 	seconds  int     // of freshness
+	shrink   int     // what the sizes of views, cdc and cdc-commits are divided by
 	kafka    *broker // nil before the first workload that needs it
 	filled   string  // the topic of the backlog, once it is filled
 }
@@ -104,10 +108,11 @@ func newBench(args []string) (_ *bench, only []string, err error) {
 		names = append(names, w.name)
 	}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&b.dir, "dir", "", "folder for generated data and tables, about 3 GB and 1,000,000 names (default: lakeflow-bench in the user's cache folder)")
+	f.StringVar(&b.dir, "dir", "", "folder for generated data and tables, about 6 GB and 1,000,000 names (default: lakeflow-bench in the user's cache folder)")
 	f.StringVar(&b.lakeflow, "lakeflow", "", "measure this binary instead of building one")
 	f.IntVar(&b.runs, "runs", 3, "counted runs of each side; short workloads do four times as many")
 	f.IntVar(&b.seconds, "seconds", 120, "how long freshness produces records; from 120 on it also tells whether memory stays flat")
+	f.IntVar(&b.shrink, "shrink", 1, "divide the sizes of views, cdc and cdc-commits by this number, up to 100, to try them out: the targets are those of the full sizes")
 	list := f.String("only", "", "comma-separated workloads: "+strings.Join(names, ", ")+" (default: all)")
 	if err := f.Parse(args); err != nil {
 		return nil, nil, err
@@ -120,8 +125,8 @@ func newBench(args []string) (_ *bench, only []string, err error) {
 			return nil, nil, fmt.Errorf("there is no workload %q; choose of %s", name, strings.Join(names, ", "))
 		}
 	}
-	if f.NArg() > 0 || b.runs < 1 || b.seconds < 10 {
-		return nil, nil, errors.New("bench takes flags only, --runs of at least 1 and --seconds of at least 10; see --help")
+	if f.NArg() > 0 || b.runs < 1 || b.seconds < 10 || b.shrink < 1 || b.shrink > 100 {
+		return nil, nil, errors.New("bench takes flags only, --runs of at least 1, --seconds of at least 10 and --shrink of 1 to 100; see --help")
 	}
 	if b.dir == "" {
 		cache, err := os.UserCacheDir()

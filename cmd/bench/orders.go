@@ -216,7 +216,7 @@ func memory(ctx context.Context, b *bench) error {
 	sides := []job{run, b.floor(orderFloor(s, from, readOptions(), settings))}
 	got := make([]samples, len(sides))
 	for i, j := range sides { // one run: peak memory is what is asked, and it differs little between runs
-		c, _, err := j.run(ctx)
+		c, err := j.run(ctx)
 		if err != nil {
 			return err
 		}

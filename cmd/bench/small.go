@@ -184,7 +184,7 @@ func manyFiles(ctx context.Context, b *bench) error {
 		}
 		jobs, spaces = append(jobs, b.command("run", "--json", s.file)), append(spaces, s)
 	}
-	first, _, err := jobs[0].run(ctx)
+	first, err := jobs[0].run(ctx)
 	if err != nil {
 		return err
 	}
