@@ -25,7 +25,7 @@ func Analyze(ctx context.Context, conn *sql.Conn, q Query) (*Technique, error) {
 	if err := b.stable(root); err == nil {
 		err = b.plan(ctx, root, t)
 		if err != nil && !errors.Is(err, errBuild) {
-			b.issues = append(b.issues, Issue{NotSupported, "DuckDB does not take the parts of this query: " + firstLine(err) + ".", b.view, -1})
+			b.add(NotSupported, "DuckDB does not take the parts of this query: "+firstLine(err)+".", b.view, -1)
 			t.way = nil
 		}
 	}
@@ -176,7 +176,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.issues = append(b.issues, Issue{NotSupported, "As " + c.name + " DuckDB does not take the parts of this query: " + firstLine(err) + ".", "", -1})
+		b.add(NotSupported, "DuckDB does not take the parts of "+c.name+": "+firstLine(err)+".", "", -1)
 		t.way = nil
 	}
 	return nil
@@ -276,14 +276,16 @@ func (s *selection) inexact() Issue {
 	k := s.keyed
 	switch {
 	case k.word == WindowFunction:
-		return Issue{NotIncrementalizable, "Rows of a window are found again only by columns of the view that are its PARTITION BY: select them.", s.view, k.at}
+		return Issue{NotIncrementalizable, "Rows of a window are found again only by columns of the view that are its PARTITION BY: " +
+			"select them.", s.view, k.at}
 	case k.group == nil:
-		return Issue{NotIncrementalizable, "Rows are found again only by columns of the view that are the keys: select them.", s.view, k.at}
+		return Issue{NotIncrementalizable, "Rows are found again only by columns of the view that are the keys: " +
+			"select them.", s.view, k.at}
 	}
 	for _, a := range k.group.aggregates {
 		if !a.exact {
-			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, when it is computed again: " +
-				"select the keys of its GROUP BY, by which its rows are found again.", s.view, a.node.At()}
+			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, " +
+				"when it is computed again: select the keys of its GROUP BY, by which its rows are found again.", s.view, a.node.At()}
 		}
 	}
 	return Issue{AggregateNotTop, "The groups are not on top of the query.", s.view, k.at}
@@ -292,8 +294,8 @@ func (s *selection) inexact() Issue {
 // reads says that the input is read for the keys that changes touch.
 func (b *builder) reads(s *selection) []Issue {
 	if g := s.keyed.group; g != nil && g.lacking != nil {
-		return []Issue{{NotIncrementalizable, g.lacking.name() + " does not follow from the changes: of each group that they touch, all rows of the input are read.",
-			s.view, g.lacking.node.At()}}
+		return []Issue{{NotIncrementalizable, g.lacking.name() + " does not follow from the changes: " +
+			"of each group that they touch, all rows of the input are read.", s.view, g.lacking.node.At()}}
 	}
 	return nil
 }
@@ -308,7 +310,7 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 	for i, typ := range k.types {
 		stored, ok := stateType(typ)
 		if !ok {
-			b.issues = append(b.issues, Issue{NotSupported, "A state has no column of type " + typ + ": cast what is grouped.", s.view, k.nodes[i].First()})
+			b.add(NotSupported, "A state has no column of type "+typ+": cast what is grouped.", s.view, k.nodes[i].First())
 			return candidate{}, false
 		}
 		g.types = append(g.types, stored)
@@ -370,11 +372,11 @@ func (l *level) handOn(b *builder, k *keyed) bool {
 
 // bind has DuckDB take all statements of a technique, over no rows.
 func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
-	in := Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+	tables := map[string]string{}
+	in := Inputs{New: tables, Old: tables, Added: tables, Removed: tables}
 	for name, r := range t.query.Relations {
 		if r.View == "" {
-			empty := "(" + noRows(r.Columns) + ")"
-			in.New[name], in.Old[name], in.Added[name], in.Removed[name] = empty, empty, empty, empty
+			tables[name] = "(" + noRows(r.Columns) + ")"
 		}
 	}
 	place := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
@@ -383,7 +385,8 @@ func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
 	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
 	err := t.way.apply(ctx, b)
 	view, state := t.Full(in)
-	for _, query := range []string{b.result.RemoveView, b.result.RemoveState, b.result.AddView, b.result.AddState, view, state} {
+	r := b.result
+	for _, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState, view, state} {
 		if query != "" && err == nil {
 			_, _, err = describe(ctx, conn, query)
 		}
