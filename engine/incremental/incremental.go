@@ -190,8 +190,14 @@ type batch struct {
 // table names a TEMP table of the batch.
 func (b *batch) table(name string) string { return "temp." + quote.Name(b.prefix+name) }
 
+// longest is how many bytes a statement may have. A query within a query is written several times.
+const longest = 1 << 20
+
 // create makes a TEMP table of a query.
 func (b *batch) create(ctx context.Context, name, query string) error {
+	if b.binding && len(query) > longest {
+		return fmt.Errorf("the changes would be computed by %d KB of SQL", len(query)>>10)
+	}
 	b.result.tables = append(b.result.tables, b.prefix+name)
 	_, err := b.conn.ExecContext(ctx, "CREATE OR REPLACE TEMP TABLE "+quote.Name(b.prefix+name)+" AS "+query)
 	if err != nil {

@@ -190,7 +190,7 @@ func TestRandomViews(t *testing.T) {
 	classes := functions(t, conn)
 	n := &tally{techniques: map[string]int{}, batches: map[string]int{}, fallbacks: map[string]int{}}
 	seed := uint64(count(t, "INCREMENTAL_SEED", 1))
-	for i := range count(t, "INCREMENTAL_VIEWS", 320) {
+	for i := range count(t, "INCREMENTAL_VIEWS", 300) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			n.run(t, newWorld(t, conn, r), &grammar{r: r}, classes)
@@ -258,4 +258,49 @@ func (n *tally) over(t *testing.T, w *world, g *grammar, h *held, classes func(s
 		over.start(t, incremental.Inputs{New: map[string]string{"v": "v"}})
 	}
 	return over
+}
+
+// TestLargeChanges refreshes views of many rows with several threads.
+func TestLargeChanges(t *testing.T) {
+	conn := open(t)
+	exec(t, conn, "SET threads = 4")
+	classes := functions(t, conn)
+	rows := func(n, seed int) string {
+		return fmt.Sprintf(`SELECT (hash(i + %[2]d) %% 500)::INTEGER AS id, CASE WHEN i %% 50 > 0 THEN (hash(i * 3 + %[2]d) %% 3000)::INTEGER END AS k,
+	'g' || (i %% 9) AS g, (hash(i) %% 100)::BIGINT - 40 AS x, (i %% 64) / 4 AS d, (i %% 1000)::DECIMAL(10,2) / 8 AS m, DATE '2024-01-01' + (i %% 40)::INTEGER AS t,
+	i %% 3 = 0 AS b, [1, i %% 2]::INTEGER[] AS l FROM range(%[1]d) r(i)`, n, seed)
+	}
+	for i, query := range []string{
+		"SELECT k, count(*), sum(x), avg(m), min(d), max(t) FROM a GROUP BY k HAVING count(*) > 3", "SELECT g, sum(d), bool_and(b) FROM a GROUP BY ALL",
+		"SELECT count(*), min(x), sum(m) FROM a", "SELECT sum(x) FROM a GROUP BY k, g", "SELECT id, g, x FROM a WHERE x > 0", "SELECT DISTINCT id, g FROM a",
+		"SELECT a.id, e.y FROM a LEFT JOIN e ON a.k = e.k", "SELECT id FROM a WHERE EXISTS (SELECT 1 FROM e WHERE e.k = a.k)",
+		"SELECT k, x, rank() OVER (PARTITION BY k ORDER BY x) FROM a", "SELECT k, median(x), count(DISTINCT g) FROM a GROUP BY k",
+		"SELECT s.n, e.y FROM e JOIN (SELECT k, count(*) AS n FROM a GROUP BY k) s USING (k)", "SELECT e.k, sum(a.x), count(*) FROM a JOIN e ON a.k = e.k GROUP BY e.k",
+	} {
+		w := newWorld(t, conn, rand.New(rand.NewPCG(1, uint64(i))))
+		exec(t, conn, "INSERT INTO a "+rows(30_000, 0))
+		exec(t, conn, "INSERT INTO e SELECT (i % 2000)::INTEGER, i FROM range(3000) r(i)")
+		h := w.hold(t, "v", query, classes)
+		if h == nil || h.technique.Name == incremental.CompleteRecompute {
+			t.Fatalf("%s is not incremental", query)
+		}
+		h.start(t, incremental.Inputs{New: map[string]string{"a": "a", "e": "e"}})
+		for batch := range 3 {
+			in := incremental.Inputs{New: map[string]string{"a": "a", "e": "e"}, Old: map[string]string{"a": "a_old", "e": "e_old"},
+				Added: map[string]string{"a": "a_added", "e": "e_added"}, Removed: map[string]string{"a": "a_removed", "e": "e_removed"}}
+			for _, name := range []string{"a", "e"} {
+				exec(t, conn, "CREATE OR REPLACE TABLE "+name+"_old AS FROM "+name)
+				exec(t, conn, fmt.Sprintf("CREATE OR REPLACE TABLE places AS SELECT rowid AS r FROM %s WHERE hash(rowid + %d) %% 10 = 0", name, batch))
+				exec(t, conn, "CREATE OR REPLACE TABLE "+name+"_removed AS FROM "+name+" WHERE rowid IN (FROM places)")
+				exec(t, conn, "DELETE FROM "+name+" WHERE rowid IN (FROM places)")
+			}
+			exec(t, conn, "CREATE OR REPLACE TABLE a_added AS FROM a LIMIT 0")
+			exec(t, conn, "INSERT INTO a_added "+rows(4000, batch+1))
+			exec(t, conn, "CREATE OR REPLACE TABLE e_added AS SELECT (i * 7 % 2500)::INTEGER AS k, (i + 1)::BIGINT AS y FROM range(200) r(i)")
+			exec(t, conn, "INSERT INTO a FROM a_added")
+			exec(t, conn, "INSERT INTO e FROM e_added")
+			h.apply(t, in)
+			h.check(t, fmt.Sprintf("after batch %d", batch))
+		}
+	}
 }
