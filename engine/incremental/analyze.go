@@ -119,8 +119,10 @@ func (b *builder) stable(root syntax.Query) error {
 			case syntax.Window:
 				name = n.Name()
 			case syntax.ColumnRef: // current_date has no parentheses
-				if len(n.Path()) == 1 && !b.query.hasColumn(n.Name()) {
-					name = strings.ToLower(n.Name())
+				lower := strings.ToLower(n.Name())
+				bare := strings.HasPrefix(lower, "current_") || strings.HasPrefix(lower, "local")
+				if bare && len(n.Path()) == 1 && !b.query.hasColumn(lower) {
+					name = lower
 				}
 			case syntax.BaseTable:
 				view, r, ok := b.query.relation(n.Name())
@@ -166,7 +168,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		return err
 	}
 	b.view = ""
-	for _, c := range b.candidates(t, top, keyed) {
+	for _, c := range b.candidates(ctx, t, top, keyed) {
 		t.Name, t.way, t.State = c.name, c.way, c.state
 		err := t.bind(ctx, b.conn)
 		if err == nil {
@@ -210,7 +212,7 @@ type candidate struct {
 }
 
 // candidates are the ways, the cheapest first.
-func (b *builder) candidates(t *Technique, top *selection, keyed []*selection) (all []candidate) {
+func (b *builder) candidates(ctx context.Context, t *Technique, top *selection, keyed []*selection) (all []candidate) {
 	target := top // whose rows of touched keys are computed anew
 	for _, s := range keyed {
 		if s == top || s.keyed.exact {
@@ -231,11 +233,11 @@ func (b *builder) candidates(t *Technique, top *selection, keyed []*selection) (
 	}
 	k := target.keyed
 	if target == top && k.group != nil {
-		if c, ok := b.grouping(t, top); ok {
+		if c, ok := b.grouping(ctx, t, top); ok {
 			all = append(all, c)
 		}
 	}
-	if above, outputs, ok := b.outputs(t, target); ok && len(k.nodes) > 0 {
+	if above, outputs, ok := b.outputs(ctx, t, target); ok && len(k.nodes) > 0 {
 		name := k.word
 		if name == GroupAggregate {
 			name = PartitionOverwrite
@@ -301,7 +303,7 @@ func (b *builder) reads(s *selection) []Issue {
 }
 
 // grouping is GROUP_AGGREGATE.
-func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
+func (b *builder) grouping(ctx context.Context, t *Technique, s *selection) (candidate, bool) {
 	k := s.keyed
 	if k.group.lacking != nil || k.group.hidden || len(k.group.final.items) != len(t.query.Columns) {
 		return candidate{}, false
@@ -316,7 +318,7 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 		g.types = append(g.types, stored)
 	}
 	if len(k.nodes) > 0 {
-		_, g.outputs, _ = b.outputs(t, s)
+		_, g.outputs, _ = b.outputs(ctx, t, s)
 		if g.outputs == nil && !k.exact {
 			return candidate{}, false
 		}
@@ -325,11 +327,11 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 }
 
 // outputs finds the keys of a selection among the view's columns, and what is around the selection.
-func (b *builder) outputs(t *Technique, s *selection) (above []level, outputs []int, ok bool) {
+func (b *builder) outputs(ctx context.Context, t *Technique, s *selection) (above []level, outputs []int, ok bool) {
 	k := *s.keyed
 	above, ok = t.body.path(s)
 	for i := len(above) - 1; i >= 0 && ok; i-- {
-		ok = above[i].handOn(b, &k)
+		ok = above[i].handOn(ctx, b, &k)
 	}
 	if !ok {
 		return nil, nil, false
@@ -339,10 +341,10 @@ func (b *builder) outputs(t *Technique, s *selection) (above []level, outputs []
 }
 
 // handOn finds the keys of what a level reads among the columns that it gives itself, and sets columnsOf to them.
-func (l *level) handOn(b *builder, k *keyed) bool {
+func (l *level) handOn(ctx context.Context, b *builder, k *keyed) bool {
 	c := &composer{}
-	names, _, err := describe(context.Background(), b.conn, "SELECT * FROM "+l.link.text(c, none))
-	all, _, err2 := describe(context.Background(), b.conn, "SELECT * FROM "+l.from.text(c, none))
+	names, _, err := describe(ctx, b.conn, "SELECT * FROM "+l.link.text(c, none))
+	all, _, err2 := describe(ctx, b.conn, "SELECT * FROM "+l.from.text(c, none))
 	if err != nil || err2 != nil || len(names) < len(k.columnsOf) {
 		return false
 	}

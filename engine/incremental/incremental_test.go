@@ -278,7 +278,7 @@ func TestLargeChanges(t *testing.T) {
 		"SELECT s.n, e.y FROM e JOIN (SELECT k, count(*) AS n FROM a GROUP BY k) s USING (k)", "SELECT e.k, sum(a.x), count(*) FROM a JOIN e ON a.k = e.k GROUP BY e.k",
 	} {
 		w := newWorld(t, conn, rand.New(rand.NewPCG(1, uint64(i))))
-		exec(t, conn, "INSERT INTO a "+rows(30_000, 0))
+		exec(t, conn, "INSERT INTO a "+rows(10_000, 0))
 		exec(t, conn, "INSERT INTO e SELECT (i % 2000)::INTEGER, i FROM range(3000) r(i)")
 		h := w.hold(t, "v", query, classes)
 		if h == nil || h.technique.Name == incremental.CompleteRecompute {
@@ -295,7 +295,7 @@ func TestLargeChanges(t *testing.T) {
 				exec(t, conn, "DELETE FROM "+name+" WHERE rowid IN (FROM places)")
 			}
 			exec(t, conn, "CREATE OR REPLACE TABLE a_added AS FROM a LIMIT 0")
-			exec(t, conn, "INSERT INTO a_added "+rows(4000, batch+1))
+			exec(t, conn, "INSERT INTO a_added "+rows(2000, batch+1))
 			exec(t, conn, "CREATE OR REPLACE TABLE e_added AS SELECT (i * 7 % 2500)::INTEGER AS k, (i + 1)::BIGINT AS y FROM range(200) r(i)")
 			exec(t, conn, "INSERT INTO a FROM a_added")
 			exec(t, conn, "INSERT INTO e FROM e_added")
