@@ -129,16 +129,16 @@ func (p partial) merged(i int) string {
 	return fmt.Sprintf("CAST(coalesce(%s, 0) + %s AS %s)", o, d, p.typ)
 }
 
-// again is true where a partial value does not follow from the stored one, as rows were removed.
+// again is true where a partial value does not follow from the stored one, as rows were removed. A row may be among
+// the added and the removed ones: an extreme is right when no removed value is as far out.
 func (p partial) again(i int) string {
-	o, l := "__o."+column(i), fmt.Sprintf("__d.__l%d", i)
 	switch p.kind {
 	case "real":
 		return "__d.__lost > 0"
 	case "min":
-		return "coalesce(" + l + " <= " + o + ", false)"
+		return fmt.Sprintf("coalesce(__d.__l%d <= %s, false)", i, p.merged(i))
 	case "max":
-		return "coalesce(" + l + " >= " + o + ", false)"
+		return fmt.Sprintf("coalesce(__d.__l%d >= %s, false)", i, p.merged(i))
 	}
 	return "false"
 }

@@ -277,6 +277,17 @@ func (b *builder) types(ctx context.Context, s *selection) error {
 	if k.group == nil {
 		return nil
 	}
+	if s.node.GroupAll() && s.node.Having() == nil { // which constants make no groups is for DuckDB to say
+		var n int
+		err := b.conn.QueryRowContext(ctx, "SELECT count(*) FROM ("+s.text(&composer{}, none)+")").Scan(&n)
+		if err != nil {
+			return err
+		}
+		if (n == 1) != (len(k.keys) == 0) {
+			b.add(NotSupported, "GROUP BY ALL has only constants: write GROUP BY with their names, or leave it out.", s.view, k.at)
+			return errBuild
+		}
+	}
 	if s.node.Qualify() != nil {
 		k.group = nil
 		return nil
@@ -294,11 +305,20 @@ func (b *builder) groupExpressions(q syntax.Select) (all []syntax.Expression) {
 		return ordinals(q.Groups(), q.Items())
 	}
 	for _, e := range q.Items() {
-		if len(b.query.calls(e).aggregates) == 0 {
+		if len(b.query.calls(e).aggregates) == 0 && hasColumns(e) { // constants make no groups, also when they are alone
 			all = append(all, e.Named(""))
 		}
 	}
 	return all
+}
+
+func hasColumns(e syntax.Expression) (found bool) {
+	syntax.Walk(e, func(n syntax.Node, _ syntax.Scope) bool {
+		_, column := n.(syntax.ColumnRef)
+		found = found || column
+		return !found
+	})
+	return found
 }
 
 // ordinals puts the items in place of their numbers.
