@@ -48,7 +48,7 @@ type source interface {
 	delta(c *composer) []term
 	// contained reports whether the removed rows of delta were all there before, and the added ones are all there now.
 	contained() bool
-	// alias names the source, and is empty for joins.
+	// name is the quoted alias; empty for joins.
 	name() string
 }
 
