@@ -115,8 +115,8 @@ func (r *renaming) expression(e syntax.Expression) syntax.Expression {
 	})
 }
 
-// path finds the linear selections around a keyed one, outermost first, that hand on its rows: each of theirs comes from
-// one row of it.
+// path finds the linear selections around a keyed one, outermost first, that hand on its rows: each of theirs comes
+// from one row of it.
 func (b body) path(target *selection) ([]level, bool) {
 	if len(b) != 1 {
 		return nil, false

@@ -25,7 +25,7 @@ func Analyze(ctx context.Context, conn *sql.Conn, q Query) (*Technique, error) {
 	if err := b.stable(root); err == nil {
 		err = b.plan(ctx, root, t)
 		if err != nil && !errors.Is(err, errBuild) {
-			b.issues = append(b.issues, Issue{NotSupported, "DuckDB does not take the parts of this query: " + firstLine(err) + ".", b.view, -1})
+			b.add(NotSupported, "DuckDB does not take the parts of this query: "+firstLine(err)+".", b.view, -1)
 			t.way = nil
 		}
 	}
@@ -119,8 +119,10 @@ func (b *builder) stable(root syntax.Query) error {
 			case syntax.Window:
 				name = n.Name()
 			case syntax.ColumnRef: // current_date has no parentheses
-				if len(n.Path()) == 1 && !b.query.hasColumn(n.Name()) {
-					name = strings.ToLower(n.Name())
+				lower := strings.ToLower(n.Name())
+				bare := strings.HasPrefix(lower, "current_") || strings.HasPrefix(lower, "local")
+				if bare && len(n.Path()) == 1 && !b.query.hasColumn(lower) {
+					name = lower
 				}
 			case syntax.BaseTable:
 				view, r, ok := b.query.relation(n.Name())
@@ -166,7 +168,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		return err
 	}
 	b.view = ""
-	for _, c := range b.candidates(t, top, keyed) {
+	for _, c := range b.candidates(ctx, t, top, keyed) {
 		t.Name, t.way, t.State = c.name, c.way, c.state
 		err := t.bind(ctx, b.conn)
 		if err == nil {
@@ -176,7 +178,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.issues = append(b.issues, Issue{NotSupported, "As " + c.name + " DuckDB does not take the parts of this query: " + firstLine(err) + ".", "", -1})
+		b.add(NotSupported, "DuckDB does not take the parts of "+c.name+": "+firstLine(err)+".", "", -1)
 		t.way = nil
 	}
 	return nil
@@ -210,7 +212,7 @@ type candidate struct {
 }
 
 // candidates are the ways, the cheapest first.
-func (b *builder) candidates(t *Technique, top *selection, keyed []*selection) (all []candidate) {
+func (b *builder) candidates(ctx context.Context, t *Technique, top *selection, keyed []*selection) (all []candidate) {
 	target := top // whose rows of touched keys are computed anew
 	for _, s := range keyed {
 		if s == top || s.keyed.exact {
@@ -231,11 +233,11 @@ func (b *builder) candidates(t *Technique, top *selection, keyed []*selection) (
 	}
 	k := target.keyed
 	if target == top && k.group != nil {
-		if c, ok := b.grouping(t, top); ok {
+		if c, ok := b.grouping(ctx, t, top); ok {
 			all = append(all, c)
 		}
 	}
-	if above, outputs, ok := b.outputs(t, target); ok && len(k.nodes) > 0 {
+	if above, outputs, ok := b.outputs(ctx, t, target); ok && len(k.nodes) > 0 {
 		name := k.word
 		if name == GroupAggregate {
 			name = PartitionOverwrite
@@ -276,14 +278,16 @@ func (s *selection) inexact() Issue {
 	k := s.keyed
 	switch {
 	case k.word == WindowFunction:
-		return Issue{NotIncrementalizable, "Rows of a window are found again only by columns of the view that are its PARTITION BY: select them.", s.view, k.at}
+		return Issue{NotIncrementalizable, "Rows of a window are found again only by columns of the view that are its PARTITION BY: " +
+			"select them.", s.view, k.at}
 	case k.group == nil:
-		return Issue{NotIncrementalizable, "Rows are found again only by columns of the view that are the keys: select them.", s.view, k.at}
+		return Issue{NotIncrementalizable, "Rows are found again only by columns of the view that are the keys: " +
+			"select them.", s.view, k.at}
 	}
 	for _, a := range k.group.aggregates {
 		if !a.exact {
-			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, when it is computed again: " +
-				"select the keys of its GROUP BY, by which its rows are found again.", s.view, a.node.At()}
+			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, " +
+				"when it is computed again: select the keys of its GROUP BY, by which its rows are found again.", s.view, a.node.At()}
 		}
 	}
 	return Issue{AggregateNotTop, "The groups are not on top of the query.", s.view, k.at}
@@ -292,14 +296,14 @@ func (s *selection) inexact() Issue {
 // reads says that the input is read for the keys that changes touch.
 func (b *builder) reads(s *selection) []Issue {
 	if g := s.keyed.group; g != nil && g.lacking != nil {
-		return []Issue{{NotIncrementalizable, g.lacking.name() + " does not follow from the changes: of each group that they touch, all rows of the input are read.",
-			s.view, g.lacking.node.At()}}
+		return []Issue{{NotIncrementalizable, g.lacking.name() + " does not follow from the changes: " +
+			"of each group that they touch, all rows of the input are read.", s.view, g.lacking.node.At()}}
 	}
 	return nil
 }
 
 // grouping is GROUP_AGGREGATE.
-func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
+func (b *builder) grouping(ctx context.Context, t *Technique, s *selection) (candidate, bool) {
 	k := s.keyed
 	if k.group.lacking != nil || k.group.hidden || len(k.group.final.items) != len(t.query.Columns) {
 		return candidate{}, false
@@ -308,13 +312,13 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 	for i, typ := range k.types {
 		stored, ok := stateType(typ)
 		if !ok {
-			b.issues = append(b.issues, Issue{NotSupported, "A state has no column of type " + typ + ": cast what is grouped.", s.view, k.nodes[i].First()})
+			b.add(NotSupported, "A state has no column of type "+typ+": cast what is grouped.", s.view, k.nodes[i].First())
 			return candidate{}, false
 		}
 		g.types = append(g.types, stored)
 	}
 	if len(k.nodes) > 0 {
-		_, g.outputs, _ = b.outputs(t, s)
+		_, g.outputs, _ = b.outputs(ctx, t, s)
 		if g.outputs == nil && !k.exact {
 			return candidate{}, false
 		}
@@ -323,11 +327,11 @@ func (b *builder) grouping(t *Technique, s *selection) (candidate, bool) {
 }
 
 // outputs finds the keys of a selection among the view's columns, and what is around the selection.
-func (b *builder) outputs(t *Technique, s *selection) (above []level, outputs []int, ok bool) {
+func (b *builder) outputs(ctx context.Context, t *Technique, s *selection) (above []level, outputs []int, ok bool) {
 	k := *s.keyed
 	above, ok = t.body.path(s)
 	for i := len(above) - 1; i >= 0 && ok; i-- {
-		ok = above[i].handOn(b, &k)
+		ok = above[i].handOn(ctx, b, &k)
 	}
 	if !ok {
 		return nil, nil, false
@@ -337,10 +341,10 @@ func (b *builder) outputs(t *Technique, s *selection) (above []level, outputs []
 }
 
 // handOn finds the keys of what a level reads among the columns that it gives itself, and sets columnsOf to them.
-func (l *level) handOn(b *builder, k *keyed) bool {
+func (l *level) handOn(ctx context.Context, b *builder, k *keyed) bool {
 	c := &composer{}
-	names, _, err := describe(context.Background(), b.conn, "SELECT * FROM "+l.link.text(c, none))
-	all, _, err2 := describe(context.Background(), b.conn, "SELECT * FROM "+l.from.text(c, none))
+	names, _, err := describe(ctx, b.conn, "SELECT * FROM "+l.link.text(c, none))
+	all, _, err2 := describe(ctx, b.conn, "SELECT * FROM "+l.from.text(c, none))
 	if err != nil || err2 != nil || len(names) < len(k.columnsOf) {
 		return false
 	}
@@ -370,11 +374,11 @@ func (l *level) handOn(b *builder, k *keyed) bool {
 
 // bind has DuckDB take all statements of a technique, over no rows.
 func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
-	in := Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+	tables := map[string]string{}
+	in := Inputs{New: tables, Old: tables, Added: tables, Removed: tables}
 	for name, r := range t.query.Relations {
 		if r.View == "" {
-			empty := "(" + noRows(r.Columns) + ")"
-			in.New[name], in.Old[name], in.Added[name], in.Removed[name] = empty, empty, empty, empty
+			tables[name] = "(" + noRows(r.Columns) + ")"
 		}
 	}
 	place := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
@@ -383,7 +387,8 @@ func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
 	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
 	err := t.way.apply(ctx, b)
 	view, state := t.Full(in)
-	for _, query := range []string{b.result.RemoveView, b.result.RemoveState, b.result.AddView, b.result.AddState, view, state} {
+	r := b.result
+	for _, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState, view, state} {
 		if query != "" && err == nil {
 			_, _, err = describe(ctx, conn, query)
 		}

@@ -58,8 +58,12 @@ func (b *builder) issue(code string, n syntax.Node, message string) error {
 			at = n.First()
 		}
 	}
-	b.issues = append(b.issues, Issue{code, message, b.view, at})
+	b.add(code, message, b.view, at)
 	return errBuild
+}
+
+func (b *builder) add(code, message, view string, at int) {
+	b.issues = append(b.issues, Issue{code, message, view, at})
 }
 
 func (b *builder) write(n syntax.Node, into *string) { b.texts = append(b.texts, text{n, into}) }
@@ -150,9 +154,11 @@ func (b *builder) union(q syntax.SetOperation, sc *scope, distinct *syntax.Modif
 	return body{b.distinctRows(all, q)}, nil
 }
 
-// distinctRows are the different rows of a body. Their template and keys follow when the names of the columns are known.
+// distinctRows are the different rows of a body. Their template and keys follow when the names of the columns are
+// known.
 func (b *builder) distinctRows(all body, at syntax.Node) *selection {
-	s := &selection{from: &derived{body: all}, view: b.view, keyed: &keyed{word: GroupAggregate, at: at.First(), distinct: true}}
+	s := &selection{from: &derived{body: all}, view: b.view}
+	s.keyed = &keyed{word: GroupAggregate, at: at.First(), distinct: true}
 	b.keyed = append(b.keyed, s)
 	return s
 }

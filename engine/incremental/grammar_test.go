@@ -381,7 +381,8 @@ func (g *grammar) lateral() string {
 		"SELECT k, (x > 2) AND b, count(*) FROM a GROUP BY ALL HAVING bool_or(b) OR sum(m) > 2", "SELECT main.a.k, main.a.x FROM main.a", "SELECT A.K, sum(a.X) FROM a GROUP BY k",
 		"SELECT k, list_transform(l, lambda k: k + 1) AS lk FROM a", "SELECT k, min(t), max(g), max(l) FROM a GROUP BY k", "FROM a SELECT k, count() GROUP BY k", "SELECT b.k, b.n FROM vg AS b WHERE n > 1",
 		"SELECT hash(k) % 3 AS h, count(DISTINCT x) AS n FROM a GROUP BY h", "SELECT k, x FROM a WHERE k = ANY (SELECT k FROM e) OR x > 3", "SELECT k AS g, g AS k, count(*) FROM a GROUP BY k, g",
-		"SELECT id % 2 AS id, count(*) AS x, max(x) FROM a GROUP BY id", "SELECT k AS x, sum(x) AS k FROM a GROUP BY k HAVING sum(x) > 1", "SELECT DISTINCT k, count(*) FROM a GROUP BY k, g",
+		"SELECT id % 2 AS id, count(*) AS x, max(x) FROM a GROUP BY id", "SELECT 'c' AS c, count(*), max(m) FROM a WHERE k > 4 AND x > 5 GROUP BY ALL", "SELECT 'c' AS c, count(*) FROM a WHERE k > 4 AND x > 5 GROUP BY c",
+		"SELECT k AS x, sum(x) AS k FROM a GROUP BY k HAVING sum(x) > 1", "SELECT DISTINCT k, count(*) FROM a GROUP BY k, g",
 		"SELECT DISTINCT k, rank() OVER (PARTITION BY k ORDER BY x) FROM a", "SELECT any_value(k ORDER BY k), b FROM a GROUP BY b", "SELECT k, sum(x) FILTER (b) AS s, s + 1 FROM a GROUP BY k")
 }
 

@@ -110,7 +110,8 @@ func (g *group) types(ctx context.Context, b *builder, from string) error {
 	if len(g.aggregates) == 0 {
 		return nil
 	}
-	_, types, err := describe(ctx, b.conn, "SELECT "+list(g.aggregates, func(_ int, a *aggregate) string { return a.sql })+" FROM "+from)
+	calls := list(g.aggregates, func(_ int, a *aggregate) string { return a.sql })
+	_, types, err := describe(ctx, b.conn, "SELECT "+calls+" FROM "+from)
 	if err != nil {
 		return err
 	}
@@ -138,13 +139,16 @@ var (
 	double = schemas.Type{Kind: schemas.Double}
 )
 
+// exactAggregates depend on the set of values alone, not on their order.
+var exactAggregates = []string{"count", "count_star", "count_if", "countif", "min", "max", "bool_and", "bool_or",
+	"bit_and", "bit_or", "bit_xor", "median", "quantile_disc", "approx_count_distinct"}
+
 // plan finds the partial values of an aggregate; false when it has none.
 func (g *group) plan(a *aggregate) bool {
 	name := a.node.Name()
 	digits, scale := exactSum(a.argumentType)
 	real := a.argumentType == "DOUBLE" || a.argumentType == "FLOAT"
-	a.exact = slices.Contains([]string{"count", "count_star", "count_if", "countif", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor", "median", "quantile_disc", "approx_count_distinct"}, name) ||
-		digits && slices.Contains([]string{"sum", "avg", "mean"}, name)
+	a.exact = slices.Contains(exactAggregates, name) || digits && slices.Contains([]string{"sum", "avg", "mean"}, name)
 	if len(a.node.Arguments()) > 1 {
 		a.exact = name == "quantile_disc"
 		return false
@@ -171,7 +175,8 @@ func (g *group) plan(a *aggregate) bool {
 		a.final = g.sum(a, argument, scale) + " / " + g.partial("count", argument, bigint)
 	case (name == "avg" || name == "mean") && digits: // as DuckDB does: the digits by the count and the power of ten
 		s, n := g.partial("sum", argument, sumType(scale)), g.partial("count", argument, bigint)
-		a.final = fmt.Sprintf("CASE WHEN %s > 0 THEN CAST(CAST(replace(CAST(%s AS VARCHAR), '.', '') AS HUGEINT) AS DOUBLE) / (CAST(%s AS DOUBLE) * 1e%d) END", n, s, n, scale)
+		unscaled := "CAST(CAST(replace(CAST(" + s + " AS VARCHAR), '.', '') AS HUGEINT) AS DOUBLE)"
+		a.final = fmt.Sprintf("CASE WHEN %s > 0 THEN %s / (CAST(%[1]s AS DOUBLE) * 1e%[3]d) END", n, unscaled, scale)
 	case minimal:
 		t, ok := stateType(a.argumentType)
 		if !ok {
@@ -235,7 +240,8 @@ func exactSum(t string) (ok bool, scale int) {
 }
 
 // integers are the integers of DuckDB by the bits that a signed one needs.
-var integers = map[string]int{"TINYINT": 8, "UTINYINT": 9, "SMALLINT": 16, "USMALLINT": 17, "INTEGER": 32, "UINTEGER": 33, "BIGINT": 64}
+var integers = map[string]int{"TINYINT": 8, "UTINYINT": 9, "SMALLINT": 16, "USMALLINT": 17, "INTEGER": 32, "UINTEGER": 33,
+	"BIGINT": 64}
 
 // stateType is the type of the state that holds all values of a type of DuckDB, and they only.
 func stateType(t string) (schemas.Type, bool) {

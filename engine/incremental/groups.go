@@ -59,7 +59,8 @@ func (g *groups) input(from string, where []string, sign string) string {
 	for i, p := range g.group().partials {
 		columns = append(columns, fmt.Sprintf("%s AS __a%d", p.argument, i))
 	}
-	return "SELECT " + strings.Join(append(columns, sign+" AS __w"), ", ") + " FROM " + from + " WHERE " + conjunction(where)
+	columns = append(columns, sign+" AS __w")
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " WHERE " + conjunction(where)
 }
 
 // grouped computes partial values of the rows of input. With removed some of them are removed ones: __lost is how many,
@@ -128,16 +129,16 @@ func (p partial) merged(i int) string {
 	return fmt.Sprintf("CAST(coalesce(%s, 0) + %s AS %s)", o, d, p.typ)
 }
 
-// again is true where a partial value does not follow from the stored one, as rows were removed.
+// again is true where a partial value does not follow from the stored one, as rows were removed. A row may be among
+// the added and the removed ones: an extreme is right when no removed value is as far out.
 func (p partial) again(i int) string {
-	o, l := "__o."+column(i), fmt.Sprintf("__d.__l%d", i)
 	switch p.kind {
 	case "real":
 		return "__d.__lost > 0"
 	case "min":
-		return "coalesce(" + l + " <= " + o + ", false)"
+		return fmt.Sprintf("coalesce(__d.__l%d <= %s, false)", i, p.merged(i))
 	case "max":
-		return "coalesce(" + l + " >= " + o + ", false)"
+		return fmt.Sprintf("coalesce(__d.__l%d >= %s, false)", i, p.merged(i))
 	}
 	return "false"
 }
@@ -176,7 +177,8 @@ func (g *groups) merge(ctx context.Context, b *batch, removed bool) error {
 		`__o."__file"`, `__o."__row"`)
 	again := []string{"false"}
 	for i, p := range g.group().partials {
-		columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", p.merged(i), p.typ, column(i)), fmt.Sprintf("__o.%s AS __q%d", column(i), i))
+		columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", p.merged(i), p.typ, column(i)),
+			fmt.Sprintf("__o.%s AS __q%d", column(i), i))
 		if removed && !p.arithmetic() {
 			again = append(again, p.again(i))
 		}
@@ -196,7 +198,8 @@ func (g *groups) anew(ctx context.Context, b *batch) error {
 		}
 	}
 	var negative, again int64
-	err := b.read(ctx, "SELECT count(*) FILTER ("+wrong+"), count(*) FILTER (__again AND "+g.alive()+") FROM "+b.table("merged"), &negative, &again)
+	err := b.read(ctx, "SELECT count(*) FILTER ("+wrong+"), count(*) FILTER (__again AND "+g.alive()+") FROM "+
+		b.table("merged"), &negative, &again)
 	switch {
 	case err != nil:
 		return err
@@ -216,8 +219,8 @@ func (g *groups) anew(ctx context.Context, b *batch) error {
 	for i := range partials {
 		values += fmt.Sprintf(", %s = __n.%[1]s", column(i))
 	}
-	_, err = b.conn.ExecContext(ctx, "UPDATE "+b.table("merged")+" AS __m SET __rows = __n.__rows"+values+" FROM "+b.table("anew")+
-		" AS __n WHERE __m.__again AND "+g.same("__m", "__n"))
+	_, err = b.conn.ExecContext(ctx, "UPDATE "+b.table("merged")+" AS __m SET __rows = __n.__rows"+values+
+		" FROM "+b.table("anew")+" AS __n WHERE __m.__again AND "+g.same("__m", "__n"))
 	return err
 }
 
@@ -236,15 +239,19 @@ func (g *groups) results(ctx context.Context, b *batch) error {
 		return "coalesce(" + conjunction(append([]string{condition}, having...)) + ", false)"
 	}
 	query := "SELECT " + strings.Join(inner, ", ") + " FROM " + b.table("merged")
-	query = "SELECT *, " + shown("__alive", g.group().final.having) + " AS __is, " + shown("__known", g.group().former.having) +
+	final, former := g.group().final, g.group().former
+	query = "SELECT *, " + shown("__alive", final.having) + " AS __is, " + shown("__known", former.having) +
 		" AS __was FROM (" + query + ") AS __s"
 	outer := []string{"__is", "__was"}
 	for i, c := range columns {
-		outer = append(outer, fmt.Sprintf("CASE WHEN __is THEN CAST(%s AS %s) END AS __n%d", g.group().final.items[i], c.Type, i),
-			fmt.Sprintf("CASE WHEN __was THEN CAST(%s AS %s) END AS __o%d", g.group().former.items[i], c.Type, i))
+		outer = append(outer, fmt.Sprintf("CASE WHEN __is THEN CAST(%s AS %s) END AS __n%d", final.items[i], c.Type, i),
+			fmt.Sprintf("CASE WHEN __was THEN CAST(%s AS %s) END AS __o%d", former.items[i], c.Type, i))
 	}
-	err := b.create(ctx, "outcome", "SELECT * FROM (SELECT "+strings.Join(outer, ", ")+" FROM ("+query+") AS __s) WHERE __is <> __was OR "+
-		joined(columns, " OR ", func(i int, _ schemas.Column) string { return fmt.Sprintf("__n%d IS DISTINCT FROM __o%d", i, i) }))
+	differs := joined(columns, " OR ", func(i int, _ schemas.Column) string {
+		return fmt.Sprintf("__n%d IS DISTINCT FROM __o%d", i, i)
+	})
+	err := b.create(ctx, "outcome", "SELECT * FROM (SELECT "+strings.Join(outer, ", ")+" FROM ("+query+
+		") AS __s) WHERE __is <> __was OR "+differs)
 	if err != nil {
 		return err
 	}
@@ -255,7 +262,8 @@ func (g *groups) results(ctx context.Context, b *batch) error {
 	for i := range g.group().partials {
 		changed += fmt.Sprintf(" OR %s IS DISTINCT FROM __q%d", column(i), i)
 	}
-	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + b.table("merged") + " WHERE __old_rows IS NOT NULL AND (" + changed + ")"
+	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + b.table("merged") +
+		" WHERE __old_rows IS NOT NULL AND (" + changed + ")"
 	b.result.AddState = "SELECT " + list(g.state(), func(_ int, c schemas.Column) string { return c.Name }) +
 		" FROM " + b.table("merged") + " WHERE " + g.alive() + " AND (" + changed + ")"
 	return g.removed(ctx, b, columns)
@@ -283,6 +291,7 @@ func (g *groups) removed(ctx context.Context, b *batch, columns schemas.Table) e
 			return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __g.__o%d", quote.Name(columns[o].Name), o)
 		})
 	}
-	return b.removeFound(ctx, `SELECT __v."__file", __v."__row" FROM `+b.c.in.View+" AS __v SEMI JOIN (SELECT * FROM "+gone+") AS __g ON ("+on+")",
-		"SELECT count(*) FROM "+gone)
+	places := `SELECT __v."__file", __v."__row" FROM ` + b.c.in.View + " AS __v SEMI JOIN (SELECT * FROM " + gone +
+		") AS __g ON (" + on + ")"
+	return b.removeFound(ctx, places, "SELECT count(*) FROM "+gone)
 }

@@ -124,7 +124,7 @@ func (h *held) apply(t testing.TB, in incremental.Inputs) *incremental.Result {
 		t.Fatalf("%v\n%s", err, h.query.SQL)
 	}
 	if h.technique.Name != incremental.CompleteRecompute && r.Recompute != "" {
-		t.Fatalf("%s: %s\n%s", h.technique.Name, r.Recompute, h.query.SQL)
+		t.Fatalf("%s: %s\n%.2000s", h.technique.Name, r.Recompute, h.query.SQL)
 	}
 	exec(t, h.conn, "CREATE OR REPLACE TABLE "+h.name+"_removed AS FROM "+h.name+" LIMIT 0")
 	exec(t, h.conn, "CREATE OR REPLACE TABLE "+h.name+"_added AS FROM "+h.name+" LIMIT 0")

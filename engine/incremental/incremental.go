@@ -137,8 +137,8 @@ func (r *Result) Drop(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// Full returns the SELECTs of the view's rows and of the state's rows, all of them, from New alone. state is empty where there
-// is none.
+// Full returns the SELECTs of the view's rows and of the state's rows, all of them, from New alone. state is empty
+// where there is none.
 func (t *Technique) Full(in Inputs) (view, state string) {
 	names := make([]string, 0, 2*len(in.New))
 	for name, r := range t.query.Relations {
@@ -157,7 +157,9 @@ func (t *Technique) Full(in Inputs) (view, state string) {
 func (q Query) stored(query string) string {
 	return "SELECT " + list(q.Columns, func(i int, c schemas.Column) string {
 		return fmt.Sprintf("CAST(__c%d AS %s) AS %s", i, c.Type, quote.Name(c.Name))
-	}) + " FROM (" + query + ") AS __v(" + list(q.Columns, func(i int, _ schemas.Column) string { return fmt.Sprintf("__c%d", i) }) + ")"
+	}) + " FROM (" + query + ") AS __v(" + list(q.Columns, func(i int, _ schemas.Column) string {
+		return fmt.Sprintf("__c%d", i)
+	}) + ")"
 }
 
 // Apply computes what the changes do to the view. Its TEMP tables begin with prefix; the caller drops them with
@@ -169,7 +171,8 @@ func (t *Technique) Apply(ctx context.Context, conn *sql.Conn, in Inputs, prefix
 		return b.result, nil
 	}
 	if err := t.way.apply(ctx, b); err != nil {
-		return nil, errors.Join(fmt.Errorf("refresh a view (%s): %w", t.Name, err), b.result.Drop(context.WithoutCancel(ctx), conn))
+		err = fmt.Errorf("refresh a view (%s): %w", t.Name, err)
+		return nil, errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
 	}
 	return b.result, nil
 }
@@ -187,10 +190,17 @@ type batch struct {
 // table names a TEMP table of the batch.
 func (b *batch) table(name string) string { return "temp." + quote.Name(b.prefix+name) }
 
+// longest is how many bytes a statement may have. A query within a query is written several times.
+const longest = 1 << 20
+
 // create makes a TEMP table of a query.
 func (b *batch) create(ctx context.Context, name, query string) error {
+	if b.binding && len(query) > longest {
+		return fmt.Errorf("the changes would be computed by %d KB of SQL", len(query)>>10)
+	}
 	b.result.tables = append(b.result.tables, b.prefix+name)
-	if _, err := b.conn.ExecContext(ctx, "CREATE OR REPLACE TEMP TABLE "+quote.Name(b.prefix+name)+" AS "+query); err != nil {
+	_, err := b.conn.ExecContext(ctx, "CREATE OR REPLACE TEMP TABLE "+quote.Name(b.prefix+name)+" AS "+query)
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

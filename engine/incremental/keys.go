@@ -2,6 +2,7 @@ package incremental
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func (q Query) calls(all ...syntax.Expression) (c calls) {
 			case syntax.Window:
 				c.windows = append(c.windows, n)
 			case syntax.Function:
-				if q.class(n.Name()) == Aggregate || n.Filter() != nil || n.Distinct() || n.Ordered() {
+				if q.aggregates(n) {
 					c.aggregates = append(c.aggregates, n)
 					return false
 				}
@@ -36,6 +37,11 @@ func (q Query) calls(all ...syntax.Expression) (c calls) {
 		})
 	}
 	return c
+}
+
+// aggregates reports whether a function is an aggregate, by its name or by what only aggregates have.
+func (q Query) aggregates(f syntax.Function) bool {
+	return q.class(f.Name()) == Aggregate || f.Filter() != nil || f.Distinct() || f.Ordered()
 }
 
 func (q Query) class(function string) Class {
@@ -69,7 +75,8 @@ func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier) error
 		}
 	}
 	if !q.OneGrouping() {
-		return b.issue(NotSupported, q, "GROUPING SETS, ROLLUP and CUBE group the rows several times: write a UNION ALL of queries.")
+		return b.issue(NotSupported, q, "GROUPING SETS, ROLLUP and CUBE group the rows several times: "+
+			"write a UNION ALL of queries.")
 	}
 	k := &keyed{at: q.First()}
 	switch {
@@ -168,10 +175,9 @@ func (b *builder) finishDistinct(ctx context.Context, s *selection) error {
 	if err != nil {
 		return err
 	}
-	for i, name := range names {
-		if slices.ContainsFunc(names[:i], func(n string) bool { return strings.EqualFold(n, name) }) {
-			b.issues = append(b.issues, Issue{NotSupported, "Two columns of a DISTINCT have the name " + name + ": give one another name.", s.view, s.keyed.at})
-			return errBuild
+	for i, name := range names { // nobody can name the second of two columns, so that it may have any name
+		if matcher(names[:i]).has(name) {
+			names[i] = fmt.Sprintf("__column%d", i)
 		}
 	}
 	d.alias, d.columns = aliasText("__d", names), names
@@ -209,13 +215,13 @@ func (b *builder) finishKeyed(ctx context.Context, s *selection) error {
 		}
 		k.nodes = m.shared(k.windows)
 		if len(k.nodes) == 0 {
-			b.issues = append(b.issues, Issue{WindowNoPartition, "The windows have no PARTITION BY in common.", s.view, k.at})
+			b.add(WindowNoPartition, "The windows have no PARTITION BY in common.", s.view, k.at)
 			return errBuild
 		}
 		if groups := a.all(ordinals(q.Groups(), q.Items())); len(groups) > 0 {
 			k.nodes = slices.DeleteFunc(k.nodes, func(e syntax.Expression) bool { return m.find(groups, e) < 0 })
 			if len(k.nodes) == 0 {
-				b.issues = append(b.issues, Issue{NotSupported, "The windows are not partitioned by what is grouped.", s.view, k.at})
+				b.add(NotSupported, "The windows are not partitioned by what is grouped.", s.view, k.at)
 				return errBuild
 			}
 		}
@@ -223,8 +229,14 @@ func (b *builder) finishKeyed(ctx context.Context, s *selection) error {
 		k.nodes = a.all(b.groupExpressions(q))
 		k.group = &group{items: a.all(q.Items())}
 		if having := q.Having(); having != nil {
-			h := aliases{items: q.Items()}
-			for _, n := range k.nodes { // HAVING takes what is grouped before names of the select list
+			// HAVING takes what is grouped before names of the select list, and columns before them in aggregates.
+			h := aliases{items: q.Items(), within: func(f syntax.Function) syntax.Expression {
+				if b.query.aggregates(f) {
+					return a.resolve(f)
+				}
+				return nil
+			}}
+			for _, n := range k.nodes {
 				if c, ok := n.(syntax.ColumnRef); ok {
 					h.columns = append(h.columns, c.Name())
 				}
@@ -265,6 +277,17 @@ func (b *builder) types(ctx context.Context, s *selection) error {
 	if k.group == nil {
 		return nil
 	}
+	if s.node.GroupAll() && s.node.Having() == nil { // which constants make no groups is for DuckDB to say
+		var n int
+		err := b.conn.QueryRowContext(ctx, "SELECT count(*) FROM ("+s.text(&composer{}, none)+")").Scan(&n)
+		if err != nil {
+			return err
+		}
+		if (n == 1) != (len(k.keys) == 0) {
+			b.add(NotSupported, "GROUP BY ALL has only constants: write GROUP BY with their names, or leave it out.", s.view, k.at)
+			return errBuild
+		}
+	}
 	if s.node.Qualify() != nil {
 		k.group = nil
 		return nil
@@ -282,11 +305,20 @@ func (b *builder) groupExpressions(q syntax.Select) (all []syntax.Expression) {
 		return ordinals(q.Groups(), q.Items())
 	}
 	for _, e := range q.Items() {
-		if len(b.query.calls(e).aggregates) == 0 {
+		if len(b.query.calls(e).aggregates) == 0 && hasColumns(e) { // constants make no groups, also when they are alone
 			all = append(all, e.Named(""))
 		}
 	}
 	return all
+}
+
+func hasColumns(e syntax.Expression) (found bool) {
+	syntax.Walk(e, func(n syntax.Node, _ syntax.Scope) bool {
+		_, column := n.(syntax.ColumnRef)
+		found = found || column
+		return !found
+	})
+	return found
 }
 
 // ordinals puts the items in place of their numbers.
@@ -305,7 +337,8 @@ func ordinals(all, items []syntax.Expression) []syntax.Expression {
 // aliases are the names that a select list gives.
 type aliases struct {
 	items   []syntax.Expression
-	columns []string // of FROM, which go first
+	columns []string                                // of FROM, which go first
+	within  func(syntax.Function) syntax.Expression // resolves what is in a function, if not nil
 }
 
 func (a aliases) all(list []syntax.Expression) []syntax.Expression {
@@ -317,9 +350,9 @@ func (a aliases) all(list []syntax.Expression) []syntax.Expression {
 }
 
 // resolve puts the items in place of their names.
-func (a aliases) resolve(e syntax.Expression) syntax.Expression { return a.within(e, len(a.items)) }
+func (a aliases) resolve(e syntax.Expression) syntax.Expression { return a.deep(e, len(a.items)) }
 
-func (a aliases) within(e syntax.Expression, depth int) syntax.Expression {
+func (a aliases) deep(e syntax.Expression, depth int) syntax.Expression {
 	return syntax.Rewrite(e, func(n syntax.Node, _ syntax.Scope) syntax.Node {
 		switch n := n.(type) {
 		case syntax.Subquery:
@@ -328,13 +361,19 @@ func (a aliases) within(e syntax.Expression, depth int) syntax.Expression {
 			if n.Kind() == "LAMBDA" {
 				return n
 			}
+		case syntax.Function:
+			if a.within != nil {
+				if resolved := a.within(n); resolved != nil {
+					return resolved
+				}
+			}
 		case syntax.ColumnRef:
 			if len(n.Path()) != 1 || matcher(a.columns).has(n.Name()) {
 				return nil
 			}
 			for i := range a.items {
 				if strings.EqualFold(a.items[i].Alias(), n.Name()) && depth > 0 && plainPrint(a.items[i]) != plainPrint(n) {
-					return a.within(a.items[i], depth-1).Named(n.Alias())
+					return a.deep(a.items[i], depth-1).Named(n.Alias())
 				}
 			}
 		}

@@ -64,15 +64,17 @@ func (o *overwrite) apply(ctx context.Context, b *batch) error {
 	ofKeys := " SEMI JOIN " + b.table("keys") + " AS __t ON (" + joined(o.outputs, " AND ", func(i, column int) string {
 		return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__k%d", quote.Name(q.Columns[column].Name), i)
 	}) + ")"
-	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+b.c.in.View+" AS __v"+ofKeys+")")
+	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+b.c.in.View+
+		" AS __v"+ofKeys+")")
 	if err != nil {
 		return err
 	}
 	same := " ON (__a.__i = __b.__i AND " + joined(q.Columns, " AND ", func(_ int, c schemas.Column) string {
 		return fmt.Sprintf("__a.%s IS NOT DISTINCT FROM __b.%[1]s", quote.Name(c.Name))
 	}) + ")"
-	b.result.RemoveView = `SELECT "__file", "__row" FROM ` + b.table("former") + " AS __a ANTI JOIN " + b.table("fresh") + " AS __b" + same
-	b.result.AddView = "SELECT " + columns + " FROM " + b.table("fresh") + " AS __a ANTI JOIN " + b.table("former") + " AS __b" + same
+	fresh, former := b.table("fresh"), b.table("former")
+	b.result.RemoveView = `SELECT "__file", "__row" FROM ` + former + " AS __a ANTI JOIN " + fresh + " AS __b" + same
+	b.result.AddView = "SELECT " + columns + " FROM " + fresh + " AS __a ANTI JOIN " + former + " AS __b" + same
 	return nil
 }
 

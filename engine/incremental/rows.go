@@ -35,7 +35,8 @@ func (r *rows) apply(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	b.result.AddView = "SELECT " + columns + " FROM (SELECT *, unnest(range(__n)) FROM " + b.table("delta") + " WHERE __n > 0)"
+	b.result.AddView = "SELECT " + columns + " FROM (SELECT *, unnest(range(__n)) FROM " + b.table("delta") +
+		" WHERE __n > 0)"
 	return b.removeEqual(ctx, "SELECT "+list(q.Columns, func(i int, c schemas.Column) string {
 		return fmt.Sprintf("%s AS __c%d", quote.Name(c.Name), i)
 	})+", -__n AS __n FROM "+b.table("delta")+" WHERE __n < 0")
@@ -71,7 +72,7 @@ func (b *batch) removeFound(ctx context.Context, places, expected string) error 
 		return err
 	}
 	if found != wanted {
-		b.result.Recompute = fmt.Sprintf("%d of its rows are not as they were computed: %d are to go, and %d were found", wanted-found, wanted, found)
+		b.result.Recompute = fmt.Sprintf("its rows are not as they were computed: %d are to go, and %d were found", wanted, found)
 	}
 	b.result.RemoveView = `SELECT "__file", "__row" FROM ` + b.table("gone")
 	return nil

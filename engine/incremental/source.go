@@ -48,7 +48,7 @@ type source interface {
 	delta(c *composer) []term
 	// contained reports whether the removed rows of delta were all there before, and the added ones are all there now.
 	contained() bool
-	// alias names the source, and is empty for joins.
+	// name is the quoted alias; empty for joins.
 	name() string
 }
 
@@ -215,7 +215,9 @@ func (j *join) delta(c *composer) (all []term) {
 	if j.word == "INNER" {
 		return all
 	}
-	all = append(all, onRight.change(true, func() string { return j.of("LEFT", j.left.text(c, before), j.right.text(c, none)) })...)
+	all = append(all, onRight.change(true, func() string {
+		return j.of("LEFT", j.left.text(c, before), j.right.text(c, none))
+	})...)
 	if j.word != "FULL" {
 		return all
 	}
@@ -225,7 +227,9 @@ func (j *join) delta(c *composer) (all []term) {
 	for _, t := range right {
 		all = append(all, t.and(j.of("FULL", j.left.text(c, none), t.from), not(onLeft.is(now))))
 	}
-	return append(all, onLeft.change(true, func() string { return j.of("RIGHT", j.left.text(c, none), j.right.text(c, before)) })...)
+	return append(all, onLeft.change(true, func() string {
+		return j.of("RIGHT", j.left.text(c, none), j.right.text(c, before))
+	})...)
 }
 
 // and is the term with another text, and more conditions.
@@ -257,11 +261,11 @@ func (j *join) partner(c *composer, s, other source) partner {
 		if other.name() != "" {
 			qualifier = other.name() + "."
 		}
-		return "EXISTS (SELECT 1 FROM (SELECT " + list(j.using, func(i int, name string) string {
-			return fmt.Sprintf("%s AS __u%d", quote.Name(name), i)
-		}) + " FROM " + from + " WHERE " + conjunction(where) + ") AS __u WHERE " + joined(j.using, " AND ", func(i int, name string) string {
+		columns := list(j.using, func(i int, name string) string { return fmt.Sprintf("%s AS __u%d", quote.Name(name), i) })
+		same := joined(j.using, " AND ", func(i int, name string) string {
 			return fmt.Sprintf("%s%s = __u.__u%d", qualifier, quote.Name(name), i)
-		}) + ")"
+		})
+		return "EXISTS (SELECT 1 FROM (SELECT " + columns + " FROM " + from + " WHERE " + conjunction(where) + ") AS __u WHERE " + same + ")"
 	}
 	return partner{
 		is: func(v version) string { return exists(s.text(c, v), nil) },
