@@ -104,7 +104,7 @@ func TestKilledInMerge(t *testing.T) {
 	c.grow()
 	c.run(engine.Options{})
 	c.expect()
-	killed, rounds := 0, 12
+	killed, rounds := 0, 8
 	if n, err := strconv.Atoi(os.Getenv("LAKEFLOW_CASES")); err == nil {
 		rounds = n
 	}

@@ -50,11 +50,11 @@ func (r *Report) writeRules(b *strings.Builder) {
 }
 
 func (r *Report) writeAccounting(b *strings.Builder) {
-	t := newTable("Rows", 3, 4, 5, 6, 7, 8, 9)
-	kept := table.Row{"written"}
+	kept, numbers := table.Row{"written"}, []int{3, 4, 5, 6, 7, 8}
 	if r.Changing() {
-		kept = table.Row{"written or applied", "superseded"}
+		kept, numbers = table.Row{"written or applied", "superseded"}, append(numbers, 9)
 	}
+	t := newTable("Rows", numbers...)
 	t.AppendHeader(slices.Concat(table.Row{"table", "flow", "batches", "query rows"}, kept, table.Row{"dead letters", "discarded", "unreadable", "balances"}))
 	for _, tab := range r.Tables {
 		for _, f := range tab.Flows {
