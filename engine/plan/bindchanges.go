@@ -199,6 +199,11 @@ func (c *compiler) sequencePart(d *dataset, x *rowExpression, duckType string) {
 			}
 		}
 	}
+	if !x.facts.deterministic() {
+		c.diags.Errorf(codeSequenceType, at(x.query, -1, 0), "take a column that grows with every change: a time, a number",
+			"sequence_by has another value in every update: which change is the later one must not depend on when it is read")
+		return
+	}
 	t, err := schemas.Storable(duckType)
 	if help := orderHelp(duckType); help != "" || err != nil {
 		if help == "" {
