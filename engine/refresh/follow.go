@@ -157,6 +157,9 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 	for _, name := range b.plan.Whole(d.Flows[0]) {
 		since := b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name))
 		c, err := b.changesSince(ctx, name, since)
+		if err == nil && d.Incremental.NeedsOld {
+			in.Old[name], err = b.relationAt(ctx, name, since)
+		}
 		if errors.Is(err, lake.ErrExpired) {
 			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since), nil
 		}
@@ -166,11 +169,6 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 		in.Added[name], in.Removed[name] = b.changeRelations(name, c)
 		if in.New[name], err = b.tableRelation(ctx, name); err != nil {
 			return in, "", err
-		}
-		if d.Incremental.NeedsOld {
-			if in.Old[name], err = b.relationAt(ctx, name, since); err != nil {
-				return in, "", err
-			}
 		}
 		table, _ := b.state.Table(name)
 		changed, total = changed+c.rows(), total+table.Rows
@@ -276,11 +274,15 @@ func (b *Batch) tableRelation(ctx context.Context, table string) (string, error)
 	return "(SELECT " + strings.Join(names(b.plan.Dataset(table).Columns), ", ") + " FROM " + relation + ")", err
 }
 
-// relationAt is a table as a commit left it, in the columns that the plan knows.
+// relationAt is a table as a commit left it, in the columns that the plan knows. The error is lake.ErrExpired when that is
+// not known any more.
 func (b *Batch) relationAt(ctx context.Context, table string, commit int64) (string, error) {
-	contents, err := b.Lake.Files(ctx, table, lake.Version{Commit: commit})
-	if commit == 0 || errors.Is(err, lake.ErrNoTable) {
+	if commit == 0 || b.state.TableCommit(table) == 0 {
 		return duck.Empty(b.plan.Dataset(table).Columns), nil
+	}
+	contents, err := b.Lake.Files(ctx, table, lake.Version{Commit: commit})
+	if errors.Is(err, lake.ErrNoTable) { // it is there now
+		err = fmt.Errorf("%w: %w", lake.ErrExpired, err)
 	}
 	if err == nil {
 		err = b.checked.check(contents.Files)
