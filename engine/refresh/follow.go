@@ -55,6 +55,8 @@ func (b *Batch) unfollowed(d *plan.Dataset) string {
 		return "it is computed from the beginning"
 	case !definitions.Equal(b.plan, d, stored):
 		return "its definition has changed"
+	case stored.Snapshot != 0 && stored.Commit == 0:
+		return "another program has written to it"
 	}
 	for _, name := range b.plan.Whole(d.Flows[0]) {
 		if !b.state.Has(plan.WholeKey(d, d.Flows[0], name)) {
@@ -63,8 +65,8 @@ func (b *Batch) unfollowed(d *plan.Dataset) string {
 	}
 	if table, columns := d.State(); table != "" {
 		state, exists := b.state.Table(table)
-		if !exists || !columns.Equal(withoutIDs(state.Schema)) {
-			return "what it must remember of its groups is not there"
+		if !exists || state.Commit == 0 || state.Commit < b.state.Recorded(table) || !columns.Equal(withoutIDs(state.Schema)) {
+			return "what it must remember of its groups is not there, or another program has changed it"
 		}
 	}
 	return ""
@@ -159,6 +161,9 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 		c, err := b.changesSince(ctx, name, since)
 		if err == nil && d.Incremental.NeedsOld {
 			in.Old[name], err = b.relationAt(ctx, name, since)
+		}
+		if errors.Is(err, lake.ErrRewritten) {
+			return in, "columns of " + name + " were replaced", nil
 		}
 		if errors.Is(err, lake.ErrExpired) {
 			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since), nil

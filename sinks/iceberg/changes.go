@@ -50,6 +50,9 @@ func (l *Lake) Changes(ctx context.Context, name string, after, until, maxBytes 
 			parent = chain[i-1]
 		}
 		n, err := next.take(s, parent)
+		if err == nil && len(next.Removed) > 0 {
+			err = h.keepsColumns(parent)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", name, err)
 		}
@@ -77,6 +80,24 @@ func (h *head) changesKept(chain []*metadata.Snapshot, after int64) error {
 	known := first.Summary.Operation() == metadata.Append || first.ParentSnapshotID == nil
 	if whole || !known && !rewrites(first) && summaryInt(first, keyCommit) > after {
 		return fmt.Errorf("%w: of table %s after commit %d; keep more of the past with retention.snapshots", lake.ErrExpired, h.name, after)
+	}
+	return nil
+}
+
+// keepsColumns returns ErrRewritten when the table has lost or replaced columns since a snapshot: its rows cannot be read as
+// they were.
+func (h *head) keepsColumns(s *metadata.Snapshot) error {
+	if s == nil {
+		return nil
+	}
+	old, err := h.schemaOf(s)
+	if err != nil {
+		return err
+	}
+	for _, c := range old {
+		if now := h.state.Schema.Column(c.Name); now == nil || now.ID != c.ID {
+			return fmt.Errorf("%w: its column %s is another one now", lake.ErrRewritten, c.Name)
+		}
 	}
 	return nil
 }

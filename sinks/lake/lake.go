@@ -41,7 +41,8 @@ type Reader interface {
 	Appended(ctx context.Context, table string, after int64, maxBytes int64) (*Contents, error)
 	// Changes returns what each commit after number after, up to and with number until (0: the last one), did to the rows
 	// of a table, in the order of the commits, stopping after the commit that passes maxBytes (0: no limit). after 0 is
-	// the beginning. It returns ErrExpired when the history after it is gone.
+	// the beginning. It returns ErrExpired when the history after it is gone, and ErrRewritten when rows were removed whose
+	// columns the table does not have any more.
 	Changes(ctx context.Context, table string, after, until, maxBytes int64) (*Changes, error)
 	// History lists the snapshots of a table, oldest first.
 	History(ctx context.Context, table string) ([]Snapshot, error)
