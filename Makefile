@@ -1,4 +1,4 @@
-.PHONY: build test lint ci bench chaos
+.PHONY: build test lint ci bench chaos differential
 
 # The binary to hand on, without debugger tables and without the paths of this machine.
 build:
@@ -22,3 +22,8 @@ bench:
 # A pipeline that reads a real Apache Kafka (java, mvn and openssl are needed) is killed a thousand times. LAKEFLOW_CHAOS_SEED=n repeats a run.
 chaos:
 	LAKEFLOW_CHAOS_KILLS=$${LAKEFLOW_CHAOS_KILLS:-1000} exec go test ./cmd/lakeflow -run '^TestChaos$$' -count=1 -v -timeout 3h
+
+# Random histories of changes against a model, and random views and changes against their queries evaluated in full. INCREMENTAL_SEED and CDC_SEED repeat a run.
+differential:
+	INCREMENTAL_VIEWS=$${INCREMENTAL_VIEWS:-10000} go test ./engine/incremental -count=1 -v -timeout 6h
+	CDC_HISTORIES=$${CDC_HISTORIES:-100000} go test ./engine/cdc -count=1 -timeout 6h
