@@ -163,7 +163,7 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 			in.Old[name], err = b.relationAt(ctx, name, since)
 		}
 		if errors.Is(err, lake.ErrRewritten) {
-			return in, "columns of " + name + " were replaced", nil
+			return in, "the rows or columns of " + name + " were replaced", nil
 		}
 		if errors.Is(err, lake.ErrExpired) {
 			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since), nil
@@ -210,6 +210,9 @@ func (b *Batch) changesSince(ctx context.Context, table string, since int64) (in
 	}
 	if err != nil {
 		return inputChanges{}, fmt.Errorf("read what has changed in %s: %w", table, err)
+	}
+	if stored.After != since {
+		return inputChanges{}, fmt.Errorf("%w: commit %d is not in the history of %s any more", lake.ErrRewritten, since, table)
 	}
 	out := inputChanges{schema: stored.Schema}
 	for _, c := range stored.Commits {

@@ -31,10 +31,16 @@ func (l *Lake) Changes(ctx context.Context, name string, after, until, maxBytes 
 		return nil, err
 	}
 	out := &lake.Changes{Schema: h.state.Schema}
+	if len(chain) > 0 {
+		out.After, _ = h.expiredBefore(chain[0])
+	}
 	var next commitChanges
 	var size int64
 	for i, s := range chain {
 		commit := summaryInt(s, keyCommit)
+		if commit <= after {
+			out.After = max(out.After, commit)
+		}
 		switch {
 		case rewrites(s):
 			continue // the same rows in other files

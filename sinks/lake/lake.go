@@ -268,7 +268,10 @@ func URI(path string) string { return "file://" + path }
 
 // Changes are the rows that commits removed and added.
 type Changes struct {
-	Schema  schemas.Table // the present one, that all rows can be read with
+	Schema schemas.Table // the present one, that all rows can be read with
+	// After is the last commit before them that the table's history has, 0 for its beginning. It is not the one that was
+	// asked for where that did nothing to the table, or was rolled back by another program.
+	After   int64
 	Commits []CommitChanges
 }
 
