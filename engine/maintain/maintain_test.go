@@ -267,7 +267,7 @@ func TestFold(t *testing.T) {
 	w := newWriter(t, 20)
 	in := maintain.Input{Lake: w.lake, Epoch: w.epoch, DB: w.db, Changing: map[string]bool{"t": true}}
 	folds := 0
-	for i := range int64(40) {
+	for i := range int64(30) {
 		gone := fmt.Sprintf("id %% 7 = 3 AND id < %d OR id = %d", i*10-30, i*5)
 		if err := w.batchWithout(t.Context(), false, gone); err != nil {
 			t.Fatal(err)
@@ -306,8 +306,8 @@ func TestFold(t *testing.T) {
 			t.Fatalf("after %d batches the table holds %s, want %s", i+1, got, wanted)
 		}
 	}
-	if folds == 0 || folds > 20 {
-		t.Errorf("%d folds of 40 batches", folds)
+	if folds == 0 || folds > 15 {
+		t.Errorf("%d folds of 30 batches", folds)
 	}
 	t.Logf("%d folds", folds)
 	if _, err := maintain.Run(t.Context(), in); err != nil {
