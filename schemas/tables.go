@@ -52,6 +52,21 @@ func DeadLetter() Table {
 // begin with two underscores.
 func Hidden(table string) bool { return strings.HasPrefix(table, "__") }
 
+// The hidden tables in which others keep what they must remember beside their rows begin with these.
+const (
+	changesPrefix = "__cdc_"   // of tables to which changes are applied by key
+	statePrefix   = "__state_" // of materialized views
+)
+
+// ChangesState names the hidden table of one to which changes are applied by key, ViewState that of a materialized view.
+func ChangesState(table string) string { return changesPrefix + table }
+func ViewState(table string) string    { return statePrefix + table }
+
+// Owner is the table that a hidden one belongs to; of another table, the table itself.
+func Owner(table string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(table, changesPrefix), statePrefix)
+}
+
 // DeadLetterPartition returns the partition spec of the dead-letter table: one partition per table.
 func DeadLetterPartition() []PartitionField {
 	return []PartitionField{{Column: "table", Transform: "identity", Name: "table"}}

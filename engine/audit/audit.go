@@ -219,10 +219,7 @@ func (a *auditor) recompute(table string) string {
 
 // refresh is the command that computes a table from the beginning; a hidden one, with the one that it belongs to.
 func (a *auditor) refresh(table string) string {
-	for _, prefix := range []string{"__cdc_", "__state_"} {
-		table = strings.TrimPrefix(table, prefix)
-	}
-	return a.Again + " --full-refresh " + table
+	return a.Again + " --full-refresh " + schemas.Owner(table)
 }
 
 // states are the hidden tables in which others keep what they must remember.

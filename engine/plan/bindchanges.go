@@ -18,7 +18,7 @@ import (
 // Where something is wrong with it, the names of the columns are still known.
 func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 	m, before := d.changes, len(c.diags)
-	out := &AutoCDC{State: "__cdc_" + d.name, Keep: m.decl.TombstoneRetention, Rows: d.rows, Declared: m.declared(),
+	out := &AutoCDC{State: schemas.ChangesState(d.name), Keep: m.decl.TombstoneRetention, Rows: d.rows, Declared: m.declared(),
 		At: m.decl.Range}
 	s := &out.Spec
 	s.History = m.decl.SCDType == 2

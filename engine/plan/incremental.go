@@ -93,7 +93,7 @@ func (c *compiler) follow(ctx context.Context) error {
 // incremental is how a materialized view follows its inputs: what of it stands before its query is looked at.
 func (c *compiler) incremental(d *dataset) *Incremental {
 	f := d.flows[0]
-	v := &Incremental{Table: "__state_" + d.name}
+	v := &Incremental{Table: schemas.ViewState(d.name)}
 	relations, queries, source := c.relationsOf(f)
 	v.place = func(issue incremental.Issue) diag.Range {
 		q := queries[issue.View]

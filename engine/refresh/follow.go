@@ -65,16 +65,11 @@ func (b *Batch) unfollowed(d *plan.Dataset) string {
 	}
 	if table, columns := d.State(); table != "" {
 		state, exists := b.state.Table(table)
-		if !exists || state.Commit == 0 || state.Commit < b.state.Recorded(table) || !columns.Equal(withoutIDs(state.Schema)) {
+		if !exists || state.Commit == 0 || state.Commit < b.state.Recorded(table) || !columns.Equal(state.Schema) {
 			return "what it must remember of its groups is not there, or another program has changed it"
 		}
 	}
 	return ""
-}
-
-func withoutIDs(t schemas.Table) schemas.Table {
-	t, _ = schemas.AssignIDs(schemas.Recreate(nil, t), 0)
-	return schemas.Recreate(nil, t)
 }
 
 // computeAll computes a view from everything that its inputs hold.

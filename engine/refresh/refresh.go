@@ -98,7 +98,7 @@ func (b *Batch) Define(wave int) (worked bool) {
 		same := definitions.Equal(b.plan, d, stored)
 		_, changes, _ := schemas.Evolve(stored.Schema, d.Columns)
 		switch {
-		case d.Kind == plan.MaterializedView && (!exists || !same): // its definition is that of its last computation
+		case !d.Refresh.Resumes() && (!exists || !same): // its definition is that of its last computation
 		case !exists, !same, !definitions.Described(d, stored), d.Refresh.Resumes() && len(changes) > 0:
 			b.draft.stage(d)
 			worked = true
