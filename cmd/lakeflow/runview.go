@@ -125,7 +125,7 @@ func rowCounts(t event.Table) []any {
 	for _, c := range []struct {
 		name string
 		n    int64
-	}{{"dead_lettered", t.DeadLettered}, {"discarded", t.Discarded}, {"unreadable", t.Unreadable}} {
+	}{{"removed", t.Removed}, {"dead_lettered", t.DeadLettered}, {"discarded", t.Discarded}, {"unreadable", t.Unreadable}} {
 		if c.n > 0 {
 			attrs = append(attrs, c.name, c.n)
 		}
@@ -138,6 +138,7 @@ func total(tables []event.Table) event.Table {
 	var sum event.Table
 	for _, t := range tables {
 		sum.Written += t.Written
+		sum.Removed += t.Removed
 		sum.DeadLettered += t.DeadLettered
 		sum.Discarded += t.Discarded
 		sum.Unreadable += t.Unreadable

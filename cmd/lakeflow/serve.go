@@ -24,13 +24,13 @@ type status struct {
 	server  *http.Server
 	unready atomic.Pointer[string] // why it is not ready; nil when it is
 
-	rows, deadLetters, discarded, unreadable, files, bytes *prometheus.CounterVec // by table
-	violations                                             *prometheus.CounterVec // by table and rule
-	published                                              *prometheus.CounterVec // by sink
-	batches, retries                                       prometheus.Counter
-	stages                                                 *prometheus.HistogramVec
-	lagRecords, lagSeconds                                 *prometheus.GaugeVec // by source
-	committed                                              prometheus.Gauge
+	rows, removed, deadLetters, discarded, unreadable, files, bytes *prometheus.CounterVec // by table
+	violations                                                      *prometheus.CounterVec // by table and rule
+	published                                                       *prometheus.CounterVec // by sink
+	batches, retries                                                prometheus.Counter
+	stages                                                          *prometheus.HistogramVec
+	lagRecords, lagSeconds                                          *prometheus.GaugeVec // by source
+	committed                                                       prometheus.Gauge
 
 	mu   sync.Mutex
 	lags map[string]event.Source // of the last batch that read the source
@@ -102,6 +102,7 @@ func (s *status) register(r *prometheus.Registry) {
 		return g
 	}
 	s.rows = counter("rows_written_total", "Rows written to a table.", "table")
+	s.removed = counter("rows_removed_total", "Rows that changes took out of a table, or replaced by written ones.", "table")
 	s.deadLetters = counter("rows_dead_lettered_total", "Rows that broke a drop rule and became dead letters.", "table")
 	s.discarded = counter("rows_discarded_total", "Rows that broke a drop rule of a table without dead letters.", "table")
 	s.unreadable = counter("records_unreadable_total", "Records that could not be read.", "table")
@@ -154,7 +155,7 @@ func (s *status) count(e event.Event) {
 }
 
 func (s *status) table(t event.Table) {
-	for counter, n := range map[*prometheus.CounterVec]int64{s.rows: t.Written, s.deadLetters: t.DeadLettered, s.discarded: t.Discarded,
+	for counter, n := range map[*prometheus.CounterVec]int64{s.rows: t.Written, s.removed: t.Removed, s.deadLetters: t.DeadLettered, s.discarded: t.Discarded,
 		s.unreadable: t.Unreadable, s.files: t.Files, s.bytes: t.Bytes} {
 		counter.WithLabelValues(t.Table).Add(float64(n))
 	}

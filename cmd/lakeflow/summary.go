@@ -65,21 +65,25 @@ func (s summary) tables(width int) string {
 // dropped are the rows and records that did not get into the table.
 func dropped(t event.Table) int64 { return t.DeadLettered + t.Discarded + t.Unreadable }
 
-// table draws the table. The narrow one leaves out labels, and counts that are zero everywhere.
+// table draws the table, without removed rows where there are none. The narrow one leaves out labels, and counts that are zero everywhere.
 func (s summary) table(narrow bool) string {
 	sum := total(s.Tables)
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
 	t.Style().Format.Footer = text.FormatDefault
-	t.AppendHeader(table.Row{"table", "kind", "layer", "status", "written", "dead letters", "discarded", "unreadable", "seconds"})
+	t.AppendHeader(table.Row{"table", "kind", "layer", "status", "written", "removed", "dead letters", "discarded", "unreadable", "seconds"})
 	for _, x := range s.Tables {
 		t.AppendRow(append(table.Row{x.Table, x.Kind, x.Layer, x.Status}, s.numbers(x)...))
 	}
 	t.AppendFooter(append(table.Row{"total", "", "", ""}, s.numbers(sum)...))
-	columns := []table.ColumnConfig{{Name: "kind", Hidden: narrow}, {Name: "layer", Hidden: narrow}}
+	right := table.ColumnConfig{Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight}
+	removed := right
+	removed.Name, removed.Hidden = "removed", sum.Removed == 0
+	columns := []table.ColumnConfig{removed, {Name: "kind", Hidden: narrow}, {Name: "layer", Hidden: narrow}}
 	for name, n := range map[string]int64{"written": 1, "dead letters": sum.DeadLettered, "discarded": sum.Discarded, "unreadable": sum.Unreadable, "seconds": 1} {
-		columns = append(columns, table.ColumnConfig{Name: name, Hidden: narrow && n == 0, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+		right.Name, right.Hidden = name, narrow && n == 0
+		columns = append(columns, right)
 	}
 	t.SetColumnConfigs(columns)
 	return t.Render()
@@ -92,7 +96,7 @@ func (s summary) numbers(t event.Table) table.Row {
 		}
 		return s.paint(text.FgYellow, humanize.Comma(n))
 	}
-	return table.Row{humanize.Comma(t.Written), lost(t.DeadLettered), lost(t.Discarded), lost(t.Unreadable), fmt.Sprintf("%.2f", t.Seconds)}
+	return table.Row{humanize.Comma(t.Written), humanize.Comma(t.Removed), lost(t.DeadLettered), lost(t.Discarded), lost(t.Unreadable), fmt.Sprintf("%.2f", t.Seconds)}
 }
 
 func (s summary) brokenRules(b *strings.Builder) {

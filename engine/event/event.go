@@ -132,6 +132,7 @@ type Table struct {
 	DeadLettered int64                       `json:"dead_lettered"`
 	Discarded    int64                       `json:"discarded"`
 	Unreadable   int64                       `json:"unreadable"`
+	Removed      int64                       `json:"removed"` // rows that changes took out of the table, or replaced by written ones
 	Files        int64                       `json:"files"`
 	Bytes        int64                       `json:"bytes"`
 	Seconds      float64                     `json:"seconds"`
@@ -141,6 +142,7 @@ type Table struct {
 // Add adds the figures of the same table.
 func (t *Table) Add(o Table) {
 	t.Written += o.Written
+	t.Removed += o.Removed
 	t.DeadLettered += o.DeadLettered
 	t.Discarded += o.Discarded
 	t.Unreadable += o.Unreadable

@@ -389,6 +389,9 @@ func partitionKey(p map[string]*string) map[string]string {
 func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out outcome, took time.Duration) {
 	did := event.Table{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated", Written: a.Written, DeadLettered: a.DeadLettered,
 		Discarded: a.Discarded, Unreadable: a.Unreadable, Files: a.Files, Bytes: bytesOf(out.rows), Seconds: took.Seconds(), Rules: out.verdict.Results}
+	if a.Changes != nil {
+		did.Removed = a.Changes.Removed
+	}
 	if have := b.results[d.Name]; have != nil {
 		have.Add(did)
 	} else {
