@@ -37,7 +37,8 @@ func (b *batch) mergeChanges(ctx context.Context, parts map[string]string) error
 SELECT *, __delete AS "__deleted" FROM (
 	SELECT __c."__sequence", __s."__file", __s."__row", __s."__deleted" AS __old_deleted,
 		__c.__kind = 2 OR coalesce(__s."__deleted", false) AS __delete,
-		coalesce(NOT __s."__deleted" AND (__c.__kind = 2 OR ${rank_c} > ${rank_s}), __s."__deleted" IS NULL) AS __wins,
+		CASE WHEN __s."__deleted" IS NULL THEN true WHEN __s."__deleted" THEN false
+			ELSE __c.__kind = 2 OR ${rank_c} > ${rank_s} END AS __wins,
 		${rest},
 		${values}
 		__wins OR NOT __delete AND (${changed}) AS __new
@@ -59,6 +60,7 @@ func (b *batch) historyParts() map[string]string {
 		"applied": `(__m.__wins AND __c.__before IS DISTINCT FROM __c."__sequence")`,
 		"values":  "", "changed": "false", "given": "", "known": "",
 		"carried": "__changes", "carry": "",
+		"all_applied": b.fill("SELECT count(*) FILTER (__wins) FROM ${temp.merged}", nil),
 	}
 	if len(b.ignored) > 0 {
 		maps.Copy(parts, b.carryingParts())
@@ -76,7 +78,7 @@ func (b *batch) carryingParts() map[string]string {
 		"differs": b.each(" OR __m.__value_${i} IS DISTINCT FROM __m.__stored_${i} AND __m.__value_${i} = ${change}"),
 		"carry":   b.each(", last_value(${name} IGNORE NULLS) OVER __in_life AS ${name}"),
 	}
-	return map[string]string{
+	special := map[string]string{
 		"rest": list(b.rest, func(c schemas.Column) string {
 			name := quote.Name(c.Name)
 			return "CASE WHEN __wins THEN __c." + name + " ELSE __s." + name + " END AS " + name
@@ -102,6 +104,10 @@ __carried AS (
 	SELECT "__sequence", "__deleted", __touched AS __new, ${rest}${carry}
 	FROM __lives WINDOW __in_life AS (PARTITION BY ${partition}, __life ORDER BY "__sequence")),`, parts),
 	}
+	special["all_applied"] = b.fill(`
+SELECT count(*) FILTER (${applied}) FROM ${temp.changes} AS __c JOIN ${temp.merged} AS __m USING (${keys}, "__sequence")
+WHERE NOT __c.__again`, special)
+	return special
 }
 
 // tracks tells a change from the one before it (lag) or after it (lead) by the tracked columns.
@@ -117,9 +123,7 @@ func (b *batch) tracks(neighbour string) string {
 
 // countChanges counts the changes by what became of them.
 func (b *batch) countChanges(ctx context.Context, parts map[string]string) error {
-	err := b.read(ctx, `
-SELECT count(*) FILTER (${applied}) FROM ${temp.changes} AS __c JOIN ${temp.merged} AS __m USING (${keys}, "__sequence")
-WHERE NOT __c.__again`, parts, &b.result.Applied)
+	err := b.read(ctx, "${all_applied}", parts, &b.result.Applied)
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func hashed(c schemas.Column) string {
 
 func (b *batch) kinds() string {
 	kinds := "WHEN 'upsert' THEN " + upsertKind + " WHEN 'delete' THEN " + deleteKind
-	if !b.spec.History {
+	if b.spec.Truncates {
 		kinds += " WHEN 'truncate' THEN " + truncateKind
 	}
 	return kinds

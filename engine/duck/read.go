@@ -164,12 +164,17 @@ func (d *DB) WriteDeletes(ctx context.Context, positions string, files []lake.Da
 	}
 	var out []lake.DeleteFile
 	for _, g := range groups {
-		numbers, of := make([]string, len(g)), make([]string, len(g))
+		slices.SortFunc(g, func(a, b int) int { return strings.Compare(files[a].Path, files[b].Path) })
+		numbers, paths, of := make([]string, len(g)), make([]string, len(g)), make([]string, len(g))
 		for i, n := range g {
-			numbers[i], of[i] = fmt.Sprintf("(%d, %s)", n, quote.Text(lake.URI(files[n].Path))), files[n].Path
+			numbers[i], paths[i], of[i] = fmt.Sprintf("(%d, %d)", n, i+1), quote.Text(lake.URI(files[n].Path)), files[n].Path
 		}
-		query := fmt.Sprintf("SELECT f.path AS file_path, p.%[2]s AS pos FROM (%[3]s\n) AS p JOIN (VALUES %[4]s) AS f(number, path) ON p.%[1]s = f.number ORDER BY ALL",
-			FileColumn, RowColumn, positions, strings.Join(numbers, ", "))
+		// The rows are in the order of paths and positions, as Iceberg wants them. Sorting numbers takes a third of the time
+		// of sorting paths.
+		query := fmt.Sprintf(`SELECT list_extract([%[5]s], place) AS file_path, pos FROM (
+			SELECT f.place, p.%[2]s AS pos FROM (%[3]s
+			) AS p JOIN (VALUES %[4]s) AS f(number, place) ON p.%[1]s = f.number ORDER BY f.place, pos)`,
+			FileColumn, RowColumn, positions, strings.Join(numbers, ", "), strings.Join(paths, ", "))
 		written, _, err := d.WriteParquet(ctx, query, Layout{Dir: dir, Schema: lake.DeleteSchema()})
 		if err != nil {
 			for _, f := range out {

@@ -118,6 +118,13 @@ func removeRows(t *testing.T, db *DB, schema schemas.Table, files []lake.DataFil
 	var removed []string
 	for _, d := range deletes {
 		r := lake.Removed{By: []string{d.Path}}
+		var unsorted int64
+		err := db.Conn().QueryRowContext(context.Background(), fmt.Sprintf(`SELECT count(*) FROM (
+			SELECT (file_path, pos) <= lag((file_path, pos)) OVER (ORDER BY file_row_number) AS after
+			FROM read_parquet('%s', file_row_number = true)) WHERE after`, d.Path)).Scan(&unsorted)
+		if err != nil || unsorted != 0 {
+			t.Fatalf("%d rows are not in the order of paths and positions: %v", unsorted, err)
+		}
 		for i, f := range order {
 			if slices.Contains(d.Of, f.Path) {
 				r.Files = append(r.Files, f)
