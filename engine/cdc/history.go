@@ -140,7 +140,7 @@ WHERE NOT __c.__again AND NOT ${applied} AND CASE WHEN __m.__old_deleted THEN __
 }
 
 // makeVersions makes the versions of all keys that have a new change. old are the rows that the target has of them;
-// versions that are among these have __same. The values of a version are those of its last change, so that nothing
+// versions that begin as one of these does have __old, and __same where they are it. The values of a version are those of its last change, so that nothing
 // but its begin and its end can differ when that change was stored before (see carryingParts for IgnoreNulls).
 func (b *batch) makeVersions(ctx context.Context, parts map[string]string) error {
 	err := b.create(ctx, "old", `
@@ -154,7 +154,7 @@ SEMI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __m USING (${keys})`, pa
 WITH __changes AS (
 	SELECT ${columns}, "__sequence", "__deleted", false AS __new FROM ${temp.state} AS __s
 	SEMI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __m USING (${keys})
-	ANTI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __n USING (${keys}, "__sequence")
+	ANTI JOIN (SELECT "__file", "__row" FROM ${temp.merged} WHERE __new AND "__file" IS NOT NULL) AS __n USING ("__file", "__row")
 	UNION ALL
 	SELECT ${columns}, "__sequence", "__deleted", true FROM ${temp.merged} WHERE __new),${carry}
 __steps AS (
@@ -169,7 +169,7 @@ __versions AS (
 	SELECT * EXCLUDE ("__sequence"), lag("__sequence") OVER (PARTITION BY ${partition} ORDER BY "__sequence")
 	FROM __steps WHERE NOT (__opens AND __closes) QUALIFY __closes)
 SELECT ${columns}, "__START_AT", __next AS "__END_AT",
-	NOT __new AND __o."__file" IS NOT NULL AND __o."__END_AT" IS NOT DISTINCT FROM __next AS __same
+	__o."__file" IS NOT NULL AS __old, NOT __new AND __old AND __o."__END_AT" IS NOT DISTINCT FROM __next AS __same
 FROM __versions LEFT JOIN ${temp.old} AS __o USING (${keys}, "__START_AT")`, parts)
 }
 
@@ -180,7 +180,6 @@ ANTI JOIN (SELECT * FROM ${temp.versions} WHERE __same) AS __v USING (${keys}, "
 	b.result.AddTarget = b.fill(`SELECT ${target_columns} FROM ${temp.versions} WHERE NOT __same`, parts)
 	b.result.RemoveState = b.fill(`SELECT "__file", "__row" FROM ${temp.merged} WHERE __new AND "__file" IS NOT NULL`, parts)
 	b.result.AddState = b.fill(`SELECT ${columns}, "__sequence", "__deleted" FROM ${temp.merged} WHERE __new`, parts)
-	return b.read(ctx, `SELECT (SELECT count(*) FROM ${temp.versions} WHERE NOT __same),
-	(SELECT count(*) FROM ${temp.old} AS __o ANTI JOIN ${temp.versions} AS __v USING (${keys}, "__START_AT"))`,
-		parts, &b.result.Upserted, &b.result.Deleted)
+	return b.read(ctx, `SELECT count(*) FILTER (NOT __same), (SELECT count(*) FROM ${temp.old}) - count(*) FILTER (__old)
+FROM ${temp.versions}`, parts, &b.result.Upserted, &b.result.Deleted)
 }
