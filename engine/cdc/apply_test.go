@@ -151,6 +151,7 @@ func newWorld(t *testing.T, conn *sql.Conn, r *rand.Rand, all, sequences []*samp
 	n := w.keys + r.IntN(5)
 	spec := cdc.Spec{History: r.IntN(2) == 0}
 	w.history = spec.History
+	spec.Truncates = !spec.History && r.IntN(2) == 0
 	w.sequence = sequences[r.IntN(len(sequences))]
 	spec.Sequence = w.sequence.typ
 	names, ignoring, tracking := names(r), r.IntN(2) == 0, r.IntN(3)
@@ -206,7 +207,7 @@ func (w *world) changes(r *rand.Rand) ([]change, int) {
 		keys[fmt.Sprint(key)] = key
 	}
 	names := slices.Sorted(maps.Keys(keys))
-	n, sequences, truncates := len(keys)*(1+r.IntN(16)), 1+r.IntN(len(w.sequence.values)), r.IntN(2) == 0
+	n, sequences, truncates := len(keys)*(1+r.IntN(16)), 1+r.IntN(len(w.sequence.values)), w.spec.Truncates
 	var all []change
 	for range n {
 		if len(all) > 0 && r.IntN(8) == 0 {
@@ -217,7 +218,7 @@ func (w *world) changes(r *rand.Rand) ([]change, int) {
 		switch k := r.IntN(10); {
 		case k < 2:
 			c.kind = remove
-		case k == 2 && truncates && !w.history && r.IntN(len(keys)) == 0:
+		case k == 2 && truncates && r.IntN(len(keys)) == 0:
 			c.kind = truncate
 		}
 		key := keys[names[r.IntN(len(names))]]

@@ -36,13 +36,14 @@ type Spec struct {
 	Columns     schemas.Table // what the target keeps of a change, keys included, without __START_AT and __END_AT
 	Sequence    schemas.Type  // of the sequence: any type that has an order, or a STRUCT of several
 	IgnoreNulls []string      // columns that keep their value where the change has NULL
+	Truncates   bool          // there may be truncates; type 1 only
 	History     bool          // SCD type 2
 	Tracked     []string      // History: columns whose change opens a version; where there is none, only the first upsert does
 }
 
-// Relations are table expressions; they are read more than once. Target and State have the columns of Spec.Target and
+// Relations are table expressions; Target and State are read more than once. These have the columns of Spec.Target and
 // Spec.State and, to say which rows go, __file BIGINT and __row BIGINT. Changes has Columns, "__sequence" of
-// type Sequence, and "__op": upsert, delete, or truncate (type 1 only). Keys and sequences are never NULL there,
+// type Sequence, and "__op": upsert, delete, or truncate (with Spec.Truncates). Keys and sequences are never NULL there,
 // but the keys of a truncate, which are all NULL.
 type Relations struct{ Changes, Target, State string }
 

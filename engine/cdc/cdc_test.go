@@ -37,7 +37,9 @@ func (h held) feed(t *testing.T, now time.Time, table, changes string) string {
 }
 
 func TestTombstones(t *testing.T) {
-	h := hold(t, open(t), small())
+	truncated := small()
+	truncated.Truncates = true
+	h := hold(t, open(t), truncated)
 	state := func(now time.Time, changes string) string {
 		h.feed(t, now, "tgt", changes)
 		var rows []string
@@ -68,12 +70,12 @@ func TestTombstones(t *testing.T) {
 
 // TestExamples are those that the documentation of the package gives in words.
 func TestExamples(t *testing.T) {
-	history, ignoring := small(), small()
-	history.History = true
+	history, ignoring, truncated := small(), small(), small()
+	history.History, ignoring.Truncates, truncated.Truncates = true, true, true
 	ignoring.Columns = append(ignoring.Columns, integer("w"))
 	ignoring.IgnoreNulls = []string{"v", "w"}
 	both, untracked, carrying := history, history, ignoring
-	carrying.History, carrying.IgnoreNulls, carrying.Tracked = true, []string{"v"}, []string{"w"}
+	carrying.Truncates, carrying.History, carrying.IgnoreNulls, carrying.Tracked = false, true, []string{"v"}, []string{"w"}
 	both.IgnoreNulls = []string{"v"}
 	untracked.Tracked = nil
 	for _, c := range []struct {
@@ -85,7 +87,7 @@ func TestExamples(t *testing.T) {
 		{"the larger sequence wins", small(), []string{"(1, 1, 2, 'upsert')", "(1, 9, 1, 'upsert')"}, "1 1"},
 		{"of equal sequences the greater row", small(), []string{"(1, 9, 1, 'upsert')", "(1, 1, 1, 'upsert'), (1, NULL, 1, 'upsert')"}, "1 9"},
 		{"of equal sequences the delete", small(), []string{"(1, 9, 1, 'delete')", "(1, 1, 1, 'upsert')"}, ""},
-		{"a truncate is strict", small(), []string{"(1, 1, 1, 'upsert'), (2, 2, 2, 'upsert')", "(NULL, NULL, 2, 'truncate')", "(3, 3, 1, 'upsert')"}, "2 2"},
+		{"a truncate is strict", truncated, []string{"(1, 1, 1, 'upsert'), (2, 2, 2, 'upsert')", "(NULL, NULL, 2, 'truncate')", "(3, 3, 1, 'upsert')"}, "2 2"},
 		{"values stay where a change has NULL", ignoring, []string{"(1, 1, NULL, 1, 'upsert')", "(1, NULL, 2, 2, 'upsert')"}, "1 1 2"},
 		{"a late change gives what is missing", ignoring, []string{"(1, NULL, 2, 2, 'upsert')", "(1, 1, 1, 1, 'upsert')"}, "1 1 2"},
 		{"of equal sequences each its greatest value", ignoring, []string{"(1, 1, 4, 1, 'upsert')", "(1, 2, 3, 1, 'upsert')"}, "1 2 4"},

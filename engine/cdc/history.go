@@ -37,7 +37,8 @@ func (b *batch) mergeChanges(ctx context.Context, parts map[string]string) error
 SELECT *, __delete AS "__deleted" FROM (
 	SELECT __c."__sequence", __s."__file", __s."__row", __s."__deleted" AS __old_deleted,
 		__c.__kind = 2 OR coalesce(__s."__deleted", false) AS __delete,
-		coalesce(NOT __s."__deleted" AND (__c.__kind = 2 OR ${rank_c} > ${rank_s}), __s."__deleted" IS NULL) AS __wins,
+		CASE WHEN __s."__deleted" IS NULL THEN true WHEN __s."__deleted" THEN false
+			ELSE __c.__kind = 2 OR ${rank_c} > ${rank_s} END AS __wins,
 		${rest},
 		${values}
 		__wins OR NOT __delete AND (${changed}) AS __new
@@ -59,6 +60,7 @@ func (b *batch) historyParts() map[string]string {
 		"applied": `(__m.__wins AND __c.__before IS DISTINCT FROM __c."__sequence")`,
 		"values":  "", "changed": "false", "given": "", "known": "",
 		"carried": "__changes", "carry": "",
+		"all_applied": b.fill("SELECT count(*) FILTER (__wins) FROM ${temp.merged}", nil),
 	}
 	if len(b.ignored) > 0 {
 		maps.Copy(parts, b.carryingParts())
@@ -76,7 +78,7 @@ func (b *batch) carryingParts() map[string]string {
 		"differs": b.each(" OR __m.__value_${i} IS DISTINCT FROM __m.__stored_${i} AND __m.__value_${i} = ${change}"),
 		"carry":   b.each(", last_value(${name} IGNORE NULLS) OVER __in_life AS ${name}"),
 	}
-	return map[string]string{
+	special := map[string]string{
 		"rest": list(b.rest, func(c schemas.Column) string {
 			name := quote.Name(c.Name)
 			return "CASE WHEN __wins THEN __c." + name + " ELSE __s." + name + " END AS " + name
@@ -102,6 +104,10 @@ __carried AS (
 	SELECT "__sequence", "__deleted", __touched AS __new, ${rest}${carry}
 	FROM __lives WINDOW __in_life AS (PARTITION BY ${partition}, __life ORDER BY "__sequence")),`, parts),
 	}
+	special["all_applied"] = b.fill(`
+SELECT count(*) FILTER (${applied}) FROM ${temp.changes} AS __c JOIN ${temp.merged} AS __m USING (${keys}, "__sequence")
+WHERE NOT __c.__again`, special)
+	return special
 }
 
 // tracks tells a change from the one before it (lag) or after it (lead) by the tracked columns.
@@ -117,9 +123,7 @@ func (b *batch) tracks(neighbour string) string {
 
 // countChanges counts the changes by what became of them.
 func (b *batch) countChanges(ctx context.Context, parts map[string]string) error {
-	err := b.read(ctx, `
-SELECT count(*) FILTER (${applied}) FROM ${temp.changes} AS __c JOIN ${temp.merged} AS __m USING (${keys}, "__sequence")
-WHERE NOT __c.__again`, parts, &b.result.Applied)
+	err := b.read(ctx, "${all_applied}", parts, &b.result.Applied)
 	if err != nil {
 		return err
 	}
@@ -136,7 +140,7 @@ WHERE NOT __c.__again AND NOT ${applied} AND CASE WHEN __m.__old_deleted THEN __
 }
 
 // makeVersions makes the versions of all keys that have a new change. old are the rows that the target has of them;
-// versions that are among these have __same. The values of a version are those of its last change, so that nothing
+// versions that begin as one of these does have __old, and __same where they are it. The values of a version are those of its last change, so that nothing
 // but its begin and its end can differ when that change was stored before (see carryingParts for IgnoreNulls).
 func (b *batch) makeVersions(ctx context.Context, parts map[string]string) error {
 	err := b.create(ctx, "old", `
@@ -150,7 +154,7 @@ SEMI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __m USING (${keys})`, pa
 WITH __changes AS (
 	SELECT ${columns}, "__sequence", "__deleted", false AS __new FROM ${temp.state} AS __s
 	SEMI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __m USING (${keys})
-	ANTI JOIN (SELECT * FROM ${temp.merged} WHERE __new) AS __n USING (${keys}, "__sequence")
+	ANTI JOIN (SELECT "__file", "__row" FROM ${temp.merged} WHERE __new AND "__file" IS NOT NULL) AS __n USING ("__file", "__row")
 	UNION ALL
 	SELECT ${columns}, "__sequence", "__deleted", true FROM ${temp.merged} WHERE __new),${carry}
 __steps AS (
@@ -165,7 +169,7 @@ __versions AS (
 	SELECT * EXCLUDE ("__sequence"), lag("__sequence") OVER (PARTITION BY ${partition} ORDER BY "__sequence")
 	FROM __steps WHERE NOT (__opens AND __closes) QUALIFY __closes)
 SELECT ${columns}, "__START_AT", __next AS "__END_AT",
-	NOT __new AND __o."__file" IS NOT NULL AND __o."__END_AT" IS NOT DISTINCT FROM __next AS __same
+	__o."__file" IS NOT NULL AS __old, NOT __new AND __old AND __o."__END_AT" IS NOT DISTINCT FROM __next AS __same
 FROM __versions LEFT JOIN ${temp.old} AS __o USING (${keys}, "__START_AT")`, parts)
 }
 
@@ -176,7 +180,6 @@ ANTI JOIN (SELECT * FROM ${temp.versions} WHERE __same) AS __v USING (${keys}, "
 	b.result.AddTarget = b.fill(`SELECT ${target_columns} FROM ${temp.versions} WHERE NOT __same`, parts)
 	b.result.RemoveState = b.fill(`SELECT "__file", "__row" FROM ${temp.merged} WHERE __new AND "__file" IS NOT NULL`, parts)
 	b.result.AddState = b.fill(`SELECT ${columns}, "__sequence", "__deleted" FROM ${temp.merged} WHERE __new`, parts)
-	return b.read(ctx, `SELECT (SELECT count(*) FROM ${temp.versions} WHERE NOT __same),
-	(SELECT count(*) FROM ${temp.old} AS __o ANTI JOIN ${temp.versions} AS __v USING (${keys}, "__START_AT"))`,
-		parts, &b.result.Upserted, &b.result.Deleted)
+	return b.read(ctx, `SELECT count(*) FILTER (NOT __same), (SELECT count(*) FROM ${temp.old}) - count(*) FILTER (__old)
+FROM ${temp.versions}`, parts, &b.result.Upserted, &b.result.Deleted)
 }

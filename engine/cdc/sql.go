@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -116,15 +117,21 @@ func hashed(c schemas.Column) string {
 
 func (b *batch) kinds() string {
 	kinds := "WHEN 'upsert' THEN " + upsertKind + " WHEN 'delete' THEN " + deleteKind
-	if !b.spec.History {
+	if b.spec.Truncates {
 		kinds += " WHEN 'truncate' THEN " + truncateKind
 	}
 	return kinds
 }
 
-// descending orders rows as rank does, the greatest first.
+// descending orders rows of one key as rank does, the greatest first. Keys that are equal are the same, but for -0.0.
 func (b *batch) descending() string {
-	return join(append(b.rest.Clone(), b.ignored...), ", ", func(c schemas.Column) string {
+	columns := slices.DeleteFunc(b.rest.Clone(), func(c schemas.Column) bool {
+		return b.keys.Column(c.Name) != nil && !floats(c.Type)
+	})
+	if columns = append(columns, b.ignored...); len(columns) == 0 {
+		return "0"
+	}
+	return join(columns, ", ", func(c schemas.Column) string {
 		if floats(c.Type) {
 			return rank("", schemas.Table{c}) + " DESC"
 		}

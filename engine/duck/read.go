@@ -85,13 +85,21 @@ func scan(schema schemas.Table, files []lake.DataFile, first int) string {
 		}
 		// Given a schema, DuckDB reads a single file with one thread: it does not look how many row groups the file has.
 		// Named twice, the file is read with all threads, and its second mention is left out by its number.
-		return "(SELECT " + names + " FROM " + read([]lake.DataFile{files[0], files[0]}) + " WHERE file_index = 0)"
+		return "(SELECT " + names + " FROM " + read(twice(files[0])) + " WHERE file_index = 0)"
 	}
 	where := ""
 	if len(files) == 1 && files[0].Rows > rowGroupRows {
-		files, where = []lake.DataFile{files[0], files[0]}, " WHERE file_index = 0"
+		files, where = twice(files[0]), " WHERE file_index = 0"
 	}
 	return fmt.Sprintf("(SELECT %s, file_index + %d AS %s, file_row_number AS %s FROM %s%s)", names, first, FileColumn, RowColumn, read(files), where)
+}
+
+// twice names a file two times. DuckDB expects a condition to leave a fifth of the rows, so that the rows which a file is
+// said to have are those that it has once one of the two is left out.
+func twice(f lake.DataFile) []lake.DataFile {
+	first := f
+	first.Rows, f.Rows = 5*f.Rows, 0
+	return []lake.DataFile{first, f}
 }
 
 // join reads files and keeps the rows that their delete files name (SEMI), or the others (ANTI).
@@ -131,10 +139,19 @@ func reader(schema schemas.Table) (names string, read func([]lake.DataFile) stri
 	}
 	return strings.Join(list, ", "), func(files []lake.DataFile) string {
 		paths := make([]string, len(files))
+		var rows int64
 		for i, f := range files {
 			paths[i] = quote.Text(schemas.EscapeGlob(f.Path))
+			rows += f.Rows
 		}
-		return fmt.Sprintf("read_parquet([%s], hive_partitioning = false, schema = %s)", strings.Join(paths, ", "), schemas.ReadSchemaSQL(columns))
+		// Given a schema, DuckDB does not look how many rows the files have, and takes them for so few that it puts the whole
+		// table into memory to join it with a handful of keys.
+		known := ""
+		if rows > 0 {
+			known = fmt.Sprintf("explicit_cardinality = %d, ", rows)
+		}
+		return fmt.Sprintf("read_parquet([%s], hive_partitioning = false, %sschema = %s)",
+			strings.Join(paths, ", "), known, schemas.ReadSchemaSQL(columns))
 	}
 }
 
@@ -147,12 +164,17 @@ func (d *DB) WriteDeletes(ctx context.Context, positions string, files []lake.Da
 	}
 	var out []lake.DeleteFile
 	for _, g := range groups {
-		numbers, of := make([]string, len(g)), make([]string, len(g))
+		slices.SortFunc(g, func(a, b int) int { return strings.Compare(files[a].Path, files[b].Path) })
+		numbers, paths, of := make([]string, len(g)), make([]string, len(g)), make([]string, len(g))
 		for i, n := range g {
-			numbers[i], of[i] = fmt.Sprintf("(%d, %s)", n, quote.Text(lake.URI(files[n].Path))), files[n].Path
+			numbers[i], paths[i], of[i] = fmt.Sprintf("(%d, %d)", n, i+1), quote.Text(lake.URI(files[n].Path)), files[n].Path
 		}
-		query := fmt.Sprintf("SELECT f.path AS file_path, p.%[2]s AS pos FROM (%[3]s\n) AS p JOIN (VALUES %[4]s) AS f(number, path) ON p.%[1]s = f.number ORDER BY ALL",
-			FileColumn, RowColumn, positions, strings.Join(numbers, ", "))
+		// The rows are in the order of paths and positions, as Iceberg wants them. Sorting numbers takes a third of the time
+		// of sorting paths.
+		query := fmt.Sprintf(`SELECT list_extract([%[5]s], place) AS file_path, pos FROM (
+			SELECT f.place, p.%[2]s AS pos FROM (%[3]s
+			) AS p JOIN (VALUES %[4]s) AS f(number, place) ON p.%[1]s = f.number ORDER BY f.place, pos)`,
+			FileColumn, RowColumn, positions, strings.Join(numbers, ", "), strings.Join(paths, ", "))
 		written, _, err := d.WriteParquet(ctx, query, Layout{Dir: dir, Schema: lake.DeleteSchema()})
 		if err != nil {
 			for _, f := range out {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -50,6 +52,50 @@ func TestRemovedRows(t *testing.T) {
 	})
 }
 
+// TestExpectedRows has DuckDB say how many rows it expects of files: what it joins them with depends on that.
+func TestExpectedRows(t *testing.T) {
+	db, dir := open(t, Config{})
+	schema := columns(t, "x BIGINT")
+	write := func(rows int) []lake.DataFile {
+		query := fmt.Sprintf("SELECT i AS x FROM range(%d) r(i)", rows)
+		return mustWrite(t, db, query, Layout{Dir: filepath.Join(dir, "data"), Schema: schema})
+	}
+	small, large := write(5_000), write(200_000)
+	deletes, err := db.WriteDeletes(t.Context(), "SELECT 0 AS __file, i AS __row FROM range(10) r(i)", large, filepath.Join(dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := slices.Clone(large)
+	cut[0].Deletes = []string{deletes[0].Path}
+	for name, tc := range map[string]struct {
+		files []lake.DataFile
+		want  float64
+	}{
+		"one file": {small, 5_000}, "one file of many row groups": {large, 200_000}, "two files": {slices.Concat(small, large), 205_000},
+		"removed rows": {cut, 200_000},
+	} {
+		places, _ := ReadPlaces(schema, tc.files)
+		for _, relation := range []string{ReadFiles(schema, tc.files), places} {
+			var plan string
+			query := "EXPLAIN (FORMAT json) SELECT min(x) FROM " + relation
+			if err := db.Conn().QueryRowContext(t.Context(), query).Scan(new(string), &plan); err != nil {
+				t.Fatal(err)
+			}
+			var most float64
+			for _, m := range regexp.MustCompile(`"Estimated Cardinality": "(\d+)"`).FindAllStringSubmatch(plan, -1) {
+				n, err := strconv.ParseFloat(m[1], 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				most = max(most, n)
+			}
+			if most < tc.want/2 || most > tc.want*2 {
+				t.Errorf("%s: %.0f rows are expected, want about %.0f\n%s", name, most, tc.want, plan)
+			}
+		}
+	}
+}
+
 // differences counts the rows that only one of two relations has.
 func differences(t *testing.T, db *DB, a, b string) (n int64) {
 	t.Helper()
@@ -72,6 +118,13 @@ func removeRows(t *testing.T, db *DB, schema schemas.Table, files []lake.DataFil
 	var removed []string
 	for _, d := range deletes {
 		r := lake.Removed{By: []string{d.Path}}
+		var unsorted int64
+		err := db.Conn().QueryRowContext(context.Background(), fmt.Sprintf(`SELECT count(*) FROM (
+			SELECT (file_path, pos) <= lag((file_path, pos)) OVER (ORDER BY file_row_number) AS after
+			FROM read_parquet('%s', file_row_number = true)) WHERE after`, d.Path)).Scan(&unsorted)
+		if err != nil || unsorted != 0 {
+			t.Fatalf("%d rows are not in the order of paths and positions: %v", unsorted, err)
+		}
 		for i, f := range order {
 			if slices.Contains(d.Of, f.Path) {
 				r.Files = append(r.Files, f)

@@ -22,6 +22,7 @@ func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 		At: m.decl.Range}
 	s := &out.Spec
 	s.History = m.decl.SCDType == 2
+	s.Truncates = m.truncate != nil
 	s.Columns = c.keptColumns(d)
 	s.Keys = c.keyColumns(d, s.Columns)
 	s.IgnoreNulls = c.otherColumns(d, *s, "ignore_null_updates", m.decl.IgnoreNullUpdates)

@@ -11,29 +11,18 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// changesRelation holds the change rows of a flow, and mergePrefix begins the names of what is made of them.
-const (
-	changesRelation = "__changes"
-	mergePrefix     = "__merge_"
-)
+// mergePrefix begins the names of the tables that are made of the change rows of a flow.
+const mergePrefix = "__merge_"
 
 // mergeRows applies the change rows of a query to a table by key, and returns how many there were. After an error
 // nothing of it is left.
 func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w written, n int64, err error) {
-	changes := fmt.Sprintf("CREATE OR REPLACE TEMP TABLE %s AS SELECT %s FROM (%s\n)", changesRelation, d.Merge.Changes, query)
-	if err := b.DB.Exec(ctx, changes); err != nil {
-		return w, 0, err
-	}
-	defer func() {
-		if e := b.DB.Exec(context.WithoutCancel(ctx), "DROP TABLE "+changesRelation); err == nil {
-			err = e
-		}
-	}()
 	target, state, err := b.placesOf(ctx, d)
 	if err != nil {
 		return w, 0, err
 	}
-	relations := cdc.Relations{Changes: changesRelation, Target: target.relation, State: state.relation}
+	changes := fmt.Sprintf("(SELECT %s FROM (%s\n))", d.Merge.Changes, query)
+	relations := cdc.Relations{Changes: changes, Target: target.relation, State: state.relation}
 	r, err := d.Merge.Spec.Apply(ctx, b.DB.Conn(), relations, mergePrefix, b.intake.began, d.Merge.Keep)
 	if err != nil {
 		return w, 0, err
