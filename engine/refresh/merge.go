@@ -20,8 +20,11 @@ const (
 // mergeRows applies the change rows of a query to a table by key, and returns how many there were. After an error
 // nothing of it is left.
 func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w written, n int64, err error) {
-	changes := fmt.Sprintf("CREATE OR REPLACE TEMP TABLE %s AS SELECT %s FROM (%s\n)", changesRelation, d.Merge.Changes, query)
-	if err := b.DB.Exec(ctx, changes); err != nil {
+	query = fmt.Sprintf("SELECT %s FROM (%s\n)", d.Merge.Changes, query)
+	if d.Merge.Spec.Snapshots {
+		query = snapshotRows(d)
+	}
+	if err := b.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE TEMP TABLE %s AS %s", changesRelation, query)); err != nil {
 		return w, 0, err
 	}
 	defer func() {
@@ -34,7 +37,12 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w
 		return w, 0, err
 	}
 	relations := cdc.Relations{Changes: changesRelation, Target: target.relation, State: state.relation}
-	r, err := d.Merge.Spec.Apply(ctx, b.DB.Conn(), relations, mergePrefix, b.intake.began, d.Merge.Keep)
+	var r *cdc.Result
+	if d.Merge.Spec.Snapshots {
+		r, err = b.applySnapshots(ctx, d, relations)
+	} else {
+		r, err = d.Merge.Spec.Apply(ctx, b.DB.Conn(), relations, mergePrefix, b.intake.began, d.Merge.Keep)
+	}
 	if err != nil {
 		return w, 0, err
 	}
@@ -48,6 +56,7 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w
 		return written{}, 0, err
 	}
 	w.upserted, w.deleted = r.Upserted, r.Deleted
+	w.tooLate, w.unusable = r.TooLate, d.Merge.Spec.Snapshots && r.RemoveTarget == ""
 	w.changes.Applied, w.changes.Superseded, w.changes.Ignored = r.Applied, r.Superseded, r.Ignored
 	return w, r.Changes, nil
 }
