@@ -166,9 +166,11 @@ type Flow struct {
 // AutoCDC says how the rows that a table's flows give are applied to it: as changes, by key.
 type AutoCDC struct {
 	Node
+	// Snapshot says that the rows are full snapshots of the table; nil: they are changes.
+	Snapshot          *Snapshot
 	Keys              []ColumnName
-	SequenceBy        []*Expression
-	ApplyAsDelete     *Expression // nil where no change is one
+	SequenceBy        []*Expression // none for snapshots
+	ApplyAsDelete     *Expression   // nil where no change is one
 	ApplyAsTruncate   *Expression
 	IgnoreNullUpdates *Columns // of which a NULL changes nothing; nil: of none
 	Columns           *Columns // that the table keeps; nil: all
@@ -176,6 +178,13 @@ type AutoCDC struct {
 	TrackHistoryOn    *Columns // whose changes make a version; nil: all
 	// TombstoneRetention is how long type 1 remembers that a row was deleted; default 48 hours.
 	TombstoneRetention time.Duration
+}
+
+// Snapshot says how the rows of a flow are full snapshots. Those of a stream are of several: all rows of one version. What
+// is read whole is one, each time that it has changed.
+type Snapshot struct {
+	Node
+	Version *Expression // which tells the snapshots apart and orders them; nil: the time of the update, for what is read whole
 }
 
 // ColumnName is a column that is named.

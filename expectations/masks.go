@@ -27,14 +27,24 @@ func (r Rule) boolean() string { return "CAST((\n" + r.SQL + "\n) AS BOOLEAN)" }
 // KeptSQL selects the rows of a relation that violate no drop rule. The relation is any text that may follow FROM.
 func (rs RuleSet) KeptSQL(relation string) string {
 	query := "SELECT * FROM " + relation
-	glue := " WHERE "
-	for _, r := range rs.Rules {
-		if r.Action == Drop {
-			query += glue + r.Predicate() + " IS TRUE"
-			glue = " AND "
-		}
+	if keeps := rs.Keeps(); keeps != "true" {
+		query += " WHERE " + keeps
 	}
 	return query
+}
+
+// Keeps is the condition that rows which violate no drop rule satisfy: true for those, and false for others.
+func (rs RuleSet) Keeps() string {
+	var all []string
+	for _, r := range rs.Rules {
+		if r.Action == Drop {
+			all = append(all, r.Predicate()+" IS TRUE")
+		}
+	}
+	if len(all) == 0 {
+		return "true"
+	}
+	return strings.Join(all, " AND ")
 }
 
 // BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, as

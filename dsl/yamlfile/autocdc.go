@@ -38,6 +38,9 @@ func (b *builder) autoCDC(t *dsl.Table, s *specTable) *dsl.AutoCDC {
 	}
 	out.Keys = b.columnNames(x.Keys)
 	out.SequenceBy = b.expressions(x)
+	if !x.Has("sequence_by") && !x.Has("from_snapshot") {
+		b.diags.Errorf("LF0103", x.Range, "add sequence_by:", "the key %q is missing in tables.%s.auto_cdc", "sequence_by", t.Name)
+	}
 	out.ApplyAsDelete = b.expression(x.ApplyAsDelete, "apply_as_delete")
 	out.ApplyAsTruncate = b.expression(x.ApplyAsTruncate, "apply_as_truncate")
 	if x.IgnoreNullUpdates != nil && !x.IgnoreNullUpdates.none {
@@ -45,15 +48,16 @@ func (b *builder) autoCDC(t *dsl.Table, s *specTable) *dsl.AutoCDC {
 	}
 	out.Columns = b.someColumns(x.Columns, "columns")
 	out.TrackHistoryOn = b.someColumns(x.TrackHistoryOn, "track_history_on")
+	b.snapshot(x, out)
 	if out.SCDType == 1 && x.Has("track_history_on") {
 		b.diags.Errorf("LF0163", x.Fields["track_history_on"], "write scd_type: 2, or leave it out",
 			"track_history_on is about versions of rows, and scd_type 1 keeps none")
 	}
-	if out.SCDType == 2 && x.Has("apply_as_truncate") {
+	if out.SCDType == 2 && x.Has("apply_as_truncate") && out.Snapshot == nil {
 		b.diags.Errorf("LF0163", x.Fields["apply_as_truncate"], "leave it out, or write scd_type: 1",
 			"apply_as_truncate deletes all rows, and scd_type 2 keeps their history")
 	}
-	if out.SCDType == 2 && x.Has("tombstone_retention") {
+	if out.SCDType == 2 && x.Has("tombstone_retention") && out.Snapshot == nil {
 		b.diags.Errorf("LF0163", x.Fields["tombstone_retention"], "leave it out, or write scd_type: 1",
 			"tombstone_retention is about deletes that are forgotten, and scd_type 2 keeps their history")
 	}

@@ -16,8 +16,10 @@ type specAutoCDC struct {
 	option.Node        `yaml:"-"`
 	From               *specSQL         `yaml:"from" jsonschema:"example=STREAM customers_changes" jsonschema_description:"STREAM of a source or table: its rows are the changes."`
 	SQL                *specSQL         `yaml:"sql" jsonschema_description:"Query over streams that gives the changes."`
+	FromSnapshot       *specSQL         `yaml:"from_snapshot" jsonschema:"example=STREAM daily_exports,example=export" jsonschema_description:"STREAM of a source or table that brings full snapshots, or the name of a table, view or source that is one whenever it has changed."`
+	SnapshotVersion    *specSQL         `yaml:"snapshot_version" jsonschema:"example=_metadata.file_name" jsonschema_description:"Column or expression that tells the snapshots apart and orders them. Default, for what is read whole: the time of the update."`
 	Keys               []specColumnName `yaml:"keys" jsonschema:"required" jsonschema_description:"Columns that tell the rows of the table apart."`
-	SequenceBy         specExpressions  `yaml:"sequence_by" jsonschema:"required" jsonschema_description:"Column or expression, or a list of them, that tells which of two changes of a row is the later one."`
+	SequenceBy         specExpressions  `yaml:"sequence_by" jsonschema_description:"Column or expression, or a list of them, that tells which of two changes of a row is the later one. Not for snapshots."`
 	ApplyAsDelete      *specSQL         `yaml:"apply_as_delete" jsonschema_description:"Condition: a change for which it is true deletes its row."`
 	ApplyAsTruncate    *specSQL         `yaml:"apply_as_truncate" jsonschema_description:"Condition: a change for which it is true deletes all rows. For scd_type 1."`
 	IgnoreNullUpdates  *specIgnore      `yaml:"ignore_null_updates" jsonschema_description:"Whether a NULL leaves a column as it is: true, or the columns for which it does. Default: false."`
@@ -75,15 +77,24 @@ func (s *specAutoCDC) Decode(d *option.Decoder, v *option.Value, at diag.Range, 
 	return true
 }
 
+// notBeside are keys that another key does not go with.
+var notBeside = map[string][]string{
+	"from":          {"snapshot_version"},
+	"sql":           {"snapshot_version"},
+	"from_snapshot": {"sequence_by", "apply_as_delete", "apply_as_truncate", "ignore_null_updates", "tombstone_retention"},
+	"sequence_by":   {"from", "sql", "from_snapshot", "snapshot_version"},
+}
+
 // JSONSchemaExtend adds what tags cannot say.
 func (specAutoCDC) JSONSchemaExtend(s *jsonschema.Schema) {
-	for _, keys := range [][]string{{"from"}, {"sql"}, nil} { // neither where the table has flows
+	// changes have a sequence; their queries are elsewhere where the table has flows
+	for _, keys := range [][]string{{"from", "sequence_by"}, {"sql", "sequence_by"}, {"from_snapshot"}, {"sequence_by"}} {
 		one := &jsonschema.Schema{Required: keys}
-		if keys == nil {
-			either := &jsonschema.Schema{}
-			option.ExactlyOne(either, "from", "sql")
-			either.AnyOf, either.OneOf = either.OneOf, nil
-			one = &jsonschema.Schema{Not: either}
+		if others := notBeside[keys[0]]; others != nil {
+			one.Not = &jsonschema.Schema{}
+			for _, other := range others {
+				one.Not.AnyOf = append(one.Not.AnyOf, &jsonschema.Schema{Required: []string{other}})
+			}
 		}
 		s.OneOf = append(s.OneOf, one)
 	}

@@ -84,6 +84,8 @@ func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
 	}
 	at, several := s.Fields["flows"]
 	switch {
+	case !several && changes != nil && changes.Has("from_snapshot"):
+		return b.snapshotFlow(table, changes)
 	case !several && changes != nil:
 		return b.flow(table, writtenQuery{node: changes.Node, from: changes.From, sql: changes.SQL}, true)
 	case !several && s.Has("auto_cdc"): // it is no mapping, which is reported
@@ -94,6 +96,7 @@ func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
 	b.besides(table, "flows", "make it one of the flows", s.Node, "sql", "sql_file")
 	if changes != nil {
 		b.besides(table, "flows", "make it one of the flows", changes.Node, "from", "sql")
+		b.besides(table, "flows", "unite the queries in a view, and take the snapshots from it", changes.Node, "from_snapshot")
 	}
 	if s.Kind != string(dsl.StreamingTable) && s.Kind != "" {
 		b.diags.Errorf("LF0111", at, "write one query in sql, with UNION ALL for several inputs", "a %s has one query; flows append to a streaming_table", s.Kind)

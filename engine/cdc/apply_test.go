@@ -76,6 +76,13 @@ func (h held) apply(t testing.TB, now time.Time) *cdc.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.take(t, r)
+	return r
+}
+
+// take does to the tables what a result says.
+func (h held) take(t testing.TB, r *cdc.Result) {
+	t.Helper()
 	removed := h.delete(t, "tgt", r.RemoveTarget)
 	h.delete(t, "st", r.RemoveState)
 	added := exec(t, h.conn, "INSERT INTO tgt "+r.AddTarget)
@@ -86,7 +93,6 @@ func (h held) apply(t testing.TB, now time.Time) *cdc.Result {
 	if err := r.Drop(t.Context(), h.conn); err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 // delete removes the rows that a query names, and returns how many these are.
@@ -285,12 +291,18 @@ func (w *world) rows(t *testing.T, relation string, types []*sample) []string {
 
 func (w *world) check(t *testing.T, seen []change) {
 	t.Helper()
+	w.checkRows(t, w.target(seen), seen)
+}
+
+// checkRows compares the target with what the model has after some changes.
+func (w *world) checkRows(t *testing.T, versions []version, after []change) {
+	t.Helper()
 	types := slices.Clone(w.columns)
 	if w.history {
 		types = append(types, w.sequence, w.sequence)
 	}
 	var want []string
-	for _, v := range w.target(seen) {
+	for _, v := range versions {
 		row := v.row
 		if w.history {
 			row = append(slices.Clone(row), v.start, v.end)
@@ -299,7 +311,7 @@ func (w *world) check(t *testing.T, seen []change) {
 	}
 	slices.Sort(want)
 	if got := w.rows(t, "tgt", types); !slices.Equal(got, want) {
-		t.Fatalf("target:\n%v\nwant\n%v\nafter\n%+v", got, want, seen)
+		t.Fatalf("target:\n%v\nwant\n%v\nafter\n%+v", got, want, after)
 	}
 }
 

@@ -1,8 +1,8 @@
-// Package cdc applies streams of changes to tables, as Databricks' AUTO CDC (APPLY CHANGES) does. It is SQL over a
-// *sql.Conn and knows nothing of files, lakes and plans: it is given relations, and tells which of their rows go and
-// which ones come.
+// Package cdc applies streams of changes to tables, as Databricks' AUTO CDC (APPLY CHANGES) does, and full snapshots
+// (ApplySnapshots). It is SQL over a *sql.Conn and knows nothing of files, lakes and plans: it is given relations, and
+// tells which of their rows go and which ones come.
 //
-// What the target holds depends on the set of changes alone. It does not depend on the order in which they came, on how
+// What the target of changes holds depends on the set of changes alone. It does not depend on the order in which they came, on how
 // often each came, nor on how they were cut into batches:
 //
 //   - Changes of a key whose sequences are equal count as one change. It is a delete if one of them is. Else it is an
@@ -39,6 +39,7 @@ type Spec struct {
 	Truncates   bool          // there may be truncates; type 1 only
 	History     bool          // SCD type 2
 	Tracked     []string      // History: columns whose change opens a version; where there is none, only the first upsert does
+	Snapshots   bool          // the target follows full snapshots (see ApplySnapshots), and Sequence is their version
 }
 
 // Relations are table expressions; Target and State are read more than once. These have the columns of Spec.Target and
@@ -62,6 +63,8 @@ type Result struct {
 	// Ignored are repetitions of a change of the same batch, or of the one that had set what was stored. The state of
 	// type 1 does not know older changes again: their repetitions are superseded.
 	Ignored int64
+	// TooLate are those of Superseded that are rows of snapshots older than the newest one before.
+	TooLate int64
 
 	Upserted int64 // rows of AddTarget
 	Deleted  int64 // rows of RemoveTarget that no row of AddTarget replaces, of the same key (and __START_AT)
@@ -97,10 +100,15 @@ func (s Spec) Target() schemas.Table {
 // without key holds the sequence of the last truncate.
 //
 // Type 2 has a row for each change, of which those with the key and sequence of another have become one.
+//
+// That of snapshots has what is needed to apply more rows of the newest version: see snapshotState.
 func (s Spec) State() schemas.Table {
 	c, err := s.resolve()
 	if err != nil {
 		return nil
+	}
+	if s.Snapshots {
+		return s.snapshotState()
 	}
 	column := func(name string, t schemas.Type) schemas.Column { return schemas.Column{Name: name, Type: t} }
 	if s.History {

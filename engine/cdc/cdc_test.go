@@ -1,9 +1,6 @@
 package cdc_test
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,134 +129,7 @@ func TestWrong(t *testing.T) {
 		!strings.Contains(err.Error(), "there is no column key") || !strings.Contains(err.Error(), "there is no column x") {
 		t.Errorf("unknown columns: %v", err)
 	}
-	if _, err := spec.FromSnapshot("ch", "tgt"); err == nil {
+	if _, err := spec.ApplySnapshots(t.Context(), conn, relations, "__cdc_", time.Time{}); err == nil {
 		t.Error("a snapshot with unknown columns")
-	}
-}
-
-// TestFromSnapshot makes random targets equal to random snapshots, in which keys are there twice and missing.
-func TestFromSnapshot(t *testing.T) {
-	conn := open(t)
-	all, sequences := samples(), sequenceSamples()
-	for _, s := range slices.Concat(all, sequences) {
-		s.load(t, conn)
-	}
-	seed := number(t, "CDC_SEED", int(time.Now().UnixNano()))
-	for i := range 60 {
-		r := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
-		w := newWorld(t, conn, r, all, sequences[:1])
-		if slices.Contains(w.ignored, true) {
-			continue
-		}
-		changes, _ := w.changes(r)
-		for i := range changes {
-			changes[i].seq = min(changes[i].seq, 2)
-		}
-		w.give(t, changes)
-		w.apply(t, epoch)
-		for version := range 2 {
-			rows, _ := w.changes(r)
-			// Some rows are as they are in the target.
-			for _, v := range w.target(changes) {
-				if v.end < 0 && r.IntN(2) == 0 {
-					rows = append(rows, change{kind: upsert, key: w.key(v.row), row: v.row})
-				}
-			}
-			changes = append(changes, w.snapshot(t, rows, 3+version)...)
-			if t.Failed() {
-				t.Fatalf("CDC_SEED=%d, spec %d: %+v", seed, i, w.spec)
-			}
-		}
-	}
-}
-
-func (w *world) key(row []int) string {
-	var key string
-	for i, v := range row {
-		if w.isKey(i) {
-			key += fmt.Sprint(v) + " "
-		}
-	}
-	return key
-}
-
-// snapshot makes the target equal to the upserts of rows, and returns the changes that this is for the model.
-func (w *world) snapshot(t *testing.T, rows []change, version int) []change {
-	rows = slices.DeleteFunc(rows, func(c change) bool { return c.kind != upsert })
-	greatest := map[string][]int{}
-	for _, c := range rows {
-		if slices.Compare(c.row, greatest[c.key]) > 0 {
-			greatest[c.key] = c.row
-		}
-	}
-	exec(t, w.conn, "DELETE FROM ch")
-	if len(rows) > 0 {
-		w.give(t, rows)
-	}
-	exec(t, w.conn, "CREATE OR REPLACE TABLE snapshot AS SELECT * EXCLUDE (__sequence, __op) FROM ch")
-	query, err := w.spec.FromSnapshot("snapshot", "tgt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	exec(t, w.conn, "DELETE FROM ch")
-	exec(t, w.conn, "INSERT INTO ch BY NAME SELECT *, "+w.sequence.literal(version)+" AS __sequence FROM ("+query+")")
-	if r := w.apply(t, epoch); r.Applied != r.Changes || r.Applied != r.Upserted+r.Deleted && !w.history {
-		t.Errorf("changes that change nothing: %+v", r)
-	}
-	var want, got []string
-	for _, row := range greatest {
-		want = append(want, fmt.Sprint(row))
-	}
-	open := "tgt"
-	if w.history {
-		open = "(SELECT * FROM tgt WHERE __END_AT IS NULL)"
-	}
-	slices.Sort(want)
-	if got = w.rows(t, open, w.columns); !slices.Equal(got, want) {
-		t.Errorf("after a snapshot of %v\n%v, want\n%v", rows, got, want)
-	}
-	if left := texts(t, w.conn, "SELECT count(*) FROM ("+query+")")[0][0]; left != "0" {
-		t.Errorf("the same snapshot again: %s changes", left)
-	}
-	var changes []change
-	for key, row := range greatest {
-		changes = append(changes, change{seq: version, kind: upsert, key: key, row: row})
-	}
-	return changes
-}
-
-// TestSnapshotRows has rows without a key, and columns of IgnoreNulls.
-func TestSnapshotRows(t *testing.T) {
-	spec := small()
-	h := hold(t, open(t), spec)
-	h.feed(t, epoch, "tgt", "(1, 1, 1, 'upsert'), (2, 2, 1, 'upsert'), (3, 3, 1, 'upsert'), (4, NULL, 1, 'upsert')")
-	exec(t, h.conn, "CREATE TABLE snapshot AS FROM (VALUES (1, 1), (1, 0), (2, 3), (2, NULL), (NULL, 7), (NULL, 7), (4, NULL)) AS s(k, v)")
-	for _, c := range []struct {
-		ignored []string
-		want    string
-	}{
-		{nil, "2 3 upsert; 3 NULL delete; NULL 7 upsert; NULL 7 upsert"},
-		{[]string{"v"}, "2 3 upsert; 3 NULL delete; NULL 7 upsert; NULL 7 upsert"},
-	} {
-		spec.IgnoreNulls = c.ignored
-		query, err := spec.FromSnapshot("snapshot", "tgt")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var rows []string
-		for _, row := range texts(t, h.conn, query) {
-			rows = append(rows, strings.Join(row, " "))
-		}
-		if got := strings.Join(rows, "; "); got != c.want {
-			t.Errorf("IgnoreNulls %v: %s, want %s", c.ignored, got, c.want)
-		}
-	}
-	exec(t, h.conn, "CREATE OR REPLACE TABLE snapshot AS FROM (VALUES (1, NULL), (2, 2), (3, 3), (4, NULL)) AS s(k, v)")
-	query, err := spec.FromSnapshot("snapshot", "tgt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := texts(t, h.conn, query); len(got) > 0 {
-		t.Errorf("NULL of IgnoreNulls is a difference: %v", got)
 	}
 }

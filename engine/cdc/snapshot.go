@@ -1,79 +1,94 @@
 package cdc
 
 import (
-	"strings"
+	"context"
+	"database/sql"
+	"errors"
+	"time"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
-// FromSnapshot returns the SELECT of the changes that make a target equal to a snapshot: Columns and "__op", upserts of
-// the rows that are new or differ from the target's, deletes of the keys that the snapshot lacks. snapshot is a
-// relation with Columns, target one with those of Target; of History the versions without an end are compared.
-// Deletes have nothing but the key. The sequence, by which the snapshots are ordered, is for the caller to add.
+// keptKey marks in the state the keys that the newest version keeps.
+const keptKey = "__kept"
+
+// ApplySnapshots makes a target follow full snapshots, as Databricks' APPLY CHANGES FROM SNAPSHOT does. Relations.Changes
+// has Columns and "__op": upsert is a row of a snapshot, keep a row of which nothing but the key is believed. Its
+// "__sequence" is the version: it tells the snapshots apart and orders them. With taken, all rows, and be there none, are
+// one snapshot that was taken at that time, and there is no "__sequence"; the version is the time in UTC, or just above
+// the newest one where the clock was set back.
 //
-// Of several rows with the same key the greatest counts, as Apply has it for changes of the same sequence. Rows without
-// a key are upserts, for the caller to refuse. NULL in a column of IgnoreNulls is no difference.
-func (s Spec) FromSnapshot(snapshot, target string) (string, error) {
+// Spec has Snapshots and no IgnoreNulls.
+//
+//   - A version that is newer than the newest one before makes the target equal to its rows: what it lacks is deleted,
+//     but for the keys that it keeps. Of several rows with the same key the greatest counts (see Apply). A key that is
+//     kept stays as it was, be that with a row or without one. Several versions are applied in their order, each to
+//     what the one before it has left.
+//   - More rows of the newest version add to it: the target is then as if they had come with the others.
+//   - An older version is superseded: nothing of it is applied.
+//   - Type 2 has a row for each version of a key, as that of Apply, with the versions of snapshots for sequences.
+//
+// Of a Result, Changes are the upserts. Those are applied that made the target another one when their version was
+// applied, and ignored that found their row there. Superseded are rows that lost against a greater one of the same key
+// and version, and those of older versions, which are TooLate.
+func (s Spec) ApplySnapshots(
+	ctx context.Context, conn *sql.Conn, r Relations, prefix string, taken time.Time,
+) (*Result, error) {
 	c, err := s.resolve()
+	if err == nil && len(c.ignored) > 0 {
+		err = errors.New("a NULL in a snapshot is a value: leave the columns that ignore NULL out")
+	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	b := batch{columns: c, spec: s}
-	open := "true"
+	b := &snapshots{batch: batch{columns: c, spec: s, conn: conn, relations: r, prefix: prefix, result: &Result{}}, taken: taken}
+	if err := b.apply(ctx); err != nil {
+		return nil, errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
+	}
+	return b.result, nil
+}
+
+// snapshotState returns the columns of the hidden state of snapshots: a row without key has the newest version as its
+// sequence. The others are the rows that this version has changed or deleted, as they were before it, and the keys that
+// it kept: what is needed to apply more rows of it.
+func (s Spec) snapshotState() schemas.Table {
+	t := s.Columns.Clone()
 	if s.History {
-		open = quote.Name(EndAt) + " IS NULL"
+		t = append(t, schemas.Column{Name: StartAt, Type: s.Sequence})
 	}
-	// __differs has the rows of the snapshot that are not in the target, duplicates too; __last the greatest row of each of
-	// their keys, which may be the one that the target has already.
-	return b.fill(`
-WITH __differs AS MATERIALIZED (
-	SELECT ${values}, __s.__in AS __upsert
-	FROM (SELECT ${columns}, true AS __in FROM ${snapshot} AS __c) AS __s
-		FULL JOIN (SELECT ${columns}, true AS __in FROM ${target} AS __c WHERE ${open}) AS __t ON ${same_key}
-	WHERE NOT coalesce(${same}, false)),
-__last AS (
-	SELECT ${columns} FROM ${snapshot} AS __c
-	SEMI JOIN (SELECT ${keys} FROM __differs WHERE __upsert) AS __d USING (${keys})
-	QUALIFY row_number() OVER (PARTITION BY ${partition} ORDER BY ${order}) = 1)
-SELECT ${columns}, 'upsert' AS "__op" FROM __last SEMI JOIN __differs ON ${same_key_last} AND __upsert AND ${rank_last} = ${rank_differs}
-UNION ALL
-SELECT ${columns}, 'upsert' FROM __differs WHERE ${no_key}
-UNION ALL
-SELECT ${columns}, 'delete' FROM __differs WHERE __upsert IS NULL`, map[string]string{
-		"snapshot": snapshot, "target": target, "open": open,
-		"columns": list(b.all, column("")),
-		"values": list(b.all, func(c schemas.Column) string {
-			name := quote.Name(c.Name)
-			if b.keys.Column(c.Name) == nil {
-				return "__s." + name
-			}
-			return "CASE WHEN __s.__in THEN __s." + name + " ELSE __t." + name + " END AS " + name
-		}),
-		"same_key": b.sameKey("__s.", "__t."), "same_key_last": b.sameKey("__last.", "__differs."),
-		"same":      b.sameRow("__s.", "__t."),
-		"rank_last": rank("__last.", b.all), "rank_differs": rank("__differs.", b.all),
-		"partition": b.partition(), "order": b.descending(),
-		"no_key": "__upsert AND (" + join(b.keys, " OR ", func(c schemas.Column) string { return quote.Name(c.Name) + " IS NULL" }) + ")",
-	}), nil
+	return append(t, schemas.Column{Name: sequence, Type: s.Sequence},
+		schemas.Column{Name: keptKey, Type: schemas.Type{Kind: schemas.Boolean}}).Clone()
 }
 
-// sameKey compares the keys of two relations.
-func (b *batch) sameKey(x, y string) string {
-	return join(b.keys, " AND ", func(c schemas.Column) string { return column(x)(c) + " = " + column(y)(c) })
+// snapshots is one call of ApplySnapshots. Versions have numbers: 0 is the newest one of before, and those after it
+// have 1 to last. TEMP tables:
+//
+//	newest    the newest version before, and where the state has it; one row, or none
+//	given     what was given, with the version and __ok for upserts
+//	versions  the versions that are applied, with their numbers
+//	late      the keys of the rows of version 0
+//	images    of these keys: what the state has
+//	current   the rows of the target without an end; only those of late when there is nothing newer
+//	ranked    what was given for a key and version; __n is 1 for the row that counts
+//	quiet     keys whose row is that of the target in all versions
+//	steps     of all other keys, what becomes of them in the order of versions
+//	old       the rows of the target that may go
+//	outcome   what the target is to have in their place; __same where it has it
+type snapshots struct {
+	batch
+	taken time.Time
+	last  int64
+	late  bool // there are rows of version 0
 }
 
-// sameRow says that a row of the snapshot is the one of the target already.
-func (b *batch) sameRow(snapshot, target string) string {
-	return snapshot + "__in AND " + target + "__in AND " + join(b.all, " AND ", func(c schemas.Column) string {
-		now, old := exactly(column(snapshot)(c), c.Type), exactly(column(target)(c), c.Type)
-		var equal []string
-		for i := range now {
-			equal = append(equal, now[i]+" IS NOT DISTINCT FROM "+old[i])
+func (b *snapshots) apply(ctx context.Context) error {
+	for _, step := range []func(context.Context, map[string]string) error{
+		b.number, b.readTarget, b.rank, b.findQuiet, b.makeSteps, b.compare, b.count,
+	} {
+		if err := step(ctx, b.parts()); err != nil {
+			return err
 		}
-		if b.ignored.Column(c.Name) == nil {
-			return strings.Join(equal, " AND ")
-		}
-		return "(" + now[0] + " IS NULL OR " + strings.Join(equal, " AND ") + ")"
-	})
+	}
+	b.selectSnapshots(b.parts())
+	return nil
 }

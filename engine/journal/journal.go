@@ -99,6 +99,9 @@ func flowType(d *plan.Dataset) string {
 	case plan.Append:
 		return "APPEND"
 	case plan.Merge:
+		if d.Merge.Spec.Snapshots {
+			return "SNAPSHOT_CHANGE"
+		}
 		return "CHANGE"
 	}
 	return strings.ToUpper(string(d.Kind))

@@ -18,11 +18,13 @@ import (
 // Where something is wrong with it, the names of the columns are still known.
 func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 	m, before := d.changes, len(c.diags)
+	c.checkSnapshots(d)
 	out := &AutoCDC{State: schemas.ChangesState(d.name), Keep: m.decl.TombstoneRetention, Rows: d.rows, Declared: m.declared(),
 		At: m.decl.Range}
 	s := &out.Spec
-	s.History = m.decl.SCDType == 2
+	s.History, s.Snapshots = m.decl.SCDType == 2, m.decl.Snapshot != nil
 	s.Truncates = m.truncate != nil
+	out.Whole, out.Timed = s.Snapshots && !m.streams, m.timed()
 	s.Columns = c.keptColumns(d)
 	s.Keys = c.keyColumns(d, s.Columns)
 	s.IgnoreNulls = c.otherColumns(d, *s, "ignore_null_updates", m.decl.IgnoreNullUpdates)
@@ -189,7 +191,7 @@ func (c *compiler) otherColumns(d *dataset, s cdc.Spec, key string, some *dsl.Co
 
 // sequencePart notes one part of the sequence, or reports that its values have no order that lasts.
 func (c *compiler) sequencePart(d *dataset, x *rowExpression, duckType string) {
-	name := ""
+	m, name := d.changes, ""
 	if ref, ok := x.facts.items[0].(syntax.ColumnRef); ok && len(ref.Path()) == 1 {
 		name = ref.Name()
 		for _, f := range d.flows {
@@ -202,7 +204,7 @@ func (c *compiler) sequencePart(d *dataset, x *rowExpression, duckType string) {
 	}
 	if !x.facts.deterministic() {
 		c.diags.Errorf(codeSequenceType, at(x.query, -1, 0), "take a column that grows with every change: a time, a number",
-			"sequence_by has another value in every update: which change is the later one must not depend on when it is read")
+			"%s has another value in every update: which %s is the later one must not depend on when it is read", x.title, m.what())
 		return
 	}
 	t, err := schemas.Storable(duckType)
@@ -210,10 +212,9 @@ func (c *compiler) sequencePart(d *dataset, x *rowExpression, duckType string) {
 		if help == "" {
 			_, help, _ = strings.Cut(err.Error(), "; ")
 		}
-		c.diags.Errorf(codeSequenceType, at(x.query, -1, 0), help, "sequence_by cannot be %s", typeWithArticle(duckType))
+		c.diags.Errorf(codeSequenceType, at(x.query, -1, 0), help, "%s cannot be %s", x.title, typeWithArticle(duckType))
 		return
 	}
-	m := d.changes
 	if col := d.rows.Column(name); col != nil {
 		name = col.Name
 	}
@@ -249,6 +250,8 @@ func orderHelp(duckType string) string {
 // sequenceType is a STRUCT where there are several parts. Where one is not known, it is some type.
 func (m *changes) sequenceType() schemas.Type {
 	switch {
+	case m.timed():
+		return schemas.Type{Kind: schemas.Timestamp}
 	case len(m.parts) != max(len(m.sequence), 1):
 		return schemas.Type{Kind: schemas.Varchar}
 	case len(m.parts) == 1:
@@ -271,6 +274,9 @@ func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []expectations.Rule {
 		}
 		add("key_is_not_null("+key+")", shown, sql)
 	}
+	if m.timed() {
+		return rules
+	}
 	var tests, shown []string
 	for i, part := range m.sequenceParts() {
 		text := out.SequenceBy[i]
@@ -279,7 +285,11 @@ func (m *changes) implicitRules(s cdc.Spec, out *AutoCDC) []expectations.Rule {
 		}
 		tests, shown = append(tests, part+" IS NOT NULL"), append(shown, text+" IS NOT NULL")
 	}
-	add("sequence_is_not_null", strings.Join(shown, " AND "), strings.Join(tests, " AND "))
+	name := "sequence_is_not_null"
+	if m.decl.Snapshot != nil {
+		name = "snapshot_version_is_not_null"
+	}
+	add(name, strings.Join(shown, " AND "), strings.Join(tests, " AND "))
 	var conditions []string
 	for _, text := range []string{out.TruncateWhen, out.DeleteWhen} {
 		if text != "" {

@@ -38,6 +38,7 @@ const (
 	codeRowsChange     = "LF0266"
 	codeRuleTaken      = "LF0267"
 	codeNotIncremental = "LF0268"
+	codeNoVersion      = "LF0271"
 	codeBatchOnly      = "LF0241"
 	codeBatchOrder     = "LF0242"
 	codeUnusedSource   = "LF0243"

@@ -13,6 +13,7 @@ import (
 const (
 	refreshAppend   = "appends new rows"
 	refreshMerge    = "applies changes by key (SCD type %d)"
+	refreshSnapshot = "follows full snapshots by key (SCD type %d)"
 	refreshReplace  = "recomputed in full when an input changed"
 	refreshFollow   = "follows the changes of its inputs"
 	refreshAlways   = "recomputed in full by every update"
@@ -49,6 +50,9 @@ func (c *compiler) finish(context.Context) error {
 			d.out.Technique, d.out.Guarantee = refreshAppend, guaranteeOnce
 		case Merge:
 			d.out.Technique, d.out.Guarantee = fmt.Sprintf(refreshMerge, d.out.Merge.SCDType()), guaranteeOnce
+			if d.out.Merge.Spec.Snapshots {
+				d.out.Technique = fmt.Sprintf(refreshSnapshot, d.out.Merge.SCDType())
+			}
 		case Inline:
 			d.out.Technique, d.out.Guarantee = refreshRead, guaranteeInputs
 		case Replace:

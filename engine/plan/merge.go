@@ -21,13 +21,16 @@ type AutoCDC struct {
 	Keep  time.Duration // how long deletes are remembered
 	// Changes is a select list over the rows of a flow that gives Spec.Columns, the sequence as "__sequence", and as
 	// "__op" what the change does: truncate, delete or upsert. Keys of a truncate are NULL; no others are, and no
-	// sequence is, in rows that satisfy the dataset's rules.
+	// sequence is, in rows that satisfy the dataset's rules. Of snapshots it gives no "__op", and where they are Timed no
+	// "__sequence".
 	Changes string
+	Whole   bool          // the rows of each refresh are one snapshot: the flow reads no stream
+	Timed   bool          // its version is the time at which it was read
 	Rows    schemas.Table // the columns of the flows' rows, which rules see
 	// Declared is what auto_cdc says, by its keys: fingerprints of expressions, lists of columns. Where a part of it is
 	// another one, the rows of the table would be others.
 	Declared map[string]string
-	// SequenceBy, DeleteWhen and TruncateWhen are expressions as the user wrote them, for people.
+	// SequenceBy, which for snapshots is their version, DeleteWhen and TruncateWhen are expressions as the user wrote them, for people.
 	SequenceBy               []string
 	DeleteWhen, TruncateWhen string
 	At                       diag.Range
@@ -48,6 +51,7 @@ type changes struct {
 	remove, truncate *rowExpression      // nil where there is none
 	parts            []schemas.Column    // of the sequence
 	rules            []expectations.Rule // that it brings
+	streams          bool                // the flows read streams
 }
 
 func newChanges(decl *dsl.AutoCDC) *changes {
@@ -65,6 +69,12 @@ func newChanges(decl *dsl.AutoCDC) *changes {
 	for _, e := range decl.SequenceBy {
 		if x := expression(e, "sequence_by", true); x != nil {
 			m.sequence = append(m.sequence, x)
+		}
+	}
+	if decl.Snapshot != nil {
+		m.sequence = nil
+		if x := expression(decl.Snapshot.Version, "snapshot_version", true); x != nil {
+			m.sequence = []*rowExpression{x}
 		}
 	}
 	return m
@@ -98,7 +108,15 @@ func (m *changes) declared() map[string]string {
 			d[key] = syntax.Fingerprint(prints...)
 		}
 	}
-	set("sequence_by", m.sequence...)
+	if m.decl.Snapshot == nil {
+		set("sequence_by", m.sequence...)
+	} else {
+		d["from_snapshot"] = "whole"
+		if m.streams {
+			d["from_snapshot"] = "stream"
+		}
+		set("snapshot_version", m.sequence...)
+	}
 	set("apply_as_delete", m.remove)
 	set("apply_as_truncate", m.truncate)
 	d["keys"] = nameList(m.decl.Keys)
@@ -147,8 +165,17 @@ func (m *changes) list(spec cdc.Spec) string {
 		cells = append(cells, cell)
 	}
 	// Rows of which one of them fails have broken a rule, and are not among these; but DuckDB may evaluate them all.
-	return strings.Join(append(cells, "TRY("+m.sequenceSQL()+`) AS "__sequence"`, "TRY("+m.op()+`) AS "__op"`), ", ")
+	if !m.timed() {
+		cells = append(cells, "TRY("+m.sequenceSQL()+`) AS "__sequence"`)
+	}
+	if m.decl.Snapshot == nil {
+		cells = append(cells, "TRY("+m.op()+`) AS "__op"`)
+	}
+	return strings.Join(cells, ", ")
 }
+
+// timed reports whether the time of the update is the version of a snapshot.
+func (m *changes) timed() bool { return m.decl.Snapshot != nil && m.decl.Snapshot.Version == nil }
 
 // sequenceSQL gives the sequence of a row: a STRUCT where it is made of several parts.
 func (m *changes) sequenceSQL() string {

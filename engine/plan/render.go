@@ -61,6 +61,8 @@ type (
 	}
 	autoCDCJSON struct {
 		SCDType            int          `json:"scd_type"`
+		FromSnapshot       string       `json:"from_snapshot,omitempty"` // stream or whole
+		SnapshotVersion    string       `json:"snapshot_version,omitempty"`
 		Keys               []string     `json:"keys"`
 		SequenceBy         []string     `json:"sequence_by"`
 		SequenceType       string       `json:"sequence_type"`
@@ -156,7 +158,10 @@ func (m *AutoCDC) json() *autoCDCJSON {
 		SequenceType:  m.Spec.Sequence.String(),
 		ApplyAsDelete: m.DeleteWhen, ApplyAsTruncate: m.TruncateWhen, IgnoreNullUpdates: m.Spec.IgnoreNulls,
 		TrackHistoryOn: m.Spec.Tracked, Changes: columnsJSON(m.Rows)}
-	if !m.Spec.History {
+	switch {
+	case m.Spec.Snapshots:
+		j.FromSnapshot, j.SnapshotVersion, j.SequenceBy = m.snapshotSource(), m.versionText(), []string{}
+	case !m.Spec.History:
 		j.TombstoneRetention = short(m.Keep)
 	}
 	return j

@@ -21,7 +21,7 @@ func (c *compiler) checkStreams(context.Context) error {
 				continue
 			}
 			ok := c.checkRefs(f)
-			if d.decl.Kind == dsl.StreamingTable && len(f.out.Streams) == 0 && len(f.refs) == len(f.facts.tables) && ok {
+			if d.decl.Kind == dsl.StreamingTable && !d.followsSnapshots() && len(f.out.Streams) == 0 && len(f.refs) == len(f.facts.tables) && ok {
 				c.diags.Errorf(codeNoStream, c.noStreamAt(f), c.noStreamHelp(f),
 					"the streaming table %s reads no stream%s", d.name, inFlow(d, f))
 				ok = false

@@ -115,7 +115,11 @@ func (t *textWriter) changes(m *AutoCDC) {
 	for i, text := range m.SequenceBy {
 		sequence[i] = strings.Join(strings.Fields(text), " ")
 	}
-	t.list("sequence", sequence)
+	if m.Spec.Snapshots {
+		t.snapshots(m)
+	} else {
+		t.list("sequence", sequence)
+	}
 	for _, x := range []struct{ label, condition string }{{"deletes", m.DeleteWhen}, {"truncates", m.TruncateWhen}} {
 		if x.condition != "" {
 			t.field(x.label, "when "+strings.Join(strings.Fields(x.condition), " "))
@@ -124,7 +128,11 @@ func (t *textWriter) changes(m *AutoCDC) {
 	if len(m.Spec.IgnoreNulls) > 0 {
 		t.list("NULL", append([]string{"changes nothing of " + m.Spec.IgnoreNulls[0]}, m.Spec.IgnoreNulls[1:]...))
 	}
-	if !m.Spec.History {
+	switch {
+	case m.Spec.History:
+	case m.Spec.Snapshots:
+		return
+	default:
 		t.field("keeps", "deletes for "+short(m.Keep))
 		return
 	}
@@ -134,6 +142,16 @@ func (t *textWriter) changes(m *AutoCDC) {
 		return
 	}
 	t.list("versions", append([]string{"by " + tracked[0]}, tracked[1:]...))
+}
+
+// snapshots says what is one snapshot.
+func (t *textWriter) snapshots(m *AutoCDC) {
+	if m.Whole {
+		t.field("snapshot", "all that is read, when it has changed")
+	} else {
+		t.field("snapshot", "all rows of one version")
+	}
+	t.field("version", strings.Join(strings.Fields(m.versionText()), " "))
 }
 
 // refresh says how the dataset is kept up to date, and how often.

@@ -135,6 +135,8 @@ type written struct {
 	state             rowChange // of what the table keeps hidden
 	changes           *schemas.ChangeCounts
 	upserted, deleted int64
+	tooLate           int64 // rows of snapshots older than the newest one
+	unusable          bool  // a snapshot was read of which no row can be applied
 }
 
 // rowChange are rows that a table gains and loses.
@@ -316,6 +318,7 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		out.state.stage(hidden)
 	}
 	b.AddDeadLetters(out.letters)
+	b.noteSnapshots(d, out.written)
 	b.record(d, f, a, out, time.Since(began))
 	return nil
 }

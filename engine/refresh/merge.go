@@ -21,9 +21,14 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w
 	if err != nil {
 		return w, 0, err
 	}
-	changes := fmt.Sprintf("(SELECT %s FROM (%s\n))", d.Merge.Changes, query)
-	relations := cdc.Relations{Changes: changes, Target: target.relation, State: state.relation}
-	r, err := d.Merge.Spec.Apply(ctx, b.DB.Conn(), relations, mergePrefix, b.intake.began, d.Merge.Keep)
+	relations := cdc.Relations{Target: target.relation, State: state.relation}
+	var r *cdc.Result
+	if d.Merge.Spec.Snapshots {
+		r, err = b.applySnapshots(ctx, d, relations)
+	} else {
+		relations.Changes = fmt.Sprintf("(SELECT %s FROM (%s\n))", d.Merge.Changes, query)
+		r, err = d.Merge.Spec.Apply(ctx, b.DB.Conn(), relations, mergePrefix, b.intake.began, d.Merge.Keep)
+	}
 	if err != nil {
 		return w, 0, err
 	}
@@ -37,6 +42,7 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w
 		return written{}, 0, err
 	}
 	w.upserted, w.deleted = r.Upserted, r.Deleted
+	w.tooLate, w.unusable = r.TooLate, d.Merge.Spec.Snapshots && r.RemoveTarget == ""
 	w.changes.Applied, w.changes.Superseded, w.changes.Ignored = r.Applied, r.Superseded, r.Ignored
 	return w, r.Changes, nil
 }

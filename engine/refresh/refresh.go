@@ -78,6 +78,9 @@ func (b *Batch) More() bool { return b.more || b.intake.more }
 func (b *Batch) Refresh(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
 	switch d.Refresh {
 	case plan.Append, plan.Merge:
+		if d.Merge != nil && d.Merge.Whole {
+			return b.takeSnapshot(ctx, d)
+		}
 		return b.appendNew(ctx, d)
 	case plan.Replace:
 		return b.replaceAll(ctx, d)
