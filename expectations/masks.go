@@ -37,6 +37,20 @@ func (rs RuleSet) KeptSQL(relation string) string {
 	return query
 }
 
+// DroppedSQL selects the others: the rows that violate a drop rule.
+func (rs RuleSet) DroppedSQL(relation string) string {
+	var broken []string
+	for _, r := range rs.Rules {
+		if r.Action == Drop {
+			broken = append(broken, r.Predicate()+" IS NOT TRUE")
+		}
+	}
+	if len(broken) == 0 {
+		broken = []string{"FALSE"}
+	}
+	return "SELECT * FROM " + relation + " WHERE " + strings.Join(broken, " OR ")
+}
+
 // BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, as
 // "__json" the row itself where it is dropped, and the columns that are no part of the row but say where it is from.
 // Most rows violate nothing, and one expression over all rules tells.
