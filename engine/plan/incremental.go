@@ -81,8 +81,9 @@ func (d *Dataset) State() (table string, columns schemas.Table) {
 	return "", nil
 }
 
-// DroppedColumn has the id of the dead letter in those rows of a hidden state that are rows which were dropped.
-const DroppedColumn = "__dropped"
+// DroppedColumn has the id of the dead letter in those rows of a hidden state that are rows which were dropped. Columns
+// of users do not begin so.
+const DroppedColumn = "__lakeflow_dropped"
 
 // Dropped are the columns in which the hidden state of a materialized view keeps the rows that its expectations drop:
 // DroppedColumn, and then those of its rows, by other names. What goes of the view later may be one of these rows. In

@@ -98,29 +98,33 @@ func asComputed(d *plan.Dataset, view, state place) (viewRelation, stateRelation
 
 // lettersThatStay writes the dead letters of a view anew, without those of rows that are not dropped any more and without
 // the samples of updates that failed, if there are such. Otherwise someGo is false, and all of them stay where they are.
-// gone is a relation with the ids of dropped rows that go, n how many there are.
-func (b *Batch) lettersThatStay(ctx context.Context, d *plan.Dataset, gone string, n int64) (files []lake.DataFile, someGo bool, err error) {
-	table := b.plan.DeadLetter
-	if _, exists := b.state.Table(table); !exists || !d.Rules.DeadLetter || n == 0 && !d.Rules.Has(expectations.Fail) {
+// There are some of so many rows; gone is a relation with the ids of those that go, n how many there are.
+func (b *Batch) lettersThatStay(ctx context.Context, d *plan.Dataset, some int64, gone string, n int64) (files []lake.DataFile, someGo bool, err error) {
+	if !d.Rules.DeadLetter || some == 0 && !d.Rules.Has(expectations.Fail) {
 		return nil, false, nil
 	}
-	stored, err := b.stored(ctx, table)
+	stored, err := b.stored(ctx, b.plan.DeadLetter)
 	if err != nil {
 		return nil, false, err
 	}
-	from := fmt.Sprintf(`(SELECT * FROM %s WHERE "table" = %s)`, duck.ReadFiles(stored.Schema, stored.Files), quote.Text(d.Name))
-	leaves := fmt.Sprintf("status = %s OR id IN (FROM %s)", quote.Text(expectations.StatusFailedUpdate), gone)
-	var leave, dropped int64
-	err = b.DB.Conn().QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FILTER (%s), count(*) FILTER (id IN (FROM %s)) FROM %s", leaves, gone, from)).Scan(&leave, &dropped)
+	schema := stored.Schema
+	if len(schema) == 0 {
+		schema = schemas.DeadLetter()
+	}
+	from := fmt.Sprintf(`(SELECT * FROM %s WHERE "table" = %s)`, duck.ReadFiles(schema, stored.Files), quote.Text(d.Name))
+	sample, goes := "status = "+quote.Text(expectations.StatusFailedUpdate), fmt.Sprintf("id IN (FROM %s)", gone)
+	var samples, open, leave int64
+	err = b.DB.Conn().QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FILTER (%[1]s), count(*) FILTER (NOT %[1]s), count(*) FILTER (%[2]s) FROM %[3]s",
+		sample, goes, from)).Scan(&samples, &open, &leave)
 	switch {
 	case err != nil:
 		return nil, false, fmt.Errorf("look for the dead letters of %s: %w", d.Name, err)
-	case dropped != n:
+	case open != some || leave != n:
 		return nil, false, errLetters
-	case leave == 0:
+	case samples+n == 0:
 		return nil, false, nil
 	}
-	letters := b.draft.letters()
-	files, err = b.writeLetters(ctx, d, fmt.Sprintf("SELECT %s FROM %s WHERE NOT (%s)", duck.Shaped(stored.Schema, letters.Schema), from, leaves), 0)
+	query := fmt.Sprintf("SELECT %s FROM %s WHERE NOT (%s OR %s)", duck.Shaped(schema, b.draft.letters().Schema), from, sample, goes)
+	files, err = b.writeLetters(ctx, d, query, 0)
 	return files, true, err
 }

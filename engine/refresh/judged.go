@@ -19,8 +19,8 @@ import (
 // goneRelation holds the rows that a view loses, with their places.
 const goneRelation = "__gone_rows"
 
-// errLetters says that a view cannot follow: another program has changed its dead letters.
-var errLetters = errors.New("the dead letters of rows that go are not there")
+// errLetters says that a view cannot follow.
+var errLetters = errors.New("its dead letters are not those of the rows that it dropped")
 
 // judgedChange judges the rows that a view with expectations gains and loses, and writes what is left of them. After an
 // error nothing of it is left; it is a *ViolationError when rows violate a fail rule.
@@ -67,7 +67,7 @@ func (b *Batch) judgedChange(ctx context.Context, d *plan.Dataset, r *incrementa
 	}
 	out.state.add = append(out.state.add, dropped.state.add...)
 	out.changes.Applied = rowsOf(out.rows)
-	out.stay, out.someGo, err = b.lettersThatStay(ctx, d, idsOfGone(d, state, len(view.files)), gone.Dropped)
+	out.stay, out.someGo, err = b.lettersThatStay(ctx, d, before.Dropped, idsOfGone(d, state, len(view.files)), gone.Dropped)
 	return out, err
 }
 
