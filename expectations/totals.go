@@ -21,7 +21,8 @@ func (v Verdict) Totals() Totals {
 
 // After are the totals when some rows have come and others have gone. All are of the same rules.
 func (t Totals) After(came, gone Totals) Totals {
-	after := Totals{Rows: t.Rows + came.Rows - gone.Rows, Dropped: t.Dropped + came.Dropped - gone.Dropped, Failed: make([]int64, len(t.Failed))}
+	after := Totals{Rows: t.Rows + came.Rows - gone.Rows, Dropped: t.Dropped + came.Dropped - gone.Dropped,
+		Failed: make([]int64, len(t.Failed))}
 	for k, n := range t.Failed {
 		after.Failed[k] = n + came.Failed[k] - gone.Failed[k]
 	}
@@ -39,10 +40,11 @@ func (t Totals) Of(rs RuleSet) bool {
 
 // Verdict is what totals of the rules say.
 func (rs RuleSet) Verdict(t Totals) Verdict {
-	v := Verdict{Rows: t.Rows, Kept: t.Rows - t.Dropped, Dropped: t.Dropped, Results: make([]schemas.ExpectationResult, len(rs.Rules))}
+	v := Verdict{Rows: t.Rows, Kept: t.Rows - t.Dropped, Dropped: t.Dropped,
+		Results: make([]schemas.ExpectationResult, len(rs.Rules))}
 	for k, r := range rs.Rules {
-		v.Results[k] = schemas.ExpectationResult{Name: r.Name, Dataset: rs.Table, Action: string(r.Action), Expression: r.Expr,
-			Passed: t.Rows - t.Failed[k], Failed: t.Failed[k]}
+		v.Results[k] = schemas.ExpectationResult{Name: r.Name, Dataset: rs.Table, Action: string(r.Action),
+			Expression: r.Expr, Passed: t.Rows - t.Failed[k], Failed: t.Failed[k]}
 		if r.Action == Fail && t.Failed[k] > 0 {
 			v.Failing = append(v.Failing, v.Results[k])
 		}

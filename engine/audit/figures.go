@@ -18,7 +18,9 @@ func (c *computation) recount(ctx context.Context, name string) ([]int64, error)
 	if c.table.Appends || len(rules.Rules) == 0 {
 		return nil, nil
 	}
-	if err := c.exec(ctx, "DROP TABLE IF EXISTS "+brokenRows, "CREATE OR REPLACE TEMP TABLE %s AS %s", brokenRows, rules.BrokenSQL(name)); err != nil {
+	err := c.exec(ctx, "DROP TABLE IF EXISTS "+brokenRows, "CREATE OR REPLACE TEMP TABLE %s AS %s", brokenRows,
+		rules.BrokenSQL(name))
+	if err != nil {
 		return nil, err
 	}
 	counts, err := rules.Count(ctx, c.DB.Conn(), name, brokenRows)
@@ -41,7 +43,8 @@ func differing(c Computed, last *entry, failed []int64) (found []Finding) {
 			continue
 		}
 		found = append(found, Finding{Table: c.Name, Check: CheckRecompute, Expected: failed[i], Found: noted[at].Failed,
-			Message: fmt.Sprintf("computed again, %s violate expectation %s; the event log says %d", rows(failed[i]), r.Name, noted[at].Failed)})
+			Message: fmt.Sprintf("computed again, %s violate expectation %s; the event log says %d",
+				rows(failed[i]), r.Name, noted[at].Failed)})
 	}
 	return found
 }

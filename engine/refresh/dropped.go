@@ -25,7 +25,8 @@ func keepsDropped(d *plan.Dataset) bool {
 
 // setAside writes the dead letters of the rows that violate a drop rule, and those rows into the hidden state of a view
 // that must find them again.
-func (b *Batch) setAside(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input, n int64) (letters, state []lake.DataFile, err error) {
+func (b *Batch) setAside(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input,
+	n int64) (letters, state []lake.DataFile, err error) {
 	info := b.info(d, f, "")
 	if keepsDropped(d) {
 		info.ID = quote.Name(plan.DroppedColumn)
@@ -90,16 +91,20 @@ func asComputed(d *plan.Dataset, view, state place) (viewRelation, stateRelation
 	for i, c := range d.StoredColumns() {
 		cells = append(cells, quote.Name(d.Dropped()[i+1].Name)+" AS "+quote.Name(c.Name))
 	}
-	viewRelation = fmt.Sprintf("(SELECT %[1]s, %[2]s, %[3]s FROM %[4]s UNION ALL SELECT %[5]s, %[2]s + %[6]d, %[3]s FROM %[7]s WHERE %[8]s IS NOT NULL)",
-		strings.Join(names(d.StoredColumns()), ", "), file, row, view.relation, strings.Join(cells, ", "), len(view.files), state.relation, id)
-	stateRelation = fmt.Sprintf("(SELECT * EXCLUDE (%s) FROM %s WHERE %s IS NULL)", strings.Join(names(d.Dropped()), ", "), state.relation, id)
+	viewRelation = fmt.Sprintf(`(SELECT %[1]s, %[2]s, %[3]s FROM %[4]s
+UNION ALL SELECT %[5]s, %[2]s + %[6]d, %[3]s FROM %[7]s WHERE %[8]s IS NOT NULL)`,
+		strings.Join(names(d.StoredColumns()), ", "), file, row, view.relation,
+		strings.Join(cells, ", "), len(view.files), state.relation, id)
+	stateRelation = fmt.Sprintf("(SELECT * EXCLUDE (%s) FROM %s WHERE %s IS NULL)",
+		strings.Join(names(d.Dropped()), ", "), state.relation, id)
 	return viewRelation, stateRelation
 }
 
 // lettersThatStay writes the dead letters of a view anew, without those of rows that are not dropped any more and without
 // the samples of updates that failed, if there are such. Otherwise someGo is false, and all of them stay where they are.
 // There are some of so many rows; gone is a relation with the ids of those that go, n how many there are.
-func (b *Batch) lettersThatStay(ctx context.Context, d *plan.Dataset, some int64, gone string, n int64) (files []lake.DataFile, someGo bool, err error) {
+func (b *Batch) lettersThatStay(ctx context.Context, d *plan.Dataset, some int64, gone string,
+	n int64) (files []lake.DataFile, someGo bool, err error) {
 	if !d.Rules.DeadLetter || some == 0 && !d.Rules.Has(expectations.Fail) {
 		return nil, false, nil
 	}
@@ -112,10 +117,10 @@ func (b *Batch) lettersThatStay(ctx context.Context, d *plan.Dataset, some int64
 		schema = schemas.DeadLetter()
 	}
 	from := fmt.Sprintf(`(SELECT * FROM %s WHERE "table" = %s)`, duck.ReadFiles(schema, stored.Files), quote.Text(d.Name))
-	sample, goes := "status = "+quote.Text(expectations.StatusFailedUpdate), fmt.Sprintf("id IN (FROM %s)", gone)
+	sample, goes := "status = "+quote.Text(expectations.StatusFailedUpdate), "id IN (FROM "+gone+")"
 	var samples, open, leave int64
-	err = b.DB.Conn().QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FILTER (%[1]s), count(*) FILTER (NOT %[1]s), count(*) FILTER (%[2]s) FROM %[3]s",
-		sample, goes, from)).Scan(&samples, &open, &leave)
+	const count = "SELECT count(*) FILTER (%[1]s), count(*) FILTER (NOT %[1]s), count(*) FILTER (%[2]s) FROM %[3]s"
+	err = b.DB.Conn().QueryRowContext(ctx, fmt.Sprintf(count, sample, goes, from)).Scan(&samples, &open, &leave)
 	switch {
 	case err != nil:
 		return nil, false, fmt.Errorf("look for the dead letters of %s: %w", d.Name, err)
@@ -124,7 +129,8 @@ func (b *Batch) lettersThatStay(ctx context.Context, d *plan.Dataset, some int64
 	case samples+n == 0:
 		return nil, false, nil
 	}
-	query := fmt.Sprintf("SELECT %s FROM %s WHERE NOT (%s OR %s)", duck.Shaped(schema, b.draft.letters().Schema), from, sample, goes)
+	columns := duck.Shaped(schema, b.draft.letters().Schema)
+	query := fmt.Sprintf("SELECT %s FROM %s WHERE NOT (%s OR %s)", columns, from, sample, goes)
 	files, err = b.writeLetters(ctx, d, query, 0)
 	return files, true, err
 }

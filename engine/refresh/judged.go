@@ -13,6 +13,7 @@ import (
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
+	"github.com/lakeflow/lakeflow/sinks/lake"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -24,12 +25,13 @@ var errLetters = errors.New("its dead letters are not those of the rows that it 
 
 // judgedChange judges the rows that a view with expectations gains and loses, and writes what is left of them. After an
 // error nothing of it is left; it is a *ViolationError when rows violate a fail rule.
-func (b *Batch) judgedChange(ctx context.Context, d *plan.Dataset, r *incremental.Result, view, state place, computed string) (out outcome, err error) {
-	f := d.Flows[0]
+func (b *Batch) judgedChange(ctx context.Context, d *plan.Dataset, r *incremental.Result, view, state place,
+	computed string) (out outcome, err error) {
 	defer func() {
-		drop := "DROP TABLE IF EXISTS " + strings.Join([]string{rowsRelation, goneRelation, brokenRelation, droppedRelation}, "; DROP TABLE IF EXISTS ")
-		if e := b.DB.Exec(context.WithoutCancel(ctx), drop); err == nil {
-			err = e
+		for _, table := range []string{rowsRelation, goneRelation, brokenRelation, droppedRelation} {
+			if e := b.DB.Exec(context.WithoutCancel(ctx), "DROP TABLE IF EXISTS "+table); err == nil {
+				err = e
+			}
 		}
 		if err != nil {
 			out.discard()
@@ -38,37 +40,45 @@ func (b *Batch) judgedChange(ctx context.Context, d *plan.Dataset, r *incrementa
 	if err := b.makeChange(ctx, d, r, computed); err != nil {
 		return out, err
 	}
-	gone, err := b.verdict(ctx, d, nil, "(SELECT "+strings.Join(names(d.Columns), ", ")+" FROM "+goneRelation+")")
+	before, _ := b.totals(d)
+	gone, err := b.judgeChange(ctx, d, before, &out)
 	if err != nil {
 		return out, err
 	}
-	if out.verdict, err = b.verdict(ctx, d, f.Provenance, rowsRelation); err != nil {
-		return out, err
-	}
-	before, _ := b.totals(d)
-	all := d.Rules.Verdict(before.After(out.verdict.Totals(), gone.Totals()))
-	out.all = &all
-	if len(all.Failing) > 0 {
-		return out, b.sample(ctx, d, f, all)
-	}
-	var dropped written
+	var dropped []lake.DataFile
 	if out.verdict.Dropped > 0 {
-		if out.letters, dropped.state.add, err = b.setAside(ctx, d, f, &input{}, out.verdict.Dropped); err != nil {
+		if out.letters, dropped, err = b.setAside(ctx, d, d.Flows[0], &input{}, out.verdict.Dropped); err != nil {
 			return out, err
 		}
 	}
-	defer func() {
-		if err != nil {
-			dropped.discard()
-		}
-	}()
-	if out.written, err = b.writeChanges(ctx, d, view, state, changeQueries(d, r, len(view.files))); err != nil {
+	out.written, err = b.writeChanges(ctx, d, view, state, changeQueries(d, r, len(view.files)))
+	out.state.add = append(out.state.add, dropped...)
+	if err != nil {
 		return out, err
 	}
-	out.state.add = append(out.state.add, dropped.state.add...)
 	out.changes.Applied = rowsOf(out.rows)
-	out.stay, out.someGo, err = b.lettersThatStay(ctx, d, before.Dropped, idsOfGone(d, state, len(view.files)), gone.Dropped)
+	ids := idsOfGone(d, state, len(view.files))
+	out.stay, out.someGo, err = b.lettersThatStay(ctx, d, before.Dropped, ids, gone.Dropped)
 	return out, err
+}
+
+// judgeChange judges the rows that a view gains, all of its rows after that, and those that it loses, which it returns.
+func (b *Batch) judgeChange(ctx context.Context, d *plan.Dataset, before expectations.Totals,
+	out *outcome) (gone expectations.Verdict, err error) {
+	f := d.Flows[0]
+	lost := "(SELECT " + strings.Join(names(d.Columns), ", ") + " FROM " + goneRelation + ")"
+	if gone, err = b.verdict(ctx, d, nil, lost); err != nil {
+		return gone, err
+	}
+	if out.verdict, err = b.verdict(ctx, d, f.Provenance, rowsRelation); err != nil {
+		return gone, err
+	}
+	all := d.Rules.Verdict(before.After(out.verdict.Totals(), gone.Totals()))
+	out.all = &all
+	if len(all.Failing) > 0 {
+		return gone, b.sample(ctx, d, f, all)
+	}
+	return gone, nil
 }
 
 // makeChange makes rowsRelation of the rows that a view gains, and goneRelation of those that it loses.
@@ -78,9 +88,11 @@ func (b *Batch) makeChange(ctx context.Context, d *plan.Dataset, r *incremental.
 		came = "(" + r.AddView + "\n)"
 	}
 	if r.RemoveView != "" {
-		gone = fmt.Sprintf("%s AS v SEMI JOIN (%s\n) AS g USING (%s, %s)", computed, r.RemoveView, quote.Name(duck.FileColumn), quote.Name(duck.RowColumn))
+		gone = fmt.Sprintf("%s AS v SEMI JOIN (%s\n) AS g USING (%s, %s)", computed, r.RemoveView,
+			quote.Name(duck.FileColumn), quote.Name(duck.RowColumn))
 	}
-	return b.DB.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE TEMP TABLE %s AS FROM %s; CREATE OR REPLACE TEMP TABLE %s AS FROM %s", rowsRelation, came, goneRelation, gone))
+	const create = "CREATE OR REPLACE TEMP TABLE %s AS FROM %s; CREATE OR REPLACE TEMP TABLE %s AS FROM %s"
+	return b.DB.Exec(ctx, fmt.Sprintf(create, rowsRelation, came, goneRelation, gone))
 }
 
 // changeQueries are the places of the rows that go of a view of so many files and of its state, and the rows that come.
@@ -92,7 +104,8 @@ func changeQueries(d *plan.Dataset, r *incremental.Result, files int) rowQueries
 		q.remove = fmt.Sprintf("SELECT %[1]s, %[2]s FROM %[3]s WHERE %[1]s < %[4]d", file, row, goneRelation, files)
 	}
 	if r.RemoveView != "" && keepsDropped(d) {
-		dropped := fmt.Sprintf("SELECT %[1]s - %[2]d AS %[1]s, %[3]s FROM %[4]s WHERE %[1]s >= %[2]d", file, files, row, goneRelation)
+		dropped := fmt.Sprintf("SELECT %[1]s - %[2]d AS %[1]s, %[3]s FROM %[4]s WHERE %[1]s >= %[2]d",
+			file, files, row, goneRelation)
 		if q.removeState != "" {
 			dropped = "(" + q.removeState + ") UNION ALL " + dropped
 		}
@@ -115,8 +128,10 @@ func idsOfGone(d *plan.Dataset, state place, files int) string {
 }
 
 // verdict judges the rows of a relation. What is needed of those that break a rule is left in brokenRelation.
-func (b *Batch) verdict(ctx context.Context, d *plan.Dataset, provenance schemas.Table, relation string) (v expectations.Verdict, err error) {
-	if err := b.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(relation, provenance...)); err != nil {
+func (b *Batch) verdict(ctx context.Context, d *plan.Dataset, provenance schemas.Table,
+	relation string) (v expectations.Verdict, err error) {
+	broken := d.Rules.BrokenSQL(relation, provenance...)
+	if err := b.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+broken); err != nil {
 		return v, err
 	}
 	counts, err := d.Rules.Count(ctx, b.DB.Conn(), relation, brokenRelation)
