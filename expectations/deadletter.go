@@ -1,6 +1,7 @@
 package expectations
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type DeadLetterInfo struct {
 	Source                          string // of rejects; empty when unknown
 	FirstSeen                       time.Time
 	Provenance                      *Provenance // of rows; nil when it is not known
+	// ID is the column of the relation that has the ids, quoted; they are random where it is empty.
+	ID string
 }
 
 // Provenance is how the rows of a relation say where they are from.
@@ -37,8 +40,8 @@ type Provenance struct {
 }
 
 // DeadLetterSQL selects the dead letters of a relation with the rows of BrokenSQL: one per row that violates a drop
-// rule, naming every rule that the row broke. The result has exactly the columns of schemas.DeadLetter. Ids are random:
-// that a row has one dead letter is the commit's doing.
+// rule, naming every rule that the row broke. The result has exactly the columns of schemas.DeadLetter. That a row has
+// one dead letter is the commit's doing.
 func (rs RuleSet) DeadLetterSQL(broken string, d DeadLetterInfo) string {
 	return rs.deadLetters("(SELECT * FROM "+broken+" WHERE "+rs.violates(Drop)+")", d, StatusOpen)
 }
@@ -118,7 +121,7 @@ func (d DeadLetterInfo) values(status string) map[string]string {
 		source = quote.Text(d.Source)
 	}
 	return map[string]string{
-		"id":         "uuid()",
+		"id":         cmp.Or(d.ID, "uuid()"),
 		"pipeline":   quote.Text(d.Pipeline),
 		"table":      quote.Text(d.Table),
 		"flow":       quote.Text(d.Flow),

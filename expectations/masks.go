@@ -47,6 +47,11 @@ func (rs RuleSet) Keeps() string {
 	return strings.Join(all, " AND ")
 }
 
+// DroppedSQL selects the others: the rows that violate a drop rule.
+func (rs RuleSet) DroppedSQL(relation string) string {
+	return "SELECT * FROM " + relation + " WHERE NOT (" + rs.Keeps() + ")"
+}
+
 // BrokenSQL selects the rows of a relation that violate a rule, as what is needed of them: the violations columns, as
 // "__json" the row itself where it is dropped, and the columns that are no part of the row but say where it is from.
 // Most rows violate nothing, and one expression over all rules tells.

@@ -2,6 +2,8 @@
 // and stored figures into the quality report. It touches no database: it writes SQL and reads numbers.
 package expectations
 
+import "slices"
+
 // Action is what happens to a row that violates a rule.
 type Action string
 
@@ -29,4 +31,9 @@ type RuleSet struct {
 	Rules []Rule
 	// DeadLetter is false when dropped rows are to be discarded and only counted.
 	DeadLetter bool
+}
+
+// Has reports whether there is a rule with the action.
+func (rs RuleSet) Has(a Action) bool {
+	return slices.ContainsFunc(rs.Rules, func(r Rule) bool { return r.Action == a })
 }

@@ -61,30 +61,20 @@ func (rs RuleSet) countSQL(relation, broken string) string {
 
 // Judge turns the rows of CountsSQL into a verdict. The same violations may be counted in several parts.
 func (rs RuleSet) Judge(counts []Count) Verdict {
-	v := Verdict{Results: make([]schemas.ExpectationResult, len(rs.Rules))}
-	for k, r := range rs.Rules {
-		v.Results[k] = schemas.ExpectationResult{Name: r.Name, Dataset: rs.Table, Action: string(r.Action), Expression: r.Expr}
-	}
+	t := Totals{Failed: make([]int64, len(rs.Rules))}
 	drop := rs.bits(Drop)
 	for _, c := range counts {
-		v.Rows += c.Rows
+		t.Rows += c.Rows
 		if anyBit(c.Masks, drop) {
-			v.Dropped += c.Rows
+			t.Dropped += c.Rows
 		}
 		for k := range rs.Rules {
 			if c.Masks[k/rulesPerMask]>>(k%rulesPerMask)&1 == 1 {
-				v.Results[k].Failed += c.Rows
+				t.Failed[k] += c.Rows
 			}
 		}
 	}
-	v.Kept = v.Rows - v.Dropped
-	for k := range v.Results {
-		v.Results[k].Passed = v.Rows - v.Results[k].Failed
-		if rs.Rules[k].Action == Fail && v.Results[k].Failed > 0 {
-			v.Failing = append(v.Failing, v.Results[k])
-		}
-	}
-	return v
+	return rs.Verdict(t)
 }
 
 func anyBit(masks, bits []int64) bool {

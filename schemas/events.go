@@ -103,7 +103,7 @@ type DataQuality struct {
 }
 
 // ExpectationResult counts one rule over the rows of one flow in one batch. Passed + Failed is the number of rows the
-// query gave.
+// query gave; where Accounting.View is set, its Rows.
 type ExpectationResult struct {
 	Name    string `json:"name"`
 	Dataset string `json:"dataset"`
@@ -135,6 +135,15 @@ type Accounting struct {
 	// Changes is set for rows that are changes, applied by key; Mode is merge then, or replace for a table that is
 	// computed from the beginning.
 	Changes *ChangeCounts `json:"changes,omitempty"`
+	// View is set for a materialized view with expectations that has followed the changes of its inputs: the figures of
+	// its expectations are then those of all its rows after the commit, not of the rows of this commit.
+	View *ViewCounts `json:"view,omitempty"`
+}
+
+// ViewCounts are the rows that a view's query gives over everything.
+type ViewCounts struct {
+	Rows    int64 `json:"rows"`
+	Dropped int64 `json:"dropped_rows"` // of those, the ones that are not stored
 }
 
 // ChangeCounts are where change rows went that were applied to a table by key, and what that did to its rows.

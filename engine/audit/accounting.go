@@ -25,6 +25,19 @@ type entry struct {
 	// letterTable is empty when the table kept no dead letters.
 	letterTable string
 	replace     bool
+	// view is what a view that followed its inputs had after the commit, nil for others.
+	view *schemas.ViewCounts
+	// verdicts are the figures of the expectations, by flow.
+	verdicts map[string][]schemas.ExpectationResult
+}
+
+// last is the entry of the last commit, nil when there is none.
+func (b tableAccounting) last() *entry {
+	commits := b.commits()
+	if len(commits) == 0 {
+		return nil
+	}
+	return b[commits[len(commits)-1]]
 }
 
 // after is the number of rows of the table after the commit.
@@ -93,7 +106,7 @@ func (a *auditor) enter(accounting map[string]tableAccounting, table, flow strin
 	}
 	e := accounting[table][acc.Commit]
 	if e == nil {
-		e = &entry{inputs: map[string]int64{}, rules: map[string]string{}, queries: map[string]string{}}
+		e = &entry{inputs: map[string]int64{}, rules: map[string]string{}, queries: map[string]string{}, verdicts: map[string][]schemas.ExpectationResult{}}
 		accounting[table][acc.Commit] = e
 	}
 	e.written += acc.Written
@@ -103,6 +116,7 @@ func (a *auditor) enter(accounting map[string]tableAccounting, table, flow strin
 	e.inputs[flow] += acc.InputRows
 	e.rules[flow], e.queries[flow] = acc.RuleSet, acc.Query
 	e.replace = e.replace || acc.Mode == "replace"
+	e.view = acc.View
 	if acc.Table != "" {
 		e.letterTable = acc.Table
 		e.letters += acc.DeadLettered + acc.Unreadable
@@ -113,10 +127,15 @@ func (a *auditor) enter(accounting map[string]tableAccounting, table, flow strin
 	if p.DataQuality == nil {
 		return
 	}
+	e.verdicts[flow] = p.DataQuality.Expectations
+	evaluated := acc.QueryRows
+	if acc.View != nil {
+		evaluated = acc.View.Rows
+	}
 	for _, r := range p.DataQuality.Expectations {
-		if r.Passed+r.Failed != acc.QueryRows {
-			a.find(Finding{Table: table, Commit: acc.Commit, Check: CheckRule, Expected: acc.QueryRows, Found: r.Passed + r.Failed,
-				Message: fmt.Sprintf("flow %s: the query gave %s, but expectation %s was evaluated on %d", flow, rows(acc.QueryRows), r.Name, r.Passed+r.Failed),
+		if r.Passed+r.Failed != evaluated {
+			a.find(Finding{Table: table, Commit: acc.Commit, Check: CheckRule, Expected: evaluated, Found: r.Passed + r.Failed,
+				Message: fmt.Sprintf("flow %s: the query gave %s, but expectation %s was evaluated on %d", flow, rows(evaluated), r.Name, r.Passed+r.Failed),
 				Remedy:  a.recompute(table)})
 		}
 	}
@@ -212,6 +231,10 @@ func (a *auditor) checkCommit(t *stored, s lake.Snapshot, e *entry, total int64)
 			Message: fmt.Sprintf("the commit removed %s, Iceberg's added-position-deletes says %d", rows(e.removed), s.RemovedRows), Remedy: a.recompute(t.name)})
 	}
 	total = entry{written: added, removed: s.RemovedRows, replace: e.replace}.after(total)
+	if v := e.view; v != nil && v.Rows-v.Dropped != total {
+		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckRule, Expected: total, Found: v.Rows - v.Dropped, Remedy: a.recompute(t.name),
+			Message: fmt.Sprintf("after the commit the table had %s, but its expectations had kept %d", rows(total), v.Rows-v.Dropped)})
+	}
 	if s.TotalRows != total {
 		a.find(Finding{Table: t.name, Commit: s.Commit, Check: CheckIceberg, Expected: total, Found: s.TotalRows,
 			Message: fmt.Sprintf("after the commit the table had %s, Iceberg's total-records says %d", rows(total), s.TotalRows), Remedy: a.recompute(t.name)})

@@ -64,6 +64,9 @@ func TestRecompute(t *testing.T) {
 		{"another value in a view", func(l *fakeLake, _ *audit.Recompute) {
 			l.rewrite("totals", true, "SELECT n::INTEGER AS id FROM range(2, 6) AS r(n)")
 		}, "totals 1 1; orders[rules]-rows copy[rows] totals[rows]"},
+		{"figures of a view", func(l *fakeLake, r *audit.Recompute) { judge(l, r, 2) }, "orders[rules]-rows copy[rows] totals[rows]"},
+		{"other figures of a view", func(l *fakeLake, r *audit.Recompute) { judge(l, r, 3) },
+			"totals 2 3; orders[rules]-rows copy[rows] totals[rows]"},
 		{"a row twice in a view", func(l *fakeLake, _ *audit.Recompute) {
 			l.rewrite("totals", true, "SELECT greatest(n, 2)::INTEGER AS id FROM range(1, 5) AS r(n)")
 		}, "totals 1 1; orders[rules]-rows copy[rows] totals[rows]"},
@@ -129,6 +132,18 @@ func TestRecomputeSums(t *testing.T) {
 		r.Tables[2].Flows[0].SQL = fmt.Sprintf(sums, noise)
 		if got := outcome(l, r); got != want {
 			t.Errorf("%s: got  %s\nwant %s", noise, got, want)
+		}
+	}
+}
+
+// judge gives totals an expectation that 2 of its 4 rows violate, and has the log say how many do.
+func judge(l *fakeLake, r *audit.Recompute, failed int64) {
+	rules := expectations.RuleSet{Rules: []expectations.Rule{{Name: "small", SQL: "id < 3", Action: expectations.Warn, Deterministic: true}}}
+	r.Tables[2].Rules = rules
+	for _, p := range l.accounting {
+		if p.table == "totals" {
+			p.Lakeflow.RuleSet = rules.Hash()
+			p.DataQuality.Expectations = []schemas.ExpectationResult{{Name: "small", Passed: p.Lakeflow.QueryRows - failed, Failed: failed}}
 		}
 	}
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/incremental"
+	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
@@ -21,14 +24,20 @@ type Incremental struct {
 	Table string
 
 	query incremental.Query
-	place func(incremental.Issue) diag.Range
+	// untraced is the query as the user wrote it, where query has it pass on where rows are from.
+	untraced *incremental.Query
+	place    func(incremental.Issue) diag.Range
 }
 
 // Analyze finds the technique, once. It takes DuckDB longer than everything else of a plan, so that it is left to those
 // who refresh the view or tell of it; they do so one at a time.
 func (v *Incremental) Analyze(ctx context.Context, conn *sql.Conn) (err error) {
-	if v.Technique == nil {
-		v.Technique, err = incremental.Analyze(ctx, conn, v.query)
+	if v.Technique != nil {
+		return nil
+	}
+	v.Technique, err = incremental.Analyze(ctx, conn, v.query)
+	if err == nil && v.Name == incremental.CompleteRecompute && v.untraced != nil { // whose places are those of the file
+		v.Technique, err = incremental.Analyze(ctx, conn, *v.untraced)
 	}
 	return err
 }
@@ -51,10 +60,12 @@ func (p *Plan) Explain(ctx context.Context, conn *sql.Conn) error {
 
 // The reasons for COMPLETE_RECOMPUTE that are not the query's.
 const (
-	issueInput        = "INPUT_NOT_IN_LAKE"
-	issueExpectations = "EXPECTATIONS_NOT_SUPPORTED"
-	issuePolicy       = "REFRESH_POLICY_FULL"
+	issueInput  = "INPUT_NOT_IN_LAKE"
+	issuePolicy = "REFRESH_POLICY_FULL"
 )
+
+// expectationPlace begins what stands for an expectation where an issue names a view; no view is called so.
+const expectationPlace = "expectation "
 
 // State is the hidden table in which a dataset keeps what it must remember beside its rows; there is none where the name
 // is empty. It is written by the same commits.
@@ -62,10 +73,30 @@ func (d *Dataset) State() (table string, columns schemas.Table) {
 	switch {
 	case d.Merge != nil:
 		return d.Merge.State, d.Merge.Spec.State()
-	case d.Refresh == Follow && d.Incremental.Technique != nil && d.Incremental.State != nil:
-		return d.Incremental.Table, d.Incremental.State
+	case d.Refresh == Follow && d.Incremental.Technique != nil && d.Incremental.Name != incremental.CompleteRecompute:
+		if columns = append(d.Incremental.State.Clone(), d.Dropped()...); len(columns) > 0 {
+			return d.Incremental.Table, columns
+		}
 	}
 	return "", nil
+}
+
+// DroppedColumn has the id of the dead letter in those rows of a hidden state that are rows which were dropped. Columns
+// of users do not begin so.
+const DroppedColumn = "__lakeflow_dropped"
+
+// Dropped are the columns in which the hidden state of a materialized view keeps the rows that its expectations drop:
+// DroppedColumn, and then those of its rows, by other names. What goes of the view later may be one of these rows. In
+// the rows of the technique they are NULL.
+func (d *Dataset) Dropped() schemas.Table {
+	if !d.Rules.Has(expectations.Drop) {
+		return nil
+	}
+	all := schemas.Table{{Name: DroppedColumn, Type: schemas.Type{Kind: schemas.Varchar}}}
+	for i, c := range d.StoredColumns() {
+		all = append(all, schemas.Column{Name: fmt.Sprintf("__d%d", i), Type: c.Type})
+	}
+	return all.Clone()
 }
 
 // follow finds the materialized views of which the rows need perhaps not be computed all again when an input changed.
@@ -102,20 +133,51 @@ func (c *compiler) incremental(d *dataset) *Incremental {
 		}
 		return token(q, issue.At)
 	}
-	full := func(code, message string) *Incremental {
-		v.Technique = &incremental.Technique{Name: incremental.CompleteRecompute, Issues: []incremental.Issue{{Code: code, Message: message, At: -1}}}
+	full := func(issues ...incremental.Issue) *Incremental {
+		v.Technique = &incremental.Technique{Name: incremental.CompleteRecompute, Issues: issues}
 		return v
+	}
+	var unsteady []incremental.Issue
+	for i, e := range d.decl.Expectations {
+		if x := d.rules[i]; x.facts != nil && !x.facts.deterministic() {
+			at := expectationPlace + e.Name
+			queries[at] = e.Expect
+			unsteady = append(unsteady, incremental.Issue{Code: incremental.NotDeterministic, View: at,
+				Message: "Expectation " + e.Name + " says another thing of the same row at another time."})
+		}
 	}
 	switch {
 	case d.decl.Refresh == dsl.RefreshFull:
-		return full(issuePolicy, "refresh_policy is full.")
+		return full(incremental.Issue{Code: issuePolicy, Message: "refresh_policy is full.", At: -1})
 	case source != "":
-		return full(issueInput, "It reads the source "+source+", of which nothing is stored; read a table that the source feeds.")
-	case len(d.out.Rules.Rules) > 0:
-		return full(issueExpectations, "It has expectations, which are evaluated on all rows.")
+		return full(incremental.Issue{Code: issueInput, At: -1,
+			Message: "It reads the source " + source + ", of which nothing is stored; read a table that the source feeds."})
+	case len(unsteady) > 0:
+		return full(unsteady...)
 	}
 	v.query = incremental.Query{SQL: f.out.SQL, Columns: d.out.Columns, Relations: relations, Functions: incrementalClass}
+	if len(f.out.Provenance) > 0 {
+		plain := v.query
+		v.untraced = &plain
+		v.query.SQL, v.query.Columns, v.query.Relations = f.out.TracedProject, d.out.StoredColumns(), traced(f, relations)
+	}
 	return v
+}
+
+// traced are the relations that a query reads which passes on where its rows are from.
+func traced(f *flow, relations map[string]incremental.Relation) map[string]incremental.Relation {
+	all := maps.Clone(relations)
+	for _, r := range f.refs { // it is one
+		known := relations[r.name]
+		if r.dataset.decl.Kind != dsl.View {
+			all[r.name] = incremental.Relation{Columns: slices.Concat(known.Columns, schemas.Provenance(true))}
+			continue
+		}
+		view := r.dataset.flows[0]
+		all = traced(view, all)
+		all[r.name] = incremental.Relation{View: view.out.Traced}
+	}
+	return all
 }
 
 // relationsOf are the tables and views that a query reads, by itself and through views, the queries of the views, its own
@@ -158,7 +220,11 @@ func (c *compiler) checkIncremental(d *dataset, v *Incremental) {
 		return
 	}
 	for _, issue := range v.Issues {
-		c.diags.Errorf(codeNotIncremental, v.place(issue), "change the query, or remove refresh_policy: incremental",
+		what := "the query"
+		if strings.HasPrefix(issue.View, expectationPlace) {
+			what = "the expectation"
+		}
+		c.diags.Errorf(codeNotIncremental, v.place(issue), "change "+what+", or remove refresh_policy: incremental",
 			"%s is recomputed in full when an input changed: %s: %s", d.name, issue.Code, strings.TrimSuffix(issue.Message, "."))
 	}
 }

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -90,6 +91,9 @@ type Dataset struct {
 	Technique, Guarantee string
 	At                   diag.Range
 }
+
+// StoredColumns are what its data files have: Columns, and Provenance behind them.
+func (d *Dataset) StoredColumns() schemas.Table { return slices.Concat(d.Columns, d.Provenance) }
 
 // Flow is one query of a dataset.
 type Flow struct {

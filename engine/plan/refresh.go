@@ -86,6 +86,11 @@ func RulesKey(d *Dataset, f *Flow) position.Key {
 	return position.Key{Kind: position.Rules, Table: d.Name, Flow: f.Name}
 }
 
+// TotalsKey names what the expectations say of all rows of a table that follows its inputs.
+func TotalsKey(d *Dataset, f *Flow) position.Key {
+	return position.Key{Kind: position.Totals, Table: d.Name, Flow: f.Name}
+}
+
 // SinkKey names how far a sink has published its table.
 func SinkKey(s *Sink) position.Key {
 	return position.Key{Kind: position.Sink, Table: s.From, Input: s.Name}

@@ -22,20 +22,22 @@ const (
 	Upstream Kind = "upstream"
 	// Whole is what a flow saw when it last read an input in full: a source's fingerprint, or a table's commit.
 	Whole Kind = "whole"
-	// Rules is the hash of the expectations with which a materialized view was computed.
+	// Rules are the expectations with which a materialized view was computed, and how it is refreshed.
 	Rules Kind = "rules"
+	// Totals is what those expectations say of all rows of a materialized view that follows its inputs.
+	Totals Kind = "totals"
 	// Sink is a commit up to which a sink has published its table for sure.
 	Sink Kind = "sink"
 )
 
-var kinds = []Kind{Source, Upstream, Whole, Rules, Sink}
+var kinds = []Kind{Source, Upstream, Whole, Rules, Totals, Sink}
 
 // Key names one position.
 type Key struct {
 	Kind  Kind   `json:"kind"`
 	Table string `json:"table"`
 	Flow  string `json:"flow,omitempty"`  // empty for sinks
-	Input string `json:"input,omitempty"` // the source or table that is read, or the sink; empty for rules
+	Input string `json:"input,omitempty"` // the source or table that is read, or the sink; empty for rules and totals
 }
 
 // String is for messages and tests.

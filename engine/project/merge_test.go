@@ -32,8 +32,16 @@ tables:
   history:
     kind: streaming_table
     auto_cdc: {from: STREAM feed, keys: [id], sequence_by: ts, apply_as_delete: op = 'D', columns: [id, town], scd_type: 2}
-  towns: {kind: materialized_view, sql: "SELECT town, count(*) AS n FROM latest GROUP BY ALL"}
+  towns:
+    kind: materialized_view
+    sql: SELECT town, count(*) AS n FROM latest GROUP BY ALL
+    expectations: {many: {expect: n > 7, on_violation: drop}}
 `
+
+// judged is true when towns has the large ones, and its dead letters are the others.
+const judged = `SELECT (SELECT string_agg(concat_ws(':', town, n, n > 7), ' ' ORDER BY town) FROM (SELECT town, count(*) AS n FROM latest GROUP BY ALL)) IS NOT DISTINCT FROM
+	(SELECT string_agg(concat_ws(':', town, n, stored), ' ' ORDER BY town) FROM (SELECT town, n, true AS stored FROM towns UNION ALL
+	SELECT row->>'town', CAST(row->>'n' AS BIGINT), false FROM dead_letter WHERE "table" = 'towns' AND status = 'open'))`
 
 // changing is a pipeline whose tables are changed by key, and is killed again and again.
 type changing struct {
@@ -95,6 +103,9 @@ func (c *changing) expect() {
 	if got := c.look(stored); got != latest+","+history {
 		c.t.Fatalf("the tables hold\n%s\nwant\n%s,%s", got, latest, history)
 	}
+	if c.look(judged) != "true" {
+		c.t.Fatalf("towns or its dead letters are not those of %s", latest)
+	}
 }
 
 // TestKilledInMerge kills updates that change rows, anywhere and at any file that they write, updates again, and
@@ -126,7 +137,7 @@ func TestKilledInMerge(t *testing.T) {
 	p := mustOpen(t, c.file, Options{})
 	s := p.place.state
 	t.Logf("latest: %+v, history: %+v", s.Tables["latest"].Files, s.Tables["history"].Deletes)
-	for _, name := range []string{"latest", "history", "__cdc_latest", "__cdc_history"} {
+	for _, name := range []string{"latest", "history", "__cdc_latest", "__cdc_history", "towns", "__state_towns"} {
 		if table := s.Tables[name]; table.Files > 4*20 || table.Deletes > 4*18 {
 			t.Errorf("%s has %d files and %d that name removed rows", name, table.Files, table.Deletes)
 		}

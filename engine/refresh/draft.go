@@ -73,9 +73,14 @@ func (c *draft) replace(d *plan.Dataset, change *lake.TableChange, exists bool) 
 	if _, ok := c.state.Table(c.plan.DeadLetter); !ok {
 		return
 	}
+	c.replaceLetters(d.Name)
+}
+
+// replaceLetters removes the dead letters that a table has.
+func (c *draft) replaceLetters(table string) {
 	letters := c.letters()
 	letters.Mode = lake.ReplacePartition
-	letters.Where = append(letters.Where, map[string]string{"table": d.Name})
+	letters.Where = append(letters.Where, map[string]string{"table": table})
 }
 
 // system returns the change of a table of the system, begun when it is not there yet.

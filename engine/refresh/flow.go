@@ -120,12 +120,26 @@ func rowsKind(d *plan.Dataset, f *plan.Flow) string {
 type outcome struct {
 	written
 	letters []lake.DataFile
-	verdict expectations.Verdict
+	verdict expectations.Verdict // of the rows that the flow gave
+	// all is the verdict of all rows of a view that followed its inputs, nil where verdict is that.
+	all *expectations.Verdict
+	// stay are the dead letters that take the place of all that the table had, where someGo.
+	stay   []lake.DataFile
+	someGo bool
 }
 
 func (o *outcome) discard() {
 	o.written.discard()
 	duck.Remove(o.letters)
+	duck.Remove(o.stay)
+}
+
+// whole is the verdict that people are told.
+func (o *outcome) whole() expectations.Verdict {
+	if o.all != nil {
+		return *o.all
+	}
+	return o.verdict
 }
 
 // written is what the rows of a flow that broke no drop rule have made of its table.
@@ -173,7 +187,7 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		return out, err
 	}
 	defer func() {
-		drop := "DROP " + rowsKind(d, f) + " " + rowsRelation + "; DROP TABLE IF EXISTS " + brokenRelation
+		drop := "DROP " + rowsKind(d, f) + " " + rowsRelation + "; DROP TABLE IF EXISTS " + brokenRelation + "; DROP TABLE IF EXISTS " + droppedRelation
 		if e := b.DB.Exec(context.WithoutCancel(ctx), drop); err == nil {
 			err = e
 		}
@@ -193,17 +207,10 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	if out.written, _, err = b.write(ctx, d, f, d.Rules.KeptSQL(rowsRelation), out.verdict.Kept); err != nil {
 		return out, err
 	}
-	if out.verdict.Dropped > 0 && d.Rules.DeadLetter {
-		info := b.info(d, f, "")
-		if info.Provenance, err = b.places(ctx, f); err != nil {
-			return out, err
-		}
-		if info.Provenance != nil {
-			if info.Provenance.Records, err = b.records(ctx, d, f, in); err != nil {
-				return out, err
-			}
-		}
-		out.letters, err = b.writeLetters(ctx, d, d.Rules.DeadLetterSQL(brokenRelation, info), out.verdict.Dropped)
+	if out.verdict.Dropped > 0 && (d.Rules.DeadLetter || keepsDropped(d)) {
+		var state []lake.DataFile
+		out.letters, state, err = b.setAside(ctx, d, f, in, out.verdict.Dropped)
+		out.state.add = append(out.state.add, state...)
 	}
 	return out, err
 }
@@ -234,14 +241,10 @@ func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, ro
 // judge counts the rows by the rules they violate. A violated fail rule becomes a ViolationError with its sample
 // staged.
 func (b *Batch) judge(ctx context.Context, d *plan.Dataset, f *plan.Flow) (expectations.Verdict, error) {
-	if err := b.DB.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+brokenRelation+" AS "+d.Rules.BrokenSQL(rowsRelation, f.Provenance...)); err != nil {
-		return expectations.Verdict{}, err
-	}
-	counts, err := d.Rules.Count(ctx, b.DB.Conn(), rowsRelation, brokenRelation)
+	v, err := b.verdict(ctx, d, f.Provenance, rowsRelation)
 	if err != nil {
-		return expectations.Verdict{}, err
+		return v, err
 	}
-	v := d.Rules.Judge(counts)
 	if len(v.Failing) > 0 {
 		return v, b.sample(ctx, d, f, v)
 	}
@@ -317,7 +320,15 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 	if hidden := b.draft.hidden(d); hidden != nil {
 		out.state.stage(hidden)
 	}
-	b.AddDeadLetters(out.letters)
+	if out.someGo {
+		b.draft.replaceLetters(d.Name)
+	}
+	b.AddDeadLetters(slices.Concat(out.stay, out.letters))
+	if d.Refresh == plan.Follow && len(d.Rules.Rules) > 0 {
+		if err := b.noteTotals(d, out.whole()); err != nil {
+			return err
+		}
+	}
 	b.noteSnapshots(d, out.written)
 	b.record(d, f, a, out, time.Since(began))
 	return nil
@@ -337,6 +348,9 @@ func (b *Batch) accounting(d *plan.Dataset, f *plan.Flow, in *input, out outcome
 		a.Table = b.plan.DeadLetter
 	} else {
 		a.Discarded = out.verdict.Dropped
+	}
+	if out.all != nil {
+		a.View = &schemas.ViewCounts{Rows: out.all.Rows, Dropped: out.all.Dropped}
 	}
 	partitions := map[string]bool{}
 	for _, file := range out.rows {
@@ -391,7 +405,7 @@ func partitionKey(p map[string]*string) map[string]string {
 // record notes what a flow did, in the batch's results and events.
 func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out outcome, took time.Duration) {
 	did := event.Table{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated", Written: a.Written, DeadLettered: a.DeadLettered,
-		Discarded: a.Discarded, Unreadable: a.Unreadable, Files: a.Files, Bytes: bytesOf(out.rows), Seconds: took.Seconds(), Rules: out.verdict.Results}
+		Discarded: a.Discarded, Unreadable: a.Unreadable, Files: a.Files, Bytes: bytesOf(out.rows), Seconds: took.Seconds(), Rules: out.whole().Results}
 	if a.Changes != nil {
 		did.Removed = a.Changes.Removed
 	}
@@ -404,7 +418,7 @@ func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out 
 	b.draft.events = append(b.draft.events, b.Journal.Flow(d.Name, f.Name, d.Name+" wrote "+journal.Rows(a.Written), schemas.FlowProgress{
 		Status:      "RUNNING",
 		Metrics:     out.metrics(a.Written, did.Bytes, took),
-		DataQuality: &schemas.DataQuality{DroppedRecords: out.verdict.Dropped, Expectations: out.verdict.Results},
+		DataQuality: &schemas.DataQuality{DroppedRecords: out.whole().Dropped, Expectations: out.whole().Results},
 		Lakeflow:    &a,
 	}))
 }

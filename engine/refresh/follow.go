@@ -57,6 +57,11 @@ func (b *Batch) unfollowed(d *plan.Dataset) string {
 		return "its definition has changed"
 	case stored.Snapshot != 0 && stored.Commit == 0:
 		return "another program has written to it"
+	case string(b.state.At(plan.RulesKey(d, d.Flows[0]))) != string(b.draft.positions[plan.RulesKey(d, d.Flows[0])]):
+		return "its expectations have changed, or how it is refreshed"
+	}
+	if _, known := b.totals(d); !known && len(d.Rules.Rules) > 0 {
+		return "it is not known what its expectations said of its rows"
 	}
 	for _, name := range b.plan.Whole(d.Flows[0]) {
 		if !b.state.Has(plan.WholeKey(d, d.Flows[0], name)) {
@@ -65,7 +70,8 @@ func (b *Batch) unfollowed(d *plan.Dataset) string {
 	}
 	if table, columns := d.State(); table != "" {
 		state, exists := b.state.Table(table)
-		if !exists || state.Commit == 0 || state.Commit < b.state.Recorded(table) || !columns.Equal(state.Schema) {
+		never := !exists && b.state.Recorded(table) == 0 && d.Incremental.State == nil // no row was ever dropped
+		if !never && (!exists || state.Commit == 0 || state.Commit < b.state.Recorded(table) || !columns.Equal(state.Schema)) {
 			return "what it must remember of its groups is not there, or another program has changed it"
 		}
 	}
@@ -82,18 +88,18 @@ func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, why string) err
 	if err := b.evaluate(ctx, d, d.Flows[0], &input{}); err != nil {
 		return err
 	}
-	if table == "" {
+	if table == "" || d.Incremental.State == nil {
 		return nil
 	}
 	in := incremental.Inputs{New: map[string]string{}}
 	for _, name := range b.plan.Whole(d.Flows[0]) {
 		var err error
-		if in.New[name], err = b.tableRelation(ctx, name); err != nil {
+		if in.New[name], err = b.tableRelation(ctx, d, name); err != nil {
 			return err
 		}
 	}
 	_, state := d.Incremental.Full(in)
-	files, err := b.writeState(ctx, d, state)
+	files, err := b.writeState(ctx, d, stateRows(d, d.Incremental.State, state))
 	if err != nil {
 		return fmt.Errorf("compute what %s must remember: %w", d.Name, err)
 	}
@@ -113,7 +119,7 @@ func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, e
 	if err != nil {
 		return "", err
 	}
-	in.View, in.State = view.relation, state.relation
+	in.View, in.State = asComputed(d, view, state)
 	r, err := d.Incremental.Apply(ctx, b.DB.Conn(), in, mergePrefix)
 	if err != nil {
 		return b.failedToFollow(ctx, d, err)
@@ -126,14 +132,29 @@ func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, e
 	if r.Recompute != "" {
 		return r.Recompute, nil
 	}
-	w, err := b.writeChanges(ctx, d, view, state, rowQueries{r.RemoveView, r.RemoveState, r.AddView, r.AddState})
-	if err != nil {
+	out, err := b.writeComputed(ctx, d, r, view, state, in.View)
+	var violation *ViolationError
+	switch {
+	case errors.As(err, &violation):
+		return "", err
+	case err != nil:
 		return b.failedToFollow(ctx, d, err)
 	}
 	b.Journal.Planned(d.Name, r.Technique, "")
-	w.changes.Applied = rowsOf(w.rows)
-	out := outcome{written: w, verdict: d.Rules.Judge([]expectations.Count{{Rows: w.changes.Applied}})}
 	return "", b.account(ctx, d, d.Flows[0], &input{}, out, began)
+}
+
+// writeComputed writes what the changes of its inputs do to a view. After an error nothing of it is left.
+func (b *Batch) writeComputed(ctx context.Context, d *plan.Dataset, r *incremental.Result, view, state place, computed string) (outcome, error) {
+	if len(d.Rules.Rules) > 0 {
+		return b.judgedChange(ctx, d, r, view, state, computed)
+	}
+	w, err := b.writeChanges(ctx, d, view, state, rowQueries{r.RemoveView, r.RemoveState, r.AddView, r.AddState})
+	if err != nil {
+		return outcome{}, err
+	}
+	w.changes.Applied = rowsOf(w.rows)
+	return outcome{written: w, verdict: d.Rules.Judge([]expectations.Count{{Rows: w.changes.Applied}})}, nil
 }
 
 // failedToFollow has a view computed in full after an error: where its query fails on a value, that tells where.
@@ -155,7 +176,7 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 		since := b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name))
 		c, err := b.changesSince(ctx, name, since)
 		if err == nil && d.Incremental.NeedsOld {
-			in.Old[name], err = b.relationAt(ctx, name, since)
+			in.Old[name], err = b.relationAt(ctx, d, name, since)
 		}
 		if errors.Is(err, lake.ErrRewritten) {
 			return in, "the rows or columns of " + name + " were replaced", nil
@@ -166,8 +187,8 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 		if err != nil {
 			return in, "", err
 		}
-		in.Added[name], in.Removed[name] = b.changeRelations(name, c)
-		if in.New[name], err = b.tableRelation(ctx, name); err != nil {
+		in.Added[name], in.Removed[name] = b.changeRelations(d, name, c)
+		if in.New[name], err = b.tableRelation(ctx, d, name); err != nil {
 			return in, "", err
 		}
 		table, _ := b.state.Table(name)
@@ -250,19 +271,30 @@ func (b *Batch) addDraft(ctx context.Context, out *inputChanges, change *lake.Ta
 	return nil
 }
 
-// changeRelations are the rows that a table has gained and lost, in the columns that the plan knows; empty where there
-// are none.
-func (b *Batch) changeRelations(table string, c inputChanges) (added, removed string) {
+// inputColumns are those of an input that the query of a view may need: what the plan knows, and where rows are from,
+// where the query passes that on.
+func (b *Batch) inputColumns(d *plan.Dataset, input string) schemas.Table {
+	columns := b.plan.Dataset(input).Columns
+	if len(d.Provenance) > 0 {
+		columns = slices.Concat(columns, b.provenanceOf(input))
+	}
+	return columns
+}
+
+// changeRelations are the rows that an input of a view has gained and lost, in the columns that the view may need; empty
+// where there are none.
+func (b *Batch) changeRelations(d *plan.Dataset, input string, c inputChanges) (added, removed string) {
+	stored := schemas.WithProvenance(c.schema, b.provenanceOf(input))
 	shaped := func(relation string) string {
-		return "(SELECT " + duck.Shaped(c.schema, b.plan.Dataset(table).Columns) + " FROM " + relation + ")"
+		return "(SELECT " + duck.Shaped(stored, b.inputColumns(d, input)) + " FROM " + relation + ")"
 	}
 	if len(c.added) > 0 {
-		added = shaped(duck.ReadFiles(c.schema, c.added))
+		added = shaped(duck.ReadFiles(stored, c.added))
 	}
 	var parts []string
 	for _, r := range c.removed {
 		if len(r.Files) > 0 {
-			parts = append(parts, "FROM "+duck.ReadRemoved(c.schema, r))
+			parts = append(parts, "FROM "+duck.ReadRemoved(stored, r))
 		}
 	}
 	if len(parts) > 0 {
@@ -271,19 +303,19 @@ func (b *Batch) changeRelations(table string, c inputChanges) (added, removed st
 	return added, removed
 }
 
-// tableRelation is everything that a table holds, in the columns that the plan knows.
-func (b *Batch) tableRelation(ctx context.Context, table string) (string, error) {
-	relation, err := b.wholeRelation(ctx, table)
-	return "(SELECT " + strings.Join(names(b.plan.Dataset(table).Columns), ", ") + " FROM " + relation + ")", err
+// tableRelation is everything that an input of a view holds, in the columns that the view may need.
+func (b *Batch) tableRelation(ctx context.Context, d *plan.Dataset, input string) (string, error) {
+	relation, err := b.wholeRelation(ctx, input)
+	return "(SELECT " + strings.Join(names(b.inputColumns(d, input)), ", ") + " FROM " + relation + ")", err
 }
 
-// relationAt is a table as a commit left it, in the columns that the plan knows. The error is lake.ErrExpired when that is
-// not known any more.
-func (b *Batch) relationAt(ctx context.Context, table string, commit int64) (string, error) {
-	if commit == 0 || b.state.TableCommit(table) == 0 {
-		return duck.Empty(b.plan.Dataset(table).Columns), nil
+// relationAt is an input of a view as a commit left it, in the columns that the view may need. The error is
+// lake.ErrExpired when that is not known any more.
+func (b *Batch) relationAt(ctx context.Context, d *plan.Dataset, input string, commit int64) (string, error) {
+	if commit == 0 || b.state.TableCommit(input) == 0 {
+		return duck.Empty(b.inputColumns(d, input)), nil
 	}
-	contents, err := b.Lake.Files(ctx, table, lake.Version{Commit: commit})
+	contents, err := b.Lake.Files(ctx, input, lake.Version{Commit: commit})
 	if errors.Is(err, lake.ErrNoTable) { // it is there now
 		err = fmt.Errorf("%w: %w", lake.ErrExpired, err)
 	}
@@ -291,7 +323,8 @@ func (b *Batch) relationAt(ctx context.Context, table string, commit int64) (str
 		err = b.checked.check(contents.Files)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read table %s as of commit %d: %w", table, commit, err)
+		return "", fmt.Errorf("read table %s as of commit %d: %w", input, commit, err)
 	}
-	return "(SELECT " + duck.Shaped(contents.Schema, b.plan.Dataset(table).Columns) + " FROM " + duck.ReadFiles(contents.Schema, contents.Files) + ")", nil
+	stored := schemas.WithProvenance(contents.Schema, b.provenanceOf(input))
+	return "(SELECT " + duck.Shaped(stored, b.inputColumns(d, input)) + " FROM " + duck.ReadFiles(stored, contents.Files) + ")", nil
 }

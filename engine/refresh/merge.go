@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/duck"
@@ -60,7 +61,7 @@ type place struct {
 
 // placesOf are a dataset's table and its hidden state, where it has one.
 func (b *Batch) placesOf(ctx context.Context, d *plan.Dataset) (target, state place, err error) {
-	if target, err = b.placed(ctx, b.draft.stage(d), d.Columns); err != nil {
+	if target, err = b.placed(ctx, b.draft.stage(d), d.Columns, d.Provenance...); err != nil {
 		return target, state, err
 	}
 	if hidden := b.draft.hidden(d); hidden != nil {
@@ -70,13 +71,15 @@ func (b *Batch) placesOf(ctx context.Context, d *plan.Dataset) (target, state pl
 	return target, state, err
 }
 
-func (b *Batch) placed(ctx context.Context, change *lake.TableChange, columns schemas.Table) (place, error) {
+// placed is a table with these columns; behind them the files have hidden ones.
+func (b *Batch) placed(ctx context.Context, change *lake.TableChange, columns schemas.Table, hidden ...schemas.Column) (place, error) {
 	files, err := b.filesAfter(ctx, change)
 	if err != nil {
 		return place{}, err
 	}
-	relation, order := duck.ReadPlaces(change.Schema, files)
-	list := duck.Shaped(change.Schema, columns) + ", " + duck.FileColumn + ", " + duck.RowColumn
+	schema := schemas.WithProvenance(change.Schema, hidden)
+	relation, order := duck.ReadPlaces(schema, files)
+	list := duck.Shaped(schema, slices.Concat(columns, hidden)) + ", " + duck.FileColumn + ", " + duck.RowColumn
 	return place{change.Schema, "(SELECT " + list + " FROM " + relation + ")", order}, nil
 }
 
@@ -96,7 +99,7 @@ func (b *Batch) writeChanges(ctx context.Context, d *plan.Dataset, target, state
 		w.changes.Removed += f.Rows
 	}
 	if q.add != "" {
-		if w.rows, _, err = b.writeRows(ctx, d, q.add, 0); err != nil {
+		if w.rows, _, err = b.writeRows(ctx, d, q.add, 0, d.Provenance...); err != nil {
 			return w, err
 		}
 	}

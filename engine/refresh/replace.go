@@ -10,7 +10,6 @@ import (
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks/lake"
-	"github.com/lakeflow/lakeflow/sources"
 )
 
 // replaceAll computes a table from everything that its inputs hold, if they, its query or its rules have changed since
@@ -64,7 +63,11 @@ func (b *Batch) outdated(d *plan.Dataset, holds position.Set) bool {
 func (b *Batch) inputsHold(ctx context.Context, d *plan.Dataset) (position.Set, error) {
 	holds := position.Set{}
 	for _, f := range d.Flows {
-		holds[plan.RulesKey(d, f)] = sources.Position(`"` + d.Rules.Hash() + `"`)
+		rules, err := b.rulesPosition(d)
+		if err != nil {
+			return nil, err
+		}
+		holds[plan.RulesKey(d, f)] = rules
 		for _, name := range b.plan.Whole(f) {
 			if b.Sources[name] == nil {
 				holds[plan.WholeKey(d, f, name)] = position.AtCommit(b.commitOf(name))

@@ -126,6 +126,9 @@ func (f *figures) add(table, flow string, p schemas.FlowProgress) {
 			*into = flowFigures{Flow: Flow{Name: flow, Balances: true}}
 		}
 		into.add(*p.Lakeflow)
+		if p.Lakeflow.View != nil { // these are of all rows of the view
+			into.results = nil
+		}
 		into.addResults(p.DataQuality)
 	case p.Status == "FAILED" && p.DataQuality != nil:
 		t.refused = true

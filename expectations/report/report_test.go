@@ -223,6 +223,26 @@ func TestReportFigures(t *testing.T) {
 	}
 }
 
+// TestFollowedView has a view follow its inputs twice in an update: its figures are those of all rows as they are at last.
+func TestFollowedView(t *testing.T) {
+	l := newLog()
+	l.start("0192-follow")
+	l.batch("gold", "gold", schemas.Accounting{Mode: "replace", QueryRows: 10, Written: 8, DeadLettered: 2}, outcome("busy", "drop", "n > 1", 10, 2))
+	l.batch("gold", "gold", schemas.Accounting{Mode: "merge", QueryRows: 3, Written: 2, DeadLettered: 1, Changes: &schemas.ChangeCounts{Applied: 2, Removed: 1},
+		View: &schemas.ViewCounts{Rows: 12, Dropped: 3}}, outcome("busy", "drop", "n > 1", 12, 3))
+	l.batch("gold", "gold", schemas.Accounting{Mode: "merge", QueryRows: 1, Written: 1, Changes: &schemas.ChangeCounts{Applied: 1},
+		View: &schemas.ViewCounts{Rows: 11, Dropped: 1}}, outcome("busy", "drop", "n > 1", 11, 1))
+	l.state("COMPLETED")
+	r := build(t, l, "")
+	want := report.Flow{Name: "gold", Batches: 3, QueryRows: 14, Written: 11, DeadLettered: 3, Changes: &schemas.ChangeCounts{Applied: 3, Removed: 1}, Balances: true}
+	if diff := cmp.Diff([]report.Flow{want}, r.Tables[0].Flows); diff != "" {
+		t.Error(diff)
+	}
+	if x := r.Tables[0].Rules[0]; x.Passed != 10 || x.Failed != 1 {
+		t.Errorf("%d passed, %d failed; want 10 and 1", x.Passed, x.Failed)
+	}
+}
+
 func TestReportStatus(t *testing.T) {
 	f := build(t, failedUpdate(), "")
 	if f.Status != "FAILED" || f.Error != "expectation has_route of silver_flights: 2 rows violate it" || f.Totals.Balances {
