@@ -8,15 +8,18 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/cdc"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/journal"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
-// takeSnapshot has a table follow what its flow reads in full, where that has changed since the last time.
+// takeSnapshot has a table follow what its flow reads in full, where that has changed since the last time: the inputs, or
+// the query of a view.
 func (b *Batch) takeSnapshot(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
-	holds, changed := position.Set{}, b.state.Reset(d.Name)
+	stored, exists := b.state.Table(d.Name)
+	holds, changed := position.Set{}, b.state.Reset(d.Name) || exists && !definitions.Equal(b.plan, d, stored)
 	all, err := b.inputsHold(ctx, d)
 	if err != nil {
 		return false, err
