@@ -54,7 +54,8 @@ SELECT "__sequence" AS __v, "__file", "__row" FROM ${state} AS __s WHERE ${key} 
 	}
 	b.given = b.fill(`(
 	SELECT ${columns}, ${version} AS __v,
-		CASE "__op" WHEN 'upsert' THEN true WHEN 'keep' THEN false ELSE error('unknown __op: ' || coalesce("__op", 'NULL')) END AS __ok
+		CASE "__op" WHEN 'upsert' THEN true WHEN 'keep' THEN false
+			ELSE error('unknown __op: ' || coalesce("__op", 'NULL')) END AS __ok
 	FROM ${changes} AS __c) AS __g`, parts)
 	parts["given"] = b.given
 	err = b.create(ctx, "versions", `
@@ -63,8 +64,11 @@ FROM (SELECT DISTINCT __v FROM (SELECT __v FROM ${given}${taken})) WHERE coalesc
 	if err != nil {
 		return err
 	}
-	return b.read(ctx, `SELECT (SELECT count(*) FROM ${given} WHERE __ok), (SELECT count(*) FROM ${given} WHERE __ok AND __v < ${newest}),
-	coalesce(max(__i), 0), coalesce(bool_or(__i = 0), false) FROM ${temp.versions}`, parts, &b.result.Changes, &b.result.TooLate, &b.last, &b.late)
+	r := b.result
+	return b.read(ctx, `
+SELECT (SELECT count(*) FROM ${given} WHERE __ok), (SELECT count(*) FROM ${given} WHERE __ok AND __v < ${newest}),
+	coalesce(max(__i), 0), coalesce(bool_or(__i = 0), false)
+FROM ${temp.versions}`, parts, &r.Changes, &r.TooLate, &b.last, &b.late)
 }
 
 // readTarget reads what is stored of the keys that may change.
@@ -201,8 +205,8 @@ FROM (${rows}) AS __f LEFT JOIN ${temp.old} AS __o USING (${keys}${on_start})`, 
 func (b *snapshots) count(ctx context.Context, parts map[string]string) error {
 	var won, unchanged, again, quiet, present int64
 	r := b.result
-	err := b.read(ctx, `SELECT count(*) FILTER (__n = 1), count(*) FILTER (__n > __rank) FROM ${temp.ranked} WHERE __ok AND NOT __stored`,
-		parts, &won, &again)
+	err := b.read(ctx, `SELECT count(*) FILTER (__n = 1), count(*) FILTER (__n > __rank)
+FROM ${temp.ranked} WHERE __ok AND NOT __stored`, parts, &won, &again)
 	if err == nil {
 		err = b.read(ctx, `SELECT count(*) FROM ${temp.steps} WHERE __given AND __unchanged AND __i > 0`, parts, &unchanged)
 	}
