@@ -64,26 +64,26 @@ func (s Spec) snapshotState() schemas.Table {
 // have 1 to last. TEMP tables:
 //
 //	newest    the newest version before, and where the state has it; one row, or none
-//	given     what was given, with the version and __ok for upserts
 //	versions  the versions that are applied, with their numbers
 //	late      the keys of the rows of version 0
 //	images    of these keys: what the state has
 //	current   the rows of the target without an end; only those of late when there is nothing newer
-//	ranked    what was given for a key and version; __n is 1 for the row that counts
-//	quiet     keys whose row is that of the target in all versions
-//	steps     of all other keys, what becomes of them in the order of versions
+//	quiet     keys that have one row in each version after 0, that of the target
+//	ranked    what was given for another key and version; __n is 1 for the row that counts
+//	steps     of these keys, what becomes of them in the order of versions
 //	old       the rows of the target that may go
 //	outcome   what the target is to have in their place; __same where it has it
 type snapshots struct {
 	batch
 	taken time.Time
+	given string // what was given, as a relation: with the version as __v, and __ok for upserts
 	last  int64
 	late  bool // there are rows of version 0
 }
 
 func (b *snapshots) apply(ctx context.Context) error {
 	for _, step := range []func(context.Context, map[string]string) error{
-		b.number, b.readTarget, b.rank, b.findQuiet, b.makeSteps, b.compare, b.count,
+		b.number, b.readTarget, b.findQuiet, b.rank, b.makeSteps, b.compare, b.count,
 	} {
 		if err := step(ctx, b.parts()); err != nil {
 			return err

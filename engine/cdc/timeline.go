@@ -15,7 +15,7 @@ func (b *snapshots) parts() map[string]string {
 		"changes": b.relations.Changes, "state": b.relations.State, "target": b.relations.Target,
 		"columns": list(b.all, column("")), "partition": b.partition(), "order": b.descending(),
 		"key": quote.Name(b.keys[0].Name), "last": strconv.FormatInt(b.last, 10),
-		"newest": "(SELECT __v FROM " + b.table("newest") + ")", "stored": "", "quiet": "",
+		"given": b.given, "newest": "(SELECT __v FROM " + b.table("newest") + ")", "stored": "", "quiet": "",
 		"only_keys": list(b.all, func(c schemas.Column) string {
 			if b.keys.Column(c.Name) != nil {
 				return quote.Name(c.Name)
@@ -52,27 +52,29 @@ SELECT "__sequence" AS __v, "__file", "__row" FROM ${state} AS __s WHERE ${key} 
 		parts["version"] = b.fill("(SELECT greatest("+taken+", max(__v) + INTERVAL 1 microsecond) FROM ${temp.newest})", nil)
 		parts["taken"] = " UNION ALL SELECT " + parts["version"]
 	}
-	err = b.create(ctx, "given", `
-SELECT ${columns}, ${version} AS "__sequence",
-	CASE "__op" WHEN 'upsert' THEN true WHEN 'keep' THEN false ELSE error('unknown __op: ' || coalesce("__op", 'NULL')) END AS __ok
-FROM ${changes} AS __c`, parts)
-	if err != nil {
-		return err
-	}
+	b.given = b.fill(`(
+	SELECT ${columns}, ${version} AS __v,
+		CASE "__op" WHEN 'upsert' THEN true WHEN 'keep' THEN false
+			ELSE error('unknown __op: ' || coalesce("__op", 'NULL')) END AS __ok
+	FROM ${changes} AS __c) AS __g`, parts)
+	parts["given"] = b.given
 	err = b.create(ctx, "versions", `
 SELECT __v, row_number() OVER (ORDER BY __v) - count(*) FILTER (__v = ${newest}) OVER () AS __i
-FROM (SELECT DISTINCT __v FROM (SELECT "__sequence" AS __v FROM ${temp.given}${taken})) WHERE coalesce(__v >= ${newest}, true)`, parts)
+FROM (SELECT DISTINCT __v FROM (SELECT __v FROM ${given}${taken})) WHERE coalesce(__v >= ${newest}, true)`, parts)
 	if err != nil {
 		return err
 	}
-	return b.read(ctx, `SELECT (SELECT count(*) FROM ${temp.given} WHERE __ok), (SELECT count(*) FROM ${temp.given} WHERE __ok AND "__sequence" < ${newest}),
-	coalesce(max(__i), 0), coalesce(bool_or(__i = 0), false) FROM ${temp.versions}`, parts, &b.result.Changes, &b.result.TooLate, &b.last, &b.late)
+	r := b.result
+	return b.read(ctx, `
+SELECT (SELECT count(*) FROM ${given} WHERE __ok), (SELECT count(*) FROM ${given} WHERE __ok AND __v < ${newest}),
+	coalesce(max(__i), 0), coalesce(bool_or(__i = 0), false)
+FROM ${temp.versions}`, parts, &r.Changes, &r.TooLate, &b.last, &b.late)
 }
 
 // readTarget reads what is stored of the keys that may change.
 func (b *snapshots) readTarget(ctx context.Context, parts map[string]string) error {
 	err := b.create(ctx, "late", `
-SELECT DISTINCT ${keys} FROM ${temp.given} JOIN ${temp.versions} ON "__sequence" = __v WHERE __i = 0`, parts)
+SELECT DISTINCT ${keys} FROM ${given} JOIN ${temp.versions} USING (__v) WHERE __i = 0`, parts)
 	if err != nil {
 		return err
 	}
@@ -87,6 +89,22 @@ SELECT ${columns}${start}, "__kept", "__file", "__row" FROM ${state} AS __s SEMI
 	}
 	return b.create(ctx, "current", `
 SELECT ${columns}${start}, "__file", "__row" FROM ${target} AS __t ${touched} WHERE ${open}`, parts)
+}
+
+// findQuiet finds the keys for which there is nothing to do: mostly these are nearly all.
+func (b *snapshots) findQuiet(ctx context.Context, parts map[string]string) error {
+	if b.last == 0 {
+		return nil
+	}
+	parts["same"], parts["once"] = b.sameRow("__g.", "__c."), ""
+	if b.last > 1 {
+		parts["once"] = " AND count(DISTINCT __i) = ${last}"
+		parts["once"] = b.fill(parts["once"], parts)
+	}
+	return b.create(ctx, "quiet", `
+SELECT ${keys} FROM ${given} JOIN ${temp.versions} USING (__v) JOIN ${temp.current} AS __c USING (${keys})
+ANTI JOIN ${temp.late} AS __l USING (${keys})
+GROUP BY ALL HAVING count(*) = ${last}${once} AND bool_and(__ok AND ${same})`, parts)
 }
 
 // rank finds the row that counts of each key and version. What the newest version has brought earlier takes part with
@@ -104,7 +122,7 @@ func (b *snapshots) rank(ctx context.Context, parts map[string]string) error {
 SELECT *, rank() OVER (PARTITION BY ${partition}, __i ORDER BY __ok DESC, ${order}) AS __rank,
 	row_number() OVER (PARTITION BY ${partition}, __i ORDER BY __ok DESC, ${order}${last_order}) AS __n
 FROM (
-	SELECT ${columns}, __i, __ok, false AS __stored FROM ${temp.given} JOIN ${temp.versions} ON "__sequence" = __v${stored})`, parts)
+	SELECT ${columns}, __i, __ok, false AS __stored FROM ${given} JOIN ${temp.versions} USING (__v) ${quiet}${stored})`, parts)
 }
 
 // base are the rows before the first version of their key: the current ones, and of late keys those before version 0.
@@ -119,19 +137,6 @@ func (b *snapshots) base(parts map[string]string) string {
 	UNION ALL
 	SELECT ${columns}${start}, -1 FROM ${temp.current} SEMI JOIN ${temp.late} AS __l USING (${keys})
 		ANTI JOIN (SELECT * FROM ${temp.images} WHERE NOT "__kept") AS __k USING (${keys}) WHERE ${before})`, parts)
-}
-
-// findQuiet finds the keys for which there is nothing to do: mostly these are nearly all.
-func (b *snapshots) findQuiet(ctx context.Context, parts map[string]string) error {
-	if b.last == 0 {
-		return nil
-	}
-	parts["same"], parts["same_key"] = b.sameRow("__r.", "__c."), b.sameKey("__r.", "__c.")
-	return b.create(ctx, "quiet", `
-SELECT ${keys} FROM (
-	SELECT __r.* FROM ${temp.ranked} AS __r JOIN ${temp.current} AS __c ON ${same_key} AND ${same}
-	WHERE __r.__n = 1 AND __r.__ok) ANTI JOIN ${temp.late} AS __l USING (${keys})
-GROUP BY ALL HAVING count(*) = ${last}`, parts)
 }
 
 // makeSteps puts down what becomes of every key, in the order of the versions: __there tells whether it has a row from
@@ -151,7 +156,7 @@ func (b *snapshots) makeSteps(ctx context.Context, parts map[string]string) erro
 	return b.create(ctx, "steps", `
 WITH __entries AS (
 	SELECT ${columns}${version_start}, __i, __ok, NOT __stored AS __given
-	FROM (SELECT * FROM ${temp.ranked} WHERE __n = 1) JOIN ${temp.versions} USING (__i) ${quiet}
+	FROM (SELECT * FROM ${temp.ranked} WHERE __n = 1) JOIN ${temp.versions} USING (__i)
 	UNION ALL
 	SELECT ${columns}${start}, __i, true, false FROM ${base} ${quiet}),
 __gaps AS (
@@ -200,8 +205,8 @@ FROM (${rows}) AS __f LEFT JOIN ${temp.old} AS __o USING (${keys}${on_start})`, 
 func (b *snapshots) count(ctx context.Context, parts map[string]string) error {
 	var won, unchanged, again, quiet, present int64
 	r := b.result
-	err := b.read(ctx, `SELECT count(*) FILTER (__n = 1), count(*) FILTER (__n > __rank) FROM ${temp.ranked} WHERE __ok AND NOT __stored`,
-		parts, &won, &again)
+	err := b.read(ctx, `SELECT count(*) FILTER (__n = 1), count(*) FILTER (__n > __rank)
+FROM ${temp.ranked} WHERE __ok AND NOT __stored`, parts, &won, &again)
 	if err == nil {
 		err = b.read(ctx, `SELECT count(*) FROM ${temp.steps} WHERE __given AND __unchanged AND __i > 0`, parts, &unchanged)
 	}
@@ -216,8 +221,7 @@ WHERE __s.__given AND __s.__i = 0`, parts, &present)
 	if err != nil {
 		return err
 	}
-	known := unchanged + present + quiet*b.last
-	r.Applied, r.Ignored = won-known, again+known
+	r.Applied, r.Ignored = won-unchanged-present, again+unchanged+present+quiet*b.last
 	r.Superseded = r.Changes - r.Applied - r.Ignored
 	return b.read(ctx, `SELECT (SELECT count(*) FROM ${temp.outcome} WHERE NOT __same),
 	(SELECT count(*) FROM ${temp.old} ANTI JOIN ${temp.outcome} AS __o USING (${keys}${on_start}))`, parts, &r.Upserted, &r.Deleted)

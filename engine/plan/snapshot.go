@@ -24,7 +24,8 @@ func (c *compiler) checkSnapshots(d *dataset) {
 				if r.dataset == nil || r.dataset.decl.Kind != dsl.View {
 					help += "; or read " + r.name + " whole: from_snapshot: " + r.name
 				}
-				c.diags.Errorf(codeNoVersion, r.at, help, "%s takes snapshots from a stream, and nothing says which rows are one snapshot", d.name)
+				c.diags.Errorf(codeNoVersion, r.at, help,
+					"%s takes snapshots from a stream, and nothing says which rows are one snapshot", d.name)
 				return
 			}
 		}

@@ -93,6 +93,9 @@ func relationsOf(p *plan.Plan, f *plan.Flow) (out []audit.Relation) {
 // unrepeatable says why the rows of a table cannot be computed again; it is empty when they can.
 func unrepeatable(p *plan.Plan, d *plan.Dataset, st *lake.State) string {
 	if d.Merge != nil {
+		if d.Merge.Spec.Snapshots {
+			return "its rows are made of snapshots by key"
+		}
 		return "its rows are made of changes by key"
 	}
 	if !d.Deterministic {

@@ -8,15 +8,18 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/engine/cdc"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/journal"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
-// takeSnapshot has a table follow what its flow reads in full, where that has changed since the last time.
+// takeSnapshot has a table follow what its flow reads in full, where that has changed since the last time: the
+// inputs, or the query of a view.
 func (b *Batch) takeSnapshot(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
-	holds, changed := position.Set{}, b.state.Reset(d.Name)
+	stored, exists := b.state.Table(d.Name)
+	holds, changed := position.Set{}, b.state.Reset(d.Name) || exists && !definitions.Equal(b.plan, d, stored)
 	all, err := b.inputsHold(ctx, d)
 	if err != nil {
 		return false, err
@@ -122,8 +125,10 @@ func (b *Batch) checkWhole(ctx context.Context, d *plan.Dataset) (snapshot bool,
 		return false, err
 	}
 	if versions > 1 {
-		return false, fmt.Errorf("table %s: its snapshot_version, %s, has %d values in what from_snapshot reads; that is one snapshot, so that it must have one value: "+
-			"leave out the other rows with a view, or read the snapshots one after the other with from_snapshot: STREAM …", d.Name, d.Merge.SequenceBy[0], versions)
+		return false, fmt.Errorf("table %s: its snapshot_version, %s, has %d values in what from_snapshot reads; "+
+			"that is one snapshot, so that it must have one value: leave out the other rows with a view, "+
+			"or read the snapshots one after the other with from_snapshot: STREAM …",
+			d.Name, d.Merge.SequenceBy[0], versions)
 	}
 	for _, f := range d.Flows {
 		for _, name := range b.plan.Whole(f) {
@@ -138,9 +143,11 @@ func (b *Batch) checkWhole(ctx context.Context, d *plan.Dataset) (snapshot bool,
 // noteSnapshots tells of snapshots that were not applied.
 func (b *Batch) noteSnapshots(d *plan.Dataset, w written) {
 	if w.tooLate > 0 {
-		b.notice(d.Name, fmt.Sprintf("%s of snapshots that are older than the newest one of %s came too late: they are superseded", journal.Rows(w.tooLate), d.Name))
+		b.notice(d.Name, fmt.Sprintf("%s of snapshots that are older than the newest one of %s came too late: "+
+			"they are superseded", journal.Rows(w.tooLate), d.Name))
 	}
 	if w.unusable {
-		b.notice(d.Name, fmt.Sprintf("no row of the snapshot of %s can be read or applied, so that the table stays as it was: see the dead letters", d.Name))
+		b.notice(d.Name, fmt.Sprintf("no row of the snapshot of %s can be read or applied, so that the table stays "+
+			"as it was: see the dead letters", d.Name))
 	}
 }
