@@ -18,6 +18,9 @@ import (
 // Where something is wrong with it, the names of the columns are still known.
 func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 	m, before := d.changes, len(c.diags)
+	if err := c.fillIn(ctx, d); err != nil {
+		return err
+	}
 	out := &AutoCDC{State: schemas.ChangesState(d.name), Keep: m.decl.TombstoneRetention, Rows: d.rows, Declared: m.declared(),
 		At: m.decl.Range}
 	s := &out.Spec
@@ -62,6 +65,7 @@ func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 
 // describeChanges puts down the expressions for people.
 func (c *compiler) describeChanges(m *changes, out *AutoCDC) {
+	out.Filled, out.FilledBy = m.filled, m.filledBy
 	for _, x := range m.sequence {
 		out.SequenceBy = append(out.SequenceBy, c.shown(x.query))
 	}

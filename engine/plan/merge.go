@@ -30,7 +30,10 @@ type AutoCDC struct {
 	// SequenceBy, DeleteWhen and TruncateWhen are expressions as the user wrote them, for people.
 	SequenceBy               []string
 	DeleteWhen, TruncateWhen string
-	At                       diag.Range
+	// Filled are the keys of auto_cdc that the file leaves out, and that the connector of the source FilledBy knows.
+	Filled   []string
+	FilledBy string
+	At       diag.Range
 }
 
 // SCDType is 1 for a table of the rows as they are now, 2 for one of all their versions.
@@ -48,6 +51,8 @@ type changes struct {
 	remove, truncate *rowExpression      // nil where there is none
 	parts            []schemas.Column    // of the sequence
 	rules            []expectations.Rule // that it brings
+	filled           []string            // keys of auto_cdc that the file leaves out, and a source has filled in
+	filledBy         string              // its name
 }
 
 func newChanges(decl *dsl.AutoCDC) *changes {

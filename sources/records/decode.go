@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -34,13 +35,21 @@ type decoded struct {
 	reason  string // it can't be taken, in one sentence
 	unknown bool   // it has keys that the schema lacks
 	shape   *shape // of formats with a schema
+	ignored bool   // it is in order, and brings no row
 }
 
 // shape is what a schema says of the columns of values.
 type shape struct {
 	order   int // of the schema's id: later ones are newer
 	columns schemas.Table
-	decode  func(out, value []byte) ([]byte, error) // appends the value as JSON
+	decode  func(out, value []byte) ([]byte, error) // appends the value as JSON; nil for change events
+}
+
+func (s *shape) String() string {
+	if s.decode == nil {
+		return "the schema of a change event"
+	}
+	return fmt.Sprintf("schema %d of the registry", s.order)
 }
 
 // decoder decodes one record after the other. It is used by one goroutine at a time.
@@ -51,6 +60,8 @@ type decoder struct {
 	keyBuf  []byte
 	buf     []byte
 	compact bytes.Buffer
+	named   []string // the columns of the first key, where the format is debezium
+	ignored int      // records that brought no row
 }
 
 func (r *Reader) decoder(tree *jsonrecords.Tree) *decoder {
@@ -73,11 +84,13 @@ func (d *decoder) record(ctx context.Context, rec *Record) (decoded, error) {
 	if err := d.decodeKey(ctx, rec.Key, &out); err != nil || out.reason != "" {
 		return out, err
 	}
-	if rec.Value == nil {
+	if rec.Value == nil && d.events == nil {
 		out.text = null
 		return out, nil
 	}
 	switch d.cfg.Value.Format {
+	case "debezium":
+		d.event(rec, &out)
 	case "json":
 		d.json(rec.Value, &out)
 	case "string":
@@ -171,6 +184,11 @@ func (d *decoder) json(value []byte, out *decoded) {
 		}
 		out.text = d.compact.Bytes()
 	}
+	d.scan(out)
+}
+
+// scan compares the text with what is known of others.
+func (d *decoder) scan(out *decoded) {
 	found := d.scanner.Scan(out.text, d.tree)
 	out.unknown = len(found.Unknown) > 0
 	out.odd = !found.Whole || found.Odd || bytes.IndexByte(out.text, 0) >= 0

@@ -50,10 +50,10 @@ type Spill struct {
 // compared with them as they come.
 func (r *Reader) Spill(columns schemas.Table, dir string, l Limits) *Spill {
 	if columns == nil {
-		columns = r.hints
+		columns = r.declared()
 	}
 	s := &Spill{limits: l, columns: columns, dir: dir}
-	tree := jsonrecords.NewTree(columns)
+	tree := jsonrecords.NewTree(r.wire(columns))
 	for range runtime.GOMAXPROCS(0) {
 		s.writers = append(s.writers, &writer{dir: dir, decoder: r.decoder(tree)})
 	}
@@ -188,6 +188,10 @@ func (w *writer) write(ctx context.Context, from, to int, record func(i int, r *
 		d, err := w.decoder.record(ctx, rec)
 		if err != nil {
 			return err
+		}
+		if d.ignored {
+			w.decoder.ignored++
+			continue
 		}
 		if d.shape != nil && !slices.Contains(w.shapes, d.shape) {
 			w.shapes = append(w.shapes, d.shape)
