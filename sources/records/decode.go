@@ -17,6 +17,7 @@ type Record struct {
 	Place      []byte // where it stands: a text that only the source understands, as short as it can be
 	Key, Value []byte // nil for none: a record without a value is a row of NULLs
 	Headers    []Header
+	Refused    string // why the source can't read it, in one sentence; empty: it can
 }
 
 // Header is a member of what stands before a record. Names can repeat, and values be nil.
@@ -81,6 +82,10 @@ const (
 // record decodes one record. An error is about the world: the schema registry can't be reached.
 func (d *decoder) record(ctx context.Context, rec *Record) (decoded, error) {
 	var out decoded
+	if rec.Refused != "" {
+		out.reason = rec.Refused
+		return out, nil
+	}
 	if err := d.decodeKey(ctx, rec.Key, &out); err != nil || out.reason != "" {
 		return out, err
 	}
