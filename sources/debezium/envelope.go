@@ -2,12 +2,12 @@ package debezium
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -161,7 +161,7 @@ func (s *Schema) row(out []byte, op string, env object, key []byte) Row {
 		return refused("the change has no %s", part)
 	}
 	var members object
-	if s != nil || bytes.Contains(image, placeholderText) || bytes.Contains(image, placeholderBytes) {
+	if s != nil || mayLack(image) {
 		if json.Unmarshal(image, &members) != nil {
 			return refused("%s is not a JSON object", part)
 		}
@@ -254,11 +254,28 @@ func Keys(key []byte) []string {
 	return names
 }
 
-// What stands for a value that PostgreSQL did not send, as it is large and did not change; a text, and as bytes.
+// What stands for a value that PostgreSQL did not send, as it is large and did not change: a text, the same as bytes, and
+// as an array of numbers.
 var (
-	placeholderText  = []byte("__debezium_unavailable_value")
-	placeholderBytes = []byte("X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==")
+	placeholderText    = []byte("__debezium_unavailable_value")
+	placeholderBytes   = base64.StdEncoding.AppendEncode(nil, placeholderText)
+	placeholderNumbers = numbersOf(placeholderText)
 )
+
+func numbersOf(text []byte) (out []byte) {
+	for i, c := range text {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendInt(out, int64(c), 10)
+	}
+	return out
+}
+
+// mayLack says whether the text of an object may have a placeholder.
+func mayLack(image []byte) bool {
+	return bytes.Contains(image, placeholderText) || bytes.Contains(image, placeholderBytes) || bytes.Contains(image, placeholderNumbers)
+}
 
 // unavailable names a column whose value is not in the change.
 func unavailable(members object) string {
@@ -270,9 +287,22 @@ func unavailable(members object) string {
 	return ""
 }
 
+// stands says whether a value is a placeholder, or an array or map (hstore, also as a text) of nothing but it.
 func stands(raw json.RawMessage) bool {
-	text := strings.Trim(string(raw), "[] \t\r\n") // of an array it is the only element
-	return text == `"`+string(placeholderText)+`"` || text == `"`+string(placeholderBytes)+`"`
+	if !mayLack(raw) {
+		return false
+	}
+	var items []json.RawMessage
+	var members object
+	switch value := text(raw); {
+	case value != "":
+		return value == string(placeholderText) || value == string(placeholderBytes) || value[0] == '{' && stands(json.RawMessage(value))
+	case json.Unmarshal(raw, &items) == nil:
+		return len(items) == 1 && stands(items[0]) || string(raw) == "["+string(placeholderNumbers)+"]"
+	case json.Unmarshal(raw, &members) == nil && len(members) == 1:
+		return stands(members[string(placeholderText)])
+	}
+	return false
 }
 
 // withoutUnavailable makes NULL of values that are not in the change, and returns the object as a text.
