@@ -53,7 +53,7 @@ func (f *feed) silent() string {
 	if f == nil {
 		return ""
 	}
-	return ", and those of source " + f.name + " are not known: its records have none"
+	return ", and those of source " + f.name + " are not known: no record tells them"
 }
 
 func (c *compiler) fillFrom(ctx context.Context, d *dataset, from *feed) error {

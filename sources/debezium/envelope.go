@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -19,7 +17,7 @@ import (
 // The columns behind those of the table.
 const (
 	OpColumn       = "_op"        // c, u, d, r or t
-	SequenceColumn = "_sequence"  // a text whose order is that of the changes; see Sequence
+	SequenceColumn = "_sequence"  // a text whose order is that of the changes; see sequenceOf
 	TimeColumn     = "_source_ts" // when the database made the change
 )
 
@@ -50,7 +48,23 @@ type Decoder struct {
 	schemas map[string]*Schema // by their text
 }
 
-type object = map[string]json.RawMessage
+// object is the members of a JSON object.
+type object []jsonrecords.Member
+
+// room is for the members of an object that has no more than usual.
+type room [24]jsonrecords.Member
+
+// get is the value of a member, or nil.
+func (o object) get(name string) json.RawMessage {
+	for i := range o {
+		if string(o[i].Name) == name {
+			return o[i].Value
+		}
+	}
+	return nil
+}
+
+func (o object) has(name string) bool { return o.get(name) != nil }
 
 func refused(format string, args ...any) Row { return Row{Refused: fmt.Sprintf(format, args...)} }
 
@@ -59,80 +73,82 @@ func (d *Decoder) Decode(out, key, value []byte) Row {
 	if value == nil {
 		return Row{Ignored: true} // a tombstone
 	}
-	var top object
-	if json.Unmarshal(value, &top) != nil || top == nil {
-		if err := jsonrecords.Valid(value); err != nil {
-			return refused("%s", err)
+	var space, inside room
+	top, isObject := jsonrecords.Members(space[:0], value)
+	payload, schema, wrapped := unwrap(top)
+	var s *Schema
+	judged := value // what is not known to be valid JSON
+	if wrapped && schema != nil {
+		if s = d.known(schema); s != nil {
+			judged = payload
 		}
+	}
+	if err := jsonrecords.Valid(judged); err != nil {
+		return refused("%s", err)
+	}
+	if !isObject {
 		return refused("the record is not a JSON object")
 	}
-	payload, schema, wrapped := unwrap(top)
-	var env object
-	switch {
-	case !wrapped:
-		env = top
-	case json.Unmarshal(payload, &env) != nil || env == nil:
-		return refused("the envelope has no payload")
-	}
-	var op string
-	if json.Unmarshal(env["op"], &op) != nil || op == "" {
-		if foreign(env) {
-			return Row{Ignored: true}
+	env := object(top)
+	if wrapped {
+		members, isObject := jsonrecords.Members(inside[:0], payload)
+		if !isObject {
+			return refused("the envelope has no payload")
 		}
+		env = members
+	}
+	op := text(env.get("op"))
+	switch {
+	case op == "" && foreign(env), op == "m":
+		return Row{Ignored: true}
+	case op == "":
 		return refused("the record is no change event: it has no op; rows that ExtractNewRecordState has flattened are read with format: json")
 	}
-	if op == "m" {
-		return Row{Ignored: true}
+	if s == nil && schema != nil {
+		s = d.learn(schema)
 	}
-	var s *Schema
-	if schema != nil {
-		if s = d.schema(schema); s.reason != "" {
-			return Row{Refused: s.reason}
-		}
+	if s != nil && s.reason != "" {
+		return Row{Refused: s.reason}
 	}
 	return s.row(out, op, env, key)
 }
 
 // unwrap takes the schema off that JsonConverter puts around a value; schema is nil where it is null.
-func unwrap(top object) (payload, schema json.RawMessage, wrapped bool) {
-	payload, wrapped = top["payload"]
-	schema, has := top["schema"]
-	if !wrapped || !has || len(top) != 2 {
+func unwrap(top object) (payload, schema []byte, wrapped bool) {
+	if len(top) != 2 || !top.has("payload") || !top.has("schema") {
 		return nil, nil, false
 	}
-	if string(schema) == "null" {
+	if schema = top.get("schema"); string(schema) == "null" {
 		schema = nil
 	}
-	return payload, schema, true
+	return top.get("payload"), schema, true
 }
 
 // foreign says whether an envelope without op is something that Debezium writes beside the changes of rows: a heartbeat,
 // the begin or end of a transaction, a change of the schema.
 func foreign(env object) bool {
-	_, ddl := env["ddl"]
-	_, tables := env["tableChanges"]
-	status := string(env["status"])
-	_, at := env["ts_ms"]
-	return ddl || tables || status == `"BEGIN"` || status == `"END"` || at && len(env) == 1
+	status := string(env.get("status"))
+	return env.has("ddl") || env.has("tableChanges") || status == `"BEGIN"` || status == `"END"` || env.has("ts_ms") && len(env) == 1
 }
 
-// schema is that of a text, parsed once.
-func (d *Decoder) schema(text []byte) *Schema {
+// known is the schema of a text that was there before, or nil.
+func (d *Decoder) known(text []byte) *Schema {
 	d.mu.RLock()
-	s := d.schemas[string(text)]
-	d.mu.RUnlock()
-	if s != nil {
-		return s
-	}
+	defer d.mu.RUnlock()
+	return d.schemas[string(text)]
+}
+
+// learn is the schema of a text, which is valid JSON, the same one for the same text.
+func (d *Decoder) learn(text []byte) *Schema {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s = d.schemas[string(text)]; s != nil {
+	if s := d.schemas[string(text)]; s != nil {
 		return s
 	}
 	if len(d.schemas) >= maxSchemas || d.schemas == nil {
 		d.schemas = map[string]*Schema{}
 	}
-	s = parseSchema(text)
+	s := parseSchema(text)
 	d.schemas[string(text)] = s
 	return s
 }
@@ -142,11 +158,11 @@ const maxSchemas = 1000
 
 // row makes the row of an envelope. S is nil without a schema.
 func (s *Schema) row(out []byte, op string, env object, key []byte) Row {
-	image, part := env["after"], "after"
+	image, part := env.get("after"), "after"
 	switch op {
 	case "c", "u", "r":
 	case "d":
-		if image, part = env["before"], "before"; absent(image) {
+		if image, part = env.get("before"), "before"; absent(image) {
 			image, part = keyObject(key), "key"
 		}
 	case "t":
@@ -154,30 +170,28 @@ func (s *Schema) row(out []byte, op string, env object, key []byte) Row {
 	default:
 		return refused("the op %s is unknown: it is none of c, u, d, r, t and m", strconv.Quote(op))
 	}
-	if absent(image) {
-		if op == "d" {
-			return refused("the deleted row is not known: there is neither before nor a key")
-		}
+	switch {
+	case absent(image) && op == "d":
+		return refused("the deleted row is not known: there is neither before nor a key")
+	case absent(image):
 		return refused("the change has no %s", part)
 	}
-	var members object
-	if s != nil || mayLack(image) {
-		if json.Unmarshal(image, &members) != nil {
-			return refused("%s is not a JSON object", part)
+	var space room
+	members, isObject := jsonrecords.Members(space[:0], image)
+	if !isObject {
+		return refused("%s is not a JSON object", part)
+	}
+	if mayLack(image) {
+		if name := unavailable(members); name != "" && op != "d" {
+			return refused("the value of the column %s did not change, and is not in the change: have PostgreSQL send it, with"+
+				" ALTER TABLE … REPLICA IDENTITY FULL", name)
 		}
+		image = withoutUnavailable(members) // only the key of a deleted row matters
 	}
-	if name := unavailable(members); name != "" && op != "d" {
-		return refused("the value of the column %s did not change, and is not in the change: have PostgreSQL send it, with"+
-			" ALTER TABLE … REPLICA IDENTITY FULL", name)
-	} else if name != "" { // only the key of a deleted row matters
-		image = withoutUnavailable(members)
+	if s == nil {
+		return Row{Text: appendMeta(appendMembers(out, image), op, env)}
 	}
-	var err error
-	if s != nil {
-		out, err = s.append(out, members, part != "key" && op != "t")
-	} else {
-		out, err = appendAsIs(out, image)
-	}
+	out, err := s.append(out, members, part != "key" && op != "t")
 	if err != nil {
 		return refused("%s%s", part, err)
 	}
@@ -186,26 +200,23 @@ func (s *Schema) row(out []byte, op string, env object, key []byte) Row {
 
 func absent(image []byte) bool { return len(image) == 0 || string(image) == "null" }
 
-// appendAsIs appends the members of an object, and what members may follow.
-func appendAsIs(out, image []byte) ([]byte, error) {
+// appendMembers appends an object as it stands, open for further members.
+func appendMembers(out, image []byte) []byte {
 	image = bytes.TrimSpace(image)
-	if image[0] != '{' {
-		return out, fmt.Errorf(" is not a JSON object")
-	}
 	out = append(out, bytes.TrimRight(image[:len(image)-1], " \t\r\n")...)
 	if out[len(out)-1] != '{' {
 		out = append(out, ',')
 	}
-	return out, nil
+	return out
 }
 
 // appendMeta appends the columns of Meta, and ends the object.
 func appendMeta(out []byte, op string, env object) []byte {
-	var source object
-	_ = json.Unmarshal(env["source"], &source) // what is no object has no position
+	var space room
+	source, _ := jsonrecords.Members(space[:0], env.get("source")) // what is no object has no position
 	out = jsonrecords.AppendText(append(out, `"`+OpColumn+`":`...), []byte(op))
 	out = append(out, `,"`+SequenceColumn+`":`...)
-	if sequence := Sequence(source, env, op); sequence == "" {
+	if sequence := sequenceOf(source, env, op); sequence == "" {
 		out = append(out, "null"...)
 	} else {
 		out = jsonrecords.AppendText(out, []byte(sequence))
@@ -221,35 +232,26 @@ func appendMeta(out []byte, op string, env object) []byte {
 }
 
 // keyObject is the object in a record's key, without the schema around it, or nil.
-func keyObject(key []byte) json.RawMessage {
-	var top object
-	if json.Unmarshal(key, &top) != nil || top == nil {
+func keyObject(key []byte) []byte {
+	if len(key) == 0 || jsonrecords.Valid(key) != nil {
 		return nil
 	}
+	top, isObject := jsonrecords.Members(nil, key)
 	if payload, _, wrapped := unwrap(top); wrapped {
-		var inner object
-		if json.Unmarshal(payload, &inner) != nil || inner == nil {
-			return nil
-		}
-		return payload
+		key = payload
+		_, isObject = jsonrecords.Members(nil, payload)
+	}
+	if !isObject {
+		return nil
 	}
 	return key
 }
 
 // Keys are the names of the columns in a record's key, in its order; nil where it is no object.
-func Keys(key []byte) []string {
-	var names []string
-	in := json.NewDecoder(bytes.NewReader(keyObject(key)))
-	if open, err := in.Token(); err != nil || open != json.Delim('{') {
-		return nil
-	}
-	for in.More() {
-		name, err := in.Token()
-		var value json.RawMessage
-		if err != nil || in.Decode(&value) != nil {
-			return nil
-		}
-		names = append(names, name.(string))
+func Keys(key []byte) (names []string) {
+	members, _ := jsonrecords.Members(nil, keyObject(key))
+	for _, m := range members {
+		names = append(names, string(m.Name))
 	}
 	return names
 }
@@ -279,41 +281,44 @@ func mayLack(image []byte) bool {
 
 // unavailable names a column whose value is not in the change.
 func unavailable(members object) string {
-	for _, name := range sortedKeys(members) {
-		if stands(members[name]) {
-			return name
+	for _, m := range members {
+		if stands(m.Value) {
+			return string(m.Name)
 		}
 	}
 	return ""
 }
 
 // stands says whether a value is a placeholder, or an array or map (hstore, also as a text) of nothing but it.
-func stands(raw json.RawMessage) bool {
+func stands(raw []byte) bool {
 	if !mayLack(raw) {
 		return false
 	}
 	var items []json.RawMessage
-	var members object
 	switch value := text(raw); {
 	case value != "":
-		return value == string(placeholderText) || value == string(placeholderBytes) || value[0] == '{' && stands(json.RawMessage(value))
+		return value == string(placeholderText) || value == string(placeholderBytes) || value[0] == '{' && stands([]byte(value))
 	case json.Unmarshal(raw, &items) == nil:
 		return len(items) == 1 && stands(items[0]) || string(raw) == "["+string(placeholderNumbers)+"]"
-	case json.Unmarshal(raw, &members) == nil && len(members) == 1:
-		return stands(members[string(placeholderText)])
 	}
-	return false
+	members, isObject := jsonrecords.Members(nil, raw)
+	return isObject && len(members) == 1 && stands(object(members).get(string(placeholderText)))
 }
 
 // withoutUnavailable makes NULL of values that are not in the change, and returns the object as a text.
 func withoutUnavailable(members object) []byte {
-	for name, raw := range members {
-		if stands(raw) {
-			members[name] = json.RawMessage("null")
+	out := []byte{'{'}
+	for i := range members {
+		m := &members[i]
+		if stands(m.Value) {
+			m.Value = null
 		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(jsonrecords.AppendText(out, m.Name), ':'), m.Value...)
 	}
-	text, _ := json.Marshal(members) // which was read from a text
-	return text
+	return append(out, '}')
 }
 
-func sortedKeys(members object) []string { return slices.Sorted(maps.Keys(members)) }
+var null = []byte("null")

@@ -1,12 +1,14 @@
 package debezium
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
 )
 
-// Sequence is a text whose order is that of the changes of a table, from where its connector says that they stand:
+// sequenceOf is a text whose order is that of the changes of a table, from where its connector says that they stand:
 //
 //	PostgreSQL          the commit that the connector saw before (else the change's own LSN), then the LSN
 //	MySQL, MariaDB      number of the binary log, position, row
@@ -15,42 +17,28 @@ import (
 //	others              source.ts_ns, ts_us or ts_ms, then those of the envelope
 //
 // Rows that a snapshot has read are before changes at the same position. It is empty where the position is not known.
-func Sequence(source, env object, op string) string {
+func sequenceOf(source, env object, op string) string {
 	rank := "1"
 	if op == "r" {
 		rank = "0"
 	}
-	has := func(name string) bool { _, ok := source[name]; return ok }
 	var parts []string
 	switch {
-	case has("lsn"):
+	case source.has("lsn"):
 		// The LSN of a change alone is no order: an insert can be written before, and take place after, the delete that
 		// another transaction commits meanwhile. Transactions come in the order of their commits.
-		lsn := number(source["lsn"])
-		parts = []string{lastCommit(source["sequence"], lsn), rank, lsn}
-	case has("file") && has("pos"):
-		row := number(source["row"])
-		if row == "" {
-			row = pad("0")
-		}
-		parts = []string{logNumber(text(source["file"])), number(source["pos"]), row, rank}
-	case has("commit_lsn"):
-		serial := number(source["event_serial_no"])
-		if serial == "" {
-			serial = pad("0")
-		}
-		parts = []string{text(source["commit_lsn"]), rank, changeLSN(text(source["change_lsn"])), serial}
-	case has("scn"):
-		scn := number(source["scn"])
-		commit := number(source["commit_scn"])
-		if commit == "" {
-			commit = scn
-		}
-		ssn := number(source["ssn"])
-		if ssn == "" {
-			ssn = pad("0")
-		}
-		parts = []string{commit, rank, scn, rsID(text(source["rs_id"])), ssn}
+		lsn := number(source.get("lsn"))
+		parts = []string{lastCommit(source.get("sequence"), lsn), rank, lsn}
+	case source.has("file") && source.has("pos"):
+		row := cmp.Or(number(source.get("row")), pad("0"))
+		parts = []string{logNumber(text(source.get("file"))), number(source.get("pos")), row, rank}
+	case source.has("commit_lsn"):
+		serial := cmp.Or(number(source.get("event_serial_no")), pad("0"))
+		parts = []string{text(source.get("commit_lsn")), rank, cmp.Or(text(source.get("change_lsn")), noChange), serial}
+	case source.has("scn"):
+		scn := number(source.get("scn"))
+		parts = []string{cmp.Or(number(source.get("commit_scn")), scn), rank, scn, cmp.Or(text(source.get("rs_id")), "0"),
+			cmp.Or(number(source.get("ssn")), pad("0"))}
 	default:
 		first, _ := nanosOf(source)
 		second, _ := nanosOf(env)
@@ -69,6 +57,9 @@ func Sequence(source, env object, op string) string {
 
 // text is a JSON text, or empty.
 func text(raw json.RawMessage) (s string) {
+	if n := len(raw); n > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : n-1])
+	}
 	_ = json.Unmarshal(raw, &s) // what is no text is none
 	return s
 }
@@ -86,13 +77,8 @@ func pad(digits string) string { return strings.Repeat("0", max(20-len(digits), 
 
 // lastCommit is the first part of PostgreSQL's ["commit","lsn"], or the LSN where there is none.
 func lastCommit(sequence json.RawMessage, lsn string) string {
-	var parts []json.RawMessage
-	if json.Unmarshal([]byte(text(sequence)), &parts) == nil && len(parts) == 2 {
-		if commit := number(parts[0]); commit != "" {
-			return commit
-		}
-	}
-	return lsn
+	commit, _, _ := strings.Cut(strings.Trim(text(sequence), "[]"), ",")
+	return cmp.Or(number(json.RawMessage(strings.TrimSpace(commit))), lsn)
 }
 
 // logNumber is the number at the end of a binary log's name: mysql-bin.000003.
@@ -100,20 +86,8 @@ func logNumber(file string) string {
 	return number(json.RawMessage(file[strings.LastIndex(file, ".")+1:]))
 }
 
-// changeLSN is below every other where a snapshot has none.
-func changeLSN(lsn string) string {
-	if lsn == "" {
-		return "00000000:00000000:0000"
-	}
-	return lsn
-}
-
-func rsID(id string) string {
-	if id == "" {
-		return "0"
-	}
-	return id
-}
+// noChange is the change LSN of what a snapshot has read, which has none: below every other.
+const noChange = "00000000:00000000:0000"
 
 // nanosOf is the time of source or envelope in nanoseconds since 1970.
 func nanosOf(o object) (int64, bool) {
@@ -121,7 +95,7 @@ func nanosOf(o object) (int64, bool) {
 		name  string
 		nanos int64
 	}{{"ts_ns", 1}, {"ts_us", 1e3}, {"ts_ms", 1e6}} {
-		n, err := strconv.ParseInt(string(o[unit.name]), 10, 64)
+		n, err := strconv.ParseInt(string(o.get(unit.name)), 10, 64)
 		if err == nil && n >= 0 && n < (1<<63-1)/unit.nanos {
 			return n * unit.nanos, true
 		}

@@ -2,6 +2,7 @@ package debezium
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -91,10 +92,15 @@ func (s *Schema) append(out []byte, members object, whole bool) ([]byte, error) 
 	out = append(out, '{')
 	var err error
 	used := 0
-	for _, f := range s.fields {
-		raw, there := members[f.name]
+	for i, f := range s.fields {
+		var raw []byte
+		if i < len(members) && string(members[i].Name) == f.name { // as they use to stand
+			raw = members[i].Value
+		} else {
+			raw = members.get(f.name)
+		}
 		switch {
-		case there:
+		case raw != nil:
 			used++
 		case whole && !f.optional:
 			return out, fmt.Errorf(": the column %s is missing", f.name)
@@ -105,14 +111,15 @@ func (s *Schema) append(out []byte, members object, whole bool) ([]byte, error) 
 		}
 		out = append(out, ',')
 	}
-	if used < len(members) {
-		for name := range members {
-			if s.Columns.Column(name) == nil {
-				return out, fmt.Errorf(": its schema has no column %s", name)
-			}
+	if used == len(members) {
+		return out, nil
+	}
+	for _, m := range members {
+		if s.Columns.Column(string(m.Name)) == nil {
+			return out, fmt.Errorf(": its schema has no column %s", m.Name)
 		}
 	}
-	return out, nil
+	return out, errors.New(": a column occurs twice in it")
 }
 
 func (f field) append(out []byte, raw json.RawMessage) ([]byte, error) {

@@ -316,18 +316,18 @@ func lists(elem field) convert {
 
 func mapsOf(elem field) convert {
 	return func(out []byte, raw json.RawMessage) ([]byte, error) {
-		var members object
-		if json.Unmarshal(raw, &members) != nil {
+		members, isObject := jsonrecords.Members(nil, raw)
+		if !isObject {
 			return out, isNot(raw, "a map")
 		}
 		out = append(out, '{')
 		var err error
-		for i, name := range sortedKeys(members) {
+		for i, m := range members {
 			if i > 0 {
 				out = append(out, ',')
 			}
-			out = append(jsonrecords.AppendText(out, []byte(name)), ':')
-			if out, err = elem.append(out, members[name]); err != nil {
+			out = append(jsonrecords.AppendText(out, m.Name), ':')
+			if out, err = elem.append(out, m.Value); err != nil {
 				return out, err
 			}
 		}
@@ -341,8 +341,8 @@ func structs(fields []field) convert {
 		s.Columns = append(s.Columns, schemas.Column{Name: f.name})
 	}
 	return func(out []byte, raw json.RawMessage) ([]byte, error) {
-		var members object
-		if json.Unmarshal(raw, &members) != nil {
+		members, isObject := jsonrecords.Members(nil, raw)
+		if !isObject {
 			return out, isNot(raw, "an object")
 		}
 		out, err := s.append(out, members, false)
