@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lakeflow/lakeflow/sources/debezium"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // event is an envelope with a schema, of one column besides id.
@@ -249,4 +250,31 @@ func BenchmarkDecode(b *testing.B) {
 			}
 		})
 	}
+}
+
+// FuzzDecode holds that every record becomes one thing only: a row, which is JSON, or ignored, or refused.
+func FuzzDecode(f *testing.F) {
+	for _, value := range []string{`{"op":"c","after":{"id":1},"source":{"lsn":1,"sequence":"[\"1\",\"2\"]","ts_ms":1}}`, `{"op":"d","before":null}`, string(event(field("bytes", "", ""), `"AQ=="`)),
+		string(event(field("int32", "org.apache.kafka.connect.data.Decimal", `,"parameters":{"scale":"2"}`), "1e2")), `{"schema":{},"payload":{"op":"t"}}`,
+		string(event(field("map", "", `,"keys":{"type":"string"},"values":{"type":"array","items":{"type":"string"}}`), `{"a":["__debezium_unavailable_value"]}`))} {
+		f.Add([]byte(`{"id":1}`), []byte(value))
+	}
+	var d debezium.Decoder
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		for range 2 { // the second time its schema is known
+			row := d.Decode(nil, key, value)
+			n := 0
+			for _, is := range []bool{row.Text != nil, row.Ignored, row.Refused != ""} {
+				if is {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Fatalf("%+v", row)
+			}
+			if row.Text != nil && jsonrecords.Valid(row.Text) != nil {
+				t.Fatalf("%q becomes %q", value, row.Text)
+			}
+		}
+	})
 }

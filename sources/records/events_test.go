@@ -117,3 +117,50 @@ func TestNoEvents(t *testing.T) {
 		t.Errorf("a column that is taken: %v", err)
 	}
 }
+
+// TestEventTypes reads a value of every type back from DuckDB. The texts that it is given for them are those of package
+// debezium's test.
+func TestEventTypes(t *testing.T) {
+	tests := []struct{ field, value, column, want string }{
+		{`"type":"int16"`, "-5", "INTEGER", "-5"},
+		{`"type":"int64"`, "-9223372036854775808", "BIGINT", "-9223372036854775808"},
+		{`"type":"float"`, "0.1", "FLOAT", "0.1"},
+		{`"type":"double"`, "0.30000000000000004", "DOUBLE", "0.30000000000000004"},
+		{`"type":"double"`, `"NaN"`, "DOUBLE", "nan"},
+		{`"type":"boolean"`, "false", "BOOLEAN", "false"},
+		{`"type":"string"`, `"é\"\\ \u0041"`, "VARCHAR", `é"\ A`},
+		{`"type":"string","name":"io.debezium.data.Json"`, `"{\"a\": 1.50}"`, "VARCHAR", `{"a": 1.50}`},
+		{`"type":"string","name":"io.debezium.data.Uuid"`, `"6f1b2c3d-0000-4000-8000-000000000001"`, "UUID", "6f1b2c3d-0000-4000-8000-000000000001"},
+		{`"type":"bytes"`, `"AFwi/w=="`, "BLOB", `\x00\x5C\x22\xFF`},
+		{`"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"10","connect.decimal.precision":"38"}`, `"SztMqFqGxHoJiiJAAAAAAA=="`, "DECIMAL(38,10)", "!not DECIMAL(38,10)"},
+		{`"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"10","connect.decimal.precision":"38"}`, `"SztMqFqGxHoJiiI//////w=="`, "DECIMAL(38,10)", "9999999999999999999999999999.9999999999"},
+		{`"type":"struct","name":"io.debezium.data.VariableScaleDecimal"`, `{"scale":3,"value":"BNI="}`, "VARCHAR", "1.234"},
+		{`"type":"int32","name":"io.debezium.time.Date"`, "-719162", "DATE", "0001-01-01"},
+		{`"type":"int32","name":"org.apache.kafka.connect.data.Date"`, "2932896", "DATE", "9999-12-31"},
+		{`"type":"int64","name":"io.debezium.time.Timestamp"`, "-62135596800000", "TIMESTAMP", "0001-01-01 00:00:00"},
+		{`"type":"int64","name":"io.debezium.time.MicroTimestamp"`, "253402300799999999", "TIMESTAMP", "9999-12-31 23:59:59.999999"},
+		{`"type":"int64","name":"io.debezium.time.NanoTimestamp"`, "1714564800123456789", "BIGINT", "1714564800123456789"},
+		{`"type":"int64","name":"io.debezium.time.MicroTime"`, "86399999999", "TIME", "23:59:59.999999"},
+		{`"type":"int32","name":"io.debezium.time.Time"`, "1", "TIME", "00:00:00.001"},
+		{`"type":"string","name":"io.debezium.time.ZonedTimestamp"`, `"0001-01-01T00:00:00+00:00"`, "TIMESTAMP WITH TIME ZONE", "0001-01-01 00:00:00+00"},
+		{`"type":"string","name":"io.debezium.time.ZonedTime"`, `"10:15:30+01:00"`, "VARCHAR", "10:15:30+01:00"},
+		{`"type":"array","items":{"type":"bytes"}`, `["AQ==",null]`, "BLOB[]", `[\x01, NULL]`},
+		{`"type":"map","keys":{"type":"string"},"values":{"type":"int32","name":"io.debezium.time.Date"}`, `{"a":0,"b":null}`, "MAP(VARCHAR, DATE)", "{a=1970-01-01, b=NULL}"},
+		{`"type":"struct","name":"io.debezium.data.geometry.Geometry","fields":[{"type":"bytes","field":"wkb"},{"type":"int32","optional":true,"field":"srid"}]`, `{"wkb":"AQE=","srid":4326}`,
+			"STRUCT(wkb BLOB, srid INTEGER)", `{'wkb': \x01\x01, 'srid': 4326}`},
+	}
+	for _, test := range tests {
+		b := newBed(t, records.Config{Value: debeziumValues})
+		b.put(typedInsert(1, `{"id":1,"x":`+test.value+`}`, connect("id", "int32"), `{"optional":true,"field":"x",`+test.field+`}`))
+		batch := b.next()
+		if reason, ok := strings.CutPrefix(test.want, "!"); ok {
+			if got := b.rejects(batch, "reason"); !strings.Contains(got, reason) {
+				t.Errorf("%s %s: %q, want %q", test.field, test.value, got, reason)
+			}
+			continue
+		}
+		if got := b.rows(batch, "typeof(x), CAST(x AS VARCHAR)"); strings.ReplaceAll(got, `"`, "") != strings.ReplaceAll(test.column+" "+test.want, `"`, "") || batch.RejectCount > 0 {
+			t.Errorf("%s %s: %s, want %s %s; %s", test.field, test.value, got, test.column, test.want, b.rejects(batch, "reason"))
+		}
+	}
+}
