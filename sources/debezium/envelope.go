@@ -102,7 +102,8 @@ func (d *Decoder) Decode(out, key, value []byte) Row {
 	case op == "" && foreign(env), op == "m":
 		return Row{Ignored: true}
 	case op == "":
-		return refused("the record is no change event: it has no op; rows that ExtractNewRecordState has flattened are read with format: json")
+		return refused("the record is no change event: it has no op; rows that ExtractNewRecordState has flattened are read" +
+			" with format: json")
 	}
 	if s == nil && schema != nil {
 		s = d.learn(schema)
@@ -128,7 +129,8 @@ func unwrap(top object) (payload, schema []byte, wrapped bool) {
 // the begin or end of a transaction, a change of the schema.
 func foreign(env object) bool {
 	status := string(env.get("status"))
-	return env.has("ddl") || env.has("tableChanges") || status == `"BEGIN"` || status == `"END"` || env.has("ts_ms") && len(env) == 1
+	return env.has("ddl") || env.has("tableChanges") || status == `"BEGIN"` || status == `"END"` ||
+		env.has("ts_ms") && len(env) == 1
 }
 
 // known is the schema of a text that was there before, or nil.
@@ -191,7 +193,7 @@ func (s *Schema) row(out []byte, op string, env object, key []byte) Row {
 	if s == nil {
 		return Row{Text: appendMeta(appendMembers(out, image), op, env)}
 	}
-	out, err := s.append(out, members, part != "key" && op != "t")
+	out, err := s.append(out, members, part == "after")
 	if err != nil {
 		return refused("%s%s", part, err)
 	}
@@ -297,7 +299,8 @@ func stands(raw []byte) bool {
 	var items []json.RawMessage
 	switch value := text(raw); {
 	case value != "":
-		return value == string(placeholderText) || value == string(placeholderBytes) || value[0] == '{' && stands([]byte(value))
+		return value == string(placeholderText) || value == string(placeholderBytes) ||
+			value[0] == '{' && stands([]byte(value))
 	case json.Unmarshal(raw, &items) == nil:
 		return len(items) == 1 && stands(items[0]) || string(raw) == "["+string(placeholderNumbers)+"]"
 	}

@@ -77,7 +77,8 @@ func (d debeziumFormat) tolerant(ctx context.Context, w *work, _ []*file) (good,
 		w.events.batch = repaired
 	}
 	b := w.events.batch
-	rejects = `(SELECT ''::VARCHAR AS file, 0::BIGINT AS line, 0::BIGINT AS "offset", ''::BLOB AS raw, '' AS reason, false AS whole WHERE false)`
+	rejects = `(SELECT '' AS file, 0::BIGINT AS line, 0::BIGINT AS "offset", ''::BLOB AS raw, '' AS reason, false AS whole` +
+		` WHERE false)`
 	if b.Rejects != "" {
 		rejects = `(SELECT * EXCLUDE ("partition") FROM ` + b.Rejects + ")"
 	}
@@ -90,12 +91,14 @@ func (d debeziumFormat) make(ctx context.Context, w *work) error {
 		return err
 	}
 	files := w.events.files
-	places := records.Places{Metadata: w.metadata(files, numberOfFile), Origin: origin(files), Rescued: rescuedOf(files), Holder: "files",
+	places := records.Places{Metadata: w.metadata(files, numberOfFile), Origin: origin(files), Rescued: rescuedOf(files),
+		Holder: "files",
 		Describe: func(place string) string {
 			at := strings.Fields(place)
 			return "file " + files[numberIn(place)].path + ", line " + at[1]
 		}}
-	b, columns, err := d.reader.Batch(ctx, records.Input{Session: w.session, Spill: w.events.spill, Places: places, Columns: w.state.Schema, Temps: w.temps})
+	b, columns, err := d.reader.Batch(ctx, records.Input{Session: w.session, Spill: w.events.spill, Places: places,
+		Columns: w.state.Schema, Temps: w.temps})
 	if err != nil {
 		return err
 	}
@@ -109,7 +112,8 @@ func (d debeziumFormat) make(ctx context.Context, w *work) error {
 // read reads the records of all files, unless it has done so, and drops files that can't be read to their end.
 func (d debeziumFormat) read(ctx context.Context, w *work) error {
 	for w.events == nil || !slices.Equal(w.events.files, w.files) {
-		e := &events{files: slices.Clone(w.files), spill: d.reader.Spill(w.state.Schema, w.session.TempDir, records.Limits{Rows: math.MaxInt, Bytes: math.MaxInt64})}
+		all := records.Limits{Rows: math.MaxInt, Bytes: math.MaxInt64}
+		e := &events{files: slices.Clone(w.files), spill: d.reader.Spill(w.state.Schema, w.session.TempDir, all)}
 		for i, f := range e.files {
 			cause, err := e.take(ctx, i)
 			if err != nil {
@@ -178,8 +182,8 @@ func (w *work) traceEvents(ctx context.Context, d debeziumFormat) (traced, error
 	if err != nil || len(w.files) < len(all) || w.events.spill.Raw() == "" {
 		return traced{}, err
 	}
-	return traced{rows, fmt.Sprintf(`(SELECT %s AS place, CAST(split_part(m, ' ', 3) AS BIGINT) AS "offset", CAST(split_part(m, ' ', 2) AS BIGINT) AS line, raw FROM %s)`,
-		w.place(all, numberOfFile), w.events.spill.Raw())}, nil
+	return traced{rows, fmt.Sprintf(`(SELECT %s AS place, %s AS "offset", CAST(split_part(m, ' ', 2) AS BIGINT) AS line, raw FROM %s)`,
+		w.place(all, numberOfFile), w.position, w.events.spill.Raw())}, nil
 }
 
 // withMeta adds the columns that change events have behind those that are declared.

@@ -39,6 +39,7 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.Start.At = "timestamp" }, "start: {timestamp: 2024-05-01T00:00:00Z}"},
 		{func(c *Config) { c.Start = Start{At: "offsets", Offsets: map[string]map[int32]int64{"t": {0: -1}}} }, "write numbers from 0"},
 		{func(c *Config) { c.Value.Format = "xml" }, "value: format \"xml\" is unknown; write json, avro, protobuf, string, bytes or debezium"},
+		{func(c *Config) { c.Key.Format = "debezium" }, "key: format debezium is for values; write json"},
 		{func(c *Config) { c.Key.Format = "avro" }, "key: format avro needs a schema; write schema_registry"},
 		{func(c *Config) { c.Value.Schema = "x" }, "format json has no schema"},
 		{func(c *Config) { c.Value = records.Format{Format: "avro", Schema: "x"} }, "value: schema:"},
