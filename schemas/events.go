@@ -119,19 +119,20 @@ type ExpectationResult struct {
 // QueryRows = Applied + Superseded + Ignored + DeadLettered + Discarded; Unreadable records never became rows.
 type Accounting struct {
 	Commit       int64  `json:"commit"`
-	Mode         string `json:"mode"`                // append, replace, merge
-	InputFiles   int64  `json:"input_files"`         // files, or snapshots of an upstream table
-	InputBytes   int64  `json:"input_bytes"`         // of those files
-	InputRows    int64  `json:"input_rows"`          // of upstream tables
-	Unreadable   int64  `json:"unreadable_records"`  // dead-lettered because they could not be parsed or cast
-	QueryRows    int64  `json:"query_rows"`          // rows that the flow's query gave
-	Written      int64  `json:"written_records"`     // rows in the table's new files
-	DeadLettered int64  `json:"quarantined_records"` // rows in the dead-letter table
-	Discarded    int64  `json:"discarded_records"`   // dropped by a table with dead_letter: false
-	RuleSet      string `json:"rule_set_hash"`       // of the expectations that were applied
-	Query        string `json:"query_fingerprint"`   // of the query that gave the rows; empty in older logs
-	Table        string `json:"quarantine_table"`    // the dead-letter table; empty for a table with dead_letter: false
-	Files        int64  `json:"output_files"`        // files written
+	Mode         string `json:"mode"`                      // append, replace, merge
+	InputFiles   int64  `json:"input_files"`               // files, or snapshots of an upstream table
+	InputBytes   int64  `json:"input_bytes"`               // of those files
+	InputRows    int64  `json:"input_rows"`                // of upstream tables
+	Unreadable   int64  `json:"unreadable_records"`        // dead-lettered because they could not be parsed or cast
+	Ignored      int64  `json:"ignored_records,omitempty"` // of sources, that brought no row and are no mistake
+	QueryRows    int64  `json:"query_rows"`                // rows that the flow's query gave
+	Written      int64  `json:"written_records"`           // rows in the table's new files
+	DeadLettered int64  `json:"quarantined_records"`       // rows in the dead-letter table
+	Discarded    int64  `json:"discarded_records"`         // dropped by a table with dead_letter: false
+	RuleSet      string `json:"rule_set_hash"`             // of the expectations that were applied
+	Query        string `json:"query_fingerprint"`         // of the query that gave the rows; empty in older logs
+	Table        string `json:"quarantine_table"`          // the dead-letter table; empty for a table with dead_letter: false
+	Files        int64  `json:"output_files"`              // files written
 	// Changes is set for rows that are changes, applied by key; Mode is merge then, or replace for a table that is
 	// computed from the beginning.
 	Changes *ChangeCounts `json:"changes,omitempty"`

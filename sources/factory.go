@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // Factory is a kind of sources that a pipeline file can declare.
@@ -50,6 +51,23 @@ type Traits struct {
 	Ledger bool
 	// Positions is true when the rows tell the partition and position of their records, and not only the place.
 	Positions bool
+	// Changes says what the source's rows do to the rows of a table; nil where they are rows and no changes.
+	Changes *Changes
+}
+
+// Changes are rows that are changes of the rows of a table. All SQL is over the source's columns.
+type Changes struct {
+	// Keys are the columns that tell the rows of the table apart, where the declaration names them; else Found has them.
+	Keys []string
+	// KeysRemedy says how the keys are declared, in the imperative, where neither has them.
+	KeysRemedy string
+	// SequenceBy is an expression whose order is that of the changes.
+	SequenceBy string
+	// DeleteWhen and TruncateWhen are conditions of changes that delete their row, or all rows. Empty for none.
+	DeleteWhen, TruncateWhen string
+	// NoData are the columns that say what the change is, and belong to no row of the table. The source has them behind
+	// those that are declared.
+	NoData schemas.Table
 }
 
 // Setup is what a source is made with beside its options.

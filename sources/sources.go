@@ -80,6 +80,9 @@ type Source interface {
 type Found struct {
 	// Columns without _metadata. Empty when nothing is there yet to infer from and no hints are declared.
 	Columns schemas.Table
+	// Keys are the columns that tell the rows apart which the source's rows are changes of; nil where they are not known,
+	// or the rows are no changes.
+	Keys []string
 	// Lack says what is missing, in a clause: "no file matches landing/*.json: the folder /data/landing is not there".
 	// It is set when there are no Columns, and also with columns when the source looks in a place where nothing is.
 	// Remedy is what to do about it, in the imperative.
@@ -141,6 +144,8 @@ type Batch struct {
 	Bytes   int64
 	More    bool
 	Backlog int
+	// Ignored is how many records bring no row and are no mistake, as they are no data.
+	Ignored int64
 	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.
 	Newest time.Time
 	// Trace reads the records of some places again, as many as that is worth, to tell which record each row is made of.

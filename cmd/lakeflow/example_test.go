@@ -21,7 +21,7 @@ func TestExampleCustomers(t *testing.T) {
 	put("daily", file("pipeline.yaml"))
 	put("once", file("pipeline.yaml"))
 	for _, day := range days {
-		for _, path := range []string{"data/customers/" + day + ".json", "data/orders/" + day + ".csv"} {
+		for _, path := range []string{"data/customers/" + day + ".json", "data/orders/" + day + ".csv", "data/suppliers/" + day + ".json"} {
 			writeFile(t, filepath.Join(dir, "daily", path), file(path))
 			writeFile(t, filepath.Join(dir, "once", path), file(path))
 		}
@@ -35,7 +35,9 @@ func TestExampleCustomers(t *testing.T) {
 			"4,Lund,2026-03-01 09:00:00,2026-03-02 11:59:00\n4,Malmö,2026-03-02 11:59:00,2026-03-02 12:00:00\n",
 		"SELECT * FROM orders_by_city ORDER BY city": "city,tier,orders,amount\nCoimbra,silver,1,9.00\nLisboa,,1,22.00\nLund,bronze,1,7.25\nOslo,gold,2,52.00\n" +
 			"Porto,silver,1,15.50\nTrondheim,gold,1,18.00\n",
-		"SELECT * FROM customers_by_city ORDER BY city": "city,customers\nBergen,1\nLisboa,1\nTrondheim,1\n",
+		"SELECT * FROM suppliers ORDER BY id": "id,name,country,rating\n2,Sal e Mar,PT,5\n3,Nordkaffe,NO,4\n",
+		`SELECT id, rating, "__END_AT" IS NULL AS now FROM suppliers_history ORDER BY id, "__START_AT"`: "id,rating,now\n1,4,false\n2,,false\n2,5,true\n3,4,true\n",
+		"SELECT * FROM customers_by_city ORDER BY city":                                                 "city,customers\nBergen,1\nLisboa,1\nTrondheim,1\n",
 	}
 	for _, name := range []string{"daily", "once"} {
 		for query, rows := range want {

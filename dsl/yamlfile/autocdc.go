@@ -38,9 +38,6 @@ func (b *builder) autoCDC(t *dsl.Table, s *specTable) *dsl.AutoCDC {
 	}
 	out.Keys = b.columnNames(x.Keys)
 	out.SequenceBy = b.expressions(x)
-	if !x.Has("sequence_by") && !x.Has("from_snapshot") {
-		b.diags.Errorf("LF0103", x.Range, "add sequence_by:", "the key %q is missing in tables.%s.auto_cdc", "sequence_by", t.Name)
-	}
 	out.ApplyAsDelete = b.expression(x.ApplyAsDelete, "apply_as_delete")
 	out.ApplyAsTruncate = b.expression(x.ApplyAsTruncate, "apply_as_truncate")
 	if x.IgnoreNullUpdates != nil && !x.IgnoreNullUpdates.none {

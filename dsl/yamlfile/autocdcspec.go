@@ -18,8 +18,8 @@ type specAutoCDC struct {
 	SQL                *specSQL         `yaml:"sql" jsonschema_description:"Query over streams that gives the changes."`
 	FromSnapshot       *specSQL         `yaml:"from_snapshot" jsonschema:"example=STREAM daily_exports,example=export" jsonschema_description:"STREAM of a source or table that brings full snapshots, or the name of a table, view or source that is one whenever it has changed."`
 	SnapshotVersion    *specSQL         `yaml:"snapshot_version" jsonschema:"example=_metadata.file_name" jsonschema_description:"Column or expression that tells the snapshots apart and orders them. Default, for what is read whole: the time of the update."`
-	Keys               []specColumnName `yaml:"keys" jsonschema:"required" jsonschema_description:"Columns that tell the rows of the table apart."`
-	SequenceBy         specExpressions  `yaml:"sequence_by" jsonschema_description:"Column or expression, or a list of them, that tells which of two changes of a row is the later one. Not for snapshots."`
+	Keys               []specColumnName `yaml:"keys" jsonschema_description:"Columns that tell the rows of the table apart. Default: what the source says, if it says something."`
+	SequenceBy         specExpressions  `yaml:"sequence_by" jsonschema_description:"Column or expression, or a list of them, that tells which of two changes of a row is the later one. Not for snapshots. Default: what the source says, if it says something."`
 	ApplyAsDelete      *specSQL         `yaml:"apply_as_delete" jsonschema_description:"Condition: a change for which it is true deletes its row."`
 	ApplyAsTruncate    *specSQL         `yaml:"apply_as_truncate" jsonschema_description:"Condition: a change for which it is true deletes all rows. For scd_type 1."`
 	IgnoreNullUpdates  *specIgnore      `yaml:"ignore_null_updates" jsonschema_description:"Whether a NULL leaves a column as it is: true, or the columns for which it does. Default: false."`

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -82,6 +83,20 @@ func (d definition) String() string {
 	}
 	return string(b)
 }
+
+// Keys are the columns that the changes of a stored table are applied by, in lower case; nil for another table.
+func Keys(stored lake.TableState) (keys []string) {
+	var d definition
+	if json.Unmarshal([]byte(stored.Properties[definitionKey]), &d) != nil {
+		return nil // it is no table of lakeflow's
+	}
+	for _, quoted := range quotedName.FindAllString(d.AutoCDC["keys"], -1) {
+		keys = append(keys, strings.ReplaceAll(quoted[1:len(quoted)-1], `""`, `"`))
+	}
+	return keys
+}
+
+var quotedName = regexp.MustCompile(`"(?:[^"]|"")*"`)
 
 // change is a definition that differs from what its table was written with.
 type change struct {

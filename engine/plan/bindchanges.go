@@ -19,6 +19,9 @@ import (
 func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 	m, before := d.changes, len(c.diags)
 	c.checkSnapshots(d)
+	if err := c.fillIn(ctx, d); err != nil {
+		return err
+	}
 	out := &AutoCDC{State: schemas.ChangesState(d.name), Keep: m.decl.TombstoneRetention, Rows: d.rows, Declared: m.declared(),
 		At: m.decl.Range}
 	s := &out.Spec
@@ -65,6 +68,7 @@ func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 
 // describeChanges puts down the expressions for people.
 func (c *compiler) describeChanges(m *changes, out *AutoCDC) {
+	out.Filled, out.FilledBy = m.filled, m.filledBy
 	for _, x := range m.sequence {
 		out.SequenceBy = append(out.SequenceBy, c.shown(x.query))
 	}

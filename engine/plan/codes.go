@@ -39,6 +39,8 @@ const (
 	codeRuleTaken      = "LF0267"
 	codeNotIncremental = "LF0268"
 	codeNoVersion      = "LF0271"
+	codeNoKeys         = "LF0272"
+	codeNoSequence     = "LF0273"
 	codeBatchOnly      = "LF0241"
 	codeBatchOrder     = "LF0242"
 	codeUnusedSource   = "LF0243"

@@ -57,6 +57,11 @@ func load(t *testing.T, files []txtar.File) (plan.Input, func(string) ([]byte, e
 			specs = append(specs, c.Name+" "+c.Type)
 		}
 		if len(specs) > 0 {
+			if said := s.Options.Traits().Changes; said != nil {
+				for _, c := range said.NoData {
+					specs = append(specs, c.Name+" "+c.Type.String())
+				}
+			}
 			in.SourceColumns[s.Name] = columns(t, specs...)
 		}
 	}
@@ -181,7 +186,7 @@ func TestEveryCodeHasAGolden(t *testing.T) {
 // TestPlanOutput compares every rendering of a pipeline of six tables, of one that reads topics for ever, and of one
 // that applies changes.
 func TestPlanOutput(t *testing.T) {
-	for _, path := range []string{"testdata/flights.txtar", "testdata/stream.txtar", "testdata/changes.txtar"} {
+	for _, path := range []string{"testdata/flights.txtar", "testdata/stream.txtar", "testdata/changes.txtar", "testdata/feed.txtar"} {
 		t.Run(path, func(t *testing.T) { planOutput(t, path) })
 	}
 }

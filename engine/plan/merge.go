@@ -33,7 +33,10 @@ type AutoCDC struct {
 	// SequenceBy, which for snapshots is their version, DeleteWhen and TruncateWhen are expressions as the user wrote them, for people.
 	SequenceBy               []string
 	DeleteWhen, TruncateWhen string
-	At                       diag.Range
+	// Filled are the keys of auto_cdc that the file leaves out, and that the connector of the source FilledBy knows.
+	Filled   []string
+	FilledBy string
+	At       diag.Range
 }
 
 // SCDType is 1 for a table of the rows as they are now, 2 for one of all their versions.
@@ -52,6 +55,8 @@ type changes struct {
 	parts            []schemas.Column    // of the sequence
 	rules            []expectations.Rule // that it brings
 	streams          bool                // the flows read streams
+	filled           []string            // keys of auto_cdc that the file leaves out, and a source has filled in
+	filledBy         string              // its name
 }
 
 func newChanges(decl *dsl.AutoCDC) *changes {

@@ -71,6 +71,8 @@ type (
 		IgnoreNullUpdates  []string     `json:"ignore_null_updates,omitempty"`
 		TrackHistoryOn     []string     `json:"track_history_on,omitempty"`
 		TombstoneRetention string       `json:"tombstone_retention,omitempty"`
+		FilledIn           []string     `json:"filled_in,omitempty"`
+		FilledInBy         string       `json:"filled_in_by,omitempty"`
 		Changes            []columnJSON `json:"changes"` // the columns of the rows that the flows give
 	}
 	sinkJSON struct {
@@ -157,7 +159,7 @@ func (m *AutoCDC) json() *autoCDCJSON {
 	j := &autoCDCJSON{SCDType: m.SCDType(), Keys: m.Spec.Keys, SequenceBy: m.SequenceBy,
 		SequenceType:  m.Spec.Sequence.String(),
 		ApplyAsDelete: m.DeleteWhen, ApplyAsTruncate: m.TruncateWhen, IgnoreNullUpdates: m.Spec.IgnoreNulls,
-		TrackHistoryOn: m.Spec.Tracked, Changes: columnsJSON(m.Rows)}
+		TrackHistoryOn: m.Spec.Tracked, FilledIn: m.Filled, FilledInBy: m.FilledBy, Changes: columnsJSON(m.Rows)}
 	switch {
 	case m.Spec.Snapshots:
 		j.FromSnapshot, j.SnapshotVersion, j.SequenceBy = m.snapshotSource(), m.versionText(), []string{}

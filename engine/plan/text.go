@@ -128,6 +128,9 @@ func (t *textWriter) changes(m *AutoCDC) {
 	if len(m.Spec.IgnoreNulls) > 0 {
 		t.list("NULL", append([]string{"changes nothing of " + m.Spec.IgnoreNulls[0]}, m.Spec.IgnoreNulls[1:]...))
 	}
+	if len(m.Filled) > 0 {
+		t.list("filled in", append([]string{"by " + m.FilledBy + ": " + m.Filled[0]}, m.Filled[1:]...))
+	}
 	switch {
 	case m.Spec.History:
 	case m.Spec.Snapshots:

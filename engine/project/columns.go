@@ -161,6 +161,9 @@ func declared(s *dsl.Source) (sources.Found, error) {
 		}
 		t = append(t, schemas.Column{Name: h.Name, Type: typ})
 	}
+	if said := s.Options.Traits().Changes; len(t) > 0 && said != nil {
+		t = append(t, said.NoData...)
+	}
 	if len(t) > 0 && s.Evolution.Rescues() {
 		t = append(t, schemas.Column{Name: jsonrecords.RescuedColumn, Type: schemas.Type{Kind: schemas.Varchar}})
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/cdc"
+	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks/lake"
@@ -78,13 +79,10 @@ func (q *names) commit(ctx context.Context, table, bound string, within func(at,
 // identity are the columns by which a removed and an added row are versions of each other: the keys that the table's
 // changes are applied by.
 func (q *names) identity(table string) (columns []string) {
-	for _, t := range q.Pipeline.Tables {
-		if t.Name != table || t.AutoCDC == nil {
-			continue
-		}
-		for _, key := range t.AutoCDC.Keys {
-			columns = append(columns, q.stored(table, key.Name)...)
-		}
+	for _, key := range definitions.Keys(q.State.Tables[table]) {
+		columns = append(columns, q.stored(table, key)...)
+	}
+	if len(columns) > 0 {
 		columns = append(columns, q.stored(table, cdc.StartAt)...) // of type 2
 	}
 	return columns

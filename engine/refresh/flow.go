@@ -303,6 +303,7 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		a.Unreadable += files.count
 		if !r.whole {
 			a.InputFiles += int64(r.batch.Items)
+			a.Ignored += r.batch.Ignored
 			a.InputBytes += r.batch.Bytes
 		}
 	}

@@ -106,6 +106,13 @@ func placeOf(file int, r record) string {
 	return string(strconv.AppendInt(b, r.offset, 10))
 }
 
+// numberIn is that of the file in a place.
+func numberIn(place string) int {
+	number, _, _ := strings.Cut(place, " ")
+	n, _ := strconv.Atoi(number) // placeOf wrote it
+	return n
+}
+
 // numberOfFile is that of a place in SQL.
 const numberOfFile = `CAST(split_part(m, ' ', 1) AS BIGINT)`
 
@@ -118,9 +125,7 @@ func origin(all []*file) string {
 // rescuedOf says where the records of these files stand, for what was rescued of them.
 func rescuedOf(all []*file) func(place string) string {
 	return func(place string) string {
-		number, _, _ := strings.Cut(place, " ")
-		n, _ := strconv.Atoi(number)         // placeOf wrote it
-		path, _ := json.Marshal(all[n].path) // a text has no error
+		path, _ := json.Marshal(all[numberIn(place)].path) // a text has no error
 		return `"_file_path":` + string(path)
 	}
 }

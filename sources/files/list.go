@@ -68,9 +68,10 @@ func (s *Source) base() (folder, only string) {
 
 // extensions of the formats' files in a folder, compression aside.
 var extensions = map[string][]string{
-	"json":    {".json", ".jsonl", ".ndjson"},
-	"csv":     {".csv", ".tsv"},
-	"parquet": {".parquet"},
+	"json":     {".json", ".jsonl", ".ndjson"},
+	"debezium": {".json", ".jsonl", ".ndjson"},
+	"csv":      {".csv", ".tsv"},
+	"parquet":  {".parquet"},
 }
 
 // accepts says whether the file belongs to the source. rel is below the root.

@@ -6,6 +6,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/records"
 )
 
 // Factory makes sources of files.
@@ -18,13 +19,14 @@ func Factory() sources.Factory {
 type Options struct {
 	option.Node      `yaml:"-"`
 	Path             string           `yaml:"path" option:"local path" jsonschema:"required,example=data/flights/*.json" jsonschema_description:"File, folder or glob, relative to the pipeline file. ** matches folders of any depth."`
-	Format           string           `yaml:"format" jsonschema:"required,enum=json,enum=csv,enum=parquet" jsonschema_description:"Format of the files. JSON and CSV may be compressed with gzip or zstd."`
+	Format           string           `yaml:"format" jsonschema:"required,enum=json,enum=csv,enum=parquet,enum=debezium" jsonschema_description:"Format of the files. debezium is JSON, one change event per record. JSON and CSV may be compressed with gzip or zstd."`
 	MaxFiles         int              `yaml:"max_files_per_batch" jsonschema:"minimum=1,default=1000" jsonschema_description:"Most files that one batch reads."`
 	MaxBytes         option.Size      `yaml:"max_bytes_per_batch" default:"1GiB" jsonschema_description:"Most bytes that one batch reads, as in 64MB or 1GiB. A larger file makes a batch of its own. Default: 1GiB."`
 	AllowOverwrites  bool             `yaml:"allow_overwrites" jsonschema:"default=false" jsonschema_description:"Read a file again when it changed after it was read."`
 	PartitionColumns PartitionColumns `yaml:"partition_columns" jsonschema_description:"Columns from the names of folders, as in year=2024: auto takes those that all files have, none takes none, a list names them. Default: auto."`
 	CSV              CSV              `yaml:"csv" jsonschema_description:"How CSV files are written. What is not given is detected."`
 	JSON             JSON             `yaml:"json" jsonschema_description:"How JSON files are written."`
+	Debezium         records.Debezium `yaml:"debezium" jsonschema_description:"How change events are read."`
 }
 
 // CSV are the options of CSV files. What is zero is detected from the first files and remembered.
@@ -91,7 +93,13 @@ const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size B
 func (*Options) Metadata() string { return MetadataStruct }
 
 // Traits implements sources.Options.
-func (*Options) Traits() sources.Traits { return sources.Traits{Ledger: true} }
+func (o *Options) Traits() sources.Traits {
+	t := sources.Traits{Ledger: true}
+	if o.Format == "debezium" {
+		t.Changes = o.Debezium.Changes()
+	}
+	return t
+}
 
 // Reads implements sources.Options: nothing publishes files.
 func (*Options) Reads(sources.Place) bool { return false }
@@ -111,6 +119,9 @@ func (o *Options) Check(_ string, diags *diag.List) {
 		o.MaxFiles = 0
 	}
 	o.CSV.check(diags)
+	if o.Has("debezium") {
+		o.Debezium.Check(o.Format == "debezium" || o.Format == "", o.At("debezium"), diags)
+	}
 	for _, format := range []string{"csv", "json"} {
 		if o.Has(format) && o.Format != format && o.Format != "" {
 			diags.Errorf("LF0115", o.At(format), "remove it, or write format: "+format, "%s options have no effect on %s files", format, o.Format)

@@ -108,8 +108,14 @@ func New(cfg Config) (*Source, error) {
 		s.format = csvFormat{}
 	case "parquet":
 		s.format = parquetFormat{}
+	case "debezium":
+		f, err := newDebezium(s.cfg)
+		if err != nil {
+			return nil, err
+		}
+		s.format = f
 	default:
-		return nil, fmt.Errorf("format %q is unknown; write json, csv or parquet", cfg.Format)
+		return nil, fmt.Errorf("format %q is unknown; write json, csv, parquet or debezium", cfg.Format)
 	}
 	for _, h := range cfg.Hints {
 		t, err := schemas.Storable(h.Type)
@@ -121,11 +127,17 @@ func New(cfg Config) (*Source, error) {
 		}
 		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
 	}
+	if cfg.Format == "debezium" {
+		s.hints = withMeta(s.hints)
+	}
 	if !filepath.IsAbs(cfg.Path) && !filepath.IsAbs(cfg.Root) {
 		return nil, fmt.Errorf("the path %s must be absolute, or the folder that it starts in", cfg.Path)
 	}
 	return s, s.splitPath()
 }
+
+// recordwise says whether records are JSON, which are read one by one where need be.
+func (s *Source) recordwise() bool { return s.cfg.Format == "json" || s.cfg.Format == "debezium" }
 
 // splitPath separates the folder to walk from the pattern below it. Whether a path without wildcards is a
 // file or a folder is seen when it is listed.

@@ -30,6 +30,7 @@ func TestSuite(t *testing.T) {
 		}
 	}
 	object := `{"id":%d,"name":"n%d"}`
+	event := `{"op":"c","before":null,"after":{"id":%d,"name":"n%d"},"source":{"lsn":1}}`
 	parquet := func(b *bed, name string, first, n, nbad int) {
 		typ := "BIGINT"
 		if nbad > 0 {
@@ -47,6 +48,8 @@ func TestSuite(t *testing.T) {
 		{"lines gz", "json", text(".json.gz", "", object, `{"id":"x"}`, "\n", "")},
 		{"lines zst", "json", text(".ndjson.zst", "\n\n", object, "{\"name\":\"\x00\"}", "\r\n", "")},
 		{"array", "json", text(".json", "[", object, `{"id":{}}`, ",\n", "]")},
+		{"change events", "debezium", text(".json", "", event, `{"op":"c","after":{"id":"x"},"source":{"lsn":1}}`, "\n", "\n")},
+		{"change events gz", "debezium", text(".json.gz", "[", event, `{"op":"x"}`, ",", "]")},
 		{"csv", "csv", text(".csv", "id,name\n", "%d,n%d", "x,y,z", "\n", "\n")},
 		{"csv gz", "csv", text(".csv.gz", "name;id\n", "%[2]d;%[1]d", "y;x", "\n", "")},
 		{"parquet", "parquet", parquet},

@@ -43,6 +43,8 @@ func (w *work) trace(ctx context.Context, session sources.Session, places map[in
 	switch w.src.cfg.Format {
 	case "json":
 		t, err = again.traceJSON(ctx)
+	case "debezium":
+		t, err = again.traceEvents(ctx, w.src.format.(debeziumFormat))
 	case "csv":
 		t, err = again.traceCSV()
 	}

@@ -41,6 +41,7 @@ type work struct {
 	left    []leftOut // files that were dropped, for whatever reason
 	looked  *look     // json: at the records of the first batch, until the columns are known
 	shapes  []*shape  // parquet: the columns of the files by file.shape
+	events  *events   // debezium: what was read of the files
 	// tracing is nil but where records are read to be found again, and tells the files that need no fitting; position is
 	// the expression of a row's position then.
 	tracing  map[*file]bool
@@ -264,6 +265,9 @@ func eachFile(files []*file, do func(i int, f *file)) {
 func (w *work) finish(ctx context.Context) (err error) {
 	b := w.out
 	b.Items, b.Bytes = len(w.files), 0
+	if w.events != nil {
+		b.Ignored = int64(w.events.spill.Ignored())
+	}
 	b.Ledger = slices.DeleteFunc(b.Ledger, func(m sources.LedgerEntry) bool { return strings.HasSuffix(m.Value, " "+string(taken)) })
 	for _, f := range w.files {
 		b.Bytes += f.size
@@ -333,7 +337,7 @@ func (w *work) readSlow(ctx context.Context, files []*file) error {
 		wanted[f] = true
 	}
 	files = slices.DeleteFunc(slices.Clone(w.files), func(f *file) bool { return !wanted[f] })
-	if len(files) == 0 || len(w.state.Schema) == 0 && w.src.cfg.Format != "json" {
+	if len(files) == 0 || len(w.state.Schema) == 0 && !w.src.recordwise() {
 		return nil
 	}
 	good, rejects, err := w.src.format.tolerant(ctx, w, files)
@@ -361,7 +365,7 @@ func (w *work) setAside(ctx context.Context, cause error) (bool, error) {
 	}
 	before := len(w.files)
 	for _, f := range slices.Clone(w.files) {
-		if err := readable(f.path); err != nil {
+		if err := readable(f.path); err != nil && w.events == nil { // else it was read, and is not needed again
 			w.drop(f, err)
 		}
 	}
@@ -375,7 +379,7 @@ func (w *work) setAside(ctx context.Context, cause error) (bool, error) {
 		}
 	}
 	failing, err := w.parts.Failing(ctx, w.session.Conn, w.files, w.strict)
-	if err == nil && len(failing) == 0 && !dropped && w.src.cfg.Format == "json" {
+	if err == nil && len(failing) == 0 && !dropped && w.src.recordwise() {
 		failing, err = w.parts.Refused(ctx, w.session.Conn)
 	}
 	if err != nil || len(failing) == 0 && !dropped {

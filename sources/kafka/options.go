@@ -32,6 +32,7 @@ type Options struct {
 	Start       StartOptions       `yaml:"start" jsonschema_description:"Where to begin as long as nothing was read: earliest, latest, {timestamp: 2024-05-01T00:00:00Z}, or {offsets: {topic: {0: 5}}}. Default: earliest."`
 	Key         records.Format     `yaml:"key" jsonschema_description:"How keys are encoded. Default: {format: bytes}."`
 	Value       records.Format     `yaml:"value" jsonschema_description:"How values are encoded. Default: {format: json}."`
+	Debezium    records.Debezium   `yaml:"debezium" jsonschema_description:"How change events are read. For value: {format: debezium}."`
 	Registry    confluent.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro and Protobuf."`
 	Security    broker.Security    `yaml:"security" jsonschema_description:"How brokers are reached."`
 	Isolation   string             `yaml:"isolation" jsonschema:"enum=read_committed,enum=read_uncommitted,default=read_committed" jsonschema_description:"Whether records of open and aborted transactions are read."`
@@ -83,7 +84,11 @@ func (o *Options) Metadata() string { return Config{Key: o.Key}.Metadata() }
 
 // Traits implements sources.Options.
 func (o *Options) Traits() sources.Traits {
-	return sources.Traits{Remote: broker.Addresses(o.Brokers), Loses: true, Positions: true}
+	t := sources.Traits{Remote: broker.Addresses(o.Brokers), Loses: true, Positions: true}
+	if o.Value.Format == "debezium" {
+		t.Changes = o.Debezium.Changes()
+	}
+	return t
 }
 
 // Reads implements sources.Options: the source has a broker and the topic in common with the place.
@@ -116,6 +121,9 @@ func (o *Options) Check(source string, diags *diag.List) {
 	broker.CheckAddresses(o.Brokers, o.Node, diags)
 	o.checkTopics(source, diags)
 	o.checkStart(o.Start.read(diags), diags)
+	if o.Has("debezium") {
+		o.Debezium.Check(o.Value.Format == "debezium", o.At("debezium"), diags)
+	}
 }
 
 func (o *Options) checkTopics(source string, diags *diag.List) {

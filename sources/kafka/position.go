@@ -14,6 +14,7 @@ import (
 type state struct {
 	topics offsets
 	schema schemas.Table // nil until something was inferred
+	keys   []string      // of change events, as their first key names them
 }
 
 // offsets are how far topics have been read.
@@ -48,6 +49,7 @@ func (p *point) UnmarshalJSON(b []byte) error {
 type position struct {
 	Topics offsets          `json:"topics,omitzero"` // nil for none: the beginning; empty when there were none yet
 	Schema []records.Column `json:"schema,omitempty"`
+	Keys   []string         `json:"keys,omitempty"`
 }
 
 // decodeState reads a position; hints that were declared since then win over what was inferred.
@@ -60,13 +62,13 @@ func (s *Source) decodeState(p sources.Position) (state, error) {
 		}
 	}
 	var err error
-	st.topics = pos.Topics
+	st.topics, st.keys = pos.Topics, pos.Keys
 	st.schema, err = s.records.Recall(pos.Schema)
 	return st, err
 }
 
 func (s *Source) encode(st state) (sources.Position, error) {
-	return json.Marshal(position{Topics: st.topics, Schema: records.Remember(st.schema)})
+	return json.Marshal(position{Topics: st.topics, Schema: records.Remember(st.schema), Keys: st.keys})
 }
 
 // clone returns a copy that shares nothing with o.
@@ -110,5 +112,5 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.encode(state{schema: st.schema})
+	return s.encode(state{schema: st.schema, keys: st.keys})
 }

@@ -58,7 +58,7 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		return nil, broker.Worldly(ctx, err)
 	}
 	s.cover(seg)
-	b, columns, err := s.batch(ctx, session, seg, state{seg.next, st.schema}, s.notices, &s.nextTemps)
+	b, columns, err := s.batch(ctx, session, seg, state{seg.next, st.schema, st.keys}, s.notices, &s.nextTemps)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,9 @@ func (s *Source) batch(ctx context.Context, session sources.Session, seg *segmen
 	if err != nil {
 		return nil, nil, err
 	}
+	if at.keys == nil {
+		at.keys = seg.Keys()
+	}
 	at.schema, b.Places = columns, s.locations(seg.topics)
 	b.Position, err = s.encode(at)
 	return b, columns, err
@@ -89,7 +92,7 @@ func (s *Source) batch(ctx context.Context, session sources.Session, seg *segmen
 func (s *Source) Schema(ctx context.Context, session sources.Session, from sources.Position) (sources.Found, error) {
 	st, err := s.decodeState(from)
 	if err != nil || st.schema != nil {
-		return sources.Found{Columns: s.records.Visible(st.schema)}, err
+		return sources.Found{Columns: s.records.Visible(st.schema), Keys: st.keys}, err
 	}
 	seg, err := s.readFirst(ctx, session, st)
 	if err != nil {
@@ -102,8 +105,10 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 	if err != nil {
 		return sources.Found{}, err
 	}
-	return s.found(columns, fmt.Sprintf("none of the %d records that were looked at is a JSON object with a key", seg.Rows()),
-		"correct value: {format: …}, or run again when there are other records"), nil
+	found := s.found(columns, fmt.Sprintf("none of the %d records that were looked at is a JSON object with a key", seg.Rows()),
+		"correct value: {format: …}, or run again when there are other records")
+	found.Keys = seg.Keys()
+	return found, nil
 }
 
 // found are the columns, those that are declared at least, or why there are none.
@@ -328,7 +333,7 @@ func (s *Source) Snapshot(ctx context.Context, session sources.Session, from sou
 	if seg == nil {
 		seg = newSegment(&whole, whole.first, session.TempDir)
 	}
-	b, _, err := s.batch(ctx, session, seg, state{nil, st.schema}, nil, &s.snapshotTemps)
+	b, _, err := s.batch(ctx, session, seg, state{nil, st.schema, st.keys}, nil, &s.snapshotTemps)
 	return b, err
 }
 

@@ -84,6 +84,9 @@ func (b *batch) learn(ctx context.Context) error {
 	}
 	b.first = true
 	b.known = schemas.Table{}
+	if b.events != nil {
+		return b.learnEvents(ctx)
+	}
 	if b.values == nil {
 		shape, err := b.shape(ctx, nil)
 		if err != nil {
@@ -112,12 +115,13 @@ func (b *batch) learn(ctx context.Context) error {
 func (b *batch) finish(ctx context.Context) error {
 	out := b.out
 	out.Items, out.Bytes, out.Newest = b.in.Spill.rows, b.in.Spill.bytes, b.in.Spill.newest
+	out.Ignored = int64(b.in.Spill.Ignored())
 	out.Columns = b.Visible(b.known)
 	out.Relation = b.relation()
 	if err := SetRejects(ctx, b.in.Session.Conn, out, b.parts.Rejects()); err != nil {
 		return err
 	}
-	if out.Relation == "" && int64(out.Items) > out.RejectCount {
+	if out.Relation == "" && int64(out.Items)-out.Ignored > out.RejectCount {
 		return fmt.Errorf("the first %d records of the %s have no values, so that its columns can't be known; write them"+
 			" under schema", out.Items, b.in.Places.Holder)
 	}
@@ -144,7 +148,7 @@ func (b *batch) strict(files []*file) string {
 }
 
 func (b *batch) lines() lines {
-	l := lines{columns: b.known, rescues: b.rescues(), places: b.in.Places, typed: b.values != nil}
+	l := lines{columns: b.known, rescues: b.rescues(), places: b.in.Places, typed: b.values != nil || b.events != nil}
 	if b.plain() != nil {
 		l.plain = b.cfg.Value.Format
 	}

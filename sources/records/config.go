@@ -1,19 +1,21 @@
 package records
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/confluent"
+	"github.com/lakeflow/lakeflow/sources/debezium"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
 
 // Format is the encoding of keys or values: an option of sources.
 type Format struct {
 	option.Node `yaml:"-"`
-	Format      string `yaml:"format" jsonschema:"enum=json,enum=avro,enum=protobuf,enum=string,enum=bytes" jsonschema_description:"Encoding."`
+	Format      string `yaml:"format" jsonschema:"enum=json,enum=avro,enum=protobuf,enum=string,enum=bytes,enum=debezium" jsonschema_description:"Encoding. debezium is for values."`
 	// Schema is the schema of values without a registry; Message one of its messages, when it has several.
 	Schema  string `yaml:"schema" option:"text" jsonschema_description:"Text of an Avro schema or of a .proto file, or ${file:path} of one, where no registry is used."`
 	Message string `yaml:"message" option:"text" jsonschema_description:"Full name of the Protobuf message, where the schema has several."`
@@ -44,6 +46,7 @@ type Reader struct {
 	hints  schemas.Table
 	keys   *typed // nil for formats without schema
 	values *typed
+	events *events // nil for other formats than debezium
 }
 
 // New checks the configuration, and reaches for nothing. An error begins with the option that it is about.
@@ -57,6 +60,9 @@ func New(cfg Config) (*Reader, error) {
 	}
 	if err := cfg.checkFormats(); err != nil {
 		return nil, err
+	}
+	if cfg.Value.Format == "debezium" {
+		r.events = newEvents()
 	}
 	if err := r.checkHints(); err != nil {
 		return nil, err
@@ -84,7 +90,10 @@ func setDefault(option *string, value string) {
 func (c Config) checkFormats() error {
 	for option, f := range map[string]Format{"key": c.Key, "value": c.Value} {
 		switch f.Format {
-		case "json", "string", "bytes":
+		case "json", "string", "bytes", "debezium":
+			if option == "key" && f.Format == "debezium" {
+				return errors.New("key: format debezium is for values; write json")
+			}
 			if f.Schema != "" {
 				return fmt.Errorf("%s: format %s has no schema; leave schema out, or set format to avro or protobuf", option, f.Format)
 			}
@@ -93,7 +102,7 @@ func (c Config) checkFormats() error {
 				return fmt.Errorf("%s: format %s needs a schema; write schema_registry: {url: …}, or the schema itself under %s: {schema: …}", option, f.Format, option)
 			}
 		default:
-			return fmt.Errorf("%s: format %q is unknown; write json, avro, protobuf, string or bytes", option, f.Format)
+			return fmt.Errorf("%s: format %q is unknown; write json, avro, protobuf, string, bytes or debezium", option, f.Format)
 		}
 	}
 	return nil
@@ -106,7 +115,7 @@ func (r *Reader) checkHints() error {
 		if err != nil {
 			return fmt.Errorf("column %s: %w", h.Name, err)
 		}
-		if jsonrecords.Reserved(h.Name) || r.hints.Column(h.Name) != nil {
+		if jsonrecords.Reserved(h.Name) || r.hints.Column(h.Name) != nil || r.events != nil && debezium.Meta.Column(h.Name) != nil {
 			return fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
 		if plain != nil && (h.Name != plain[0].Name || !t.Equal(plain[0].Type)) {
@@ -133,7 +142,7 @@ func (r *Reader) rescues() bool { return r.cfg.Evolution.Rescues() && r.plain() 
 // Visible are the columns of relations: those given, or the declared ones where there are none, and _rescued_data.
 func (r *Reader) Visible(t schemas.Table) schemas.Table {
 	if len(t) == 0 {
-		t = r.hints
+		t = r.declared()
 	}
 	return Visible(t, r.rescues())
 }
@@ -160,6 +169,14 @@ func (r *Reader) Recall(columns []Column) (schemas.Table, error) {
 		return plain, nil
 	}
 	return Recall(columns, r.hints)
+}
+
+// declared are the columns that are known without a record.
+func (r *Reader) declared() schemas.Table {
+	if r.events == nil || len(r.hints) == 0 {
+		return r.hints
+	}
+	return append(r.hints.Clone(), debezium.Meta...)
 }
 
 // Remember gives columns as positions hold them.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/schemas"
@@ -16,6 +17,7 @@ type Record struct {
 	Place      []byte // where it stands: a text that only the source understands, as short as it can be
 	Key, Value []byte // nil for none: a record without a value is a row of NULLs
 	Headers    []Header
+	Refused    string // why the source can't read it, in one sentence; empty: it can
 }
 
 // Header is a member of what stands before a record. Names can repeat, and values be nil.
@@ -34,13 +36,21 @@ type decoded struct {
 	reason  string // it can't be taken, in one sentence
 	unknown bool   // it has keys that the schema lacks
 	shape   *shape // of formats with a schema
+	ignored bool   // it is in order, and brings no row
 }
 
 // shape is what a schema says of the columns of values.
 type shape struct {
 	order   int // of the schema's id: later ones are newer
 	columns schemas.Table
-	decode  func(out, value []byte) ([]byte, error) // appends the value as JSON
+	decode  func(out, value []byte) ([]byte, error) // appends the value as JSON; nil for change events
+}
+
+func (s *shape) String() string {
+	if s.decode == nil {
+		return "the schema of a change event"
+	}
+	return fmt.Sprintf("schema %d of the registry", s.order)
 }
 
 // decoder decodes one record after the other. It is used by one goroutine at a time.
@@ -51,6 +61,8 @@ type decoder struct {
 	keyBuf  []byte
 	buf     []byte
 	compact bytes.Buffer
+	named   []string // the columns of the first key, where the format is debezium
+	ignored int      // records that brought no row
 }
 
 func (r *Reader) decoder(tree *jsonrecords.Tree) *decoder {
@@ -70,14 +82,20 @@ const (
 // record decodes one record. An error is about the world: the schema registry can't be reached.
 func (d *decoder) record(ctx context.Context, rec *Record) (decoded, error) {
 	var out decoded
+	if rec.Refused != "" {
+		out.reason = rec.Refused
+		return out, nil
+	}
 	if err := d.decodeKey(ctx, rec.Key, &out); err != nil || out.reason != "" {
 		return out, err
 	}
-	if rec.Value == nil {
+	if rec.Value == nil && d.events == nil {
 		out.text = null
 		return out, nil
 	}
 	switch d.cfg.Value.Format {
+	case "debezium":
+		d.event(rec, &out)
 	case "json":
 		d.json(rec.Value, &out)
 	case "string":
@@ -171,6 +189,11 @@ func (d *decoder) json(value []byte, out *decoded) {
 		}
 		out.text = d.compact.Bytes()
 	}
+	d.scan(out)
+}
+
+// scan compares the text with what is known of others.
+func (d *decoder) scan(out *decoded) {
 	found := d.scanner.Scan(out.text, d.tree)
 	out.unknown = len(found.Unknown) > 0
 	out.odd = !found.Whole || found.Odd || bytes.IndexByte(out.text, 0) >= 0

@@ -1,11 +1,11 @@
 // Package records makes batches of records, whatever brings them. A source of records fetches them and knows how far it
-// is; this package decodes them (JSON, Avro, Protobuf, texts, bytes), spills them into files that DuckDB reads, strictly
-// at first and record by record where a file does not fit, finds the columns and lets them evolve, and sets aside what
-// can't be taken. Where a record stands is a text that only its source understands: see Places.
+// is; this package decodes them (JSON, Avro, Protobuf, texts, bytes, Debezium's change events), spills them into files
+// that DuckDB reads, strictly at first and record by record where a file does not fit, finds the columns and lets them
+// evolve, and sets aside what can't be taken. Where a record stands is a text that only its source understands: see Places.
 //
 // What becomes of odd records:
 //
-//	no value (tombstone)                        a row of NULLs; the key says what was deleted
+//	no value (tombstone)                        a row of NULLs; the key says what was deleted. debezium: ignored
 //	empty value                                 json, avro, protobuf: a dead letter; string and bytes: an empty value
 //	no JSON object, two values, a NUL byte      a dead letter
 //	a value that does not fit its column        a dead letter, or in _rescued_data; as where a fraction would be lost

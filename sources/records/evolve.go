@@ -3,13 +3,35 @@ package records
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/debezium"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 )
+
+// learnEvents takes the columns of schemas, and infers those of records without one.
+func (b *batch) learnEvents(ctx context.Context) error {
+	for _, s := range b.shapes() {
+		b.known, _ = extend(b.known, s.columns)
+	}
+	if len(b.known) == 0 {
+		shape, err := b.shape(ctx, nil)
+		if err != nil {
+			return err
+		}
+		b.known = jsonrecords.Grow(nil, shape, b.cfg.Texts).Columns
+	}
+	if b.known = jsonrecords.WithHints(b.known, b.hints); len(b.known) == 0 {
+		return nil
+	}
+	b.known = jsonrecords.WithHints(b.known, debezium.Meta)
+	if e := b.cfg.Evolution; !e.Adds() && e != sources.Fail {
+		return nil
+	}
+	return b.evolve(ctx, sources.AddNewColumns)
+}
 
 // evolve compares the records' columns with the schema as the mode demands.
 func (b *batch) evolve(ctx context.Context, mode sources.Evolution) error {
@@ -18,6 +40,12 @@ func (b *batch) evolve(ctx context.Context, mode sources.Evolution) error {
 		return nil
 	case b.values != nil:
 		return b.evolveTyped(mode)
+	case b.events != nil:
+		if err := b.evolveTyped(mode); err != nil {
+			return err
+		}
+	}
+	switch {
 	case mode.Adds():
 		return b.addColumns(ctx)
 	case mode == sources.Rescue:
@@ -35,7 +63,7 @@ func (b *batch) evolve(ctx context.Context, mode sources.Evolution) error {
 
 // eachDeviation calls do with every record that has unknown keys, until it returns false for that file.
 func (b *batch) eachDeviation(ctx context.Context, do func(place string, value []byte, unknown []string) bool) error {
-	root := jsonrecords.NewTree(b.known)
+	root := jsonrecords.NewTree(b.wire(b.known))
 	known := b.in.Spill.columns.Equal(b.known) && !b.cfg.Evolution.Ignores() // then it was seen as the records came
 	var scanner jsonrecords.Scanner
 	for _, l := range b.in.Spill.lines() {
@@ -74,7 +102,7 @@ func (b *batch) findOdd(ctx context.Context) error {
 		return nil
 	}
 	same, ignores := b.in.Spill.columns.Equal(b.known), b.cfg.Evolution.Ignores()
-	root := jsonrecords.NewTree(b.known)
+	root := jsonrecords.NewTree(b.wire(b.known))
 	files := b.in.Spill.lines()
 	odd := make([]bool, len(files))
 	err := Each(files, func(i int, l *file) error {
@@ -148,12 +176,12 @@ func (b *batch) grow(shape *jsonrecords.Shape) {
 func (b *batch) shape(ctx context.Context, known schemas.Table) (*jsonrecords.Shape, error) {
 	var root *jsonrecords.Tree
 	if known != nil {
-		root = jsonrecords.NewTree(known)
+		root = jsonrecords.NewTree(b.wire(known))
 	}
 	files := b.in.Spill.lines()
 	shapes := make([]jsonrecords.Shape, len(files)+1)
 	learners := make([]*jsonrecords.Learner, len(shapes))
-	fitter := jsonrecords.NewFitter(b.in.Session.Conn, known, jsonrecords.FitOptions{Rescues: b.rescues(), Ignores: true})
+	fitter := jsonrecords.NewFitter(b.in.Session.Conn, b.wire(known), jsonrecords.FitOptions{Rescues: b.rescues(), Ignores: true})
 	for i := range shapes {
 		learners[i] = jsonrecords.NewLearner(&shapes[i], fitter.Clone())
 	}
@@ -242,7 +270,7 @@ func (b *batch) evolveTyped(mode sources.Evolution) error {
 			if len(added) == 0 {
 				added = []string{"with another type"}
 			}
-			return NewColumn(fmt.Sprintf("schema %d of the registry", s.order), added[0], "")
+			return NewColumn(s.String(), added[0], "")
 		}
 	}
 	return nil

@@ -56,7 +56,16 @@ func formats() []format {
 
 // TestSuite runs the contract's tests over a feed in every format that has columns.
 func TestSuite(t *testing.T) {
-	for _, f := range formats() {
+	events := []format{
+		{"debezium", debeziumValues, func(id int, name string) []byte {
+			return []byte(insert(id, fmt.Sprintf(`{"id":%d,"name":%q}`, id, name)))
+		},
+			[]string{`{"op":`, `{"op":"x"}`, insert(1, `{"id":"x"}`), `null`, ``}},
+		{"debezium with schemas", debeziumValues, func(id int, name string) []byte {
+			return []byte(typedInsert(id, fmt.Sprintf(`{"id":%d,"name":%q}`, id, name), connect("id", "int64"), connect("name", "string")))
+		}, []string{`{"schema":{},"payload":null}`, typedInsert(1, `{"id":1.5}`, connect("id", "int64"))}},
+	}
+	for _, f := range append(formats(), events...) {
 		t.Run(f.name, func(t *testing.T) {
 			sourcetest.Run(t, sourcetest.Harness{
 				Session: func(t *testing.T) sources.Session { return openDuck(t) },

@@ -50,10 +50,10 @@ type Spill struct {
 // compared with them as they come.
 func (r *Reader) Spill(columns schemas.Table, dir string, l Limits) *Spill {
 	if columns == nil {
-		columns = r.hints
+		columns = r.declared()
 	}
 	s := &Spill{limits: l, columns: columns, dir: dir}
-	tree := jsonrecords.NewTree(columns)
+	tree := jsonrecords.NewTree(r.wire(columns))
 	for range runtime.GOMAXPROCS(0) {
 		s.writers = append(s.writers, &writer{dir: dir, decoder: r.decoder(tree)})
 	}
@@ -125,6 +125,33 @@ func (s *Spill) Remove() {
 	}
 }
 
+// Into has the files, which are closed, removed with others.
+func (s *Spill) Into(t *Temps) {
+	for _, f := range s.files() {
+		t.paths = append(t.paths, f.path)
+	}
+}
+
+// Raw is a table expression of the records that were decoded: m, and raw BLOB, as they were before. Empty for none.
+func (s *Spill) Raw() string {
+	var relations, lines, odd []string
+	for _, f := range s.files() {
+		if f.odd {
+			odd = append(odd, f.path)
+		} else {
+			lines = append(lines, f.path)
+		}
+	}
+	if len(lines) > 0 {
+		relations = append(relations, fmt.Sprintf(`(SELECT m, from_base64(r) AS raw FROM read_json(%s, format='newline_delimited', hive_partitioning=false,`+
+			` maximum_object_size=%d, columns={'m': 'VARCHAR', 'r': 'VARCHAR'}))`, Located(lines...), 4*maxLine))
+	}
+	if len(odd) > 0 {
+		relations = append(relations, fmt.Sprintf("(SELECT m, found AS raw FROM read_parquet(%s) WHERE own)", Located(odd...)))
+	}
+	return Union(relations)
+}
+
 // In says whether the files are still in the folder: it is emptied when its update ends.
 func (s *Spill) In(dir string) bool {
 	return s.dir == dir && !slices.ContainsFunc(s.files(), func(f *file) bool {
@@ -181,13 +208,17 @@ const flushBytes = 256 << 10
 func (w *writer) write(ctx context.Context, from, to int, record func(i int, r *Record) bool) error {
 	for i := from; i < to; i++ {
 		rec := &w.record
-		rec.Place, rec.Headers = rec.Place[:0], rec.Headers[:0]
+		rec.Place, rec.Headers, rec.Refused = rec.Place[:0], rec.Headers[:0], ""
 		if !record(i, rec) {
 			continue
 		}
 		d, err := w.decoder.record(ctx, rec)
 		if err != nil {
 			return err
+		}
+		if d.ignored {
+			w.decoder.ignored++
+			continue
 		}
 		if d.shape != nil && !slices.Contains(w.shapes, d.shape) {
 			w.shapes = append(w.shapes, d.shape)
