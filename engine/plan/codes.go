@@ -38,6 +38,8 @@ const (
 	codeRowsChange     = "LF0266"
 	codeRuleTaken      = "LF0267"
 	codeNotIncremental = "LF0268"
+	codeNoFeed         = "LF0271"
+	codeFeedColumn     = "LF0272"
 	codeBatchOnly      = "LF0241"
 	codeBatchOrder     = "LF0242"
 	codeUnusedSource   = "LF0243"

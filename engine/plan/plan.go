@@ -94,8 +94,8 @@ type Dataset struct {
 // Flow is one query of a dataset.
 type Flow struct {
 	Name string
-	// SQL is the DuckDB text of the query. It names whole datasets as themselves and new rows as "__stream".name; the
-	// caller makes relations of those names before evaluating it. Output has the dataset's columns by name (those of
+	// SQL is the DuckDB text of the query. It names whole datasets as themselves, new rows as "__stream".name and
+	// changes as "__changes".name; the caller makes relations of those names before evaluating it. Output has the dataset's columns by name (those of
 	// Merge.Rows where changes are merged), still in DuckDB's types: Project wraps it.
 	SQL string
 	// Project is SQL with every column cast to its stored type, in the order of those columns.
@@ -106,8 +106,9 @@ type Flow struct {
 	Traced, TracedProject, LocatedProject string
 	// Provenance are those columns of schemas.Provenance that its input always fills.
 	Provenance schemas.Table
-	// Streams and Reads are the datasets and sources that the query itself names, by STREAM or whole.
-	Streams, Reads []string
+	// Streams, Changes and Reads are the datasets and sources that the query itself names, by STREAM, by STREAM CHANGES,
+	// or whole.
+	Streams, Changes, Reads []string
 	// UsesMetadata is true when the query refers to _metadata.
 	UsesMetadata bool
 	// Rescan is true when the query may be evaluated more than once with the same result and at
@@ -144,7 +145,7 @@ type Input struct {
 	// find.
 	Flawed bool
 	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and
-	// drops relations in the schemas main and __stream of its TEMP or in-memory database.
+	// drops relations in the schemas main, __stream and __changes of its TEMP or in-memory database.
 	Conn *sql.Conn
 	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no
 	// hints).

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // checkStreams applies the rules of what may be read through STREAM, and by what.
@@ -21,7 +22,7 @@ func (c *compiler) checkStreams(context.Context) error {
 				continue
 			}
 			ok := c.checkRefs(f)
-			if d.decl.Kind == dsl.StreamingTable && len(f.out.Streams) == 0 && len(f.refs) == len(f.facts.tables) && ok {
+			if d.decl.Kind == dsl.StreamingTable && !f.out.streaming() && len(f.refs) == len(f.facts.tables) && ok {
 				c.diags.Errorf(codeNoStream, c.noStreamAt(f), c.noStreamHelp(f),
 					"the streaming table %s reads no stream%s", d.name, inFlow(d, f))
 				ok = false
@@ -65,6 +66,15 @@ func (c *compiler) noStreamHelp(f *flow) string {
 			return help
 		}
 	}
+	for _, r := range f.refs {
+		if d := r.dataset; d != nil && d.decl.Kind != dsl.View {
+			help := "write STREAM CHANGES(" + r.name + ") to read what was changed in it"
+			if f.ds.changes == nil {
+				help += ", or declare kind: materialized_view"
+			}
+			return help
+		}
+	}
 	if f.ds.changes != nil {
 		return "take changes from a source or a streaming table"
 	}
@@ -82,12 +92,18 @@ func (c *compiler) checkRefs(f *flow) bool {
 		case r.stream && f.ds.decl.Kind == dsl.MaterializedView:
 			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare kind: streaming_table",
 				"the materialized view %s cannot read a stream", f.ds.name)
+		case r.changes && r.dataset == nil:
+			c.diags.Errorf(codeNoFeed, r.at, "write STREAM "+r.name+" for its new records", "%s is a source, which has records and no changes", r.name)
+		case r.changes && r.dataset.decl.Kind == dsl.View && !r.dataset.decl.Guessed:
+			c.diags.Errorf(codeNoFeed, r.at, "write CHANGES of a table that it reads, or declare it as a table", "%s is a view, of which no rows are stored that change", r.name)
+		case r.changes:
+			continue
 		case r.stream && r.dataset != nil && r.dataset.changes != nil:
 			c.diags.Errorf(codeRowsChange, r.at,
-				"read it whole: FROM "+r.name+"; or stream from what it is made of"+r.dataset.streamed(),
+				"write STREAM CHANGES("+r.name+") for what was changed in it; or read it whole: FROM "+r.name+"; or stream from what it is made of"+r.dataset.streamed(),
 				"rows of %s change, so that it has no stream of new ones", r.name)
 		case r.stream && !r.streamable():
-			what, help := "a materialized view; its rows are replaced, so it has no stream of new ones", "read it whole, without STREAM"
+			what, help := "a materialized view; its rows change, so it has no stream of new ones", "read it whole, without STREAM; or what was changed in it: STREAM CHANGES("+r.name+")"
 			if r.dataset.decl.Kind == dsl.View {
 				what, help = "a view over whole tables; it has no stream of new rows", "read it whole, or have the view itself read a STREAM"
 			}
@@ -104,6 +120,21 @@ func (c *compiler) checkRefs(f *flow) bool {
 		ok = false
 	}
 	return ok
+}
+
+// checkFeed reports columns of a table that have the names of those which its change feed has beside them.
+func (c *compiler) checkFeed(r reference) bool {
+	for _, col := range schemas.ChangeFeed() {
+		if have := r.columns.Column(col.Name); r.changes && have != nil {
+			help := "give it another name in " + r.name + ", with AS"
+			if r.streamable() {
+				help += "; or read its new rows: STREAM " + r.name
+			}
+			c.diags.Errorf(codeFeedColumn, r.at, help, "%s has a column %s itself, and its change feed has another one of that name", r.name, have.Name)
+			return false
+		}
+	}
+	return true
 }
 
 // streamed lists what the flows of a dataset stream from.

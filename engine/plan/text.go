@@ -174,6 +174,9 @@ func (f *Flow) inputs() []string {
 	for _, s := range f.Streams {
 		in = append(in, "STREAM "+s)
 	}
+	for _, name := range f.Changes {
+		in = append(in, "STREAM CHANGES("+name+")")
+	}
 	in = append(in, f.Reads...)
 	if len(in) == 0 {
 		return []string{"nothing"}

@@ -164,7 +164,7 @@ func removeAll(files []lake.DeleteFile) {
 
 // attempt evaluates the query once and writes its rows and dead letters. After an error, nothing of it is left.
 func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) (out outcome, err error) {
-	if err := b.relations(ctx, f, in.streams); err != nil {
+	if err := b.relations(ctx, f, in); err != nil {
 		return out, err
 	}
 	if err := b.DB.Exec(ctx, rowsStatement(d, f)); err != nil {
