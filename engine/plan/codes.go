@@ -30,6 +30,7 @@ const (
 	codePartName       = "LF0234"
 	codeSinkFrom       = "LF0251"
 	codeSinkKind       = "LF0252"
+	codeSinkKey        = "LF0256"
 	codeChangeColumn   = "LF0261"
 	codeKeyLeftOut     = "LF0262"
 	codeKeyType        = "LF0263"

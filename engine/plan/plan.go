@@ -49,10 +49,12 @@ type Source struct {
 	At       diag.Range
 }
 
-// Sink publishes the new rows of a streaming table outside of the lake.
+// Sink publishes the new rows of a streaming table outside of the lake, or what was changed in a table.
 type Sink struct {
-	Name      string
-	From      string // the table
+	Name string
+	From string // the table
+	// Key are the columns that tell the rows of the table apart where they change; nil where they are only added to.
+	Key       []string
 	Format    string // "kafka topic orders"
 	Guarantee string // "exactly once for consumers that read committed records"
 	At        diag.Range

@@ -73,10 +73,11 @@ type (
 		Changes            []columnJSON `json:"changes"` // the columns of the rows that the flows give
 	}
 	sinkJSON struct {
-		Name      string `json:"name"`
-		From      string `json:"from"`
-		Format    string `json:"format"`
-		Guarantee string `json:"guarantee"`
+		Name      string   `json:"name"`
+		From      string   `json:"from"`
+		Key       []string `json:"key,omitempty"` // of tables whose rows change
+		Format    string   `json:"format"`
+		Guarantee string   `json:"guarantee"`
 	}
 	columnJSON struct {
 		Name string `json:"name"`
@@ -114,7 +115,7 @@ func (p *Plan) JSON(w io.Writer) error {
 		out.Datasets = append(out.Datasets, d.json())
 	}
 	for _, x := range p.Sinks {
-		out.Sinks = append(out.Sinks, sinkJSON{x.Name, x.From, x.Format, x.Guarantee})
+		out.Sinks = append(out.Sinks, sinkJSON{x.Name, x.From, x.Key, x.Format, x.Guarantee})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

@@ -41,7 +41,12 @@ func (p *Plan) Text(w io.Writer) error {
 	}
 	for _, s := range p.Sinks {
 		t.printf("\n%s  (sink, %s)\n", s.Name, s.Format)
-		t.field("publishes", "new rows of "+s.From)
+		if len(s.Key) == 0 {
+			t.field("publishes", "new rows of "+s.From)
+		} else {
+			t.field("publishes", "changes of "+s.From)
+			t.list("key", s.Key)
+		}
 		t.field("guarantee", s.Guarantee)
 	}
 	return t.Flush()

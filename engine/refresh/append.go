@@ -111,7 +111,7 @@ func (b *Batch) catchUp(ctx context.Context, in *input, k position.Key) error {
 		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; keep more with retention.snapshots, "+
 			"and recompute it: %s --full-refresh %s", k.Table, name, b.Choice.Again, k.Table)
 	case err == nil:
-		err = b.checked.check(c.Files)
+		err = b.checked.Check(c.Files)
 	}
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)

@@ -27,10 +27,9 @@ func (b *Batch) gatherChanges(ctx context.Context, in *input, k position.Key) er
 		return err
 	}
 	for _, commit := range c.Commits {
-		for _, files := range append(filesOf(commit.Removed), commit.Added) {
-			in.files += int64(len(files))
-			in.bytes += bytesOf(files)
-		}
+		files := commit.Files()
+		in.files += int64(len(files))
+		in.bytes += bytesOf(files)
 		in.positions[k] = position.AtCommit(commit.Commit)
 	}
 	in.any, b.more = true, true
@@ -60,23 +59,9 @@ func (b *Batch) changeFeed(ctx context.Context, k position.Key) (*lake.Changes, 
 		return nil, fmt.Errorf("the history of %s has no commit after %d, but commit %d has written to it: please report this", k.Input, b.state.CommitAt(k), b.state.TableCommit(k.Input))
 	}
 	for _, commit := range c.Commits {
-		for _, files := range append(filesOf(commit.Removed), commit.Added) {
-			if err := b.checked.check(files); err != nil {
-				return nil, fmt.Errorf("read what has changed in %s: %w", k.Input, err)
-			}
+		if err := b.checked.Check(commit.Files()); err != nil {
+			return nil, fmt.Errorf("read what has changed in %s: %w", k.Input, err)
 		}
 	}
 	return c, nil
-}
-
-// filesOf are the files that have removed rows, and those that name them.
-func filesOf(removed []lake.Removed) (files [][]lake.DataFile) {
-	for _, r := range removed {
-		var by []lake.DataFile
-		for _, path := range r.By {
-			by = append(by, lake.DataFile{Path: path})
-		}
-		files = append(files, r.Files, by)
-	}
-	return files
 }

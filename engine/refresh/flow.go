@@ -224,7 +224,7 @@ func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, ro
 		duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema, Partition: d.Partition, Compression: d.Parquet.Compression,
 			RowGroupSize: d.Parquet.RowGroupSize, MaxRows: rows})
 	for _, f := range files {
-		b.checked.add(f.Path)
+		b.checked.Add(f.Path)
 	}
 	return files, n, err
 }

@@ -138,7 +138,7 @@ func (b *Batch) stored(ctx context.Context, table string) (*lake.Contents, error
 		return &lake.Contents{}, nil
 	}
 	if err == nil {
-		err = b.checked.check(contents.Files)
+		err = b.checked.Check(contents.Files)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read table %s: %w", table, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Feed returns what the commits after one did to the rows of a table, for a reader that stands there: 0 is its beginning.
@@ -39,4 +40,16 @@ func present(ctx context.Context, r Reader, table string) (*Changes, error) {
 		}
 	}
 	return &Changes{Schema: contents.Schema, Commits: []CommitChanges{all}}, nil
+}
+
+// Files are those that have the rows, and those that name removed ones, of which only the path is known.
+func (c CommitChanges) Files() []DataFile {
+	files := slices.Clone(c.Added)
+	for _, r := range c.Removed {
+		files = append(files, r.Files...)
+		for _, path := range r.By {
+			files = append(files, DataFile{Path: path})
+		}
+	}
+	return files
 }
