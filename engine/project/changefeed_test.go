@@ -24,6 +24,8 @@ const (
 	changedTables = `  audit: {kind: streaming_table, sql: "SELECT * FROM STREAM CHANGES(latest)"}
   versions: {kind: streaming_table, sql: "SELECT * FROM STREAM CHANGES(history)"}
   counted: {kind: streaming_table, sql: "SELECT * FROM STREAM CHANGES(towns)"}
+  busy: {kind: materialized_view, refresh_policy: full, sql: "SELECT town, count(*) AS n, max(id) AS last FROM latest GROUP BY ALL HAVING count(*) > 4"}
+  bustled: {kind: streaming_table, sql: "SELECT * FROM STREAM CHANGES(busy)"}
   copy:
     kind: streaming_table
     auto_cdc: {from: STREAM CHANGES(latest), keys: [id], sequence_by: _commit_version, apply_as_delete: _change_type = 'delete', columns: [id, town]}
@@ -34,6 +36,7 @@ const (
 	changedSinks = `sinks:
   latest_out: {from: latest, kafka: {brokers: [%[1]q], topic: latest}}
   history_out: {from: history, kafka: {brokers: [%[1]q], topic: history}}
+  busy_out: {from: busy, kafka: {brokers: [%[1]q], topic: busy, key: [town]}}
   towns_out: {from: towns, kafka: {brokers: [%[1]q], topic: towns, key: [town]}}
 `
 )
@@ -97,7 +100,7 @@ func compacted(t *testing.T, broker, topic string) []string {
 // recomputes tables on the way, and compares: the feeds that were read, replayed, are the tables; applied by key, they are
 // too; and so are the topics, compacted.
 func TestKilledInChanges(t *testing.T) {
-	fake, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "latest", "history", "towns"))
+	fake, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "latest", "history", "towns", "busy"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +119,7 @@ func TestKilledInChanges(t *testing.T) {
 		}
 		opts := engine.Options{}
 		if round%4 == 3 {
-			opts.Selection = definitions.Selection{FullRefresh: [][]string{{"latest"}, {"towns"}, {"history", "latest"}}[c.rng.IntN(3)]}
+			opts.Selection = definitions.Selection{FullRefresh: [][]string{{"latest"}, {"towns", "busy"}, {"history", "latest"}}[c.rng.IntN(3)]}
 		}
 		if c.tryKill(places[c.rng.IntN(len(places))], 1+c.rng.IntN(4), opts) {
 			killed++
@@ -138,14 +141,14 @@ func TestKilledInChanges(t *testing.T) {
 func (c *changing) same(broker string) {
 	c.t.Helper()
 	const differ = "SELECT count(*) AS n FROM ((FROM %[1]s EXCEPT ALL FROM %[2]s) UNION ALL (FROM %[2]s EXCEPT ALL FROM %[1]s))"
-	for _, q := range []string{replayed("latest", "audit", "id, town"), replayed("towns", "counted", "town, n"),
+	for _, q := range []string{replayed("latest", "audit", "id, town"), replayed("towns", "counted", "town, n"), replayed("busy", "bustled", "town, n, last"),
 		replayed("history", "versions", `id, town, "__START_AT", "__END_AT"`),
 		fmt.Sprintf(differ, "latest", "copy"), fmt.Sprintf(differ, "towns", "towns_copy")} {
 		if got := c.look(q); got != "0" {
 			c.t.Fatalf("%s rows differ: %s", got, q)
 		}
 	}
-	for table, key := range map[string]string{"latest": "CAST(id AS VARCHAR)", "towns": "town", "history": `CAST(to_json({'id': id, '__START_AT': "__START_AT"}) AS VARCHAR)`} {
+	for table, key := range map[string]string{"latest": "CAST(id AS VARCHAR)", "towns": "town", "busy": "town", "history": `CAST(to_json({'id': id, '__START_AT': "__START_AT"}) AS VARCHAR)`} {
 		want := strings.Split(c.look(fmt.Sprintf("SELECT coalesce(string_agg(%s || ' ' || CAST(to_json(t) AS VARCHAR), chr(10)), '') FROM %s AS t", key, table)), "\n")
 		want = slices.DeleteFunc(want, func(row string) bool { return row == "" })
 		slices.Sort(want)
