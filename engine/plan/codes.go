@@ -41,6 +41,7 @@ const (
 	codeNotIncremental = "LF0268"
 	codeNoFeed         = "LF0271"
 	codeFeedColumn     = "LF0272"
+	codeFeedSequence   = "LF0273"
 	codeBatchOnly      = "LF0241"
 	codeBatchOrder     = "LF0242"
 	codeUnusedSource   = "LF0243"
