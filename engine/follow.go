@@ -32,8 +32,19 @@ func (u *update) follow(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := u.lastSinks(ctx); err != nil {
+		return err
+	}
 	failpoint.Hit("update.before-done")
 	return nil
+}
+
+// lastSinks publishes what the last views have brought. A sink that is unavailable gets it from the next update.
+func (u *update) lastSinks(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer u.publisher.Wait()
+	defer cancel()
+	return u.publishSinks(ctx)
 }
 
 // loop does batches until the update is to end. What goes away by itself (a broker that cannot be reached, a full disk)

@@ -91,6 +91,9 @@ func (u *update) trigger(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := u.publishSinks(ctx); err != nil { // of views
+		return err
+	}
 	failpoint.Hit("update.before-done")
 	return nil
 }

@@ -25,6 +25,8 @@ type Options interface {
 	// have, and values of the right types, is seen to. Of options in which something is wrong all other methods but New
 	// can be called.
 	Check(sink string, diags *diag.List)
+	// DeclaredKey are the columns that are declared to be the key of what is published, nil where none is.
+	DeclaredKey() []string
 	// CheckColumns reports what is wrong with them for the columns of a table.
 	CheckColumns(sink, table string, columns schemas.Table, diags *diag.List)
 	// Describe says where rows go: "kafka topic orders". Guarantee says what is promised of them there.

@@ -31,8 +31,17 @@ type Published struct {
 
 // Publication is rows of one or more whole commits of a table.
 type Publication struct {
-	At      Published
-	Query   string        // gives the rows, in any order
+	At Published
+	// Query gives the rows: those that were added, in any order, or, with Key, what became of the rows of each key, in an
+	// order that is to be kept for each key.
+	Query   string
 	Columns schemas.Table // of the query, in order
 	Rows    int64         // that the query gives: any other number is an error, and nothing is published
+	// Key are the columns that tell the rows of a table apart whose rows change. The query then has a further column,
+	// RemovedColumn, and none of its rows has NULL in all columns of Key.
+	Key []string
 }
+
+// RemovedColumn is true where a commit has left no row with the values that the columns of the key have, and false where
+// the row is what it has left. It stands behind the columns of a Publication with a Key.
+const RemovedColumn = schemas.OwnPrefix + "removed"

@@ -147,7 +147,7 @@ func (c *chaos) look() *lake.State {
 		c.t.Fatalf("commit %d came after %d", state.Commit, c.last.Commit)
 	}
 	for key, old := range c.last.Positions {
-		ordered := key.Kind == position.Upstream || key.Kind == position.Sink
+		ordered := key.Kind.Ordered()
 		if ordered && state.Positions.Commit(key) < c.last.Positions.Commit(key) {
 			c.t.Fatalf("the position %s went back from %s to %s", key, old, state.Positions[key])
 		}

@@ -234,6 +234,9 @@ func recordLine(r *kgo.Record) string {
 			commit = string(h.Value)
 		}
 	}
+	if r.Value == nil { // a tombstone
+		return commit + " " + key + " null"
+	}
 	return commit + " " + key + " " + string(r.Value)
 }
 

@@ -71,8 +71,8 @@ type edit struct {
 	text       string
 }
 
-// streams replaces STREAM name and STREAM(name) where a relation is expected. The name itself stays as written, so that
-// aliases and qualified columns keep working.
+// streams replaces STREAM name and STREAM CHANGES(name), with or without brackets behind STREAM, where a relation is
+// expected. The name itself stays as written, so that aliases and qualified columns keep working.
 func (r *rewriter) streams(tokens []token) {
 	sql := r.q.Raw
 	for _, i := range relations(sql, tokens) {
@@ -80,25 +80,36 @@ func (r *rewriter) streams(tokens []token) {
 		if t.kind != word || !strings.EqualFold(sql[t.start:t.end], "stream") || i+1 == len(tokens) {
 			continue
 		}
-		bracket := sql[tokens[i+1].start] == '('
-		first := i + 1
-		if bracket {
-			first++
+		text := func(i int) string {
+			if i >= len(tokens) {
+				return ""
+			}
+			return sql[tokens[i].start:tokens[i].end]
+		}
+		schema, first, open := StreamSchema, i+1, 0
+		if text(first) == "(" {
+			first, open = first+1, 1
+		}
+		if strings.EqualFold(text(first), "changes") && text(first+1) == "(" {
+			schema, first, open = ChangesSchema, first+2, open+1
 		}
 		name, after, ok := dotted(sql, tokens, first)
-		follows := func(s string) bool { return after < len(tokens) && sql[tokens[after].start:tokens[after].end] == s }
+		shut := 0
+		for shut < open && text(after+shut) == ")" {
+			shut++
+		}
 		switch {
-		case !ok && !bracket:
+		case !ok && open == 0:
 			continue // a relation that is called stream
-		case !ok, bracket && !follows(")"), !bracket && follows("("):
+		case !ok, shut < open, open == 0 && text(after) == "(":
 			r.diags.Errorf("LF0130", r.q.rawRange(t.start, tokens[min(first, len(tokens)-1)].end),
-				"write STREAM name; to read files, declare them under sources: and name the source here",
+				"write STREAM name, or STREAM CHANGES(name) for the changes of a table; to read files, declare them under sources: and name the source here",
 				"STREAM reads a source or table by its name, not a function or query")
 			continue
 		}
-		r.edits = append(r.edits, edit{t.start, name.start, `"` + StreamSchema + `".`})
-		if bracket {
-			r.edits = append(r.edits, edit{name.end, tokens[after].end, ""})
+		r.edits = append(r.edits, edit{t.start, name.start, `"` + schema + `".`})
+		if open > 0 {
+			r.edits = append(r.edits, edit{name.end, tokens[after+open-1].end, ""})
 		}
 		r.q.Streams = append(r.q.Streams, Ref{unquote(sql[name.start:name.end]), r.q.rawRange(name.start, name.end)})
 	}

@@ -1,7 +1,7 @@
 // Package sqltext turns a query as the user wrote it into text for DuckDB: STREAM names become
-// relations of the schema "__stream", ${parameters} become literals. It keeps the way back, so that an error at an
-// offset of DuckDB's text is shown at the line and column of the user's file. It has a lexer, not a
-// parser: DuckDB parses.
+// relations of the schema "__stream", STREAM CHANGES(names) of "__changes", ${parameters} become literals. It keeps the
+// way back, so that an error at an offset of DuckDB's text is shown at the line and column of the user's file. It has a
+// lexer, not a parser: DuckDB parses.
 package sqltext
 
 import (
@@ -12,14 +12,17 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 )
 
-// StreamSchema is the DuckDB schema whose relations are the new rows of a dataset.
-const StreamSchema = "__stream"
+// The DuckDB schemas whose relations are the new rows of a dataset, and the changes of a table.
+const (
+	StreamSchema  = "__stream"
+	ChangesSchema = "__changes"
+)
 
 // Query is a query or expression in both spellings. Make one with New.
 type Query struct {
 	Raw  string // as written, after YAML
 	Text string // for DuckDB
-	// Streams are the names read through STREAM, in order, with where they stand.
+	// Streams are the names read through STREAM, in order, with where they stand; those of STREAM CHANGES too.
 	Streams []Ref
 	// Params are the parameters that were bound.
 	Params []Ref

@@ -13,7 +13,7 @@ import (
 )
 
 func TestStream(t *testing.T) {
-	s := `"__stream".`
+	s, c := `"__stream".`, `"__changes".`
 	tests := []struct {
 		in, want string // want "" means unchanged
 		streams  []string
@@ -35,6 +35,13 @@ func TestStream(t *testing.T) {
 		{"FROM LATERAL STREAM a", "FROM LATERAL " + s + "a", []string{"a"}},
 		{"SELECT 1FROM STREAM a", "SELECT 1FROM " + s + "a", []string{"a"}},
 		{"FROM STREAM \"select\"", "FROM " + s + "\"select\"", []string{"select"}},
+
+		{"FROM STREAM CHANGES(a)", "FROM " + c + "a", []string{"a"}},
+		{"FROM stream changes (a) AS x, STREAM(b)", "FROM " + c + "a AS x, " + s + "b", []string{"a", "b"}},
+		{"FROM STREAM(CHANGES(a)) x JOIN b", "FROM " + c + "a x JOIN b", []string{"a"}},
+		{"FROM STREAM ( CHANGES ( sch.\"my a\" ) ) JOIN STREAM CHANGES(b) ON true", "FROM " + c + "\"my a\" JOIN " + c + "b ON true", []string{"my a", "b"}},
+		{"FROM STREAM changes, STREAM(changes) AS x", "FROM " + s + "changes, " + s + "changes AS x", []string{"changes", "changes"}},
+		{"SELECT changes(a) FROM STREAM changes.a", "SELECT changes(a) FROM " + s + "a", []string{"a"}},
 
 		{"SELECT stream FROM t", "", nil},
 		{"SELECT stream x FROM t", "", nil},

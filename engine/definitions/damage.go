@@ -98,10 +98,18 @@ func (c checker) lostPosition(d *plan.Dataset, stored lake.TableState) string {
 	if stored.Snapshot == 0 || json.Unmarshal([]byte(stored.Properties[definitionKey]), &old) != nil {
 		return ""
 	}
+	missing := func(f *plan.Flow, what string) string {
+		return fmt.Sprintf("table %s has rows, but the position of its flow %s in %s is missing", d.Name, f.Name, what)
+	}
 	for _, f := range d.Flows {
 		for _, name := range c.plan.Inputs(f) {
 			if old.Inputs[f.Name][name] == c.plan.InputKind(name) && !c.state.Has(c.plan.Key(d, f, name)) {
-				return fmt.Sprintf("table %s has rows, but the position of its flow %s in %s is missing", d.Name, f.Name, name)
+				return missing(f, name)
+			}
+		}
+		for _, name := range c.plan.Changed(f) {
+			if slices.Contains(old.Changes[f.Name], name) && !c.state.Has(plan.ChangesKey(d, f, name)) {
+				return missing(f, "the changes of "+name)
 			}
 		}
 	}

@@ -54,9 +54,11 @@ type definition struct {
 	// Shapes tell what of the queries of a streaming table may change, by flow.
 	Shapes map[string]plan.Shape `json:"shapes,omitempty"`
 	// Inputs are what flows of streaming tables stream from: by flow and name, the connector of a source, or table.
-	Inputs    map[string]map[string]string `json:"inputs,omitempty"`
-	Partition []schemas.PartitionField     `json:"partition,omitempty"`
-	AutoCDC   map[string]string            `json:"auto_cdc,omitempty"` // its parts
+	Inputs map[string]map[string]string `json:"inputs,omitempty"`
+	// Changes are the tables of which they read the changes, by flow.
+	Changes   map[string][]string      `json:"changes,omitempty"`
+	Partition []schemas.PartitionField `json:"partition,omitempty"`
+	AutoCDC   map[string]string        `json:"auto_cdc,omitempty"` // its parts
 }
 
 func of(p *plan.Plan, d *plan.Dataset) definition {
@@ -70,6 +72,12 @@ func of(p *plan.Plan, d *plan.Dataset) definition {
 			def.Shapes[f.Name], def.Inputs[f.Name] = f.Shape, map[string]string{}
 			for _, name := range p.Inputs(f) {
 				def.Inputs[f.Name][name] = p.InputKind(name)
+			}
+			if changed := p.Changed(f); len(changed) > 0 {
+				if def.Changes == nil {
+					def.Changes = map[string][]string{}
+				}
+				def.Changes[f.Name] = changed
 			}
 		}
 	}

@@ -89,7 +89,7 @@ func (j *Journal) Define(p *plan.Plan) {
 		j.add("dataset_definition", d.Name, "", "INFO", "Dataset "+d.Name+" is defined", def)
 		for _, f := range d.Flows {
 			j.add("flow_definition", d.Name, f.Name, "INFO", "Flow "+f.Name+" is defined", schemas.FlowDefinition{
-				Inputs: append(slices.Clone(f.Streams), f.Reads...), Output: d.Name, Type: flowType(d), Language: "SQL", Comment: d.Description})
+				Inputs: slices.Concat(f.Streams, f.Changes, f.Reads), Output: d.Name, Type: flowType(d), Language: "SQL", Comment: d.Description})
 		}
 	}
 }

@@ -46,10 +46,10 @@ func (c *compiler) bind(ctx context.Context) error {
 	return nil
 }
 
-// clear makes an empty schema for streams, and takes the relations of an update that is under way out of the
+// clear makes empty schemas for streams and changes, and takes the relations of an update that is under way out of the
 // transaction's sight.
 func (c *compiler) clear(ctx context.Context) error {
-	stream := ident(sqltext.StreamSchema)
+	stream, changes := ident(sqltext.StreamSchema), ident(sqltext.ChangesSchema)
 	var there bool
 	if err := c.tx.QueryRowContext(ctx, "SELECT count(*) > 0 FROM duckdb_schemas() WHERE schema_name = '"+sqltext.StreamSchema+"'").Scan(&there); err != nil {
 		return err
@@ -60,11 +60,11 @@ func (c *compiler) clear(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if drops, err = scanTexts(rows, []string{"DROP SCHEMA " + stream + " CASCADE"}); err != nil {
+		if drops, err = scanTexts(rows, []string{"DROP SCHEMA " + stream + " CASCADE", "DROP SCHEMA IF EXISTS " + changes + " CASCADE"}); err != nil {
 			return err
 		}
 	}
-	for _, statement := range append(drops, "CREATE SCHEMA "+stream) {
+	for _, statement := range append(drops, "CREATE SCHEMA "+stream, "CREATE SCHEMA "+changes) {
 		if _, err := c.tx.ExecContext(ctx, statement); err != nil {
 			return err
 		}
@@ -134,6 +134,10 @@ func (c *compiler) unreached(context.Context) error {
 func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 	doubtful := f.decl.Flawed
 	for _, r := range f.refs {
+		if !c.checkFeed(r) {
+			f.ds.failed = true
+			return nil
+		}
 		if err := c.relation(ctx, r, f.out.UsesMetadata); err != nil {
 			return err
 		}
@@ -187,28 +191,24 @@ const describePrefix = "DESCRIBE "
 
 // relation makes the empty relation behind a reference, unless it is there.
 func (c *compiler) relation(ctx context.Context, r reference, metadata bool) error {
-	want, columns := bare, r.columns.SQLColumns()
+	want, columns, schema := bare, r.visible().SQLColumns(), r.schema()
 	if r.source != nil && metadata {
 		want, columns = withMetadata, columns+", "+MetadataColumn+" "+r.metadata()
 	}
 	name := cmp.Or(r.guessed, r.name)
-	if r.made[r.stream] == want && r.guessed == "" {
+	if r.made[schema] == want && r.guessed == "" {
 		return nil
 	}
 	create := "CREATE TABLE "
-	if r.made[r.stream] != notMade || r.guessed != "" {
+	if r.made[schema] != notMade || r.guessed != "" {
 		create = "CREATE OR REPLACE TABLE "
 	}
-	schema := "main."
-	if r.stream {
-		schema = ident(sqltext.StreamSchema) + "."
-	}
-	_, err := c.tx.ExecContext(ctx, create+schema+ident(name)+"("+columns+")")
+	_, err := c.tx.ExecContext(ctx, create+ident(schema)+"."+ident(name)+"("+columns+")")
 	if err != nil {
 		return fmt.Errorf("make the relation of %s: %w", name, err)
 	}
 	if r.guessed == "" {
-		r.made[r.stream] = want
+		r.made[schema] = want
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (e *duckError) overloads() string {
 
 // plainText makes a sentence and a help of a message that has no form.
 func (e *duckError) plainText() (message, help string) {
-	first, rest, _ := strings.Cut(strings.ReplaceAll(e.Message, sqltext.StreamSchema+".", ""), "\n")
+	first, rest, _ := strings.Cut(strings.NewReplacer(sqltext.StreamSchema+".", "", sqltext.ChangesSchema+".", "").Replace(e.Message), "\n")
 	first, tail, two := strings.Cut(first, "! ")
 	if two {
 		rest = tail + "\n" + rest

@@ -84,7 +84,7 @@ func (f *flow) operand(x syntax.Cast) (start, end int, ok bool) {
 func (f *flow) mayBe(name, to string) bool {
 	known := false
 	for _, r := range f.refs {
-		if col := r.columns.Column(name); col != nil {
+		if col := r.visible().Column(name); col != nil {
 			known = true
 			from, _, _ := strings.Cut(col.Type.String(), "(")
 			if listed(numberTypes, from) != listed(numberTypes, to) && (listed(numberTypes, from) || listed(timeTypes, from)) {

@@ -87,8 +87,8 @@ type entity struct {
 	// doubtful is true when the names of the columns are known, but their types may be others: there are mistakes,
 	// which are reported.
 	doubtful bool
-	// made says which relations exist now: by whether it is the stream, and whether it has _metadata.
-	made map[bool]relationShape
+	// made says which relations exist now, by their schema, and whether they have _metadata.
+	made map[string]relationShape
 }
 
 type relationShape int
@@ -131,11 +131,31 @@ type flow struct {
 // reference is a name in a query that was resolved.
 type reference struct {
 	*entity
-	stream bool
-	at     diag.Range
+	stream  bool
+	changes bool // of STREAM CHANGES
+	at      diag.Range
 	// guessed is the name as it is written, where there is none like it and another one was meant as it seems: a
 	// mistake that is reported.
 	guessed string
+}
+
+// schema is the schema of DuckDB that has the relation.
+func (r reference) schema() string {
+	switch {
+	case r.changes:
+		return sqltext.ChangesSchema
+	case r.stream:
+		return sqltext.StreamSchema
+	}
+	return "main"
+}
+
+// visible are the columns that the query sees, without _metadata.
+func (r reference) visible() schemas.Table {
+	if r.changes {
+		return slices.Concat(r.columns, schemas.ChangeFeed())
+	}
+	return r.columns
 }
 
 // column is an output column in DuckDB's types.
@@ -144,12 +164,12 @@ type column struct{ name, duckType string }
 func newCompiler(in Input, tx *sql.Tx) *compiler {
 	c := &compiler{in: in, pipeline: in.Pipeline, tx: tx, entities: map[string]*entity{}, secrets: in.Pipeline.Secrets}
 	for _, s := range in.Pipeline.Sources {
-		e := &entity{name: s.Name, source: s, columns: in.SourceColumns[s.Name], made: map[bool]relationShape{}}
+		e := &entity{name: s.Name, source: s, columns: in.SourceColumns[s.Name], made: map[string]relationShape{}}
 		c.sources = append(c.sources, e)
 		c.name(e)
 	}
 	for _, t := range in.Pipeline.Tables {
-		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[bool]relationShape{}}}
+		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[string]relationShape{}}}
 		d.dataset = d
 		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.Hide(t.Description), Parquet: t.Parquet, RefreshEvery: t.RefreshEvery, At: t.Range}
 		for _, e := range t.Expectations {

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
@@ -119,7 +118,7 @@ func (w *collector) table(n syntax.Table, sc syntax.Scope) {
 
 // streams reports whether a query or table reads a stream.
 func streams(n syntax.Node, sc syntax.Scope) bool {
-	return slices.ContainsFunc(sc.Feeds(n), func(t syntax.BaseTable) bool { return t.Schema() == sqltext.StreamSchema })
+	return slices.ContainsFunc(sc.Feeds(n), func(t syntax.BaseTable) bool { return isStream(t.Schema()) })
 }
 
 func (w *collector) expression(n syntax.Expression, ops *nodeOps) {

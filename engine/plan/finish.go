@@ -83,7 +83,7 @@ func (c *compiler) deterministic(f *flow) bool {
 // of one stored table. Sources are costly to read, and a view may hide anything. Rules count too, for they are
 // evaluated along with the rows.
 func (c *compiler) rescan(f *flow) bool {
-	if !f.facts.plain || !f.facts.deterministic() || len(f.refs) != 1 || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
+	if !f.facts.plain || !f.facts.deterministic() || len(f.refs) != 1 || f.refs[0].changes || f.refs[0].dataset == nil || f.refs[0].dataset.decl.Kind == dsl.View {
 		return false
 	}
 	for _, x := range f.ds.expressions() {

@@ -37,6 +37,9 @@ func (c *compiler) barred(f *flow) bool {
 		if strings.HasPrefix(fn.name, "read_") || strings.HasPrefix(fn.name, "parquet_") || fn.name == "glob" || fn.name == "sniff_csv" {
 			help = "declare it as a source, with files: {path: …, format: …}, and read the source by its name"
 		}
+		if fn.name == "changes" || fn.name == "table_changes" {
+			help = "write STREAM CHANGES(name) in a streaming table, with the name of a table"
+		}
 		if fn.name == "query" || fn.name == "query_table" {
 			help = "name the table itself, so that lakeflow sees what is read"
 		}
@@ -52,11 +55,11 @@ func (c *compiler) barred(f *flow) bool {
 func (c *compiler) resolveTable(f *flow, t syntax.BaseTable) bool {
 	place := token(f.decl.SQL, t.At())
 	catalog, schema, name := t.Catalog(), t.Schema(), t.Name()
-	stream := schema == sqltext.StreamSchema
+	stream := isStream(schema)
 	if catalog == "" && (schema == "" || stream || strings.EqualFold(schema, c.pipeline.Target.Schema)) {
 		if e := c.entities[strings.ToLower(name)]; e != nil {
 			e.used = true
-			f.refs = append(f.refs, reference{entity: e, stream: stream, at: place})
+			f.refs = append(f.refs, reference{entity: e, stream: stream, changes: schema == sqltext.ChangesSchema, at: place})
 			return true
 		}
 	}
@@ -81,7 +84,7 @@ func (c *compiler) resolveTable(f *flow, t syntax.BaseTable) bool {
 		names := c.readable(f.ds)
 		c.diags.Errorf(codeUnknownName, place, diag.DidYouMean(name, names, "name a source or table of this pipeline"), "there is no source or table %q", name)
 		if meant := diag.Suggest(name, names); meant != "" {
-			f.refs = append(f.refs, reference{entity: c.entities[strings.ToLower(meant)], stream: stream, at: place, guessed: name})
+			f.refs = append(f.refs, reference{entity: c.entities[strings.ToLower(meant)], stream: stream, changes: schema == sqltext.ChangesSchema, at: place, guessed: name})
 			return true
 		}
 	}
@@ -135,7 +138,7 @@ func (c *compiler) blankSchema(f *flow) {
 	}
 	schema := c.pipeline.Target.Schema
 	for _, t := range f.facts.tables {
-		if own := t.Schema(); own != "" && own != sqltext.StreamSchema && strings.EqualFold(own, schema) && t.At() >= 0 {
+		if own := t.Schema(); own != "" && !isStream(own) && strings.EqualFold(own, schema) && t.At() >= 0 {
 			blank(t.At())
 		}
 	}
@@ -161,7 +164,10 @@ func (f *flow) record() {
 	seen := map[string]bool{}
 	for _, r := range f.refs {
 		list, key := &f.out.Reads, r.name
-		if r.stream {
+		switch {
+		case r.changes:
+			list, key = &f.out.Changes, "CHANGES "+r.name
+		case r.stream:
 			list, key = &f.out.Streams, "STREAM "+r.name
 		}
 		if !seen[key] {
@@ -174,11 +180,19 @@ func (f *flow) record() {
 // streams reports whether any query of the dataset reads a stream.
 func (d *dataset) streams() bool {
 	for _, f := range d.flows {
-		if len(f.out.Streams) > 0 {
+		if f.out.streaming() {
 			return true
 		}
 	}
 	return false
+}
+
+// streaming reports whether the query itself names a stream.
+func (f *Flow) streaming() bool { return len(f.Streams)+len(f.Changes) > 0 }
+
+// isStream reports whether relations of a schema are what STREAM gives.
+func isStream(schema string) bool {
+	return schema == sqltext.StreamSchema || schema == sqltext.ChangesSchema
 }
 
 // streamable reports whether the entity may be read through STREAM: its rows are only ever added to.

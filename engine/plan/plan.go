@@ -50,10 +50,12 @@ type Source struct {
 	At       diag.Range
 }
 
-// Sink publishes the new rows of a streaming table outside of the lake.
+// Sink publishes the new rows of a streaming table outside of the lake, or what was changed in a table.
 type Sink struct {
-	Name      string
-	From      string // the table
+	Name string
+	From string // the table
+	// Key are the columns that tell the rows of the table apart where they change; nil where they are only added to.
+	Key       []string
 	Format    string // "kafka topic orders"
 	Guarantee string // "exactly once for consumers that read committed records"
 	At        diag.Range
@@ -98,8 +100,8 @@ func (d *Dataset) StoredColumns() schemas.Table { return slices.Concat(d.Columns
 // Flow is one query of a dataset.
 type Flow struct {
 	Name string
-	// SQL is the DuckDB text of the query. It names whole datasets as themselves and new rows as "__stream".name; the
-	// caller makes relations of those names before evaluating it. Output has the dataset's columns by name (those of
+	// SQL is the DuckDB text of the query. It names whole datasets as themselves, new rows as "__stream".name and
+	// changes as "__changes".name; the caller makes relations of those names before evaluating it. Output has the dataset's columns by name (those of
 	// Merge.Rows where changes are merged), still in DuckDB's types: Project wraps it.
 	SQL string
 	// Project is SQL with every column cast to its stored type, in the order of those columns.
@@ -110,8 +112,9 @@ type Flow struct {
 	Traced, TracedProject, LocatedProject string
 	// Provenance are those columns of schemas.Provenance that its input always fills.
 	Provenance schemas.Table
-	// Streams and Reads are the datasets and sources that the query itself names, by STREAM or whole.
-	Streams, Reads []string
+	// Streams, Changes and Reads are the datasets and sources that the query itself names, by STREAM, by STREAM CHANGES,
+	// or whole.
+	Streams, Changes, Reads []string
 	// UsesMetadata is true when the query refers to _metadata.
 	UsesMetadata bool
 	// Rescan is true when the query may be evaluated more than once with the same result and at
@@ -148,7 +151,7 @@ type Input struct {
 	// find.
 	Flawed bool
 	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and
-	// drops relations in the schemas main and __stream of its TEMP or in-memory database.
+	// drops relations in the schemas main, __stream and __changes of its TEMP or in-memory database.
 	Conn *sql.Conn
 	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no
 	// hints).

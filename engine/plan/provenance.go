@@ -47,6 +47,9 @@ func (c *compiler) traceFlow(ctx context.Context, f *flow) error {
 		return nil
 	}
 	r := f.refs[0]
+	if r.changes {
+		return nil // a row that is gone is from nowhere
+	}
 	stored, hidden := r.provenance(), schemas.Provenance(true)
 	if len(stored) == 0 || len(schemas.WithProvenance(r.columns, hidden)) == len(r.columns) {
 		return nil
@@ -129,16 +132,12 @@ func (i insertion) back(offset int) int {
 
 // tracedRelation makes the relation of a reference with the columns that say where its rows are from.
 func (c *compiler) tracedRelation(ctx context.Context, r reference, metadata bool, hidden schemas.Table) error {
-	r.made[r.stream] = notMade
+	r.made[r.schema()] = notMade
 	columns := r.columns.SQLColumns()
 	if r.source != nil && metadata {
 		columns += ", " + MetadataColumn + " " + r.metadata()
 	}
-	schema := "main"
-	if r.stream {
-		schema = sqltext.StreamSchema
-	}
-	_, err := c.tx.ExecContext(ctx, fmt.Sprintf("CREATE OR REPLACE TABLE %s.%s(%s, %s)", ident(schema), ident(cmp.Or(r.guessed, r.name)),
+	_, err := c.tx.ExecContext(ctx, fmt.Sprintf("CREATE OR REPLACE TABLE %s.%s(%s, %s)", ident(r.schema()), ident(cmp.Or(r.guessed, r.name)),
 		columns, hidden.SQLColumns()))
 	if err != nil {
 		return fmt.Errorf("make the relation of %s: %w", r.name, err)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/position"
 )
 
@@ -76,6 +77,11 @@ func (p *Plan) Key(d *Dataset, f *Flow, input string) position.Key {
 	return k
 }
 
+// ChangesKey names a table of which a flow reads what was changed.
+func ChangesKey(d *Dataset, f *Flow, input string) position.Key {
+	return position.Key{Kind: position.Changes, Table: d.Name, Flow: f.Name, Input: input}
+}
+
 // WholeKey names an input that a flow reads in full.
 func WholeKey(d *Dataset, f *Flow, input string) position.Key {
 	return position.Key{Kind: position.Whole, Table: d.Name, Flow: f.Name, Input: input}
@@ -96,9 +102,21 @@ func SinkKey(s *Sink) position.Key {
 	return position.Key{Kind: position.Sink, Table: s.From, Input: s.Name}
 }
 
+// Identity are the columns by which rows that a commit removes and adds are versions of each other: the keys that changes
+// are applied by. Other tables have none.
+func (d *Dataset) Identity() []string {
+	if d.Merge == nil {
+		return nil
+	}
+	if d.Merge.Spec.History {
+		return append(slices.Clone(d.Merge.Spec.Keys), cdc.StartAt)
+	}
+	return d.Merge.Spec.Keys
+}
+
 // Sees reports whether a flow reads a view, by itself or through other views.
 func (p *Plan) Sees(f *Flow, view string) bool {
-	for _, names := range [][]string{f.Streams, f.Reads} {
+	for _, names := range [][]string{f.Streams, f.Reads} { // a view has no changes
 		for _, name := range names {
 			d := p.Dataset(name)
 			if name == view || d != nil && !d.Refresh.Stored() && p.Sees(d.Flows[0], view) {

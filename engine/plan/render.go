@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"io"
+	"slices"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/graph"
@@ -76,10 +77,11 @@ type (
 		Changes            []columnJSON `json:"changes"` // the columns of the rows that the flows give
 	}
 	sinkJSON struct {
-		Name      string `json:"name"`
-		From      string `json:"from"`
-		Format    string `json:"format"`
-		Guarantee string `json:"guarantee"`
+		Name      string   `json:"name"`
+		From      string   `json:"from"`
+		Key       []string `json:"key,omitempty"` // of tables whose rows change
+		Format    string   `json:"format"`
+		Guarantee string   `json:"guarantee"`
 	}
 	columnJSON struct {
 		Name string `json:"name"`
@@ -94,6 +96,7 @@ type (
 	flowJSON struct {
 		Name        string   `json:"name"`
 		Streams     []string `json:"streams"`
+		Changes     []string `json:"changes,omitempty"`
 		Reads       []string `json:"reads"`
 		SQL         string   `json:"sql"`
 		Fingerprint string   `json:"fingerprint"`
@@ -116,7 +119,7 @@ func (p *Plan) JSON(w io.Writer) error {
 		out.Datasets = append(out.Datasets, d.json())
 	}
 	for _, x := range p.Sinks {
-		out.Sinks = append(out.Sinks, sinkJSON{x.Name, x.From, x.Format, x.Guarantee})
+		out.Sinks = append(out.Sinks, sinkJSON{x.Name, x.From, x.Key, x.Format, x.Guarantee})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -144,7 +147,7 @@ func (d *Dataset) json() datasetJSON {
 		j.Partition = append(j.Partition, partJSON{f.Name, f.Column, f.Transform, f.Arg})
 	}
 	for _, f := range d.Flows {
-		j.Flows = append(j.Flows, flowJSON{f.Name, listJSON(f.Streams), listJSON(f.Reads), f.query.Raw, f.Fingerprint})
+		j.Flows = append(j.Flows, flowJSON{f.Name, listJSON(f.Streams), f.Changes, listJSON(f.Reads), f.query.Raw, f.Fingerprint})
 	}
 	for _, r := range d.Rules.Rules {
 		j.Expectations = append(j.Expectations, ruleJSON{r.Name, r.Expr, string(r.Action)})
@@ -189,7 +192,7 @@ func (p *Plan) Graph() *graph.Graph {
 	for _, d := range p.Datasets {
 		g.AddNode(d.Name)
 		for _, f := range d.Flows {
-			for _, in := range append(listJSON(f.Streams), f.Reads...) {
+			for _, in := range slices.Concat(f.Streams, f.Changes, f.Reads) {
 				g.AddEdge(in, d.Name)
 			}
 		}
@@ -244,10 +247,11 @@ func (p *Plan) edge(from, to string) string {
 		return "stream"
 	}
 	for _, f := range p.Dataset(to).Flows {
-		for _, s := range f.Streams {
-			if s == from {
-				return "stream"
-			}
+		switch {
+		case slices.Contains(f.Streams, from):
+			return "stream"
+		case slices.Contains(f.Changes, from):
+			return "changes"
 		}
 	}
 	return ""

@@ -9,14 +9,14 @@ import (
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// checkSinks checks that sinks publish streaming tables, and columns that these have.
+// checkSinks checks that sinks publish tables, and columns that these have.
 func (c *compiler) checkSinks(context.Context) error {
 	for _, s := range c.pipeline.Sinks {
 		d := c.published(s)
 		if d == nil || s.Options == nil {
 			continue
 		}
-		c.sinks = append(c.sinks, &Sink{Name: s.Name, From: d.name, Format: c.secrets.Hide(s.Options.Describe()), Guarantee: s.Options.Guarantee(), At: s.Range})
+		c.sinks = append(c.sinks, &Sink{Name: s.Name, From: d.name, Key: c.sinkKey(s, d), Format: c.secrets.Hide(s.Options.Describe()), Guarantee: s.Options.Guarantee(), At: s.Range})
 		if !d.failed {
 			s.Options.CheckColumns(s.Name, d.name, d.columns, &c.diags)
 		}
@@ -25,6 +25,26 @@ func (c *compiler) checkSinks(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sinkKey are the columns that tell rows which change apart: those that the sink declares, else those that changes are
+// applied by.
+func (c *compiler) sinkKey(s *dsl.Sink, d *dataset) []string {
+	if d.decl.Guessed || d.decl.Kind == dsl.StreamingTable && d.changes == nil {
+		return nil
+	}
+	if !d.failed {
+		c.checkFeed(reference{entity: d.entity, changes: true, at: s.At("from")})
+	}
+	key := s.Options.DeclaredKey()
+	if len(key) == 0 {
+		key = d.out.Identity()
+	}
+	if len(key) == 0 && !d.failed && !d.doubtful {
+		c.diags.Errorf(codeSinkKey, s.Options.At("key"), "write key: [the columns that tell its rows apart]",
+			"rows of %s change: sink %s needs a key, by which it takes back rows that are gone", d.name, s.Name)
+	}
+	return key
 }
 
 // feeds finds the source that reads where a sink publishes and from which, directly or through other sinks of the
@@ -66,31 +86,26 @@ func (c *compiler) feedsThrough(to sources.Place, from sources.Options, seen map
 	return ""
 }
 
-// published is the streaming table that a sink publishes.
+// published is the table that a sink publishes.
 func (c *compiler) published(s *dsl.Sink) *dataset {
 	var tables []string
 	for _, d := range c.datasets {
-		if d.decl.Kind == dsl.StreamingTable && d.changes == nil {
+		if d.decl.Kind != dsl.View {
 			tables = append(tables, d.name)
 		}
 	}
-	help := diag.DidYouMean(s.From, tables, "write the name of a streaming table")
+	help := diag.DidYouMean(s.From, tables, "write the name of a table")
 	e := c.entities[strings.ToLower(s.From)]
 	switch {
 	case s.From == "": // which is reported
 	case e == nil:
 		c.diags.Errorf(codeSinkFrom, s.At("from"), help, "the pipeline has no table %q for sink %s to publish", s.From, s.Name)
 	case e.source != nil:
-		c.diags.Errorf(codeSinkFrom, s.At("from"), "publish a streaming table that reads it", "%s is a source, and sink %s publishes a table", e.name, s.Name)
-	case e.dataset.changes != nil:
-		c.diags.Errorf(codeSinkKind, s.At("from"), "publish the streaming table that its changes come from",
-			"rows of %s change: sink %s cannot publish new ones alone", e.name, s.Name)
+		c.diags.Errorf(codeSinkFrom, s.At("from"), "publish a table that reads it", "%s is a source, and sink %s publishes a table", e.name, s.Name)
 	case e.dataset.decl.Guessed:
 		return e.dataset
-	case e.dataset.decl.Kind == dsl.MaterializedView:
-		c.diags.Errorf(codeSinkKind, s.At("from"), "publish a streaming table that it reads", "%s is a materialized view, whose rows are replaced: sink %s cannot tell which are new", e.name, s.Name)
 	case e.dataset.decl.Kind == dsl.View:
-		c.diags.Errorf(codeSinkKind, s.At("from"), "declare kind: streaming_table", "%s is a view, which stores no rows for sink %s to publish", e.name, s.Name)
+		c.diags.Errorf(codeSinkKind, s.At("from"), "declare kind: streaming_table or materialized_view", "%s is a view, which stores no rows for sink %s to publish", e.name, s.Name)
 	default:
 		return e.dataset
 	}

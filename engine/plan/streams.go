@@ -7,6 +7,8 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/engine/syntax"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // checkStreams applies the rules of what may be read through STREAM, and by what.
@@ -21,13 +23,16 @@ func (c *compiler) checkStreams(context.Context) error {
 				continue
 			}
 			ok := c.checkRefs(f)
-			if d.decl.Kind == dsl.StreamingTable && !d.followsSnapshots() && len(f.out.Streams) == 0 && len(f.refs) == len(f.facts.tables) && ok {
+			if d.decl.Kind == dsl.StreamingTable && !d.followsSnapshots() && !f.out.streaming() && len(f.refs) == len(f.facts.tables) && ok {
 				c.diags.Errorf(codeNoStream, c.noStreamAt(f), c.noStreamHelp(f),
 					"the streaming table %s reads no stream%s", d.name, inFlow(d, f))
 				ok = false
 			}
 			if ok && d.out.Streaming {
 				c.warnBatchOps(f)
+			}
+			if ok && d.changes != nil {
+				c.warnSequence(f)
 			}
 		}
 	}
@@ -65,6 +70,15 @@ func (c *compiler) noStreamHelp(f *flow) string {
 			return help
 		}
 	}
+	for _, r := range f.refs {
+		if d := r.dataset; d != nil && d.decl.Kind != dsl.View {
+			help := "write STREAM CHANGES(" + r.name + ") to read what was changed in it"
+			if f.ds.changes == nil {
+				help += ", or declare kind: materialized_view"
+			}
+			return help
+		}
+	}
 	if f.ds.changes != nil {
 		return "take changes from a source or a streaming table"
 	}
@@ -82,12 +96,18 @@ func (c *compiler) checkRefs(f *flow) bool {
 		case r.stream && f.ds.decl.Kind == dsl.MaterializedView:
 			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare kind: streaming_table",
 				"the materialized view %s cannot read a stream", f.ds.name)
+		case r.changes && r.dataset == nil:
+			c.diags.Errorf(codeNoFeed, r.at, "write STREAM "+r.name+" for its new records", "%s is a source, which has records and no changes", r.name)
+		case r.changes && r.dataset.decl.Kind == dsl.View && !r.dataset.decl.Guessed:
+			c.diags.Errorf(codeNoFeed, r.at, "write CHANGES of a table that it reads, or declare it as a table", "%s is a view, of which no rows are stored that change", r.name)
+		case r.changes:
+			continue
 		case r.stream && r.dataset != nil && r.dataset.changes != nil:
 			c.diags.Errorf(codeRowsChange, r.at,
-				"read it whole: FROM "+r.name+"; or stream from what it is made of"+r.dataset.streamed(),
+				"write STREAM CHANGES("+r.name+") for what was changed in it; or read it whole: FROM "+r.name+"; or stream from what it is made of"+r.dataset.streamed(),
 				"rows of %s change, so that it has no stream of new ones", r.name)
 		case r.stream && !r.streamable():
-			what, help := "a materialized view; its rows are replaced, so it has no stream of new ones", "read it whole, without STREAM"
+			what, help := "a materialized view; its rows change, so it has no stream of new ones", "read it whole, without STREAM; or what was changed in it: STREAM CHANGES("+r.name+")"
 			if r.dataset.decl.Kind == dsl.View {
 				what, help = "a view over whole tables; it has no stream of new rows", "read it whole, or have the view itself read a STREAM"
 			}
@@ -104,6 +124,43 @@ func (c *compiler) checkRefs(f *flow) bool {
 		ok = false
 	}
 	return ok
+}
+
+// warnSequence warns of changes of a materialized view, which has no updates, that are applied by the commit alone: of the
+// delete and the insert of one commit that make another row of a key, the delete would count.
+func (c *compiler) warnSequence(f *flow) {
+	var names []string
+	var last diag.Range
+	for _, x := range f.ds.changes.sequence {
+		if x.facts == nil || len(x.facts.items) == 0 {
+			continue
+		}
+		if ref, ok := x.facts.items[0].(syntax.ColumnRef); ok {
+			names, last = append(names, strings.ToLower(ref.Name())), at(x.query, -1, 0)
+		}
+	}
+	for _, r := range f.refs {
+		view := r.changes && r.dataset != nil && r.dataset.decl.Kind == dsl.MaterializedView
+		if view && slices.Contains(names, "_commit_version") && !slices.Contains(names, "_change_type") {
+			c.diags.Warnf(codeFeedSequence, last, "write sequence_by: [_commit_version, _change_type]",
+				"a row of %s that is another one after a commit is a delete and an insert of that commit, of which the delete counts", r.name)
+		}
+	}
+}
+
+// checkFeed reports columns of a table that have the names of those which its change feed has beside them.
+func (c *compiler) checkFeed(r reference) bool {
+	for _, col := range schemas.ChangeFeed() {
+		if have := r.columns.Column(col.Name); r.changes && have != nil {
+			help := "give it another name in " + r.name + ", with AS"
+			if r.streamable() {
+				help += "; or read its new rows: STREAM " + r.name
+			}
+			c.diags.Errorf(codeFeedColumn, r.at, help, "%s has a column %s itself, and its change feed has another one of that name", r.name, have.Name)
+			return false
+		}
+	}
+	return true
 }
 
 // streamed lists what the flows of a dataset stream from.

@@ -41,7 +41,12 @@ func (p *Plan) Text(w io.Writer) error {
 	}
 	for _, s := range p.Sinks {
 		t.printf("\n%s  (sink, %s)\n", s.Name, s.Format)
-		t.field("publishes", "new rows of "+s.From)
+		if len(s.Key) == 0 {
+			t.field("publishes", "new rows of "+s.From)
+		} else {
+			t.field("publishes", "changes of "+s.From)
+			t.list("key", s.Key)
+		}
 		t.field("guarantee", s.Guarantee)
 	}
 	return t.Flush()
@@ -194,6 +199,9 @@ func (f *Flow) inputs() []string {
 	var in []string
 	for _, s := range f.Streams {
 		in = append(in, "STREAM "+s)
+	}
+	for _, name := range f.Changes {
+		in = append(in, "STREAM CHANGES("+name+")")
 	}
 	in = append(in, f.Reads...)
 	if len(in) == 0 {

@@ -20,6 +20,8 @@ const (
 	Source Kind = "source"
 	// Upstream is the commit up to which a flow has read the new rows of a table.
 	Upstream Kind = "upstream"
+	// Changes is the commit up to which a flow has read what was changed in a table.
+	Changes Kind = "changes"
 	// Whole is what a flow saw when it last read an input in full: a source's fingerprint, or a table's commit.
 	Whole Kind = "whole"
 	// Rules are the expectations with which a materialized view was computed, and how it is refreshed.
@@ -30,7 +32,10 @@ const (
 	Sink Kind = "sink"
 )
 
-var kinds = []Kind{Source, Upstream, Whole, Rules, Totals, Sink}
+var kinds = []Kind{Source, Upstream, Changes, Whole, Rules, Totals, Sink}
+
+// Ordered reports whether positions of the kind are commits up to which a table was read.
+func (k Kind) Ordered() bool { return k == Upstream || k == Changes || k == Sink }
 
 // Key names one position.
 type Key struct {
@@ -117,7 +122,7 @@ func Decode(text string) (Set, error) {
 		if _, twice := set[p.Key]; twice {
 			return nil, fmt.Errorf("it has two positions: %s", p.Key)
 		}
-		if p.Kind == Upstream || p.Kind == Sink {
+		if p.Kind.Ordered() {
 			if _, err := Commit(p.At); err != nil {
 				return nil, fmt.Errorf("%s: %w", p.Key, err)
 			}
@@ -161,13 +166,12 @@ func (s Set) Commit(k Key) int64 {
 func (s Set) Passed() map[string]int64 {
 	out := map[string]int64{}
 	for k := range s {
-		table := k.Input
-		switch k.Kind {
-		case Upstream:
-		case Sink:
-			table = k.Table
-		default:
+		if !k.Kind.Ordered() {
 			continue
+		}
+		table := k.Input
+		if k.Kind == Sink {
+			table = k.Table
 		}
 		if least, ok := out[table]; !ok || s.Commit(k) < least {
 			out[table] = s.Commit(k)

@@ -47,6 +47,7 @@ type Publisher struct {
 	published map[string]int64 // the commits up to which sinks have published for sure; what is not known is missing
 	begun     map[string]bool  // sinks that can go on publishing
 	absent    *absences
+	checked   lake.Checked
 	totals    []event.Sink
 }
 
@@ -68,7 +69,7 @@ func New(c Config, p *plan.Plan, st *state.State) (*Publisher, error) {
 		return nil, err
 	}
 	c.Republish = slices.Clone(c.Republish)
-	out := &Publisher{Config: c, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences()}
+	out := &Publisher{Config: c, published: map[string]int64{}, begun: map[string]bool{}, absent: newAbsences(), checked: lake.Checked{}}
 	for _, s := range p.Sinks {
 		if out.upToDate(st, s) {
 			out.published[s.Name] = st.TableCommit(s.From)
@@ -98,7 +99,7 @@ func (p *Publisher) Publish(ctx context.Context, pl *plan.Plan, st *state.State,
 			continue
 		}
 		if !p.upToDate(st, s) {
-			if err := p.feed(ctx, st, s); err != nil {
+			if err := p.feed(ctx, pl, st, s); err != nil {
 				delete(p.begun, s.Name)
 				if err = fmt.Errorf("sink %s: %w", s.Name, err); !p.postpone(ctx, s, err) {
 					return err
@@ -119,7 +120,7 @@ func (p *Publisher) upToDate(st *state.State, s *plan.Sink) bool {
 	return !p.begun[s.Name] && !slices.Contains(p.Republish, s.Name) && st.CommitAt(plan.SinkKey(s)) == st.TableCommit(s.From)
 }
 
-func (p *Publisher) feed(ctx context.Context, st *state.State, s *plan.Sink) error {
+func (p *Publisher) feed(ctx context.Context, pl *plan.Plan, st *state.State, s *plan.Sink) error {
 	table, _ := st.Table(s.From)
 	if !p.begun[s.Name] {
 		at, err := p.begin(ctx, st, s, table)
@@ -129,7 +130,7 @@ func (p *Publisher) feed(ctx context.Context, st *state.State, s *plan.Sink) err
 		p.begun[s.Name], p.published[s.Name] = true, at
 	}
 	for p.published[s.Name] < table.Commit {
-		next, err := p.publishNext(ctx, s, table, p.published[s.Name])
+		next, err := p.publishNext(ctx, pl.Dataset(s.From), s, table, p.published[s.Name])
 		if err != nil {
 			return err
 		}
@@ -170,30 +171,47 @@ func (p *Publisher) begin(ctx context.Context, st *state.State, s *plan.Sink, ta
 
 // publishNext publishes the rows of the commits after the given one, as many as make one publication, and returns the
 // last of them.
-func (p *Publisher) publishNext(ctx context.Context, s *plan.Sink, table lake.TableState, after int64) (int64, error) {
+func (p *Publisher) publishNext(ctx context.Context, d *plan.Dataset, s *plan.Sink, table lake.TableState, after int64) (int64, error) {
 	began := time.Now()
-	c, err := p.Lake.Appended(ctx, s.From, after, maxPublication)
-	if errors.Is(err, lake.ErrRewritten) {
-		p.notice(s.From, fmt.Sprintf("the rows of %s were replaced: sink %s publishes all of them; what it published before stays", s.From, s.Name))
-		c, err = p.Lake.Appended(ctx, s.From, 0, maxPublication)
-	}
-	if errors.Is(err, lake.ErrExpired) {
-		return 0, p.undecided(s, fmt.Sprintf("the history of %s after commit %d, where it stands, has been expired", s.From, after))
+	var next sinks.Publication
+	var err error
+	if len(s.Key) == 0 {
+		next, err = p.added(ctx, s, after)
+	} else {
+		next, err = p.changed(ctx, d, s, after)
+		defer func() { _ = p.DB.Exec(context.WithoutCancel(ctx), "DROP TABLE IF EXISTS "+statesTable) }() // it is replaced the next time
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the new rows of %s: %w", s.From, err)
+		return 0, err
 	}
-	next := sinks.Publication{At: sinks.Published{Table: table.UUID, Commit: c.Commit}, Query: "SELECT * FROM " + duck.ReadFiles(c.Schema, c.Files), Columns: c.Schema}
-	for _, f := range c.Files {
-		next.Rows += f.Rows
-	}
+	next.At.Table = table.UUID
 	failpoint.Hit("sink.before-publish")
 	if err := p.Sinks[s.Name].Publish(ctx, p.DB.Conn(), next); err != nil {
 		return 0, err
 	}
 	failpoint.Hit("sink.after-publish")
 	p.tell(s, next, time.Since(began))
-	return c.Commit, nil
+	return next.At.Commit, nil
+}
+
+// added are the rows that the commits after one have added to a table, as many as make one publication.
+func (p *Publisher) added(ctx context.Context, s *plan.Sink, after int64) (next sinks.Publication, err error) {
+	c, err := p.Lake.Appended(ctx, s.From, after, maxPublication)
+	if errors.Is(err, lake.ErrRewritten) {
+		p.notice(s.From, fmt.Sprintf("the rows of %s were replaced: sink %s publishes all of them; what it published before stays", s.From, s.Name))
+		c, err = p.Lake.Appended(ctx, s.From, 0, maxPublication)
+	}
+	if errors.Is(err, lake.ErrExpired) {
+		return next, p.undecided(s, fmt.Sprintf("the history of %s after commit %d, where it stands, has been expired", s.From, after))
+	}
+	if err != nil {
+		return next, fmt.Errorf("read the new rows of %s: %w", s.From, err)
+	}
+	next = sinks.Publication{At: sinks.Published{Commit: c.Commit}, Query: "SELECT * FROM " + duck.ReadFiles(c.Schema, c.Files), Columns: c.Schema}
+	for _, f := range c.Files {
+		next.Rows += f.Rows
+	}
+	return next, nil
 }
 
 // tell notes a publication in the journal and in the totals, and tells the subscribers.

@@ -10,6 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
@@ -38,6 +39,11 @@ func (q *names) changes(ctx context.Context, table string, t sqltext.Travel) err
 			if err := checkDeletes(append([]lake.DataFile{{Deletes: r.By}}, r.Files...)); err != nil {
 				return fmt.Errorf("query: %w", err)
 			}
+		}
+	}
+	for _, c := range schemas.ChangeFeed() {
+		if have := changes.Schema.Column(c.Name); have != nil {
+			return usagef("%s has a column %s itself, and its change feed has another one of that name; read the table itself, with VERSION AS OF for what it was", table, have.Name)
 		}
 	}
 	relation := duck.ReadChanges(changes, q.identity(table))

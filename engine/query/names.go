@@ -109,6 +109,11 @@ func (q *names) createView(ctx context.Context, name, query string) error {
 	case len(in.Refused) > 0:
 		return errors.New(in.Refused[0].Message + "; lakeflow validate says more")
 	}
+	for _, r := range in.Relations {
+		if r.Schema == sqltext.ChangesSchema {
+			return errors.New("it reads " + asChanges(r.Name))
+		}
+	}
 	return q.create(ctx, name, query)
 }
 
@@ -125,6 +130,8 @@ func (q *names) readable(s *Statement) error {
 		recurring := r.Catalog == "" && strings.EqualFold(r.Schema, "recurring") // DuckDB's name for all rows of a recursive query
 		here := fold([]string{"", "memory"}, r.Catalog) && fold(ours, r.Schema)
 		switch {
+		case r.Schema == sqltext.ChangesSchema:
+			return fmt.Errorf("query: STREAM gives %s%s", asChanges(r.Name), s.caretAt(r.At))
 		case standard, recurring, here && fold(known, r.Name):
 		case !here && fold(known, r.Name):
 			return fmt.Errorf("query: %s is not in schema %s; write %[1]s alone%s", r.Name, r.Schema, s.caretAt(r.At))
@@ -154,6 +161,11 @@ func (q *names) whyMissing(err error) string {
 		return fmt.Sprintf("it reads %s, which cannot be read either: %s", e.Name, q.whyUnknown(e.Name))
 	}
 	return e.Plain()
+}
+
+// asChanges says how the changes of a table are read outside of an update.
+func asChanges(table string) string {
+	return fmt.Sprintf("the changes of %s, which only an update does; write table_changes(%s, 1) for all that are kept", table, quote.Text(table))
 }
 
 func (q *names) isSource(name string) bool {

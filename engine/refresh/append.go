@@ -39,6 +39,7 @@ func (b *Batch) appendNew(ctx context.Context, d *plan.Dataset) (worked bool, er
 type input struct {
 	any       bool
 	streams   map[string]string // relation of the new rows by input
+	feeds     map[string]string // relation of the changes by table
 	reads     []read            // of sources
 	poison    []read            // rows on which the query fails, once they are found
 	positions position.Set
@@ -57,7 +58,7 @@ type read struct {
 // gather finds the new rows of each input: of a source, its batch; of a table that the flow has read up to its last
 // commit, what this batch staged; of a table that it lags behind, stored files.
 func (b *Batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*input, error) {
-	in := &input{streams: map[string]string{}, positions: position.Set{}}
+	in := &input{streams: map[string]string{}, feeds: map[string]string{}, positions: position.Set{}}
 	for _, name := range b.plan.Inputs(f) {
 		k := b.plan.Key(d, f, name)
 		if b.Sources[name] != nil {
@@ -76,6 +77,11 @@ func (b *Batch) gather(ctx context.Context, d *plan.Dataset, f *plan.Flow) (*inp
 			in.streams[name] = b.readRows(name, c.Schema, c.Add)
 			in.count(c.Add)
 			in.positions[k] = position.AtCommit(b.draft.number)
+		}
+	}
+	for _, name := range b.plan.Changed(f) {
+		if err := b.gatherChanges(ctx, in, plan.ChangesKey(d, f, name)); err != nil {
+			return nil, err
 		}
 	}
 	return in, nil
@@ -105,7 +111,7 @@ func (b *Batch) catchUp(ctx context.Context, in *input, k position.Key) error {
 		return fmt.Errorf("table %s streams from %s, whose history from where it stands has been expired; keep more with retention.snapshots, "+
 			"and recompute it: %s --full-refresh %s", k.Table, name, b.Choice.Again, k.Table)
 	case err == nil:
-		err = b.checked.check(c.Files)
+		err = b.checked.Check(c.Files)
 	}
 	if err != nil {
 		return fmt.Errorf("read the new rows of %s: %w", name, err)

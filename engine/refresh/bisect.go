@@ -30,17 +30,21 @@ func (b *Batch) bisect(ctx context.Context, f *plan.Flow, in *input, cause error
 	if !b.Bisect || e == nil || !slices.Contains(dataErrors, e.Type) || len(in.poison) > 0 {
 		return false, nil
 	}
-	for _, name := range b.plan.Inputs(f) {
-		relation := in.streams[name]
+	for i, name := range slices.Concat(b.plan.Inputs(f), b.plan.Changed(f)) {
+		rows := in.streams
+		if i >= len(b.plan.Inputs(f)) {
+			rows = in.feeds
+		}
+		relation := rows[name]
 		if err := b.DB.Exec(ctx, `CREATE OR REPLACE TEMP TABLE `+suspectRelation+` AS SELECT row_number() OVER () AS "__n", * FROM `+relation); err != nil {
 			return false, ctx.Err() // the input itself cannot be read
 		}
-		var rows int64
-		if err := b.DB.Conn().QueryRowContext(ctx, "SELECT count(*) FROM "+suspectRelation).Scan(&rows); err != nil {
+		var n int64
+		if err := b.DB.Conn().QueryRowContext(ctx, "SELECT count(*) FROM "+suspectRelation).Scan(&n); err != nil {
 			return false, fmt.Errorf("look for the rows that fail: %w", err)
 		}
-		s := search{b: b, f: f, in: in, name: name}
-		found, err := s.halve(ctx, 1, rows)
+		s := search{b: b, f: f, in: in, name: name, rows: rows}
+		found, err := s.halve(ctx, 1, n)
 		if err != nil {
 			return false, err
 		}
@@ -48,7 +52,7 @@ func (b *Batch) bisect(ctx context.Context, f *plan.Flow, in *input, cause error
 			s.leaveOut()
 			return true, nil
 		}
-		in.streams[name] = relation
+		rows[name] = relation
 	}
 	return false, nil
 }
@@ -59,6 +63,7 @@ type search struct {
 	f    *plan.Flow
 	in   *input
 	name string
+	rows map[string]string // of the inputs, by name: their new rows, or what was changed in them
 	bad  []badRow
 }
 
@@ -95,8 +100,8 @@ func (s *search) halve(ctx context.Context, from, to int64) (bool, error) {
 
 // try evaluates the query with these rows only.
 func (s *search) try(ctx context.Context, from, to int64) error {
-	s.in.streams[s.name] = fmt.Sprintf(`(SELECT * EXCLUDE ("__n") FROM %s WHERE "__n" BETWEEN %d AND %d)`, suspectRelation, from, to)
-	if err := s.b.relations(ctx, s.f, s.in.streams); err != nil {
+	s.rows[s.name] = fmt.Sprintf(`(SELECT * EXCLUDE ("__n") FROM %s WHERE "__n" BETWEEN %d AND %d)`, suspectRelation, from, to)
+	if err := s.b.relations(ctx, s.f, s.in); err != nil {
 		return err
 	}
 	var hash any
@@ -110,7 +115,7 @@ func (s *search) leaveOut() {
 		numbers[i] = fmt.Sprint(bad.number)
 		reasons[i] = fmt.Sprintf("(%d, %s)", bad.number, quote.Text(bad.reason))
 	}
-	s.in.streams[s.name] = fmt.Sprintf(`(SELECT * EXCLUDE ("__n") FROM %s WHERE "__n" NOT IN (%s))`, suspectRelation, strings.Join(numbers, ", "))
+	s.rows[s.name] = fmt.Sprintf(`(SELECT * EXCLUDE ("__n") FROM %s WHERE "__n" NOT IN (%s))`, suspectRelation, strings.Join(numbers, ", "))
 	place, hidden := `CAST(NULL AS JSON)`, append([]string{`"__n"`}, names(s.b.provenanceOf(s.name))...)
 	if _, ok := s.b.Sources[s.name]; ok {
 		place = "to_json(" + quote.Name(plan.MetadataColumn) + ")"

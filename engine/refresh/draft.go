@@ -200,6 +200,11 @@ func (c *draft) noteInputs(d *plan.Dataset, f *plan.Flow) {
 			c.positions[k] = position.Unread
 		}
 	}
+	for _, name := range c.plan.Changed(f) {
+		if k := plan.ChangesKey(d, f, name); c.positions[k] == nil && !c.state.Has(k) {
+			c.positions[k] = position.AtCommit(0)
+		}
+	}
 }
 
 // writeLedger stages the change of the ledger.

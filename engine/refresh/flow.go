@@ -180,7 +180,7 @@ func removeAll(files []lake.DeleteFile) {
 
 // attempt evaluates the query once and writes its rows and dead letters. After an error, nothing of it is left.
 func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *input) (out outcome, err error) {
-	if err := b.relations(ctx, f, in.streams); err != nil {
+	if err := b.relations(ctx, f, in); err != nil {
 		return out, err
 	}
 	if err := b.DB.Exec(ctx, rowsStatement(d, f)); err != nil {
@@ -233,7 +233,7 @@ func (b *Batch) writeRows(ctx context.Context, d *plan.Dataset, query string, ro
 		duck.Layout{Dir: b.Lake.DataDir(d.Name), Schema: schema, Partition: d.Partition, Compression: d.Parquet.Compression,
 			RowGroupSize: d.Parquet.RowGroupSize, MaxRows: rows})
 	for _, f := range files {
-		b.checked.add(f.Path)
+		b.checked.Add(f.Path)
 	}
 	return files, n, err
 }

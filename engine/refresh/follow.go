@@ -246,7 +246,7 @@ func (b *Batch) changesSince(ctx context.Context, table string, since int64) (in
 			files = append(files, lake.DataFile{Path: path})
 		}
 	}
-	return out, b.checked.check(files)
+	return out, b.checked.Check(files)
 }
 
 // addDraft adds what this batch does to a table.
@@ -320,7 +320,7 @@ func (b *Batch) relationAt(ctx context.Context, d *plan.Dataset, input string, c
 		err = fmt.Errorf("%w: %w", lake.ErrExpired, err)
 	}
 	if err == nil {
-		err = b.checked.check(contents.Files)
+		err = b.checked.Check(contents.Files)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read table %s as of commit %d: %w", input, commit, err)

@@ -35,12 +35,12 @@ type Config struct {
 type Evaluator struct {
 	Config
 	began   time.Time
-	checked checkedFiles
+	checked lake.Checked
 }
 
 // New makes the Evaluator of an update that begins now.
 func New(c Config) *Evaluator {
-	return &Evaluator{Config: c, began: time.Now(), checked: checkedFiles{}}
+	return &Evaluator{Config: c, began: time.Now(), checked: lake.Checked{}}
 }
 
 // Batch is what one commit will publish. It is good for one state: when another commit comes first, it is discarded.
@@ -141,34 +141,4 @@ func (b *Batch) Tables() (tables []event.Table) {
 func (b *Batch) notice(table, message string) {
 	b.Journal.Notice(table, message)
 	b.Events.Emit(event.Notice{Table: table, Message: message})
-}
-
-// checkedFiles are data files whose checksum is right.
-type checkedFiles map[string]bool
-
-// maxChecked bounds the memory of an update that goes on for months: what was forgotten is checked once more.
-const maxChecked = 50_000
-
-// check compares files with their checksums before rows are made of them, once in an update, and not those that it
-// wrote itself.
-func (c checkedFiles) check(files []lake.DataFile) error {
-	for _, f := range files {
-		for _, path := range append([]string{f.Path}, f.Deletes...) {
-			if c[path] {
-				continue
-			}
-			if err := lake.CheckFile(path); err != nil {
-				return err
-			}
-			c.add(path)
-		}
-	}
-	return nil
-}
-
-func (c checkedFiles) add(path string) {
-	if len(c) >= maxChecked {
-		clear(c)
-	}
-	c[path] = true
 }

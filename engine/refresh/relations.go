@@ -14,20 +14,20 @@ import (
 )
 
 // relations makes every relation that the flow's query names, upstream views first.
-func (b *Batch) relations(ctx context.Context, f *plan.Flow, streams map[string]string) error {
-	if err := b.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+streamSchema); err != nil {
+func (b *Batch) relations(ctx context.Context, f *plan.Flow, in *input) error {
+	if err := b.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+streamSchema+"; CREATE SCHEMA IF NOT EXISTS "+changesSchema); err != nil {
 		return err
 	}
-	return b.views(ctx, f, streams, passes{f.UsesMetadata, len(f.Provenance) > 0})
+	return b.views(ctx, f, in, passes{f.UsesMetadata, len(f.Provenance) > 0})
 }
 
 // passes are what relations have beside the columns that * gives.
 type passes struct{ metadata, provenance bool }
 
-func (b *Batch) views(ctx context.Context, f *plan.Flow, streams map[string]string, pass passes) error {
+func (b *Batch) views(ctx context.Context, f *plan.Flow, in *input, pass passes) error {
 	create := func(schema string, names []string) error {
 		for _, name := range names {
-			query, err := b.relation(ctx, schema, name, streams, pass)
+			query, err := b.relation(ctx, schema, name, in, pass)
 			if err != nil {
 				return err
 			}
@@ -40,11 +40,18 @@ func (b *Batch) views(ctx context.Context, f *plan.Flow, streams map[string]stri
 	if err := create("main", f.Reads); err != nil {
 		return err
 	}
+	if err := create(changesSchema, f.Changes); err != nil {
+		return err
+	}
 	return create(streamSchema, f.Streams)
 }
 
-// streamSchema holds the relations that are the new rows of a dataset.
-const streamSchema = `"__stream"`
+// streamSchema holds the relations that are the new rows of a dataset, changesSchema those that are what was changed in
+// a table.
+const (
+	streamSchema  = `"__stream"`
+	changesSchema = `"__changes"`
+)
 
 // createView is the statement that makes the relation of a name that a query reads.
 func createView(schema, name, query string) string {
@@ -52,12 +59,15 @@ func createView(schema, name, query string) string {
 }
 
 // relation is the query of one relation: a view's own, a source's, or the files of a table.
-func (b *Batch) relation(ctx context.Context, schema, name string, streams map[string]string, pass passes) (string, error) {
+func (b *Batch) relation(ctx context.Context, schema, name string, in *input, pass passes) (string, error) {
+	if schema == changesSchema {
+		return "SELECT * FROM " + in.feeds[name], nil
+	}
 	if d := b.plan.Dataset(name); d != nil && !d.Refresh.Stored() {
 		f := d.Flows[0]
 		pass.metadata = pass.metadata || f.UsesMetadata
 		pass.provenance = pass.provenance && len(f.Provenance) > 0
-		if err := b.views(ctx, f, streams, pass); err != nil {
+		if err := b.views(ctx, f, in, pass); err != nil {
 			return "", err
 		}
 		if pass.provenance {
@@ -65,7 +75,7 @@ func (b *Batch) relation(ctx context.Context, schema, name string, streams map[s
 		}
 		return f.SQL + "\n", nil
 	}
-	from := streams[name]
+	from := in.streams[name]
 	if schema == "main" {
 		var err error
 		if from, err = b.wholeRelation(ctx, name); err != nil {
@@ -128,7 +138,7 @@ func (b *Batch) stored(ctx context.Context, table string) (*lake.Contents, error
 		return &lake.Contents{}, nil
 	}
 	if err == nil {
-		err = b.checked.check(contents.Files)
+		err = b.checked.Check(contents.Files)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read table %s: %w", table, err)

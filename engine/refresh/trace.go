@@ -56,7 +56,7 @@ func (b *Batch) traceable(d *plan.Dataset, f *plan.Flow, in *input) (string, fun
 
 // matchTraced evaluates the flow over what was read again and finds the broken rows there.
 func (b *Batch) matchTraced(ctx context.Context, d *plan.Dataset, f *plan.Flow, source string, t *sources.Traced) error {
-	if err := b.relations(ctx, f, map[string]string{source: t.Relation}); err != nil {
+	if err := b.relations(ctx, f, &input{streams: map[string]string{source: t.Relation}}); err != nil {
 		return err
 	}
 	all := schemas.Provenance(true)

@@ -64,19 +64,21 @@ func (st *staged) expire(keep int, passed map[string]int64) error {
 }
 
 // cut finds the oldest snapshot to keep, the newest to expire, which is its parent, and the commit that a reader must
-// have read to do without that. A snapshot of another program counts as part of the next commit; one that only rewrote
-// files goes with the commit before it.
+// have read to do without that. The last one that it has read stays where the next one removes rows: only that one has
+// them. A snapshot of another program counts as part of the next commit; one that only rewrote files goes with the commit
+// before it.
 func (st *staged) cut(head *metadata.Snapshot, keep int, read int64) (oldest, gone *metadata.Snapshot, commit int64) {
 	commit = math.MaxInt64
 	for kept := 0; head != nil; kept++ {
 		c := summaryInt(head, keyCommit)
+		last := oldest != nil && commit > read && oldest.Summary.Operation() != metadata.Append && !rewrites(oldest)
 		if c > 0 && !rewrites(head) {
 			commit = c
 		}
 		switch {
 		case kept >= streamFactor*keep && rewrites(head) && c > 0:
 			return oldest, head, c
-		case kept >= streamFactor*keep || kept >= keep && commit <= read && !rewrites(head):
+		case kept >= streamFactor*keep || kept >= keep && commit <= read && !rewrites(head) && !last:
 			return oldest, head, commit
 		}
 		oldest = head

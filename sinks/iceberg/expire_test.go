@@ -86,6 +86,36 @@ func TestExpire(t *testing.T) {
 	}
 }
 
+// Of a table whose rows change, the last version that was read is kept for the rows that the next one removes.
+func TestExpireBeforeChanges(t *testing.T) {
+	for _, c := range []struct {
+		commits []int64
+		removes int // the snapshot that removes rows
+		read    int64
+		want    string
+	}{
+		{[]int64{1, 2, 3}, 3, 2, "2 3"},
+		{[]int64{1, 2, 3}, 3, 3, "3"},
+		{[]int64{1, 2, 3, 4}, 3, 2, "2 3 4"},
+		{[]int64{1, 2, 3, 4}, 3, 3, "4"},
+		{[]int64{1, 2, -2, 4}, 4, 2, "3 4"}, // what rewrote the files has the rows too
+		{[]int64{1, 2, 0, 4}, 3, 2, "2 3 4"},
+		{[]int64{1, 2, 3, 4}, 0, 2, "3 4"},
+	} {
+		h := historyHead(t, c.commits...)
+		if s := h.meta.SnapshotByID(int64(c.removes)); s != nil {
+			s.Summary = metadata.NewSummary(metadata.Overwrite, map[string]string{keyCommit: fmt.Sprint(c.commits[c.removes-1])})
+		}
+		h = expireHead(t, h, 1, map[string]int64{"t": c.read})
+		if got := snapshots(h); got != c.want {
+			t.Errorf("%v, read up to %d: snapshots %s, want %s", c.commits, c.read, got, c.want)
+		}
+		if err := h.changesKept(h.chain(), c.read); err != nil {
+			t.Errorf("%v, read up to %d: %v", c.commits, c.read, err)
+		}
+	}
+}
+
 // What another program expired is not known, so that a stream must have seen a snapshot that is there.
 func TestExpiredByOthers(t *testing.T) {
 	h := expireHead(t, historyHead(t, 1, 2, 3, 4), 2, nil)

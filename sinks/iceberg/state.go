@@ -317,7 +317,7 @@ func (l *Lake) record(ctx context.Context, db *sql.DB, heads map[string]*head) (
 		}
 	}
 	for k, p := range rec.positions {
-		if at, err := position.Commit(p); err == nil && (k.Kind == position.Upstream || k.Kind == position.Sink) && at > rec.commit {
+		if at, err := position.Commit(p); err == nil && k.Kind.Ordered() && at > rec.commit {
 			return nil, fmt.Errorf("the position of %s is at commit %d, but the last commit is %d; restore the warehouse from a backup", k, at, rec.commit)
 		}
 	}

@@ -34,12 +34,13 @@ type Config struct {
 	Name, Pipeline string   // of the sink and its pipeline: together they name it to Kafka
 	Brokers        []string // host:port
 	Topic          string
-	Key            []string // columns: one is the key by its text, several are a JSON object
-	Format         string   // of values: json, which empty means too, or avro
-	Registry       confluent.Registry
-	Security       broker.Security
-	TempDir        string        // a folder that DuckDB may write to and this process may read
-	Timeout        time.Duration // how long a broker may take to answer; 0 means 10 s
+	// Key are columns: one is the key by its text, several are a JSON object. A publication may have others.
+	Key      []string
+	Format   string // of values: json, which empty means too, or avro
+	Registry confluent.Registry
+	Security broker.Security
+	TempDir  string        // a folder that DuckDB may write to and this process may read
+	Timeout  time.Duration // how long a broker may take to answer; 0 means 10 s
 }
 
 // Sink is a sinks.Publisher.

@@ -25,7 +25,7 @@ type Options struct {
 	option.Node `yaml:"-"`
 	Brokers     []option.Text      `yaml:"brokers" jsonschema:"required" jsonschema_description:"Addresses of brokers to begin with, as host:port."`
 	Topic       *option.Text       `yaml:"topic" jsonschema:"required" jsonschema_description:"Name of the topic, which must exist."`
-	Key         []option.Text      `yaml:"key" jsonschema_description:"Columns that make the record's key: one by its text, several as a JSON object. Default: no key."`
+	Key         []option.Text      `yaml:"key" jsonschema_description:"Columns that make the record's key: one by its text, several as a JSON object. Default: the keys of auto_cdc; for other tables, no key."`
 	Value       SinkFormat         `yaml:"value" jsonschema_description:"How rows are encoded. Default: {format: json}."`
 	Registry    confluent.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro."`
 	Security    broker.Security    `yaml:"security" jsonschema_description:"How brokers are reached."`
@@ -70,10 +70,16 @@ func (o *Options) New(s sinks.Setup) (sinks.Publisher, error) { return New(o.con
 func (o *Options) config(s sinks.Setup) Config {
 	c := Config{Name: s.Name, Pipeline: s.Pipeline, Brokers: broker.Addresses(o.Brokers), Topic: o.topic(), Format: o.Value.Format,
 		Registry: o.Registry, Security: o.Security, TempDir: s.TempDir}
-	for _, column := range o.Key {
-		c.Key = append(c.Key, column.Text)
-	}
+	c.Key = o.DeclaredKey()
 	return c
+}
+
+// DeclaredKey implements sinks.Options.
+func (o *Options) DeclaredKey() (columns []string) {
+	for _, column := range o.Key {
+		columns = append(columns, column.Text)
+	}
+	return columns
 }
 
 // Check implements sinks.Options.

@@ -40,7 +40,7 @@ func (s *Sink) records(f *rowFile, commit int64) iter.Seq2[[]*kgo.Record, error]
 			for end == nil && (len(ahead) == 0 || size < aheadBytes) {
 				b := &block{made: make(chan struct{})}
 				if b.lines, end = f.lines(); end == nil {
-					go s.makeRecords(b, headers)
+					go s.makeRecords(b, f.keyed, headers)
 					ahead, size = append(ahead, b), size+len(b.lines)
 				}
 			}
@@ -60,7 +60,7 @@ func (s *Sink) records(f *rowFile, commit int64) iter.Seq2[[]*kgo.Record, error]
 	}
 }
 
-func (s *Sink) makeRecords(b *block, headers []kgo.RecordHeader) {
+func (s *Sink) makeRecords(b *block, keyed bool, headers []kgo.RecordHeader) {
 	defer close(b.made)
 	b.records = make([]*kgo.Record, 0, bytes.Count(b.lines, []byte{'\n'}))
 	var enc *avroEncoder
@@ -68,7 +68,7 @@ func (s *Sink) makeRecords(b *block, headers []kgo.RecordHeader) {
 		enc = s.avro.encoder()
 	}
 	for line := range bytes.Lines(b.lines) {
-		key, value, err := s.record(line[:len(line)-1], enc)
+		key, value, err := s.record(line[:len(line)-1], keyed, enc)
 		if err != nil {
 			b.err = err
 			return
@@ -78,12 +78,15 @@ func (s *Sink) makeRecords(b *block, headers []kgo.RecordHeader) {
 	}
 }
 
-// record divides a line into the key and the value.
-func (s *Sink) record(line []byte, enc *avroEncoder) (key, value []byte, err error) {
+// record divides a line into the key and the value, which is nil where the row of the key is gone.
+func (s *Sink) record(line []byte, keyed bool, enc *avroEncoder) (key, value []byte, err error) {
 	value = line
-	if len(s.cfg.Key) > 0 {
+	if keyed {
 		if key, value, err = divide(line); err != nil {
 			return nil, nil, err
+		}
+		if string(value) == "null" { // a row is an object
+			return key, nil, nil
 		}
 	}
 	if enc != nil {

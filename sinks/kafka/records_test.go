@@ -26,7 +26,7 @@ func lineFile(t *testing.T, text string) *rowFile {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	return &rowFile{File: f}
+	return &rowFile{File: f, keyed: true}
 }
 
 // lines are rows of which some are longer than a block, and all are longer than what is read ahead.

@@ -19,6 +19,7 @@ import (
 // memory, which a result of as many rows would need.
 type rowFile struct {
 	*os.File
+	keyed bool   // lines have a key and a value
 	rest  []byte // what was read behind the last whole line
 	ended bool
 }
@@ -44,7 +45,7 @@ func (s *Sink) write(ctx context.Context, conn *sql.Conn, p sinks.Publication) (
 	if err != nil {
 		return nil, fmt.Errorf("read the rows: %w", err)
 	}
-	f := &rowFile{File: file}
+	f := &rowFile{File: file, keyed: len(s.key(p)) > 0}
 	if rows, err := done.RowsAffected(); err != nil || rows != p.Rows {
 		f.remove()
 		if err == nil {
@@ -55,22 +56,35 @@ func (s *Sink) write(ctx context.Context, conn *sql.Conn, p sinks.Publication) (
 	return f, nil
 }
 
-// query gives a row for each line: the columns of the value, or k and v with a key.
+// key are the columns that make the keys of a publication's records.
+func (s *Sink) key(p sinks.Publication) []string {
+	if len(p.Key) > 0 {
+		return p.Key
+	}
+	return s.cfg.Key
+}
+
+// query gives a row for each line: the columns of the value, or k and v with a key. The value of a key whose row is gone
+// is NULL.
 func (s *Sink) query(p sinks.Publication) string {
 	cell := jsonCell
 	if s.cfg.Format == "avro" {
 		cell = avroCell
 	}
-	list := make([]string, len(p.Columns))
+	key, list := s.key(p), make([]string, len(p.Columns))
 	for i, c := range p.Columns {
 		value := cell("r."+quote.Name(c.Name), c.Type, 0)
-		if list[i] = value + " AS " + quote.Name(c.Name); len(s.cfg.Key) > 0 {
+		if list[i] = value + " AS " + quote.Name(c.Name); len(key) > 0 {
 			list[i] = quote.Name(c.Name) + " := " + value
 		}
 	}
 	columns := strings.Join(list, ", ")
-	if len(s.cfg.Key) > 0 {
-		columns = keyText(s.cfg.Key, p.Columns) + " AS k, struct_pack(" + columns + ") AS v"
+	if len(key) > 0 {
+		value := "struct_pack(" + columns + ")"
+		if len(p.Key) > 0 {
+			value = "CASE WHEN NOT r." + sinks.RemovedColumn + " THEN " + value + " END"
+		}
+		columns = keyText(key, p.Columns) + " AS k, " + value + " AS v"
 	}
 	return "SELECT " + columns + " FROM (" + p.Query + ") AS r"
 }

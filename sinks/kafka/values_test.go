@@ -101,6 +101,43 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestRemoved publishes what became of keys: rows, and tombstones for those that are gone, in the order that they are given.
+func TestRemoved(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *bed) {
+		reg := newFakeRegistry(t)
+		states := publication(4, 5, `SELECT * FROM (VALUES (1, 'a', 'x', false), (2, 'null', NULL, true), (1, 'a', NULL, true), (1, 'a', 'null', false), (3, 'c', 'z', false)) AS t(id, "K", v, `+sinks.RemovedColumn+`)`,
+			"id INTEGER", "K VARCHAR", "v VARCHAR")
+		states.Key = []string{"id", "k"}
+		b.publish(b.begun(0, func(c *Config) { c.Key = []string{"v"} }), states) // that of the publication counts
+		states.At.Commit = 5
+		b.publish(b.begun(4, avroSink(reg)), states)
+		schema := avro.MustParse(reg.schemas[0])
+		got := map[string][]string{}
+		for _, r := range b.records() {
+			value := string(r.Value)
+			switch {
+			case r.Value == nil:
+				value = "tombstone"
+			case string(r.Headers[0].Value) == "5":
+				var row map[string]any
+				if _, err := schema.Decode(r.Value[5:], &row); err != nil || len(row) != 3 {
+					t.Fatal(err, row)
+				}
+				value = fmt.Sprintf("%v %v %v", row["id"], row["K"], row["v"])
+			}
+			got[string(r.Key)] = append(got[string(r.Key)], value)
+		}
+		want := map[string][]string{
+			`{"id":1,"k":"a"}`:    {`{"id":1,"K":"a","v":"x"}`, "tombstone", `{"id":1,"K":"a","v":"null"}`, "1 a x", "tombstone", "1 a null"},
+			`{"id":2,"k":"null"}`: {"tombstone", "tombstone"},
+			`{"id":3,"k":"c"}`:    {`{"id":3,"K":"c","v":"z"}`, "3 c z"},
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("-want +got:\n%s", d)
+		}
+	})
+}
+
 // TestPartitions expects the partitions that Java's producer chooses: these are murmur2's hashes of the keys, as the
 // Java client's own tests have them.
 func TestPartitions(t *testing.T) {

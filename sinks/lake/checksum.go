@@ -69,3 +69,34 @@ func CheckFile(path string) error {
 	}
 	return nil
 }
+
+// Checked are data files whose checksum is right.
+type Checked map[string]bool
+
+// maxChecked bounds the memory of an update that goes on for months: what was forgotten is checked once more.
+const maxChecked = 50_000
+
+// Check compares files with their checksums before rows are made of them, once in an update, and not those that it wrote
+// itself. Its errors are those of CheckFile.
+func (c Checked) Check(files []DataFile) error {
+	for _, f := range files {
+		for _, path := range append([]string{f.Path}, f.Deletes...) {
+			if c[path] {
+				continue
+			}
+			if err := CheckFile(path); err != nil {
+				return err
+			}
+			c.Add(path)
+		}
+	}
+	return nil
+}
+
+// Add takes a file for right.
+func (c Checked) Add(path string) {
+	if len(c) >= maxChecked {
+		clear(c)
+	}
+	c[path] = true
+}
