@@ -2,7 +2,9 @@ package incremental
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,7 +32,7 @@ func Analyze(ctx context.Context, conn *sql.Conn, q Query) (*Technique, error) {
 		}
 	}
 	if t.way == nil {
-		t.Name, t.State, t.NeedsOld = CompleteRecompute, nil, false
+		t.Name, t.State, t.Taken = CompleteRecompute, nil, ""
 	}
 	t.Issues = b.issues
 	return t, ctx.Err()
@@ -372,27 +374,66 @@ func (l *level) handOn(ctx context.Context, b *builder, k *keyed) bool {
 	return !slices.Contains(l.keys, "")
 }
 
-// bind has DuckDB take all statements of a technique, over no rows.
+// bind has DuckDB take all statements of a technique, over no rows. It takes DuckDB longer than to write them, so that
+// those which it has taken before are not tried again.
 func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
+	var version string
+	if err := conn.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
+		return err
+	}
+	b := t.unchanged(conn)
+	b.composing = true
+	if err := t.way.apply(ctx, b); err != nil {
+		return err
+	}
+	results, err := t.results(b)
+	if err != nil {
+		return err
+	}
+	all := sha256.New()
+	for _, text := range slices.Concat([]string{version}, b.statements, results) {
+		_, _ = fmt.Fprintf(all, "%d %s", len(text), text)
+	}
+	taken := hex.EncodeToString(all.Sum(nil)[:12])
+	if taken != t.query.Taken {
+		b = t.unchanged(conn)
+		err = t.way.apply(ctx, b)
+		for _, query := range results {
+			if query != "" && err == nil {
+				_, _, err = describe(ctx, conn, query)
+			}
+		}
+		err = errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
+	}
+	if err == nil {
+		t.Taken = taken
+	}
+	return err
+}
+
+// unchanged is a batch over no rows, in which everything may have changed.
+func (t *Technique) unchanged(conn *sql.Conn) *batch {
 	tables := map[string]string{}
-	in := Inputs{New: tables, Old: tables, Added: tables, Removed: tables}
 	for name, r := range t.query.Relations {
 		if r.View == "" {
 			tables[name] = "(" + noRows(r.Columns) + ")"
 		}
 	}
-	place := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
-	in.View = "(" + noRows(slices.Concat(t.query.Columns, place)) + ")"
-	in.State = "(" + noRows(slices.Concat(t.State, place)) + ")"
-	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
-	err := t.way.apply(ctx, b)
-	view, state := t.Full(in)
-	r := b.result
-	for _, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState, view, state} {
-		if query != "" && err == nil {
-			_, _, err = describe(ctx, conn, query)
-		}
+	read := func(name string) (string, error) { return tables[name], nil }
+	places := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
+	stored := func(columns schemas.Table) Stored {
+		return Stored{"(" + noRows(slices.Concat(columns, places)) + ")", "(" + noRows(places) + ")"}
 	}
-	t.NeedsOld = b.c.usedOld
-	return errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
+	in := Inputs{New: read, Old: read, Added: tables, Removed: tables, View: stored(t.query.Columns), State: stored(t.State)}
+	return &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
+}
+
+// results are the queries that a batch leaves to others, and those of a full computation.
+func (t *Technique) results(b *batch) ([]string, error) {
+	view, state, err := t.Full(b.c.in)
+	all := []string{b.result.RemoveView, b.result.RemoveState, b.result.AddView, b.result.AddState, view, state}
+	for i, query := range all {
+		all[i] = b.c.inputs(t.query, query)
+	}
+	return all, err
 }

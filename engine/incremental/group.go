@@ -175,7 +175,7 @@ func (g *group) plan(a *aggregate) bool {
 		a.final = g.sum(a, argument, scale) + " / " + g.partial("count", argument, bigint)
 	case (name == "avg" || name == "mean") && digits: // as DuckDB does: the digits by the count and the power of ten
 		s, n := g.partial("sum", argument, sumType(scale)), g.partial("count", argument, bigint)
-		unscaled := "CAST(CAST(replace(CAST(" + s + " AS VARCHAR), '.', '') AS HUGEINT) AS DOUBLE)"
+		unscaled := unscaled(s, partial{kind: "sum", typ: sumType(scale)})
 		a.final = fmt.Sprintf("CASE WHEN %s > 0 THEN %s / (CAST(%[1]s AS DOUBLE) * 1e%[3]d) END", n, unscaled, scale)
 	case minimal:
 		t, ok := stateType(a.argumentType)
@@ -198,6 +198,16 @@ func (g *group) sum(a *aggregate, argument string, scale int) string {
 		kind, t = "real", double
 	}
 	return "CASE WHEN " + g.partial("count", argument, bigint) + " > 0 THEN " + g.partial(kind, argument, t) + " END"
+}
+
+// unscaled are the digits of a sum as a DOUBLE.
+func unscaled(sum string, p partial) string {
+	digits := "CAST(replace(CAST(" + sum + " AS VARCHAR), '.', '') AS HUGEINT)"
+	if p.long() { // the text takes long
+		digits = fmt.Sprintf("CASE WHEN %s THEN CAST(CAST(%s AS DECIMAL(%d,%d)) * 1%s AS HUGEINT) ELSE %s END", p.fits(sum), sum,
+			shortDigits, p.typ.Scale, strings.Repeat("0", p.typ.Scale), digits)
+	}
+	return "CAST(" + digits + " AS DOUBLE)"
 }
 
 func sumType(scale int) schemas.Type {

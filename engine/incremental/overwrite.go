@@ -61,18 +61,18 @@ func (o *overwrite) apply(ctx context.Context, b *batch) error {
 	if err := b.create(ctx, "fresh", "SELECT *"+number+" FROM ("+q.stored(query)+")"); err != nil {
 		return err
 	}
-	ofKeys := " SEMI JOIN " + b.table("keys") + " AS __t ON (" + joined(o.outputs, " AND ", func(i, column int) string {
+	former := b.c.in.View.matching(b.table("keys"), joined(o.outputs, " AND ", func(i, column int) string {
 		return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__k%d", quote.Name(q.Columns[column].Name), i)
-	}) + ")"
-	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+b.c.in.View+
-		" AS __v"+ofKeys+")")
+	}))
+	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+former+")")
 	if err != nil {
 		return err
 	}
 	same := " ON (__a.__i = __b.__i AND " + joined(q.Columns, " AND ", func(_ int, c schemas.Column) string {
 		return fmt.Sprintf("__a.%s IS NOT DISTINCT FROM __b.%[1]s", quote.Name(c.Name))
 	}) + ")"
-	fresh, former := b.table("fresh"), b.table("former")
+	fresh := b.table("fresh")
+	former = b.table("former")
 	b.result.RemoveView = `SELECT "__file", "__row" FROM ` + former + " AS __a ANTI JOIN " + fresh + " AS __b" + same
 	b.result.AddView = "SELECT " + columns + " FROM " + fresh + " AS __a ANTI JOIN " + former + " AS __b" + same
 	return nil

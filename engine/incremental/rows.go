@@ -53,11 +53,11 @@ func (b *batch) removeEqual(ctx context.Context, wanted string) error {
 		return err
 	}
 	on := joined(columns, " AND ", func(i int, c schemas.Column) string {
-		return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __g.__c%d", quote.Name(c.Name), i)
+		return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__c%d", quote.Name(c.Name), i)
 	})
 	return b.removeFound(ctx, `SELECT "__file", "__row" FROM (
-	SELECT __v."__file", __v."__row", __g.__n, row_number() OVER (PARTITION BY __g.__id) AS __i
-	FROM `+b.c.in.View+" AS __v JOIN "+b.table("wanted")+" AS __g ON ("+on+")) WHERE __i <= __n",
+	SELECT __v."__file", __v."__row", __t.__n, row_number() OVER (PARTITION BY __t.__id) AS __i
+	FROM `+b.c.in.View.matching(b.table("wanted"), on)+" AS __v JOIN "+b.table("wanted")+" AS __t ON ("+on+")) WHERE __i <= __n",
 		"SELECT coalesce(sum(__n), 0) FROM "+b.table("wanted"))
 }
 

@@ -25,9 +25,11 @@ type Incremental struct {
 }
 
 // Analyze finds the technique, once. It takes DuckDB longer than everything else of a plan, so that it is left to those
-// who refresh the view or tell of it; they do so one at a time.
-func (v *Incremental) Analyze(ctx context.Context, conn *sql.Conn) (err error) {
+// who refresh the view or tell of it; they do so one at a time. taken is what a technique says itself, of the last time
+// that the view was refreshed, or empty: it takes less time when nothing is different.
+func (v *Incremental) Analyze(ctx context.Context, conn *sql.Conn, taken string) (err error) {
 	if v.Technique == nil {
+		v.query.Taken = taken
 		v.Technique, err = incremental.Analyze(ctx, conn, v.query)
 	}
 	return err
@@ -39,7 +41,7 @@ func (p *Plan) Explain(ctx context.Context, conn *sql.Conn) error {
 		if d.Incremental == nil {
 			continue
 		}
-		if err := d.Incremental.Analyze(ctx, conn); err != nil {
+		if err := d.Incremental.Analyze(ctx, conn, ""); err != nil {
 			return fmt.Errorf("materialized view %s: %w", d.Name, err)
 		}
 		if d.Refresh == Follow && d.Incremental.Name == incremental.CompleteRecompute {
@@ -82,7 +84,7 @@ func (c *compiler) follow(ctx context.Context) error {
 		if d.decl.Refresh != dsl.RefreshIncremental || c.diags.HasErrors() {
 			continue
 		}
-		if err := v.Analyze(ctx, c.in.Conn); err != nil {
+		if err := v.Analyze(ctx, c.in.Conn, ""); err != nil {
 			return fmt.Errorf("materialized view %s: %w", d.name, err)
 		}
 		c.checkIncremental(d, v)

@@ -30,7 +30,8 @@ func (b *Batch) followInputs(ctx context.Context, d *plan.Dataset) (worked bool,
 		return false, nil
 	}
 	maps.Copy(b.draft.positions, holds)
-	if err := d.Incremental.Analyze(ctx, b.DB.Conn()); err != nil {
+	stored, _ := b.state.Table(d.Name)
+	if err := d.Incremental.Analyze(ctx, b.DB.Conn(), definitions.Taken(stored)); err != nil {
 		return true, fmt.Errorf("find out how %s can follow its inputs: %w", d.Name, err)
 	}
 	why := b.unfollowed(d)
@@ -85,14 +86,10 @@ func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, why string) err
 	if table == "" {
 		return nil
 	}
-	in := incremental.Inputs{New: map[string]string{}}
-	for _, name := range b.plan.Whole(d.Flows[0]) {
-		var err error
-		if in.New[name], err = b.tableRelation(ctx, name); err != nil {
-			return err
-		}
+	_, state, err := d.Incremental.Full(incremental.Inputs{New: b.tablesNow(ctx)})
+	if err != nil {
+		return err
 	}
-	_, state := d.Incremental.Full(in)
 	files, err := b.writeState(ctx, d, state)
 	if err != nil {
 		return fmt.Errorf("compute what %s must remember: %w", d.Name, err)
@@ -113,8 +110,11 @@ func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, e
 	if err != nil {
 		return "", err
 	}
-	in.View, in.State = view.relation, state.relation
+	in.View, in.State = view.stored, state.stored
 	r, err := d.Incremental.Apply(ctx, b.DB.Conn(), in, mergePrefix)
+	if errors.Is(err, lake.ErrExpired) {
+		return "the rows that its inputs had have been expired; keep more with retention.snapshots", nil
+	}
 	if err != nil {
 		return b.failedToFollow(ctx, d, err)
 	}
@@ -149,27 +149,22 @@ func (b *Batch) failedToFollow(ctx context.Context, d *plan.Dataset, cause error
 // changedInputs are a view's inputs, with what has changed since it was refreshed the last time. It says why that is of
 // no use, if it is not.
 func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremental.Inputs, why string, err error) {
-	in = incremental.Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+	since := func(name string) int64 { return b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name)) }
+	in = incremental.Inputs{New: b.tablesNow(ctx), Added: map[string]string{}, Removed: map[string]string{}}
+	in.Old = func(name string) (string, error) { return b.relationAt(ctx, name, since(name)) }
 	var changed, total int64
 	for _, name := range b.plan.Whole(d.Flows[0]) {
-		since := b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name))
-		c, err := b.changesSince(ctx, name, since)
-		if err == nil && d.Incremental.NeedsOld {
-			in.Old[name], err = b.relationAt(ctx, name, since)
-		}
+		c, err := b.changesSince(ctx, name, since(name))
 		if errors.Is(err, lake.ErrRewritten) {
 			return in, "the rows or columns of " + name + " were replaced", nil
 		}
 		if errors.Is(err, lake.ErrExpired) {
-			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since), nil
+			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since(name)), nil
 		}
 		if err != nil {
 			return in, "", err
 		}
 		in.Added[name], in.Removed[name] = b.changeRelations(name, c)
-		if in.New[name], err = b.tableRelation(ctx, name); err != nil {
-			return in, "", err
-		}
 		table, _ := b.state.Table(name)
 		changed, total = changed+c.rows(), total+table.Rows
 	}
@@ -271,10 +266,13 @@ func (b *Batch) changeRelations(table string, c inputChanges) (added, removed st
 	return added, removed
 }
 
-// tableRelation is everything that a table holds, in the columns that the plan knows.
-func (b *Batch) tableRelation(ctx context.Context, table string) (string, error) {
-	relation, err := b.wholeRelation(ctx, table)
-	return "(SELECT " + strings.Join(names(b.plan.Dataset(table).Columns), ", ") + " FROM " + relation + ")", err
+// tablesNow tells of everything that a table holds, in the columns that the plan knows. Its files are checked then: who
+// does not ask does not wait for it.
+func (b *Batch) tablesNow(ctx context.Context) func(string) (string, error) {
+	return func(table string) (string, error) {
+		relation, err := b.wholeRelation(ctx, table)
+		return "(SELECT " + strings.Join(names(b.plan.Dataset(table).Columns), ", ") + " FROM " + relation + ")", err
+	}
 }
 
 // relationAt is a table as a commit left it, in the columns that the plan knows. The error is lake.ErrExpired when that is
