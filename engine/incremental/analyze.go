@@ -18,7 +18,8 @@ import (
 // Analyze picks the cheapest technique that is correct. It fails only when DuckDB does not take the query: what cannot
 // be done is COMPLETE_RECOMPUTE, and Issues say why.
 func Analyze(ctx context.Context, conn *sql.Conn, q Query) (*Technique, error) {
-	b := &builder{query: q, conn: conn, views: map[string]syntax.Query{}}
+	b := &builder{query: q, conn: conn, views: map[string]syntax.Query{}, written: map[string]string{},
+		sourced: map[string]bool{}, constants: map[string]Issue{}}
 	root, full, err := b.parse(ctx)
 	if err != nil {
 		return nil, err
@@ -72,13 +73,10 @@ func (b *builder) parse(ctx context.Context) (root syntax.Query, full string, er
 	if err != nil {
 		return nil, "", err
 	}
-	full = written[0]
-	for range names { // a view may read another one
-		for i, name := range names[1:] {
-			full = strings.ReplaceAll(full, inputName(name), "("+written[i+1]+")")
-		}
+	for i, name := range names[1:] {
+		b.written[name] = written[i+1]
 	}
-	return b.views[""], full, nil
+	return b.views[""], b.inline(written[0]), nil
 }
 
 // withoutMain takes the schema from the names of columns.
@@ -161,6 +159,10 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 	if t.body, err = b.body(root, nil); err != nil {
 		return err
 	}
+	if err = b.onlyConstants(); err != nil {
+		return err
+	}
+	t.constants = b.constants
 	b.view = ""
 	keyed, top := slices.Clone(b.keyed), t.body.top()
 	if err := b.flush(ctx); err != nil {
@@ -174,7 +176,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		t.Name, t.way, t.State = c.name, c.way, c.state
 		err := t.bind(ctx, b.conn)
 		if err == nil {
-			b.issues = append(b.issues, c.issues...)
+			b.issues = slices.Concat(b.issues, c.issues, b.notes)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -228,7 +230,7 @@ func (b *builder) candidates(ctx context.Context, t *Technique, top *selection, 
 	}
 	if target == nil {
 		name := AppendOnly
-		if len(keyed) > 0 || !onlyAppends(t.body) {
+		if len(keyed) > 0 || !onlyAppends(t.body) || b.rowsChange() {
 			name = RowBased
 		}
 		return []candidate{{name: name, way: &rows{t.body}}}
@@ -255,6 +257,16 @@ func (b *builder) candidates(ctx context.Context, t *Technique, top *selection, 
 	return all
 }
 
+// rowsChange reports whether rows of a table may go.
+func (b *builder) rowsChange() bool {
+	for name := range b.sourced {
+		if b.query.Relations[name].RowsChange {
+			return true
+		}
+	}
+	return false
+}
+
 // onlyAppends reports whether rows that are added add rows only.
 func onlyAppends(all body) bool {
 	for _, s := range all {
@@ -270,7 +282,7 @@ func appends(s source) bool {
 	case *derived:
 		return onlyAppends(s.body)
 	case *join:
-		return s.word == "INNER" && appends(s.left) && appends(s.right)
+		return (s.word == "INNER" || s.asOf) && appends(s.left) && appends(s.right)
 	}
 	return true
 }
@@ -289,7 +301,7 @@ func (s *selection) inexact() Issue {
 	for _, a := range k.group.aggregates {
 		if !a.exact {
 			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, " +
-				"when it is computed again: select the keys of its GROUP BY, by which its rows are found again.", s.view, a.node.At()}
+				"when it is computed again: select the keys of its GROUP BY, by which its rows are found again.", s.view, place(a.node)}
 		}
 	}
 	return Issue{AggregateNotTop, "The groups are not on top of the query.", s.view, k.at}
@@ -299,7 +311,7 @@ func (s *selection) inexact() Issue {
 func (b *builder) reads(s *selection) []Issue {
 	if g := s.keyed.group; g != nil && g.lacking != nil {
 		return []Issue{{NotIncrementalizable, g.lacking.name() + " does not follow from the changes: " +
-			"of each group that they touch, all rows of the input are read.", s.view, g.lacking.node.At()}}
+			"of each group that they touch, all rows of the input are read.", s.view, place(g.lacking.node)}}
 	}
 	return nil
 }
@@ -345,8 +357,8 @@ func (b *builder) outputs(ctx context.Context, t *Technique, s *selection) (abov
 // handOn finds the keys of what a level reads among the columns that it gives itself, and sets columnsOf to them.
 func (l *level) handOn(ctx context.Context, b *builder, k *keyed) bool {
 	c := &composer{}
-	names, _, err := describe(ctx, b.conn, "SELECT * FROM "+l.link.text(c, none))
-	all, _, err2 := describe(ctx, b.conn, "SELECT * FROM "+l.from.text(c, none))
+	names, _, err := b.describe(ctx, "SELECT * FROM "+l.link.text(c, none))
+	all, _, err2 := b.describe(ctx, "SELECT * FROM "+l.from.text(c, none))
 	if err != nil || err2 != nil || len(names) < len(k.columnsOf) {
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/lakeflow/lakeflow/engine/incremental"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // TestAnalyze says of each query which technique it has, and the code and place of each issue.
@@ -15,10 +16,14 @@ func TestAnalyze(t *testing.T) {
 		appendOnly, rowBased, group, generic = incremental.AppendOnly, incremental.RowBased, incremental.GroupAggregate, incremental.GenericAggregate
 		window, overwrite, complete          = incremental.WindowFunction, incremental.PartitionOverwrite, incremental.CompleteRecompute
 	)
+	const constant = "SUBQUERY_EXPRESSION_NOT_INCREMENTALIZABLE "
 	conn := open(t)
 	w := newWorld(t, conn, rand.New(rand.NewPCG(1, 1)))
 	w.relations["vw"] = incremental.Relation{View: "SELECT k, row_number() OVER (ORDER BY x) AS n FROM a"}
 	exec(t, conn, "CREATE TEMP VIEW vw AS "+w.relations["vw"].View)
+	w.relations["changing"] = incremental.Relation{RowsChange: true, Columns: schemas.Table{
+		{Name: "k", Type: schemas.Type{Kind: schemas.Integer}}, {Name: "n", Type: schemas.Type{Kind: schemas.BigInt}}}}
+	exec(t, conn, "CREATE TABLE changing (k INTEGER, n BIGINT)")
 	classes := functions(t, conn)
 	for _, c := range []struct {
 		technique, sql string
@@ -65,8 +70,15 @@ func TestAnalyze(t *testing.T) {
 		{complete, "SELECT k FROM a EXCEPT SELECT k FROM e", []string{"OPERATOR_NOT_SUPPORTED k FROM"}},
 		{complete, "SELECT k, now() FROM a", []string{"EXPRESSION_NOT_DETERMINISTIC now()"}},
 		{complete, "SELECT k FROM a WHERE t < current_date", []string{"EXPRESSION_NOT_DETERMINISTIC current_date"}},
-		{complete, "SELECT k FROM a WHERE x > (SELECT avg(y) FROM e)", []string{"SUBQUERY_EXPRESSION_NOT_INCREMENTALIZABLE (SELECT avg"}},
-		{complete, "SELECT k FROM a WHERE k NOT IN (SELECT k FROM e)", []string{"SUBQUERY_EXPRESSION_NOT_INCREMENTALIZABLE NOT IN"}},
+		{appendOnly, "SELECT k FROM a WHERE x > (SELECT avg(y) FROM e)", []string{constant + "(SELECT avg"}},
+		{appendOnly, "SELECT k FROM a WHERE k NOT IN (SELECT k FROM e)", []string{constant + "NOT IN"}},
+		{appendOnly, "SELECT k, (SELECT max(y) FROM e WHERE e.k = a.k) AS y FROM a", []string{constant + "(SELECT max"}},
+		{appendOnly, "SELECT k FROM a WHERE b OR k IN (SELECT k FROM vc)", []string{constant + "IN"}},
+		{group, "SELECT k, count(*), (SELECT min(y) FROM e WHERE k > 2) AS m FROM a GROUP BY k", []string{constant + "(SELECT min"}},
+		{complete, "SELECT k FROM a WHERE x > (SELECT avg(x) FROM a)", []string{constant + "(SELECT avg"}},
+		{complete, "SELECT k FROM e WHERE y > (SELECT sum(d) FROM a)", []string{constant + "(SELECT sum"}},
+		{complete, "SELECT k FROM a WHERE x > (SELECT y FROM e LIMIT 1)", []string{constant + "(SELECT y"}},
+		{complete, "WITH f AS (SELECT y FROM e) SELECT k FROM a WHERE x NOT IN (FROM f)", []string{constant + "NOT IN"}},
 		{generic, "SELECT s.k, s.v FROM e JOIN (SELECT k, sum(d) AS v FROM a GROUP BY k) s ON e.k = s.k", nil},
 		{window, "WITH top AS (SELECT * FROM a QUALIFY row_number() OVER (PARTITION BY k ORDER BY id) = 1) SELECT top.k, e.y FROM top LEFT JOIN e USING (k)", nil},
 		{complete, "SELECT s.v FROM e JOIN (SELECT k, sum(d) AS v FROM a GROUP BY k) s ON e.k = s.k", []string{"AGGREGATE_NOT_TOP_NODE sum(d)"}},
@@ -76,7 +88,15 @@ func TestAnalyze(t *testing.T) {
 		{complete, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i FROM n", []string{"OPERATOR_NOT_SUPPORTED 1 UNION"}},
 		{complete, "PIVOT (SELECT k, b, x FROM a) ON b IN (true, false) USING sum(x) GROUP BY k", []string{"OPERATOR_NOT_SUPPORTED "}},
 		{complete, "SELECT k FROM a USING SAMPLE 2", []string{"OPERATOR_NOT_SUPPORTED k FROM"}},
-		{complete, "SELECT a.k FROM a ASOF JOIN e ON a.k = e.k AND a.x >= e.y", []string{"OPERATOR_NOT_SUPPORTED ASOF"}},
+		{appendOnly, "SELECT a.k FROM a ASOF JOIN e ON a.k = e.k AND a.x >= e.y", []string{"OPERATOR_NOT_SUPPORTED ASOF"}},
+		{group, "SELECT k, sum(y) FROM a ASOF LEFT JOIN (SELECT k, max(id) AS x, count(*) AS y FROM vc GROUP BY k) AS o " +
+			"USING (k, x) GROUP BY k", []string{"OPERATOR_NOT_SUPPORTED ASOF"}},
+		{complete, "SELECT p.k FROM a AS p ASOF JOIN a AS q ON p.k = q.k AND p.x > q.x", []string{"OPERATOR_NOT_SUPPORTED ASOF"}},
+		{complete, "SELECT k FROM a POSITIONAL JOIN (SELECT y FROM e)", []string{"OPERATOR_NOT_SUPPORTED POSITIONAL"}},
+		{generic, "SELECT k, list(x ORDER BY x) FROM a GROUP BY k", []string{"OPERATOR_NOT_INCREMENTALIZABLE x ORDER"}},
+		{rowBased, "SELECT k, n FROM changing", nil},
+		{rowBased, "SELECT a.x, n FROM a JOIN changing USING (k)", nil},
+		{group, "SELECT k, sum(n) FROM changing GROUP BY k", nil},
 	} {
 		columns, err := columnsOf(t, conn, c.sql)
 		if err != nil {
@@ -110,5 +130,31 @@ func TestAnalyze(t *testing.T) {
 				t.Errorf("\t%s, view %q at %d %.20q: %s", i.Code, i.View, i.At, at, i.Message)
 			}
 		}
+	}
+}
+
+// TestTaken tells that statements which DuckDB has taken are not tried again, and that others are.
+func TestTaken(t *testing.T) {
+	conn := open(t)
+	w := newWorld(t, conn, rand.New(rand.NewPCG(1, 1)))
+	q := incremental.Query{SQL: "SELECT k, count(*) AS n FROM a GROUP BY k", Relations: w.relations, Functions: functions(t, conn), Columns: schemas.Table{
+		{Name: "k", Type: schemas.Type{Kind: schemas.Integer}}, {Name: "n", Type: schemas.Type{Kind: schemas.BigInt}}}}
+	technique := func(q incremental.Query, name string) string {
+		t.Helper()
+		got, err := incremental.Analyze(t.Context(), conn, q)
+		if err != nil || got.Name != name {
+			t.Fatal(err, got)
+		}
+		return got.Taken
+	}
+	q.Taken = technique(q, incremental.GroupAggregate)
+	exec(t, conn, "CREATE TEMP VIEW __incremental_delta AS SELECT 1") // no table can have this name now
+	if technique(q, incremental.GroupAggregate) != q.Taken {
+		t.Error("the same statements have another hash")
+	}
+	other := q
+	other.SQL = "SELECT k, count(x) AS n FROM a GROUP BY k"
+	if technique(other, incremental.GenericAggregate) == q.Taken {
+		t.Error("other statements have the same hash")
 	}
 }

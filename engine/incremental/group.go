@@ -89,6 +89,9 @@ func (g *group) write(b *builder, m matcher, o *output, keys []syntax.Expression
 func (g *group) over(m matcher, e syntax.Expression, keys []syntax.Expression, prefix string) syntax.Expression {
 	return syntax.Rewrite(e, func(n syntax.Node, _ syntax.Scope) syntax.Node {
 		expression, ok := n.(syntax.Expression)
+		if q, is := n.(syntax.Subquery); is && readsTables(q) { // its names may be those of its own tables
+			return n
+		}
 		if !ok {
 			return nil
 		}
@@ -111,7 +114,7 @@ func (g *group) types(ctx context.Context, b *builder, from string) error {
 		return nil
 	}
 	calls := list(g.aggregates, func(_ int, a *aggregate) string { return a.sql })
-	_, types, err := describe(ctx, b.conn, "SELECT "+calls+" FROM "+from)
+	_, types, err := b.describe(ctx, "SELECT "+calls+" FROM "+from)
 	if err != nil {
 		return err
 	}
@@ -121,7 +124,7 @@ func (g *group) types(ctx context.Context, b *builder, from string) error {
 		}
 		return "(" + a.argument + ")"
 	})
-	_, argumentTypes, err := describe(ctx, b.conn, "SELECT "+arguments+" FROM "+from)
+	_, argumentTypes, err := b.describe(ctx, "SELECT "+arguments+" FROM "+from)
 	if err != nil {
 		return err
 	}

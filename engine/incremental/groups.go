@@ -71,7 +71,7 @@ func (p partial) fits(sum string) string {
 // in is a partial value in a row of the state.
 func (p partial) in(row string, i int) string {
 	if p.long() {
-		return fmt.Sprintf("coalesce(%s.%s, %[1]s.%s)", row, column(i), longColumn(i))
+		return fmt.Sprintf("coalesce(%[1]s.%[2]s, %[1]s.%[3]s)", row, column(i), longColumn(i))
 	}
 	return row + "." + column(i)
 }

@@ -135,7 +135,8 @@ func (h *held) apply(t testing.TB, in incremental.Inputs) *incremental.Result {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, h.query.SQL)
 	}
-	if h.technique.Name != incremental.CompleteRecompute && r.Recompute != "" {
+	changed := strings.Contains(r.Recompute, " has changed, ") // what the query takes for constant
+	if h.technique.Name != incremental.CompleteRecompute && r.Recompute != "" && !changed {
 		t.Fatalf("%s: %s\n%.2000s", h.technique.Name, r.Recompute, h.query.SQL)
 	}
 	exec(t, h.conn, "CREATE OR REPLACE TABLE "+h.name+"_removed AS FROM "+h.name+" LIMIT 0")

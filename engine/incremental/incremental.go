@@ -53,8 +53,9 @@ type Query struct {
 
 // Relation is a table, or a temporary view. Only tables have Columns.
 type Relation struct {
-	Columns schemas.Table
-	View    string // the view's query, which is inlined
+	Columns    schemas.Table
+	RowsChange bool   // rows of the table may go or change; otherwise it only gains some
+	View       string // the view's query, which is inlined
 }
 
 // The techniques.
@@ -95,10 +96,11 @@ type Technique struct {
 	// Taken is a hash of the technique's statements, and of DuckDB's version, which has taken them.
 	Taken string
 
-	query Query
-	full  string // SQL, with names in place of tables
-	body  body
-	way   way
+	query     Query
+	full      string // SQL, with names in place of tables
+	body      body
+	constants map[string]Issue // of tables that must not change
+	way       way
 }
 
 // way is what a technique does with the changes.
@@ -193,6 +195,9 @@ func (t *Technique) Apply(ctx context.Context, conn *sql.Conn, in Inputs, prefix
 		b.result.Recompute = "its technique is " + CompleteRecompute
 		return b.result, nil
 	}
+	if b.result.Recompute = t.constantsChanged(b.c); b.result.Recompute != "" {
+		return b.result, nil
+	}
 	err := t.way.apply(ctx, b)
 	r := b.result
 	for _, query := range []*string{&r.RemoveView, &r.RemoveState, &r.AddView, &r.AddState} {
@@ -276,7 +281,11 @@ func conjunction(all []string) string {
 }
 
 // inputName stands for a table in SQL that is written once.
-func inputName(relation string) string { return fmt.Sprintf("__input_%x__", strings.ToLower(relation)) }
+func inputName(relation string) string {
+	return fmt.Sprintf("%s%x__", inputPrefix, strings.ToLower(relation))
+}
+
+const inputPrefix = "__input_"
 
 // describe returns the names and types of a query's columns.
 func describe(ctx context.Context, conn *sql.Conn, query string) (names, types []string, err error) {

@@ -254,6 +254,36 @@ func TestExtremeOfNewGroup(t *testing.T) {
 	h.check(t, "after the batch")
 }
 
+// TestLongSums follows sums that have more digits than the column of the state for short ones, and fewer again.
+func TestLongSums(t *testing.T) {
+	conn := open(t)
+	w := newWorld(t, conn, rand.New(rand.NewPCG(1, 1)))
+	w.tables = []string{"a"}
+	exec(t, conn, "INSERT INTO a (k, x, m) SELECT i % 3, 9000000000000000000, 0.01 FROM range(5) r(i)")
+	h := w.hold(t, "v", "SELECT k, sum(x), avg(x), sum(m), sum(m * 10000000000.000000000) FROM a GROUP BY k", functions(t, conn))
+	h.start(t, incremental.Inputs{New: itself})
+	for batch, change := range []string{
+		"INSERT INTO a_added (k, x) SELECT i, 9000000000000000000 FROM range(4) r(i)",
+		"INSERT INTO a_removed FROM a WHERE x > 0 LIMIT 4",
+		"INSERT INTO a_added (k, x, m) SELECT i, -9000000000000000000, -0.02 FROM range(4) r(i), range(3)",
+		"INSERT INTO a_added (k, x, m) SELECT i, 99999999999999999, 99999999.99 FROM range(4) r(i), range(12)",
+	} {
+		exec(t, conn, "CREATE OR REPLACE TABLE a_old AS FROM a")
+		exec(t, conn, "CREATE OR REPLACE TABLE a_added AS FROM a LIMIT 0")
+		exec(t, conn, "CREATE OR REPLACE TABLE a_removed AS FROM a LIMIT 0")
+		exec(t, conn, change)
+		exec(t, conn, "CREATE OR REPLACE TABLE a AS FROM a EXCEPT ALL FROM a_removed")
+		exec(t, conn, "INSERT INTO a FROM a_added")
+		h.apply(t, incremental.Inputs{New: itself, Old: read(map[string]string{"a": "a_old"}),
+			Added: map[string]string{"a": "a_added"}, Removed: map[string]string{"a": "a_removed"}})
+		h.check(t, fmt.Sprintf("after batch %d", batch))
+	}
+	long := values(t, conn, "SELECT count(__long1), count(__long1) FILTER (__p1 IS NOT NULL) FROM v_state")
+	if long[0].key == "0|0" || long[0].text[1] != "0" {
+		t.Errorf("long sums, and those that are there twice: %s", long[0].key)
+	}
+}
+
 func (n *tally) run(t *testing.T, w *world, g *grammar, query string, classes func(string) incremental.Class) {
 	for _, table := range w.tables {
 		w.insert(t, table, table, []int{0, 10, 40}[w.r.IntN(3)])

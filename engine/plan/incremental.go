@@ -135,7 +135,7 @@ func (c *compiler) relationsOf(f *flow) (relations map[string]incremental.Relati
 				relations[r.name], queries[r.name] = incremental.Relation{View: view.out.SQL}, view.decl.SQL
 				add(view)
 			default:
-				relations[r.name] = incremental.Relation{Columns: r.columns}
+				relations[r.name] = incremental.Relation{Columns: r.columns, RowsChange: r.dataset.out.Refresh != Append}
 			}
 		}
 	}
