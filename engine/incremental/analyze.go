@@ -434,7 +434,7 @@ func (t *Technique) unchanged(conn *sql.Conn) *batch {
 	read := func(name string) (string, error) { return tables[name], nil }
 	places := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
 	stored := func(columns schemas.Table) Stored {
-		return Stored{"(" + noRows(slices.Concat(columns, places)) + ")", "(" + noRows(places) + ")"}
+		return Stored{Rows: "(" + noRows(slices.Concat(columns, places)) + ")", Removed: "(" + noRows(places) + ")"}
 	}
 	in := Inputs{New: read, Old: read, Added: tables, Removed: tables, View: stored(t.query.Columns), State: stored(t.State)}
 	return &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}

@@ -148,7 +148,7 @@ func TestTaken(t *testing.T) {
 		return got.Taken
 	}
 	q.Taken = technique(q, incremental.GroupAggregate)
-	exec(t, conn, "CREATE TEMP VIEW __incremental_delta AS SELECT 1") // no table can have this name now
+	exec(t, conn, "CREATE TEMP VIEW __incremental_outcome AS SELECT 1") // no table can have this name now
 	if technique(q, incremental.GroupAggregate) != q.Taken {
 		t.Error("the same statements have another hash")
 	}

@@ -3,6 +3,9 @@ package incremental_test
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,4 +157,116 @@ func BenchmarkJoins(b *testing.B) {
 			b.ReportMetric(float64(time.Since(start).Milliseconds()), "full-ms")
 		})
 	}
+}
+
+// BenchmarkShare refreshes views of a million rows of which a part of the keys, or of the rows, has changed, and says how
+// much processor time that takes in parts of what computing everything takes. Both write what they have computed.
+func BenchmarkShare(b *testing.B) {
+	const rows, groups = 1_000_000, 100_000
+	history := fmt.Sprintf("SELECT i::BIGINT AS i, (hash(i) %% %d)::INTEGER AS k, (i %% 1000)::BIGINT AS x, DATE '2024-01-01' + (i %% 30)::INTEGER AS t FROM range(%d) r(i)", groups, rows)
+	ofKeys := fmt.Sprintf("SELECT -1::BIGINT AS i, k::INTEGER AS k, 5::BIGINT AS x, DATE '2024-03-01' AS t FROM range(%d) r(k) WHERE k < ", groups)
+	for _, c := range []struct {
+		name, sql, added, removed string
+		of                        int
+	}{
+		{"group", "SELECT k, count(*) AS n, sum(x) AS s, max(t) AS last FROM h GROUP BY k", ofKeys, "", groups},
+		{"group_removed", "SELECT k, count(*) AS n, sum(x) AS s FROM h GROUP BY k", ofKeys, "FROM h WHERE i < ", groups},
+		{"group_anew", "SELECT k, count(*) AS n, max(x) AS s FROM h GROUP BY k", "", "FROM h WHERE x > 500 AND k < ", groups},
+		{"median", "SELECT k, median(x) AS m FROM h GROUP BY k", ofKeys, "", groups},
+		{"window", "SELECT k, x, row_number() OVER (PARTITION BY k ORDER BY x, i) AS n FROM h", ofKeys, "", groups},
+		{"distinct", "SELECT DISTINCT k, x FROM h", ofKeys, "", groups},
+		{"added", "SELECT i, k, x + 1 AS x FROM h WHERE x > 3", "FROM h WHERE i < ", "", rows},
+		{"removed", "SELECT i, k, x + 1 AS x FROM h WHERE x > 3", "", "FROM h WHERE i < ", rows},
+		{"updated", "SELECT i, k, x + 1 AS x FROM h WHERE x > 3", "SELECT i, k, x + 2 AS x, t FROM h WHERE i < ", "FROM h WHERE i < ", rows},
+	} {
+		for _, percent := range []int{1, 10, 25, 50, 75, 100} {
+			b.Run(fmt.Sprintf("%s/%d%%", c.name, percent), func(b *testing.B) {
+				conn := open(b)
+				exec(b, conn, "SET threads = 2")
+				dir := b.TempDir()
+				write := func(name, query string) string {
+					path := quote.Text(filepath.Join(dir, name+".parquet"))
+					exec(b, conn, "COPY ("+query+") TO "+path+" (FORMAT parquet, COMPRESSION zstd)")
+					return "(FROM read_parquet(" + path + "))"
+				}
+				exec(b, conn, "CREATE VIEW h AS SELECT i, k, x, t FROM "+write("history", history))
+				in := incremental.Inputs{New: itself, Added: map[string]string{}, Removed: map[string]string{}}
+				for name, query := range map[string]string{"added": c.added, "removed": c.removed} {
+					if query != "" {
+						exec(b, conn, "CREATE TABLE "+name+" AS "+query+strconv.Itoa(c.of*percent/100))
+					}
+				}
+				now := "SELECT * FROM h"
+				if c.removed != "" {
+					in.Removed["h"] = "removed"
+					now += " WHERE NOT (" + strings.TrimPrefix(c.removed, "FROM h WHERE ") + strconv.Itoa(c.of*percent/100) + ")"
+				}
+				if c.added != "" {
+					in.Added["h"] = "added"
+					now += " UNION ALL FROM added"
+				}
+				exec(b, conn, "CREATE VIEW later AS SELECT i, k, x, t FROM "+write("later", now))
+				columns, err := columnsOf(b, conn, "SELECT i, k, x, t FROM h")
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i, name := range []string{"i", "k", "x", "t"} {
+					columns[i].Name = name
+				}
+				types, err := columnsOf(b, conn, c.sql)
+				if err != nil {
+					b.Fatal(err)
+				}
+				q := incremental.Query{SQL: c.sql, Columns: types, Relations: map[string]incremental.Relation{"h": {Columns: columns}}, Functions: functions(b, conn)}
+				t, err := incremental.Analyze(b.Context(), conn, q)
+				if err != nil || t.Name == incremental.CompleteRecompute {
+					b.Fatal(err, t)
+				}
+				view, state, _ := t.Full(in)
+				at := func(name, query string) incremental.Stored {
+					if query == "" {
+						return incremental.Stored{}
+					}
+					write(name, query)
+					return incremental.Stored{Rows: "(SELECT * EXCLUDE (file_row_number), 1::BIGINT AS __file, file_row_number AS __row FROM read_parquet(" +
+						quote.Text(filepath.Join(dir, name+".parquet")) + ", file_row_number = true))"}
+				}
+				in.View, in.State = at("view", view), at("state", state)
+				in.New = func(string) (string, error) { return "later", nil }
+				in.Old = itself
+				for b.Loop() {
+					began := processor()
+					r, err := t.Apply(b.Context(), conn, in, "__inc_")
+					if err != nil || r.Recompute != "" {
+						b.Fatal(err, r)
+					}
+					for i, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState} {
+						if query != "" {
+							write(fmt.Sprint("result", i), query)
+						}
+					}
+					if err := r.Drop(b.Context(), conn); err != nil {
+						b.Fatal(err)
+					}
+					changes := processor() - began
+					began = processor()
+					view, state, _ := t.Full(in)
+					write("view_full", view)
+					if state != "" {
+						write("state_full", state)
+					}
+					full := processor() - began
+					b.ReportMetric(float64(full.Milliseconds()), "full-ms")
+					b.ReportMetric(float64(changes)/float64(full), "of-full")
+				}
+			})
+		}
+	}
+}
+
+// processor is the time that the process has used.
+func processor() time.Duration {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

@@ -202,15 +202,20 @@ func (g *groups) apply(ctx context.Context, b *batch) error {
 	if err := b.create(ctx, "delta", g.grouped(input, removed)); err != nil {
 		return err
 	}
+	if err := b.few(ctx, "groups", "FROM "+b.table("delta"), b.c.in.State.Count, groupShare); err != nil || b.result.Recompute != "" {
+		return err
+	}
 	if err := g.merge(ctx, b, removed); err != nil {
 		return err
 	}
+	settled := b.table("merged")
 	if removed {
-		if err := g.anew(ctx, b); err != nil || b.result.Recompute != "" {
+		var err error
+		if settled, err = g.anew(ctx, b); err != nil || b.result.Recompute != "" {
 			return err
 		}
 	}
-	return g.results(ctx, b)
+	return g.results(ctx, b, settled)
 }
 
 // merge makes the new rows of the state, next to the stored ones: __q0 and so on are the old partial values.
@@ -227,13 +232,14 @@ func (g *groups) merge(ctx context.Context, b *batch, removed bool) error {
 		}
 	}
 	columns = append(columns, "("+strings.Join(again, " OR ")+") AS __again")
-	former := b.c.in.State.matching(b.table("delta"), g.same("__v", "__t"))
+	former := b.c.in.State.matching("SEMI JOIN", b.table("delta"), g.same("__v", "__t"))
 	return b.create(ctx, "merged", "SELECT "+strings.Join(columns, ", ")+" FROM "+former+" AS __o RIGHT JOIN "+
 		b.table("delta")+" AS __d ON ("+g.same("__o", "__d")+")")
 }
 
-// anew computes groups from the input whose partial values do not follow from the stored ones.
-func (g *groups) anew(ctx context.Context, b *batch) error {
+// anew computes groups from the input whose partial values do not follow from the stored ones. It returns the table of
+// all groups of the batch.
+func (g *groups) anew(ctx context.Context, b *batch) (settled string, err error) {
 	partials := g.group().partials
 	wrong := "__rows < 0"
 	for i, p := range partials {
@@ -242,39 +248,40 @@ func (g *groups) anew(ctx context.Context, b *batch) error {
 		}
 	}
 	var negative, again int64
-	err := b.read(ctx, "SELECT count(*) FILTER ("+wrong+"), count(*) FILTER (__again AND "+g.alive()+") FROM "+
+	err = b.read(ctx, "SELECT count(*) FILTER ("+wrong+"), count(*) FILTER (__again AND "+g.alive()+") FROM "+
 		b.table("merged"), &negative, &again)
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case negative > 0:
 		b.result.Recompute = fmt.Sprintf("its state lacks rows that were removed, in %d groups", negative)
-		return nil
+		return "", nil
 	case again == 0 && !b.binding:
-		return nil
+		return b.table("merged"), nil
+	}
+	err = b.few(ctx, "groups", "FROM "+b.table("merged")+" WHERE __again", b.c.in.State.Count, anewShare)
+	if err != nil || b.result.Recompute != "" {
+		return "", err
 	}
 	from, where := g.s.at(b.c, now)
 	lost := "(SELECT * FROM " + b.table("merged") + " WHERE __again AND " + g.alive() + ")"
 	err = b.create(ctx, "anew", g.grouped(g.input(g.s.keyed.only(from, lost), where, "1"), false))
 	if err != nil {
-		return err
+		return "", err
 	}
-	values := ""
+	columns := "CASE WHEN __n.__rows IS NULL THEN __m.__rows ELSE __n.__rows END AS __rows"
 	for i := range partials {
-		values += fmt.Sprintf(", %s = __n.%[1]s", column(i))
+		columns += fmt.Sprintf(", CASE WHEN __n.__rows IS NULL THEN __m.%[1]s ELSE __n.%[1]s END AS %[1]s", column(i))
 	}
-	if b.composing {
-		return nil
-	}
-	_, err = b.conn.ExecContext(ctx, "UPDATE "+b.table("merged")+" AS __m SET __rows = __n.__rows"+values+
-		" FROM "+b.table("anew")+" AS __n WHERE __m.__again AND "+g.same("__m", "__n"))
-	return err
+	settled = b.table("settled")
+	return settled, b.create(ctx, "settled", "SELECT __m.* REPLACE ("+columns+") FROM "+b.table("merged")+" AS __m LEFT JOIN "+
+		b.table("anew")+" AS __n ON ("+g.same("__m", "__n")+")")
 }
 
 // results finds what changes in the view and the state. Of a group, __is and __was tell whether it has a row of the
 // view, __n0 and so on are that row, and __o0 and so on the one before. __differs is no condition of the query itself,
 // because DuckDB would compute all of them again for it.
-func (g *groups) results(ctx context.Context, b *batch) error {
+func (g *groups) results(ctx context.Context, b *batch, settled string) error {
 	columns := b.technique.query.Columns
 	inner := []string{"__old_rows IS NOT NULL AS __known", g.alive() + " AS __alive"}
 	for i, t := range g.s.keyed.types {
@@ -286,7 +293,7 @@ func (g *groups) results(ctx context.Context, b *batch) error {
 	shown := func(condition string, having []string) string {
 		return "coalesce(" + conjunction(append([]string{condition}, having...)) + ", false)"
 	}
-	query := "SELECT " + strings.Join(inner, ", ") + " FROM " + b.table("merged")
+	query := "SELECT " + strings.Join(inner, ", ") + " FROM " + settled
 	final, former := g.group().final, g.group().former
 	query = "SELECT *, " + shown("__alive", final.having) + " AS __is, " + shown("__known", former.having) +
 		" AS __was FROM (" + query + ") AS __s"
@@ -310,9 +317,9 @@ func (g *groups) results(ctx context.Context, b *batch) error {
 	for i := range g.group().partials {
 		changed += fmt.Sprintf(" OR %s IS DISTINCT FROM __q%d", column(i), i)
 	}
-	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + b.table("merged") +
+	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + settled +
 		" WHERE __old_rows IS NOT NULL AND (" + changed + ")"
-	b.result.AddState = g.stored(b.table("merged")) + " WHERE " + g.alive() + " AND (" + changed + ")"
+	b.result.AddState = g.stored(settled) + " WHERE " + g.alive() + " AND (" + changed + ")"
 	return g.removed(ctx, b, columns)
 }
 
@@ -328,9 +335,13 @@ func (g *groups) alive() string {
 func (g *groups) removed(ctx context.Context, b *batch, columns schemas.Table) error {
 	gone := b.table("outcome") + " WHERE __differs AND __was"
 	if g.outputs == nil && !g.global() {
-		return b.removeEqual(ctx, "SELECT "+list(columns, func(i int, _ schemas.Column) string {
+		wanted := "SELECT " + list(columns, func(i int, _ schemas.Column) string {
 			return fmt.Sprintf("__o%d AS __c%d", i, i)
-		})+", 1 AS __n FROM "+gone)
+		}) + ", count(*) AS __n, row_number() OVER () AS __id FROM " + gone + " GROUP BY ALL"
+		if err := b.create(ctx, "wanted", wanted); err != nil {
+			return err
+		}
+		return b.removeEqual(ctx, b.table("wanted"), b.c.in.View)
 	}
 	on := "true"
 	if !g.global() {
@@ -338,6 +349,6 @@ func (g *groups) removed(ctx context.Context, b *batch, columns schemas.Table) e
 			return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__o%d", quote.Name(columns[o].Name), o)
 		})
 	}
-	places := `SELECT "__file", "__row" FROM ` + b.c.in.View.matching("(SELECT * FROM "+gone+")", on)
+	places := `SELECT "__file", "__row" FROM ` + b.c.in.View.matching("SEMI JOIN", "(SELECT * FROM "+gone+")", on)
 	return b.removeFound(ctx, places, "SELECT count(*) FROM "+gone)
 }

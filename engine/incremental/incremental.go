@@ -120,13 +120,16 @@ type Inputs struct {
 
 // Stored is a table as it is stored: rows with the columns of the view or the state, and with __file BIGINT and __row
 // BIGINT, where a row is stored. Those that were removed are among them, and their places are in Removed; it is empty
-// where there are none.
-type Stored struct{ Rows, Removed string }
+// where there are none. Count is how many rows there are without these, 0 where that is not known.
+type Stored struct {
+	Rows, Removed string
+	Count         int64
+}
 
-// matching are the rows, called __v, that have a partner in a relation, called __t. Few are to be expected: they are
+// matching joins the rows, called __v, with a relation, called __t, by JOIN or SEMI JOIN. Few are to be expected: they are
 // found by what on compares alone, and the removed ones are taken out of them.
-func (s Stored) matching(partner, on string) string {
-	found := "SELECT * FROM " + s.Rows + " AS __v SEMI JOIN " + partner + " AS __t ON (" + on + ")"
+func (s Stored) matching(join, partner, on string) string {
+	found := "SELECT * FROM " + s.Rows + " AS __v " + join + " " + partner + " AS __t ON (" + on + ")"
 	if s.Removed != "" {
 		found = "SELECT * FROM (" + found + ") ANTI JOIN " + s.Removed + ` AS __r USING ("__file", "__row")`
 	}

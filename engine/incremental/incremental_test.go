@@ -332,6 +332,66 @@ func (n *tally) over(t *testing.T, w *world, g *grammar, h *held, classes func(s
 	return over
 }
 
+// TestMostChanged has views computed in full when that costs no more, and not before.
+func TestMostChanged(t *testing.T) {
+	conn := open(t)
+	classes := functions(t, conn)
+	const keys = 40_000
+	for query, c := range map[string]struct {
+		added, removed string // rows of the keys below a number
+		follows, full  int    // that number, of those that are followed and of those that are not
+	}{
+		"SELECT k, count(*), sum(x) FROM a GROUP BY k":                        {"k", "", 18_000, 24_000},
+		"SELECT k, max(x) FROM a GROUP BY k":                                  {"", "x = 3", 9_000, 24_000},
+		"SELECT k, median(x) FROM a GROUP BY k":                               {"k", "", 15_000, 24_000},
+		"SELECT k, x, row_number() OVER (PARTITION BY k ORDER BY x) FROM a":   {"k", "", 3_000, 24_000},
+		"SELECT k, x FROM a":                                                  {"", "x = 1", 9_000, 24_000},
+		"SELECT k, x + 1 FROM a WHERE k > -1":                                 {"k", "", 24_000, 0},
+		"SELECT count(*), sum(x), max(x) FROM a":                              {"k", "x = 1", 24_000, 0},
+		"SELECT x, count(*) FROM a GROUP BY x HAVING count(*) > 1 ORDER BY x": {"k", "x = 1", 24_000, 0},
+	} {
+		w := newWorld(t, conn, rand.New(rand.NewPCG(1, 1)))
+		exec(t, conn, fmt.Sprintf("INSERT INTO a (k, x) SELECT i %% %d, i // %[1]d FROM range(4 * %[1]d) r(i)", keys))
+		h := w.hold(t, "v", query, classes)
+		h.start(t, incremental.Inputs{New: itself})
+		for _, n := range []int{c.follows, c.full} {
+			in := incremental.Inputs{New: read(map[string]string{"a": "a_new"}), Old: itself, Added: map[string]string{}, Removed: map[string]string{}}
+			in.View, in.State = stored("v"), stored("v_state")
+			in.View.Count, in.State.Count = w.count(t, "v"), w.count(t, "v_state")
+			exec(t, conn, "CREATE OR REPLACE TABLE a_new AS FROM a")
+			if c.removed != "" {
+				exec(t, conn, fmt.Sprintf("CREATE OR REPLACE TABLE a_removed AS FROM a WHERE k < %d AND %s", n, c.removed))
+				exec(t, conn, fmt.Sprintf("DELETE FROM a_new WHERE k < %d AND %s", n, c.removed))
+				in.Removed["a"] = "a_removed"
+			}
+			if c.added != "" {
+				exec(t, conn, fmt.Sprintf("CREATE OR REPLACE TABLE a_added AS SELECT * REPLACE (9 AS x) FROM a WHERE k < %d AND x = 0", n))
+				exec(t, conn, "INSERT INTO a_new FROM a_added")
+				in.Added["a"] = "a_added"
+			}
+			r, err := h.technique.Apply(t.Context(), conn, in, "__inc_")
+			if err != nil || n > 0 && (r.Recompute == "") != (n == c.follows) {
+				t.Errorf("%s: %d keys: %v, %+v", query, n, err, r)
+			}
+			if err := r.Drop(t.Context(), conn); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// count is how many rows a table has; 0 when there is no such table.
+func (w *world) count(t *testing.T, table string) (n int64) {
+	t.Helper()
+	if err := w.conn.QueryRowContext(t.Context(), "SELECT count(*) FROM duckdb_tables() WHERE table_name = '"+table+"'").Scan(&n); err != nil || n == 0 {
+		return 0
+	}
+	if err := w.conn.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // TestLargeChanges refreshes views of many rows with several threads.
 func TestLargeChanges(t *testing.T) {
 	conn := open(t)

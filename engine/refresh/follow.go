@@ -152,7 +152,7 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 	since := func(name string) int64 { return b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name)) }
 	in = incremental.Inputs{New: b.tablesNow(ctx), Added: map[string]string{}, Removed: map[string]string{}}
 	in.Old = func(name string) (string, error) { return b.relationAt(ctx, name, since(name)) }
-	var changed, total int64
+	var changed, removed, total int64
 	for _, name := range b.plan.Whole(d.Flows[0]) {
 		c, err := b.changesSince(ctx, name, since(name))
 		if errors.Is(err, lake.ErrRewritten) {
@@ -166,16 +166,18 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 		}
 		in.Added[name], in.Removed[name] = b.changeRelations(name, c)
 		table, _ := b.state.Table(name)
-		changed, total = changed+c.rows(), total+table.Rows
+		changed, removed, total = changed+c.rows(), removed+c.rows()-rowsOf(c.added), total+table.Rows
 	}
-	if changed > total/2 && changed > fewRows {
+	linear := d.Incremental.Name == incremental.AppendOnly || d.Incremental.Name == incremental.RowBased
+	if changed > incremental.FewRows && (changed > total/2 || linear && removed > total/removedShare) {
 		return in, fmt.Sprintf("%d rows of its inputs have changed, of %d", changed, total), nil
 	}
 	return in, "", nil
 }
 
-// fewRows are computed from changes however few there are in all: it costs nothing.
-const fewRows = 10_000
+// removedShare is the part of the inputs' rows that may go where each is looked for in the view by all of its values:
+// of more, that costs as much as to compute all of them; see incremental.BenchmarkShare.
+const removedShare = 12
 
 // inputChanges are the rows that an input has gained and lost.
 type inputChanges struct {

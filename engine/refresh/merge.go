@@ -87,7 +87,8 @@ func (b *Batch) placed(ctx context.Context, change *lake.TableChange, columns sc
 		return "(SELECT " + duck.Shaped(change.Schema, columns) + ", " + duck.FileColumn + ", " + duck.RowColumn + " FROM " + relation + ")"
 	}
 	rows, removed := duck.ReadStored(change.Schema, order)
-	return place{shaped(relation), incremental.Stored{Rows: shaped(rows), Removed: removed}, order}, nil
+	table, _ := b.state.Table(change.Table)
+	return place{shaped(relation), incremental.Stored{Rows: shaped(rows), Removed: removed, Count: table.Rows}, order}, nil
 }
 
 // writeChanges writes which rows of a table and of its hidden state go, and the rows that come. After an error nothing of
