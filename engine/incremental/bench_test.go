@@ -1,7 +1,9 @@
 package incremental_test
 
 import (
+	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -159,16 +161,20 @@ func BenchmarkJoins(b *testing.B) {
 	}
 }
 
+// share is a view over h, and how its rows change: those of the keys, or numbers, below a part of how many there are.
+type share struct {
+	name, sql, added, removed string
+	of                        int
+}
+
 // BenchmarkShare refreshes views of a million rows of which a part of the keys, or of the rows, has changed, and says how
 // much processor time that takes in parts of what computing everything takes. Both write what they have computed.
 func BenchmarkShare(b *testing.B) {
 	const rows, groups = 1_000_000, 100_000
-	history := fmt.Sprintf("SELECT i::BIGINT AS i, (hash(i) %% %d)::INTEGER AS k, (i %% 1000)::BIGINT AS x, DATE '2024-01-01' + (i %% 30)::INTEGER AS t FROM range(%d) r(i)", groups, rows)
+	history := fmt.Sprintf("SELECT i::BIGINT AS i, (hash(i) %% %d)::INTEGER AS k, (i %% 1000)::BIGINT AS x, "+
+		"DATE '2024-01-01' + (i %% 30)::INTEGER AS t FROM range(%d) r(i)", groups, rows)
 	ofKeys := fmt.Sprintf("SELECT -1::BIGINT AS i, k::INTEGER AS k, 5::BIGINT AS x, DATE '2024-03-01' AS t FROM range(%d) r(k) WHERE k < ", groups)
-	for _, c := range []struct {
-		name, sql, added, removed string
-		of                        int
-	}{
+	for _, c := range []share{
 		{"group", "SELECT k, count(*) AS n, sum(x) AS s, max(t) AS last FROM h GROUP BY k", ofKeys, "", groups},
 		{"group_removed", "SELECT k, count(*) AS n, sum(x) AS s FROM h GROUP BY k", ofKeys, "FROM h WHERE i < ", groups},
 		{"group_anew", "SELECT k, count(*) AS n, max(x) AS s FROM h GROUP BY k", "", "FROM h WHERE x > 500 AND k < ", groups},
@@ -181,86 +187,114 @@ func BenchmarkShare(b *testing.B) {
 	} {
 		for _, percent := range []int{1, 10, 25, 50, 75, 100} {
 			b.Run(fmt.Sprintf("%s/%d%%", c.name, percent), func(b *testing.B) {
-				conn := open(b)
-				exec(b, conn, "SET threads = 2")
-				dir := b.TempDir()
-				write := func(name, query string) string {
-					path := quote.Text(filepath.Join(dir, name+".parquet"))
-					exec(b, conn, "COPY ("+query+") TO "+path+" (FORMAT parquet, COMPRESSION zstd)")
-					return "(FROM read_parquet(" + path + "))"
-				}
-				exec(b, conn, "CREATE VIEW h AS SELECT i, k, x, t FROM "+write("history", history))
-				in := incremental.Inputs{New: itself, Added: map[string]string{}, Removed: map[string]string{}}
-				for name, query := range map[string]string{"added": c.added, "removed": c.removed} {
-					if query != "" {
-						exec(b, conn, "CREATE TABLE "+name+" AS "+query+strconv.Itoa(c.of*percent/100))
-					}
-				}
-				now := "SELECT * FROM h"
-				if c.removed != "" {
-					in.Removed["h"] = "removed"
-					now += " WHERE NOT (" + strings.TrimPrefix(c.removed, "FROM h WHERE ") + strconv.Itoa(c.of*percent/100) + ")"
-				}
-				if c.added != "" {
-					in.Added["h"] = "added"
-					now += " UNION ALL FROM added"
-				}
-				exec(b, conn, "CREATE VIEW later AS SELECT i, k, x, t FROM "+write("later", now))
-				columns, err := columnsOf(b, conn, "SELECT i, k, x, t FROM h")
-				if err != nil {
-					b.Fatal(err)
-				}
-				for i, name := range []string{"i", "k", "x", "t"} {
-					columns[i].Name = name
-				}
-				types, err := columnsOf(b, conn, c.sql)
-				if err != nil {
-					b.Fatal(err)
-				}
-				q := incremental.Query{SQL: c.sql, Columns: types, Relations: map[string]incremental.Relation{"h": {Columns: columns}}, Functions: functions(b, conn)}
-				t, err := incremental.Analyze(b.Context(), conn, q)
-				if err != nil || t.Name == incremental.CompleteRecompute {
-					b.Fatal(err, t)
-				}
-				view, state, _ := t.Full(in)
-				at := func(name, query string) incremental.Stored {
-					if query == "" {
-						return incremental.Stored{}
-					}
-					write(name, query)
-					return incremental.Stored{Rows: "(SELECT * EXCLUDE (file_row_number), 1::BIGINT AS __file, file_row_number AS __row FROM read_parquet(" +
-						quote.Text(filepath.Join(dir, name+".parquet")) + ", file_row_number = true))"}
-				}
-				in.View, in.State = at("view", view), at("state", state)
-				in.New = func(string) (string, error) { return "later", nil }
-				in.Old = itself
+				f := &files{b, open(b), b.TempDir()}
+				exec(b, f.conn, "SET threads = 2")
+				exec(b, f.conn, "CREATE VIEW h AS FROM "+f.write("history", history))
+				in := f.changes(c, strconv.Itoa(c.of*percent/100))
+				t := f.analyze(c.sql)
+				f.full(t, incremental.Inputs{New: itself})
+				in.View, in.State = f.stored("view"), f.stored("state")
 				for b.Loop() {
 					began := processor()
-					r, err := t.Apply(b.Context(), conn, in, "__inc_")
-					if err != nil || r.Recompute != "" {
-						b.Fatal(err, r)
-					}
-					for i, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState} {
-						if query != "" {
-							write(fmt.Sprint("result", i), query)
-						}
-					}
-					if err := r.Drop(b.Context(), conn); err != nil {
-						b.Fatal(err)
-					}
+					f.apply(t, in)
 					changes := processor() - began
 					began = processor()
-					view, state, _ := t.Full(in)
-					write("view_full", view)
-					if state != "" {
-						write("state_full", state)
-					}
+					f.full(t, incremental.Inputs{New: in.New})
 					full := processor() - began
 					b.ReportMetric(float64(full.Milliseconds()), "full-ms")
 					b.ReportMetric(float64(changes)/float64(full), "of-full")
 				}
 			})
 		}
+	}
+}
+
+// files are Parquet files of a folder.
+type files struct {
+	b    *testing.B
+	conn *sql.Conn
+	dir  string
+}
+
+func (f *files) write(name, query string) string {
+	path := quote.Text(filepath.Join(f.dir, name+".parquet"))
+	exec(f.b, f.conn, "COPY ("+query+") TO "+path+" (FORMAT parquet, COMPRESSION zstd)")
+	return "read_parquet(" + path + ")"
+}
+
+func (f *files) stored(name string) incremental.Stored {
+	path := quote.Text(filepath.Join(f.dir, name+".parquet"))
+	return incremental.Stored{Rows: "(SELECT * EXCLUDE (file_row_number), 1::BIGINT AS __file, file_row_number AS __row FROM " +
+		"read_parquet(" + path + ", file_row_number = true))"}
+}
+
+// changes makes the tables of what changes below n, and the view later.
+func (f *files) changes(c share, n string) incremental.Inputs {
+	in := incremental.Inputs{New: func(string) (string, error) { return "later", nil }, Old: itself,
+		Added: map[string]string{}, Removed: map[string]string{}}
+	later := "SELECT * FROM h"
+	if c.removed != "" {
+		exec(f.b, f.conn, "CREATE TABLE removed AS "+c.removed+n)
+		in.Removed["h"] = "removed"
+		later += " WHERE NOT (" + strings.TrimPrefix(c.removed, "FROM h WHERE ") + n + ")"
+	}
+	if c.added != "" {
+		exec(f.b, f.conn, "CREATE TABLE added AS "+c.added+n)
+		in.Added["h"] = "added"
+		later += " UNION ALL FROM added"
+	}
+	exec(f.b, f.conn, "CREATE VIEW later AS FROM "+f.write("later", later))
+	return in
+}
+
+func (f *files) analyze(query string) *incremental.Technique {
+	columns, err := columnsOf(f.b, f.conn, "FROM h")
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	for i, name := range []string{"i", "k", "x", "t"} {
+		columns[i].Name = name
+	}
+	types, err := columnsOf(f.b, f.conn, query)
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	t, err := incremental.Analyze(f.b.Context(), f.conn, incremental.Query{SQL: query, Columns: types,
+		Relations: map[string]incremental.Relation{"h": {Columns: columns}}, Functions: functions(f.b, f.conn)})
+	if err != nil || t.Name == incremental.CompleteRecompute {
+		f.b.Fatal(err, t)
+	}
+	return t
+}
+
+// full writes all rows of the view and the state. Those that there are stay as they are.
+func (f *files) full(t *incremental.Technique, in incremental.Inputs) {
+	view, state, err := t.Full(in)
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	for name, query := range map[string]string{"view": view, "state": state} {
+		if _, err := os.Stat(filepath.Join(f.dir, name+".parquet")); err == nil {
+			name += "_full"
+		}
+		if query != "" {
+			f.write(name, query)
+		}
+	}
+}
+
+func (f *files) apply(t *incremental.Technique, in incremental.Inputs) {
+	r, err := t.Apply(f.b.Context(), f.conn, in, "__inc_")
+	if err != nil || r.Recompute != "" {
+		f.b.Fatal(err, r)
+	}
+	for i, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState} {
+		if query != "" {
+			f.write(fmt.Sprint("result", i), query)
+		}
+	}
+	if err := r.Drop(f.b.Context(), f.conn); err != nil {
+		f.b.Fatal(err)
 	}
 }
 
