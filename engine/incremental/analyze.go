@@ -282,7 +282,7 @@ func appends(s source) bool {
 	case *derived:
 		return onlyAppends(s.body)
 	case *join:
-		return (s.word == "INNER" || s.asOf) && appends(s.left) && appends(s.right)
+		return s.word == "INNER" && appends(s.left) && appends(s.right)
 	}
 	return true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -328,8 +327,6 @@ func (b *builder) join(t syntax.Join, sc *scope) (source, error) {
 		return nil, b.issue(NotSupported, t, "Write the columns of an outer NATURAL JOIN with USING.")
 	case way == "NATURAL":
 		j.natural = true
-	case way == "ASOF" && (j.word == "INNER" || j.word == "LEFT"):
-		return b.asOf(t, j, sc)
 	case way != "REGULAR" && way != "CROSS":
 		return nil, b.issue(NotSupported, t, "The rows of "+article(way)+" JOIN depend on their neighbours.")
 	}
@@ -341,12 +338,8 @@ func (b *builder) sides(t syntax.Join, j *join, sc *scope) (err error) {
 	if j.left, err = b.source(t.Left(), sc); err != nil {
 		return err
 	}
-	followed := maps.Clone(b.sourced)
 	if j.right, err = b.source(t.Right(), sc); err != nil {
 		return err
-	}
-	if j.asOf {
-		b.sourced = followed
 	}
 	if e := t.Condition(); e != nil {
 		if err := b.expression(e, sc); err != nil {
@@ -355,19 +348,6 @@ func (b *builder) sides(t syntax.Join, j *join, sc *scope) (err error) {
 		b.write(e, &j.condition)
 	}
 	return nil
-}
-
-// asOf is an ASOF JOIN, of which each row of the left side has one partner, or none: it follows the changes of that
-// side as long as the other one is as it was.
-func (b *builder) asOf(t syntax.Join, j *join, sc *scope) (source, error) {
-	tables := map[string]bool{}
-	if outer := b.tablesOf(t.Right(), sc, tables); outer != "" {
-		return nil, b.issue(NotSupported, t, "The right side of this ASOF JOIN is the common table expression "+outer+
-			": make a view of it.")
-	}
-	b.holds(tables, Issue{NotSupported, "the right side of this ASOF JOIN", b.view, place(t)})
-	j.asOf = true
-	return j, b.sides(t, j, sc)
 }
 
 func article(word string) string {

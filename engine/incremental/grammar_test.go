@@ -99,11 +99,6 @@ func (g *grammar) from() from {
 		return f
 	}
 	o := g.leaf("q")
-	if g.chance(10) && !strings.Contains(o.sql, "cte") {
-		f.sql += g.pick(" ASOF JOIN ", " ASOF LEFT JOIN ") + "(SELECT k, max(y) AS y FROM " + tableE("").sql + " GROUP BY k, y % 5) AS q ON p.k = q.k AND " + g.pick(f.ints...) + " >= q.y"
-		f.ints, f.all = append(f.ints, "q.y"), append(f.all, "q.y")
-		return f
-	}
 	kind := g.pick("JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "SEMI JOIN", "ANTI JOIN", ",")
 	on := " ON p.k = q.k"
 	switch {
@@ -341,7 +336,7 @@ func (g *grammar) window(f from) string {
 // fallback is a query that must be computed in full.
 func (g *grammar) fallback() string {
 	return g.pick("SELECT k, x FROM a ORDER BY x, k, id LIMIT 3", "SELECT k, row_number() OVER (ORDER BY x, k, id, g, d, m, t, b) FROM a", "SELECT k FROM e EXCEPT SELECT k FROM c",
-		"SELECT x FROM a WHERE x > (SELECT avg(x) FROM a)", "SELECT k, sum(x) FROM a GROUP BY ROLLUP (k)",
+		"SELECT x FROM a WHERE x > (SELECT avg(x) FROM a)", "SELECT a.id, q.y FROM a ASOF JOIN (SELECT DISTINCT k, y FROM e) AS q ON a.k = q.k AND a.x >= q.y", "SELECT k, sum(x) FROM a GROUP BY ROLLUP (k)",
 		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i, k FROM n, e",
 		"SELECT s.k, s.v FROM (SELECT k, sum(d * 0.1) AS v FROM a GROUP BY k) s JOIN e ON e.k = s.k", "SELECT k FROM e WHERE current_date > DATE '2020-01-01'",
 		"PIVOT (SELECT k, b, x FROM a) ON b IN (true, false) USING sum(x) GROUP BY k")

@@ -15,7 +15,7 @@
 //   - GENERIC_AGGREGATE, WINDOW_FUNCTION, PARTITION_OVERWRITE: the rows of the touched keys are computed anew.
 //   - COMPLETE_RECOMPUTE: everything else.
 //
-// Subqueries in expressions and the right side of ASOF JOIN are constants: when one of their tables changes, or where
+// Subqueries in expressions are constants: when one of their tables changes, or where
 // the changes would cost as much, Result.Recompute says that the view is to be computed in full.
 //
 // An operator with keys that is not on top, such as a view that joins an aggregate, has changes too: its rows of the

@@ -178,7 +178,6 @@ type join struct {
 	condition   string
 	using       []string
 	natural     bool
-	asOf        bool // the right side is as it was
 }
 
 func (j *join) name() string    { return "" }
@@ -190,9 +189,6 @@ func (j *join) text(c *composer, v version) string {
 
 // of joins two texts in the way of j, but with another word.
 func (j *join) of(word, left, right string) string {
-	if j.asOf {
-		word = "ASOF " + word
-	}
 	switch {
 	case len(j.using) > 0:
 		names := list(j.using, func(_ int, name string) string { return quote.Name(name) })
@@ -208,12 +204,6 @@ func (j *join) of(word, left, right string) string {
 }
 
 func (j *join) delta(c *composer) (all []term) {
-	if j.asOf {
-		for _, t := range j.left.delta(c) {
-			all = append(all, t.and(j.of(j.word, t.from, j.right.text(c, now))))
-		}
-		return all
-	}
 	left, right := j.left.delta(c), j.right.delta(c)
 	leftNow, rightNow := "", ""
 	if len(left) > 0 {
