@@ -23,11 +23,20 @@ const definitionKey = "lakeflow.definition"
 // commentKey is the table property that holds the table's description, as Spark and Trino have it.
 const commentKey = "comment"
 
+// takenKey is the table property that remembers which statements of a view DuckDB has taken.
+const takenKey = "lakeflow.incremental"
+
+// Taken is what a stored view remembers of its technique; see plan.Incremental.
+func Taken(stored lake.TableState) string { return stored.Properties[takenKey] }
+
 // Properties are what is remembered of a table beside its rows.
 func Properties(p *plan.Plan, d *plan.Dataset, stored lake.TableState) map[string]string {
 	props := map[string]string{definitionKey: of(p, d).String()}
 	if _, described := stored.Properties[commentKey]; described || d.Description != "" {
 		props[commentKey] = d.Description
+	}
+	if v := d.Incremental; v != nil && v.Technique != nil && v.Taken != "" {
+		props[takenKey] = v.Taken
 	}
 	return props
 }

@@ -76,6 +76,9 @@ func (d *DB) copyTo(ctx context.Context, query, dir string, l Layout) ([]lake.Da
 		return nil, 0, err
 	}
 	_ = rows.Close() // the connection is needed below
+	if err := checkDigits(l.Schema, files); err != nil {
+		return nil, 0, err
+	}
 	failpoint.Hit("file.after-write")
 	kept, err := syncFiles(files)
 	if err != nil {

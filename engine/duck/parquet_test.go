@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/parquet-go/parquet-go"
 	"pgregory.net/rapid"
 
@@ -319,4 +320,27 @@ func withIDs(now, old schemas.Type) schemas.Type {
 		now.Elem = &elem
 	}
 	return now
+}
+
+// TestDigits tells that numbers of more than 38 digits are refused, wherever they are, and that those of 38 are not.
+func TestDigits(t *testing.T) {
+	db, dir := open(t, Config{})
+	many := strings.Repeat("9", 37)
+	for typ, value := range map[string]string{
+		"DECIMAL(38,0)": "s", `STRUCT(a INTEGER, "b c" DECIMAL(38,0))`: `{'a': 1, 'b c': s}`, "DECIMAL(38,0)[]": "[1, s]",
+		"DECIMAL(38,0)[][]": "[[s]]", "MAP(VARCHAR, DECIMAL(38,0))": "MAP {'k': s}", "MAP(DECIMAL(38,0), VARCHAR)": "MAP {s: 'v'}",
+	} {
+		for _, n := range []string{"6" + many, "-6" + many} {
+			for _, rows := range []int{1, 2} {
+				query := fmt.Sprintf("SELECT %s AS x FROM (SELECT sum(n) AS s FROM (SELECT CAST(%s AS DECIMAL(38,0)) AS n FROM range(%d)))", value, n, rows)
+				l := Layout{Dir: filepath.Join(dir, uuid.NewString()), Schema: columns(t, "x "+typ)}
+				_, _, err := db.WriteParquet(t.Context(), query, l)
+				left, _ := filepath.Glob(filepath.Join(l.Dir, "*", "*"))
+				refused := err != nil && strings.Contains(err.Error(), "column x has the number ")
+				if (rows == 2) != refused || (rows == 2) != (len(left) == 0) {
+					t.Errorf("%d times %s as %s: %v, files %s", rows, n, typ, err, left)
+				}
+			}
+		}
+	}
 }

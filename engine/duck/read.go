@@ -33,6 +33,25 @@ func ReadPlaces(schema schemas.Table, files []lake.DataFile) (relation string, o
 	return union(places, scan(schema, whole, 0), scan(schema, cut, len(whole))), slices.Concat(whole, cut)
 }
 
+// ReadStored is ReadPlaces with the rows that were removed, and the places of those, in the same columns: empty where
+// none was. Who looks for few rows finds them first, and takes the removed ones out then. The number of a file is that
+// in files.
+func ReadStored(schema schemas.Table, files []lake.DataFile) (rows, removed string) {
+	if len(files) == 0 {
+		rows, _ = ReadPlaces(schema, nil)
+		return rows, ""
+	}
+	whole := make([]lake.DataFile, len(files))
+	for i, f := range files {
+		whole[i] = f
+		whole[i].Deletes = nil
+	}
+	if places := deleted(files); places != "" {
+		removed = fmt.Sprintf("(SELECT CAST(file AS BIGINT) AS %s, pos AS %s FROM %s)", FileColumn, RowColumn, places)
+	}
+	return scan(schema, whole, 0), removed
+}
+
 // ReadRemoved is the table expression of rows that were removed from files: those that by names, or, without by, all of
 // them. Rows of the files that had been removed before are not among them.
 func ReadRemoved(schema schemas.Table, r lake.Removed) string {
@@ -108,11 +127,19 @@ func join(kind string, schema schemas.Table, files []lake.DataFile, first int) s
 	if first >= 0 {
 		names += fmt.Sprintf(", file_index + %d AS %s, file_row_number AS %s", first, FileColumn, RowColumn)
 	}
+	return fmt.Sprintf("(SELECT %s FROM %s AS t %s JOIN %s AS d ON t.file_index = d.file AND t.file_row_number = d.pos)", names, read(files), kind, deleted(files))
+}
+
+// deleted are the places that the delete files of files name: file, the number of a file in the list, and pos. It is
+// empty where there are no such files.
+func deleted(files []lake.DataFile) string {
 	var deletes []lake.DataFile
-	numbers := make([]string, len(files))
+	var numbers []string
 	known := map[string]bool{}
 	for i, f := range files {
-		numbers[i] = fmt.Sprintf("(%d, %s)", i, quote.Text(lake.URI(f.Path)))
+		if len(f.Deletes) > 0 {
+			numbers = append(numbers, fmt.Sprintf("(%d, %s)", i, quote.Text(lake.URI(f.Path))))
+		}
 		for _, path := range f.Deletes {
 			if !known[path] {
 				known[path] = true
@@ -120,9 +147,12 @@ func join(kind string, schema schemas.Table, files []lake.DataFile, first int) s
 			}
 		}
 	}
-	_, readDeletes := reader(lake.DeleteSchema())
-	return fmt.Sprintf(`(SELECT %s FROM %s AS t %s JOIN (SELECT CAST(f.number AS UBIGINT) AS file, d.pos FROM %s AS d JOIN (VALUES %s) AS f(number, path) ON d.file_path = f.path) AS d
-		ON t.file_index = d.file AND t.file_row_number = d.pos)`, names, read(files), kind, readDeletes(deletes), strings.Join(numbers, ", "))
+	if len(deletes) == 0 {
+		return ""
+	}
+	_, read := reader(lake.DeleteSchema())
+	return fmt.Sprintf("(SELECT CAST(f.number AS UBIGINT) AS file, d.pos FROM %s AS d JOIN (VALUES %s) AS f(number, path) ON d.file_path = f.path)",
+		read(deletes), strings.Join(numbers, ", "))
 }
 
 // reader gives the select list of the schema's columns, and the expression that reads files for it. DuckDB's own columns
@@ -139,20 +169,25 @@ func reader(schema schemas.Table) (names string, read func([]lake.DataFile) stri
 	}
 	return strings.Join(list, ", "), func(files []lake.DataFile) string {
 		paths := make([]string, len(files))
-		var rows int64
 		for i, f := range files {
 			paths[i] = quote.Text(schemas.EscapeGlob(f.Path))
-			rows += f.Rows
 		}
-		// Given a schema, DuckDB does not look how many rows the files have, and takes them for so few that it puts the whole
-		// table into memory to join it with a handful of keys.
-		known := ""
-		if rows > 0 {
-			known = fmt.Sprintf("explicit_cardinality = %d, ", rows)
-		}
-		return fmt.Sprintf("read_parquet([%s], hive_partitioning = false, %sschema = %s)",
-			strings.Join(paths, ", "), known, schemas.ReadSchemaSQL(columns))
+		return fmt.Sprintf("read_parquet([%s], hive_partitioning = false%s, schema = %s)",
+			strings.Join(paths, ", "), cardinality(files), schemas.ReadSchemaSQL(columns))
 	}
+}
+
+// cardinality tells DuckDB how many rows files have, where that is known. Given a schema, it takes them for few, and
+// would make the hash table of a join of them, however small the other side is.
+func cardinality(files []lake.DataFile) string {
+	var rows int64
+	for _, f := range files {
+		rows += f.Rows
+	}
+	if rows == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", explicit_cardinality = %d", rows)
 }
 
 // WriteDeletes writes the files that name rows to remove: positions is a query of FileColumn and RowColumn, of rows of
@@ -164,7 +199,7 @@ func (d *DB) WriteDeletes(ctx context.Context, positions string, files []lake.Da
 	}
 	var out []lake.DeleteFile
 	for _, g := range groups {
-		slices.SortFunc(g, func(a, b int) int { return strings.Compare(files[a].Path, files[b].Path) })
+		slices.SortFunc(g, func(a, b int) int { return strings.Compare(lake.URI(files[a].Path), lake.URI(files[b].Path)) })
 		numbers, paths, of := make([]string, len(g)), make([]string, len(g)), make([]string, len(g))
 		for i, n := range g {
 			numbers[i], paths[i], of[i] = fmt.Sprintf("(%d, %d)", n, i+1), quote.Text(lake.URI(files[n].Path)), files[n].Path

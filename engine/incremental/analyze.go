@@ -2,7 +2,9 @@ package incremental
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +18,8 @@ import (
 // Analyze picks the cheapest technique that is correct. It fails only when DuckDB does not take the query: what cannot
 // be done is COMPLETE_RECOMPUTE, and Issues say why.
 func Analyze(ctx context.Context, conn *sql.Conn, q Query) (*Technique, error) {
-	b := &builder{query: q, conn: conn, views: map[string]syntax.Query{}}
+	b := &builder{query: q, conn: conn, views: map[string]syntax.Query{}, written: map[string]string{},
+		sourced: map[string]bool{}, constants: map[string]Issue{}}
 	root, full, err := b.parse(ctx)
 	if err != nil {
 		return nil, err
@@ -30,7 +33,7 @@ func Analyze(ctx context.Context, conn *sql.Conn, q Query) (*Technique, error) {
 		}
 	}
 	if t.way == nil {
-		t.Name, t.State, t.NeedsOld = CompleteRecompute, nil, false
+		t.Name, t.State, t.Taken = CompleteRecompute, nil, ""
 	}
 	t.Issues = b.issues
 	return t, ctx.Err()
@@ -70,13 +73,10 @@ func (b *builder) parse(ctx context.Context) (root syntax.Query, full string, er
 	if err != nil {
 		return nil, "", err
 	}
-	full = written[0]
-	for range names { // a view may read another one
-		for i, name := range names[1:] {
-			full = strings.ReplaceAll(full, inputName(name), "("+written[i+1]+")")
-		}
+	for i, name := range names[1:] {
+		b.written[name] = written[i+1]
 	}
-	return b.views[""], full, nil
+	return b.views[""], b.inline(written[0]), nil
 }
 
 // withoutMain takes the schema from the names of columns.
@@ -159,6 +159,10 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 	if t.body, err = b.body(root, nil); err != nil {
 		return err
 	}
+	if err = b.onlyConstants(); err != nil {
+		return err
+	}
+	t.constants = b.constants
 	b.view = ""
 	keyed, top := slices.Clone(b.keyed), t.body.top()
 	if err := b.flush(ctx); err != nil {
@@ -172,7 +176,7 @@ func (b *builder) plan(ctx context.Context, root syntax.Query, t *Technique) err
 		t.Name, t.way, t.State = c.name, c.way, c.state
 		err := t.bind(ctx, b.conn)
 		if err == nil {
-			b.issues = append(b.issues, c.issues...)
+			b.issues = slices.Concat(b.issues, c.issues, b.notes)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -226,7 +230,7 @@ func (b *builder) candidates(ctx context.Context, t *Technique, top *selection, 
 	}
 	if target == nil {
 		name := AppendOnly
-		if len(keyed) > 0 || !onlyAppends(t.body) {
+		if len(keyed) > 0 || !onlyAppends(t.body) || b.rowsChange() {
 			name = RowBased
 		}
 		return []candidate{{name: name, way: &rows{t.body}}}
@@ -251,6 +255,16 @@ func (b *builder) candidates(ctx context.Context, t *Technique, top *selection, 
 		b.issues = append(b.issues, target.inexact())
 	}
 	return all
+}
+
+// rowsChange reports whether rows of a table may go.
+func (b *builder) rowsChange() bool {
+	for name := range b.sourced {
+		if b.query.Relations[name].RowsChange {
+			return true
+		}
+	}
+	return false
 }
 
 // onlyAppends reports whether rows that are added add rows only.
@@ -287,7 +301,7 @@ func (s *selection) inexact() Issue {
 	for _, a := range k.group.aggregates {
 		if !a.exact {
 			return Issue{AggregateNotTop, a.name() + " may have other last digits, or another one of equal values, " +
-				"when it is computed again: select the keys of its GROUP BY, by which its rows are found again.", s.view, a.node.At()}
+				"when it is computed again: select the keys of its GROUP BY, by which its rows are found again.", s.view, place(a.node)}
 		}
 	}
 	return Issue{AggregateNotTop, "The groups are not on top of the query.", s.view, k.at}
@@ -297,7 +311,7 @@ func (s *selection) inexact() Issue {
 func (b *builder) reads(s *selection) []Issue {
 	if g := s.keyed.group; g != nil && g.lacking != nil {
 		return []Issue{{NotIncrementalizable, g.lacking.name() + " does not follow from the changes: " +
-			"of each group that they touch, all rows of the input are read.", s.view, g.lacking.node.At()}}
+			"of each group that they touch, all rows of the input are read.", s.view, place(g.lacking.node)}}
 	}
 	return nil
 }
@@ -343,8 +357,8 @@ func (b *builder) outputs(ctx context.Context, t *Technique, s *selection) (abov
 // handOn finds the keys of what a level reads among the columns that it gives itself, and sets columnsOf to them.
 func (l *level) handOn(ctx context.Context, b *builder, k *keyed) bool {
 	c := &composer{}
-	names, _, err := describe(ctx, b.conn, "SELECT * FROM "+l.link.text(c, none))
-	all, _, err2 := describe(ctx, b.conn, "SELECT * FROM "+l.from.text(c, none))
+	names, _, err := b.describe(ctx, "SELECT * FROM "+l.link.text(c, none))
+	all, _, err2 := b.describe(ctx, "SELECT * FROM "+l.from.text(c, none))
 	if err != nil || err2 != nil || len(names) < len(k.columnsOf) {
 		return false
 	}
@@ -372,27 +386,66 @@ func (l *level) handOn(ctx context.Context, b *builder, k *keyed) bool {
 	return !slices.Contains(l.keys, "")
 }
 
-// bind has DuckDB take all statements of a technique, over no rows.
+// bind has DuckDB take all statements of a technique, over no rows. It takes DuckDB longer than to write them, so that
+// those which it has taken before are not tried again.
 func (t *Technique) bind(ctx context.Context, conn *sql.Conn) error {
+	var version string
+	if err := conn.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
+		return err
+	}
+	b := t.unchanged(conn)
+	b.composing = true
+	if err := t.way.apply(ctx, b); err != nil {
+		return err
+	}
+	results, err := t.results(b)
+	if err != nil {
+		return err
+	}
+	all := sha256.New()
+	for _, text := range slices.Concat([]string{version}, b.statements, results) {
+		_, _ = fmt.Fprintf(all, "%d %s", len(text), text)
+	}
+	taken := hex.EncodeToString(all.Sum(nil)[:12])
+	if taken != t.query.Taken {
+		b = t.unchanged(conn)
+		err = t.way.apply(ctx, b)
+		for _, query := range results {
+			if query != "" && err == nil {
+				_, _, err = describe(ctx, conn, query)
+			}
+		}
+		err = errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
+	}
+	if err == nil {
+		t.Taken = taken
+	}
+	return err
+}
+
+// unchanged is a batch over no rows, in which everything may have changed.
+func (t *Technique) unchanged(conn *sql.Conn) *batch {
 	tables := map[string]string{}
-	in := Inputs{New: tables, Old: tables, Added: tables, Removed: tables}
 	for name, r := range t.query.Relations {
 		if r.View == "" {
 			tables[name] = "(" + noRows(r.Columns) + ")"
 		}
 	}
-	place := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
-	in.View = "(" + noRows(slices.Concat(t.query.Columns, place)) + ")"
-	in.State = "(" + noRows(slices.Concat(t.State, place)) + ")"
-	b := &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
-	err := t.way.apply(ctx, b)
-	view, state := t.Full(in)
-	r := b.result
-	for _, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState, view, state} {
-		if query != "" && err == nil {
-			_, _, err = describe(ctx, conn, query)
-		}
+	read := func(name string) (string, error) { return tables[name], nil }
+	places := schemas.Table{{Name: "__file", Type: bigint}, {Name: "__row", Type: bigint}}
+	stored := func(columns schemas.Table) Stored {
+		return Stored{Rows: "(" + noRows(slices.Concat(columns, places)) + ")", Removed: "(" + noRows(places) + ")"}
 	}
-	t.NeedsOld = b.c.usedOld
-	return errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
+	in := Inputs{New: read, Old: read, Added: tables, Removed: tables, View: stored(t.query.Columns), State: stored(t.State)}
+	return &batch{technique: t, conn: conn, prefix: "__incremental_", c: &composer{in: in}, result: &Result{}, binding: true}
+}
+
+// results are the queries that a batch leaves to others, and those of a full computation.
+func (t *Technique) results(b *batch) ([]string, error) {
+	view, state, err := t.Full(b.c.in)
+	all := []string{b.result.RemoveView, b.result.RemoveState, b.result.AddView, b.result.AddState, view, state}
+	for i, query := range all {
+		all[i] = b.c.inputs(t.query, query)
+	}
+	return all, err
 }

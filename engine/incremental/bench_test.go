@@ -1,8 +1,13 @@
 package incremental_test
 
 import (
+	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,12 +57,15 @@ func BenchmarkGroupAggregate(b *testing.B) {
 			if err != nil || t.Name != incremental.GroupAggregate {
 				b.Fatal(err, t)
 			}
-			in := incremental.Inputs{New: map[string]string{"h": history}, Added: map[string]string{"h": "added"}, Removed: map[string]string{}}
+			in := incremental.Inputs{New: read(map[string]string{"h": history}), Added: map[string]string{"h": "added"}, Removed: map[string]string{}}
 			if c.removed {
 				in.Removed["h"] = "removed"
 			}
-			view, state := t.Full(in)
-			in.View, in.State = file("view", view), file("state", state)
+			view, state, err := t.Full(in)
+			if err != nil {
+				b.Fatal(err)
+			}
+			in.View.Rows, in.State.Rows = file("view", view), file("state", state)
 			for b.Loop() {
 				r, err := t.Apply(b.Context(), conn, in, "__inc_")
 				if err != nil || r.Recompute != "" {
@@ -105,7 +113,7 @@ func BenchmarkJoins(b *testing.B) {
 			conn := open(b)
 			exec(b, conn, "SET threads = 2")
 			relations := map[string]incremental.Relation{}
-			in := incremental.Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+			in := incremental.Inputs{New: itself, Old: func(name string) (string, error) { return name + "_old", nil }, Added: map[string]string{}, Removed: map[string]string{}}
 			for _, name := range []string{"a", "c"} {
 				exec(b, conn, "CREATE TABLE "+name+" AS SELECT i::INTEGER AS i, (hash(i) % 1000000)::INTEGER AS k, (i % 1000)::BIGINT AS x FROM range(1000000) r(i)")
 				exec(b, conn, "CREATE TABLE "+name+"_old AS FROM "+name+" WHERE i >= 1000 UNION ALL SELECT i, k + 1, x FROM "+name+" WHERE i < 1000")
@@ -113,7 +121,7 @@ func BenchmarkJoins(b *testing.B) {
 				exec(b, conn, "CREATE TABLE "+name+"_removed AS FROM "+name+"_old WHERE i < 1000")
 				relations[name] = incremental.Relation{Columns: schemas.Table{{Name: "i", Type: schemas.Type{Kind: schemas.Integer}},
 					{Name: "k", Type: schemas.Type{Kind: schemas.Integer}}, {Name: "x", Type: schemas.Type{Kind: schemas.BigInt}}}}
-				in.New[name], in.Old[name], in.Added[name], in.Removed[name] = name, name+"_old", name+"_added", name+"_removed"
+				in.Added[name], in.Removed[name] = name+"_added", name+"_removed"
 			}
 			types, err := columnsOf(b, conn, sql)
 			if err != nil {
@@ -124,7 +132,10 @@ func BenchmarkJoins(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			view, state := t.Full(incremental.Inputs{New: in.Old})
+			view, state, err := t.Full(incremental.Inputs{New: in.Old})
+			if err != nil {
+				b.Fatal(err)
+			}
 			exec(b, conn, "CREATE TABLE v AS "+view)
 			if state != "" {
 				exec(b, conn, "CREATE TABLE s AS "+state)
@@ -148,4 +159,148 @@ func BenchmarkJoins(b *testing.B) {
 			b.ReportMetric(float64(time.Since(start).Milliseconds()), "full-ms")
 		})
 	}
+}
+
+// share is a view over h, and how its rows change: those of the keys, or numbers, below a part of how many there are.
+type share struct {
+	name, sql, added, removed string
+	of                        int
+}
+
+// BenchmarkShare refreshes views of a million rows of which a part of the keys, or of the rows, has changed, and says how
+// much processor time that takes in parts of what computing everything takes. Both write what they have computed.
+func BenchmarkShare(b *testing.B) {
+	const rows, groups = 1_000_000, 100_000
+	history := fmt.Sprintf("SELECT i::BIGINT AS i, (hash(i) %% %d)::INTEGER AS k, (i %% 1000)::BIGINT AS x, "+
+		"DATE '2024-01-01' + (i %% 30)::INTEGER AS t FROM range(%d) r(i)", groups, rows)
+	ofKeys := fmt.Sprintf("SELECT -1::BIGINT AS i, k::INTEGER AS k, 5::BIGINT AS x, DATE '2024-03-01' AS t FROM range(%d) r(k) WHERE k < ", groups)
+	for _, c := range []share{
+		{"group", "SELECT k, count(*) AS n, sum(x) AS s, max(t) AS last FROM h GROUP BY k", ofKeys, "", groups},
+		{"group_removed", "SELECT k, count(*) AS n, sum(x) AS s FROM h GROUP BY k", ofKeys, "FROM h WHERE i < ", groups},
+		{"group_anew", "SELECT k, count(*) AS n, max(x) AS s FROM h GROUP BY k", "", "FROM h WHERE x > 500 AND k < ", groups},
+		{"median", "SELECT k, median(x) AS m FROM h GROUP BY k", ofKeys, "", groups},
+		{"window", "SELECT k, x, row_number() OVER (PARTITION BY k ORDER BY x, i) AS n FROM h", ofKeys, "", groups},
+		{"distinct", "SELECT DISTINCT k, x FROM h", ofKeys, "", groups},
+		{"added", "SELECT i, k, x + 1 AS x FROM h WHERE x > 3", "FROM h WHERE i < ", "", rows},
+		{"removed", "SELECT i, k, x + 1 AS x FROM h WHERE x > 3", "", "FROM h WHERE i < ", rows},
+		{"updated", "SELECT i, k, x + 1 AS x FROM h WHERE x > 3", "SELECT i, k, x + 2 AS x, t FROM h WHERE i < ", "FROM h WHERE i < ", rows},
+	} {
+		for _, percent := range []int{1, 10, 25, 50, 75, 100} {
+			b.Run(fmt.Sprintf("%s/%d%%", c.name, percent), func(b *testing.B) {
+				f := &files{b, open(b), b.TempDir()}
+				exec(b, f.conn, "SET threads = 2")
+				exec(b, f.conn, "CREATE VIEW h AS FROM "+f.write("history", history))
+				in := f.changes(c, strconv.Itoa(c.of*percent/100))
+				t := f.analyze(c.sql)
+				f.full(t, incremental.Inputs{New: itself})
+				in.View, in.State = f.stored("view"), f.stored("state")
+				for b.Loop() {
+					began := processor()
+					f.apply(t, in)
+					changes := processor() - began
+					began = processor()
+					f.full(t, incremental.Inputs{New: in.New})
+					full := processor() - began
+					b.ReportMetric(float64(full.Milliseconds()), "full-ms")
+					b.ReportMetric(float64(changes)/float64(full), "of-full")
+				}
+			})
+		}
+	}
+}
+
+// files are Parquet files of a folder.
+type files struct {
+	b    *testing.B
+	conn *sql.Conn
+	dir  string
+}
+
+func (f *files) write(name, query string) string {
+	path := quote.Text(filepath.Join(f.dir, name+".parquet"))
+	exec(f.b, f.conn, "COPY ("+query+") TO "+path+" (FORMAT parquet, COMPRESSION zstd)")
+	return "read_parquet(" + path + ")"
+}
+
+func (f *files) stored(name string) incremental.Stored {
+	path := quote.Text(filepath.Join(f.dir, name+".parquet"))
+	return incremental.Stored{Rows: "(SELECT * EXCLUDE (file_row_number), 1::BIGINT AS __file, file_row_number AS __row FROM " +
+		"read_parquet(" + path + ", file_row_number = true))"}
+}
+
+// changes makes the tables of what changes below n, and the view later.
+func (f *files) changes(c share, n string) incremental.Inputs {
+	in := incremental.Inputs{New: func(string) (string, error) { return "later", nil }, Old: itself,
+		Added: map[string]string{}, Removed: map[string]string{}}
+	later := "SELECT * FROM h"
+	if c.removed != "" {
+		exec(f.b, f.conn, "CREATE TABLE removed AS "+c.removed+n)
+		in.Removed["h"] = "removed"
+		later += " WHERE NOT (" + strings.TrimPrefix(c.removed, "FROM h WHERE ") + n + ")"
+	}
+	if c.added != "" {
+		exec(f.b, f.conn, "CREATE TABLE added AS "+c.added+n)
+		in.Added["h"] = "added"
+		later += " UNION ALL FROM added"
+	}
+	exec(f.b, f.conn, "CREATE VIEW later AS FROM "+f.write("later", later))
+	return in
+}
+
+func (f *files) analyze(query string) *incremental.Technique {
+	columns, err := columnsOf(f.b, f.conn, "FROM h")
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	for i, name := range []string{"i", "k", "x", "t"} {
+		columns[i].Name = name
+	}
+	types, err := columnsOf(f.b, f.conn, query)
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	t, err := incremental.Analyze(f.b.Context(), f.conn, incremental.Query{SQL: query, Columns: types,
+		Relations: map[string]incremental.Relation{"h": {Columns: columns}}, Functions: functions(f.b, f.conn)})
+	if err != nil || t.Name == incremental.CompleteRecompute {
+		f.b.Fatal(err, t)
+	}
+	return t
+}
+
+// full writes all rows of the view and the state. Those that there are stay as they are.
+func (f *files) full(t *incremental.Technique, in incremental.Inputs) {
+	view, state, err := t.Full(in)
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	for name, query := range map[string]string{"view": view, "state": state} {
+		if _, err := os.Stat(filepath.Join(f.dir, name+".parquet")); err == nil {
+			name += "_full"
+		}
+		if query != "" {
+			f.write(name, query)
+		}
+	}
+}
+
+func (f *files) apply(t *incremental.Technique, in incremental.Inputs) {
+	r, err := t.Apply(f.b.Context(), f.conn, in, "__inc_")
+	if err != nil || r.Recompute != "" {
+		f.b.Fatal(err, r)
+	}
+	for i, query := range []string{r.RemoveView, r.RemoveState, r.AddView, r.AddState} {
+		if query != "" {
+			f.write(fmt.Sprint("result", i), query)
+		}
+	}
+	if err := r.Drop(f.b.Context(), f.conn); err != nil {
+		f.b.Fatal(err)
+	}
+}
+
+// processor is the time that the process has used.
+func processor() time.Duration {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }

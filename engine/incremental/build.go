@@ -19,6 +19,13 @@ type builder struct {
 	issues []Issue
 	texts  []text
 	keyed  []*selection // inner ones first
+	// written are the queries of the temporary views as SQL, with names in place of relations.
+	written map[string]string
+	// sourced are the tables whose changes are followed, and constants those of which a change has all be computed again,
+	// with the reason; notes tell of them.
+	sourced   map[string]bool
+	constants map[string]Issue
+	notes     []Issue
 }
 
 // text is a node that is to be written as SQL.
@@ -54,9 +61,7 @@ var errBuild = errors.New("not incremental")
 func (b *builder) issue(code string, n syntax.Node, message string) error {
 	at := -1
 	if n != nil {
-		if at = n.At(); at < 0 {
-			at = n.First()
-		}
+		at = place(n)
 	}
 	b.add(code, message, b.view, at)
 	return errBuild
@@ -72,14 +77,14 @@ func (b *builder) write(n syntax.Node, into *string) { b.texts = append(b.texts,
 func (b *builder) flush(ctx context.Context) error {
 	nodes := make([]syntax.Node, len(b.texts))
 	for i, t := range b.texts {
-		nodes[i] = exactNumbers(t.node)
+		nodes[i] = exactNumbers(b.named(t.node))
 	}
 	texts, err := syntax.Texts(ctx, b.conn, nodes)
 	if err != nil {
 		return err
 	}
 	for i, t := range b.texts {
-		*t.into = texts[i]
+		*t.into = b.inline(texts[i])
 	}
 	b.texts = nil
 	return nil
@@ -183,7 +188,7 @@ func (b *builder) selection(q syntax.Select, sc *scope, distinct *syntax.Modifie
 		return nil, err
 	}
 	b.write(q.Placed(fromMark, whereMark), &s.template)
-	if err = b.keys(s, q, distinct); err != nil || s.keyed != nil {
+	if err = b.keys(s, q, distinct, sc); err != nil || s.keyed != nil {
 		return s, err
 	}
 	s.where = make([]string, len(s.plain))
@@ -213,11 +218,11 @@ func (b *builder) conditions(s *selection, e syntax.Expression, sc *scope) error
 	q, ok := inner.(syntax.Subquery)
 	if !ok || !readsTables(q) || !q.Exists() && (negated || !q.Any() || !q.Equal()) {
 		s.plain = append(s.plain, e)
-		return b.expression(e)
+		return b.expression(e, sc)
 	}
 	t := &test{not: negated}
 	if q.Any() {
-		if err := b.expression(q.Compared()); err != nil {
+		if err := b.expression(q.Compared(), sc); err != nil {
 			return err
 		}
 		b.write(q.Compared(), &t.value)
@@ -225,19 +230,6 @@ func (b *builder) conditions(s *selection, e syntax.Expression, sc *scope) error
 	var err error
 	t.body, err = b.body(q.Query(), sc)
 	s.tests = append(s.tests, t)
-	return err
-}
-
-// expression refuses a subquery that reads tables.
-func (b *builder) expression(e syntax.Expression) error {
-	var err error
-	syntax.Walk(e, func(n syntax.Node, _ syntax.Scope) bool {
-		if q, ok := n.(syntax.Subquery); ok && err == nil && readsTables(q) {
-			err = b.issue(SubqueryExpression, n, "Of subqueries in expressions only EXISTS, NOT EXISTS and IN are incremental, "+
-				"as conditions of WHERE that are joined by AND.")
-		}
-		return err == nil
-	})
 	return err
 }
 
@@ -303,6 +295,7 @@ func (b *builder) table(t syntax.BaseTable, sc *scope) (source, error) {
 		return nil, b.issue(NotSupported, t, "The relation "+t.Name()+" is not known.")
 	}
 	if r.View == "" {
+		b.sourced[name] = true
 		return &table{name, r.Columns, aliasText(alias, t.Columns())}, nil
 	}
 	outer := b.view
@@ -337,20 +330,24 @@ func (b *builder) join(t syntax.Join, sc *scope) (source, error) {
 	case way != "REGULAR" && way != "CROSS":
 		return nil, b.issue(NotSupported, t, "The rows of "+article(way)+" JOIN depend on their neighbours.")
 	}
-	var err error
+	return j, b.sides(t, j, sc)
+}
+
+// sides are the two sides of a join, and its condition.
+func (b *builder) sides(t syntax.Join, j *join, sc *scope) (err error) {
 	if j.left, err = b.source(t.Left(), sc); err != nil {
-		return nil, err
+		return err
 	}
 	if j.right, err = b.source(t.Right(), sc); err != nil {
-		return nil, err
+		return err
 	}
 	if e := t.Condition(); e != nil {
-		if err := b.expression(e); err != nil {
-			return nil, err
+		if err := b.expression(e, sc); err != nil {
+			return err
 		}
 		b.write(e, &j.condition)
 	}
-	return j, nil
+	return nil
 }
 
 func article(word string) string {

@@ -145,7 +145,7 @@ func (g *grammar) from() from {
 
 func (g *grammar) condition(f from) string {
 	c := g.pick(f.all...)
-	switch g.r.IntN(9) {
+	switch g.r.IntN(11) {
 	case 0:
 		return c + " IS NOT NULL"
 	case 1:
@@ -160,6 +160,10 @@ func (g *grammar) condition(f from) string {
 		return g.pick(f.ints...) + " IN (SELECT y FROM e" + g.pick("", " WHERE k < 4", " GROUP BY y HAVING count(*) > 1") + ")"
 	case 6:
 		return g.pick(f.ints...) + " IN (1, 2, 3, 4, 5)"
+	case 8:
+		return g.pick(f.ints...) + g.pick(" > ", " <= ", " IS DISTINCT FROM ") + "(SELECT " + g.pick("max(y)", "avg(y)", "sum(y)") + " FROM e" + g.pick("", " WHERE e.k < "+g.pick(f.ints...)) + ")"
+	case 9:
+		return "(" + g.pick(f.ints...) + " NOT IN (SELECT id FROM c WHERE id IS NOT NULL) OR " + c + " IS NULL)"
 	case 7:
 		return g.pick("", "NOT ") + "EXISTS (SELECT 1 FROM e AS i JOIN c AS i2 ON i.k = i2.k WHERE i.y = " + g.pick(f.ints...) + ")"
 	}
@@ -194,6 +198,10 @@ func (g *grammar) expression(f from) string {
 	case 5:
 		if len(f.decimals) > 0 {
 			return g.pick(f.decimals...) + " * 2.50"
+		}
+	case 6:
+		if g.chance(3) {
+			return "(SELECT count(*) FROM " + g.pick("e WHERE y", "vc WHERE id") + " > " + g.pick(f.ints...) + ")"
 		}
 	}
 	return g.pick(f.all...)
@@ -328,8 +336,7 @@ func (g *grammar) window(f from) string {
 // fallback is a query that must be computed in full.
 func (g *grammar) fallback() string {
 	return g.pick("SELECT k, x FROM a ORDER BY x, k, id LIMIT 3", "SELECT k, row_number() OVER (ORDER BY x, k, id, g, d, m, t, b) FROM a", "SELECT k FROM e EXCEPT SELECT k FROM c",
-		"SELECT x FROM a WHERE x > (SELECT avg(y) FROM e)", "SELECT k, sum(x) FROM a GROUP BY ROLLUP (k)",
-		"SELECT k, (SELECT max(y) FROM e WHERE e.k = a.k) FROM a", "SELECT k FROM a WHERE k NOT IN (SELECT k FROM e)",
+		"SELECT x FROM a WHERE x > (SELECT avg(x) FROM a)", "SELECT a.id, q.y FROM a ASOF JOIN (SELECT DISTINCT k, y FROM e) AS q ON a.k = q.k AND a.x >= q.y", "SELECT k, sum(x) FROM a GROUP BY ROLLUP (k)",
 		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i, k FROM n, e",
 		"SELECT s.k, s.v FROM (SELECT k, sum(d * 0.1) AS v FROM a GROUP BY k) s JOIN e ON e.k = s.k", "SELECT k FROM e WHERE current_date > DATE '2020-01-01'",
 		"PIVOT (SELECT k, b, x FROM a) ON b IN (true, false) USING sum(x) GROUP BY k")
@@ -373,7 +380,10 @@ func (g *grammar) joined() string {
 }
 
 func (g *grammar) lateral() string {
-	return g.pick("SELECT a.id, s.y FROM a, LATERAL (SELECT y FROM e WHERE e.k = a.k) s", "SELECT a.id, s.y FROM a LEFT JOIN LATERAL (SELECT y FROM e WHERE e.k = a.k) s ON s.y > 1",
+	return g.pick("SELECT x FROM a WHERE x > (SELECT avg(y) FROM e)", "SELECT k, (SELECT max(y) FROM e WHERE e.k = a.k) FROM a", "SELECT k FROM a WHERE k NOT IN (SELECT k FROM e)",
+		"SELECT k, count(*), (SELECT min(y) FROM e WHERE k > 2) AS m FROM a GROUP BY k", "SELECT k, count(*) FROM a GROUP BY k HAVING count(*) > (SELECT count(*) FROM e) % 4", "SELECT k, count(*), (SELECT max(y) FROM e WHERE e.k = a.k) FROM a GROUP BY k",
+		"SELECT DISTINCT k, (SELECT count(*) FROM vc WHERE vc.id = a.id) FROM a",
+		"SELECT a.id, s.y FROM a, LATERAL (SELECT y FROM e WHERE e.k = a.k) s", "SELECT a.id, s.y FROM a LEFT JOIN LATERAL (SELECT y FROM e WHERE e.k = a.k) s ON s.y > 1",
 		"SELECT a.k, sum(s.y) FROM a, LATERAL (SELECT y + a.x AS y FROM e WHERE e.k = a.k) s GROUP BY 1",
 		"SELECT id, v FROM a, unnest(l) AS u(v) WHERE v IS NOT NULL", "SELECT unnest(l) AS v, k FROM a", "SELECT {'k': k, 'g': g} AS s, count(*), max(x) FROM a GROUP BY s",
 		"SELECT s.k, count(*) FROM (SELECT {'k': k} AS s FROM a) GROUP BY s", "SELECT k, l, count(*) FROM a GROUP BY k, l", "SELECT k + 0.5 AS h, t::TIMESTAMP, count(x) FROM a GROUP BY ALL",

@@ -89,6 +89,9 @@ func (g *group) write(b *builder, m matcher, o *output, keys []syntax.Expression
 func (g *group) over(m matcher, e syntax.Expression, keys []syntax.Expression, prefix string) syntax.Expression {
 	return syntax.Rewrite(e, func(n syntax.Node, _ syntax.Scope) syntax.Node {
 		expression, ok := n.(syntax.Expression)
+		if q, is := n.(syntax.Subquery); is && readsTables(q) { // its names may be those of its own tables
+			return n
+		}
 		if !ok {
 			return nil
 		}
@@ -111,7 +114,7 @@ func (g *group) types(ctx context.Context, b *builder, from string) error {
 		return nil
 	}
 	calls := list(g.aggregates, func(_ int, a *aggregate) string { return a.sql })
-	_, types, err := describe(ctx, b.conn, "SELECT "+calls+" FROM "+from)
+	_, types, err := b.describe(ctx, "SELECT "+calls+" FROM "+from)
 	if err != nil {
 		return err
 	}
@@ -121,7 +124,7 @@ func (g *group) types(ctx context.Context, b *builder, from string) error {
 		}
 		return "(" + a.argument + ")"
 	})
-	_, argumentTypes, err := describe(ctx, b.conn, "SELECT "+arguments+" FROM "+from)
+	_, argumentTypes, err := b.describe(ctx, "SELECT "+arguments+" FROM "+from)
 	if err != nil {
 		return err
 	}
@@ -175,7 +178,7 @@ func (g *group) plan(a *aggregate) bool {
 		a.final = g.sum(a, argument, scale) + " / " + g.partial("count", argument, bigint)
 	case (name == "avg" || name == "mean") && digits: // as DuckDB does: the digits by the count and the power of ten
 		s, n := g.partial("sum", argument, sumType(scale)), g.partial("count", argument, bigint)
-		unscaled := "CAST(CAST(replace(CAST(" + s + " AS VARCHAR), '.', '') AS HUGEINT) AS DOUBLE)"
+		unscaled := unscaled(s, partial{kind: "sum", typ: sumType(scale)})
 		a.final = fmt.Sprintf("CASE WHEN %s > 0 THEN %s / (CAST(%[1]s AS DOUBLE) * 1e%[3]d) END", n, unscaled, scale)
 	case minimal:
 		t, ok := stateType(a.argumentType)
@@ -198,6 +201,16 @@ func (g *group) sum(a *aggregate, argument string, scale int) string {
 		kind, t = "real", double
 	}
 	return "CASE WHEN " + g.partial("count", argument, bigint) + " > 0 THEN " + g.partial(kind, argument, t) + " END"
+}
+
+// unscaled are the digits of a sum as a DOUBLE.
+func unscaled(sum string, p partial) string {
+	digits := "CAST(replace(CAST(" + sum + " AS VARCHAR), '.', '') AS HUGEINT)"
+	if p.long() { // the text takes long
+		digits = fmt.Sprintf("CASE WHEN %s THEN CAST(CAST(%s AS DECIMAL(%d,%d)) * 1%s AS HUGEINT) ELSE %s END", p.fits(sum), sum,
+			shortDigits, p.typ.Scale, strings.Repeat("0", p.typ.Scale), digits)
+	}
+	return "CAST(" + digits + " AS DOUBLE)"
 }
 
 func sumType(scale int) schemas.Type {

@@ -28,9 +28,52 @@ func (g *groups) state() schemas.Table {
 	}
 	t = append(t, schemas.Column{Name: "__rows", Type: bigint})
 	for i, p := range g.group().partials {
+		if p.long() {
+			t = append(t, schemas.Column{Name: longColumn(i), Type: p.typ})
+			p.typ.Precision = shortDigits
+		}
 		t = append(t, schemas.Column{Name: column(i), Type: p.typ})
 	}
 	return t.Clone()
+}
+
+// shortDigits are those of the decimals that Parquet has as whole numbers, which are read several times faster than
+// longer ones. A sum that has more is in a column of its own.
+const shortDigits = 18
+
+func (p partial) long() bool { return p.kind == "sum" && p.typ.Scale <= shortDigits }
+
+// longColumn names the column of a partial value that has more than shortDigits.
+func longColumn(i int) string { return fmt.Sprintf("__long%d", i) }
+
+// stored are the columns of the state, of rows that have partial values.
+func (g *groups) stored(rows string) string {
+	columns := append(g.keyColumns(func(_ int, name string) string { return name }), "__rows")
+	for i, p := range g.group().partials {
+		name := column(i)
+		if p.long() {
+			fits := p.fits(name)
+			columns = append(columns, fmt.Sprintf("CASE WHEN NOT (%s) THEN %s END AS %s", fits, name, longColumn(i)))
+			name = fmt.Sprintf("CASE WHEN %s THEN CAST(%s AS DECIMAL(%d,%d)) END AS %[2]s", fits, name, shortDigits, p.typ.Scale)
+		}
+		columns = append(columns, name)
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + rows
+}
+
+// fits is true where a sum has no more than shortDigits.
+func (p partial) fits(sum string) string {
+	digits := strings.Repeat("9", shortDigits)
+	most := digits[:shortDigits-p.typ.Scale] + "." + digits[shortDigits-p.typ.Scale:]
+	return fmt.Sprintf("%s BETWEEN -%s AND %[2]s", sum, strings.TrimSuffix(most, "."))
+}
+
+// in is a partial value in a row of the state.
+func (p partial) in(row string, i int) string {
+	if p.long() {
+		return fmt.Sprintf("coalesce(%[1]s.%[2]s, %[1]s.%[3]s)", row, column(i), longColumn(i))
+	}
+	return row + "." + column(i)
 }
 
 // keyColumns are __k0, __k1 and so on, each written by of.
@@ -114,12 +157,12 @@ func (p partial) of(argument string, removed bool) string {
 // partials are the rows of the state, computed from the beginning.
 func (g *groups) partials(c *composer, v version) string {
 	from, where := g.s.at(c, v)
-	return g.grouped(g.input(from, where, "1"), false)
+	return g.stored("(" + g.grouped(g.input(from, where, "1"), false) + ")")
 }
 
 // merged is a partial value of a stored row __o and a changed one __d.
 func (p partial) merged(i int) string {
-	o, d := "__o."+column(i), "__d."+column(i)
+	o, d := p.in("__o", i), "__d."+column(i)
 	switch p.kind {
 	case "min":
 		return fmt.Sprintf("CASE WHEN %s IS NULL OR %s < %s THEN %s ELSE %s END", o, d, o, d, o)
@@ -159,15 +202,20 @@ func (g *groups) apply(ctx context.Context, b *batch) error {
 	if err := b.create(ctx, "delta", g.grouped(input, removed)); err != nil {
 		return err
 	}
+	if err := b.few(ctx, "groups", "FROM "+b.table("delta"), b.c.in.State.Count, groupShare); err != nil || b.result.Recompute != "" {
+		return err
+	}
 	if err := g.merge(ctx, b, removed); err != nil {
 		return err
 	}
+	settled := b.table("merged")
 	if removed {
-		if err := g.anew(ctx, b); err != nil || b.result.Recompute != "" {
+		var err error
+		if settled, err = g.anew(ctx, b); err != nil || b.result.Recompute != "" {
 			return err
 		}
 	}
-	return g.results(ctx, b)
+	return g.results(ctx, b, settled)
 }
 
 // merge makes the new rows of the state, next to the stored ones: __q0 and so on are the old partial values.
@@ -178,18 +226,20 @@ func (g *groups) merge(ctx context.Context, b *batch, removed bool) error {
 	again := []string{"false"}
 	for i, p := range g.group().partials {
 		columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", p.merged(i), p.typ, column(i)),
-			fmt.Sprintf("__o.%s AS __q%d", column(i), i))
+			fmt.Sprintf("%s AS __q%d", p.in("__o", i), i))
 		if removed && !p.arithmetic() {
 			again = append(again, p.again(i))
 		}
 	}
 	columns = append(columns, "("+strings.Join(again, " OR ")+") AS __again")
-	return b.create(ctx, "merged", "SELECT "+strings.Join(columns, ", ")+" FROM "+b.c.in.State+" AS __o RIGHT JOIN "+
+	former := b.c.in.State.matching("SEMI JOIN", b.table("delta"), g.same("__v", "__t"))
+	return b.create(ctx, "merged", "SELECT "+strings.Join(columns, ", ")+" FROM "+former+" AS __o RIGHT JOIN "+
 		b.table("delta")+" AS __d ON ("+g.same("__o", "__d")+")")
 }
 
-// anew computes groups from the input whose partial values do not follow from the stored ones.
-func (g *groups) anew(ctx context.Context, b *batch) error {
+// anew computes groups from the input whose partial values do not follow from the stored ones. It returns the table of
+// all groups of the batch.
+func (g *groups) anew(ctx context.Context, b *batch) (settled string, err error) {
 	partials := g.group().partials
 	wrong := "__rows < 0"
 	for i, p := range partials {
@@ -198,35 +248,40 @@ func (g *groups) anew(ctx context.Context, b *batch) error {
 		}
 	}
 	var negative, again int64
-	err := b.read(ctx, "SELECT count(*) FILTER ("+wrong+"), count(*) FILTER (__again AND "+g.alive()+") FROM "+
+	err = b.read(ctx, "SELECT count(*) FILTER ("+wrong+"), count(*) FILTER (__again AND "+g.alive()+") FROM "+
 		b.table("merged"), &negative, &again)
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case negative > 0:
 		b.result.Recompute = fmt.Sprintf("its state lacks rows that were removed, in %d groups", negative)
-		return nil
+		return "", nil
 	case again == 0 && !b.binding:
-		return nil
+		return b.table("merged"), nil
+	}
+	err = b.few(ctx, "groups", "FROM "+b.table("merged")+" WHERE __again", b.c.in.State.Count, anewShare)
+	if err != nil || b.result.Recompute != "" {
+		return "", err
 	}
 	from, where := g.s.at(b.c, now)
 	lost := "(SELECT * FROM " + b.table("merged") + " WHERE __again AND " + g.alive() + ")"
 	err = b.create(ctx, "anew", g.grouped(g.input(g.s.keyed.only(from, lost), where, "1"), false))
 	if err != nil {
-		return err
+		return "", err
 	}
-	values := ""
+	columns := "CASE WHEN __n.__rows IS NULL THEN __m.__rows ELSE __n.__rows END AS __rows"
 	for i := range partials {
-		values += fmt.Sprintf(", %s = __n.%[1]s", column(i))
+		columns += fmt.Sprintf(", CASE WHEN __n.__rows IS NULL THEN __m.%[1]s ELSE __n.%[1]s END AS %[1]s", column(i))
 	}
-	_, err = b.conn.ExecContext(ctx, "UPDATE "+b.table("merged")+" AS __m SET __rows = __n.__rows"+values+
-		" FROM "+b.table("anew")+" AS __n WHERE __m.__again AND "+g.same("__m", "__n"))
-	return err
+	settled = b.table("settled")
+	return settled, b.create(ctx, "settled", "SELECT __m.* REPLACE ("+columns+") FROM "+b.table("merged")+" AS __m LEFT JOIN "+
+		b.table("anew")+" AS __n ON ("+g.same("__m", "__n")+")")
 }
 
 // results finds what changes in the view and the state. Of a group, __is and __was tell whether it has a row of the
-// view, __n0 and so on are that row, and __o0 and so on the one before.
-func (g *groups) results(ctx context.Context, b *batch) error {
+// view, __n0 and so on are that row, and __o0 and so on the one before. __differs is no condition of the query itself,
+// because DuckDB would compute all of them again for it.
+func (g *groups) results(ctx context.Context, b *batch, settled string) error {
 	columns := b.technique.query.Columns
 	inner := []string{"__old_rows IS NOT NULL AS __known", g.alive() + " AS __alive"}
 	for i, t := range g.s.keyed.types {
@@ -238,7 +293,7 @@ func (g *groups) results(ctx context.Context, b *batch) error {
 	shown := func(condition string, having []string) string {
 		return "coalesce(" + conjunction(append([]string{condition}, having...)) + ", false)"
 	}
-	query := "SELECT " + strings.Join(inner, ", ") + " FROM " + b.table("merged")
+	query := "SELECT " + strings.Join(inner, ", ") + " FROM " + settled
 	final, former := g.group().final, g.group().former
 	query = "SELECT *, " + shown("__alive", final.having) + " AS __is, " + shown("__known", former.having) +
 		" AS __was FROM (" + query + ") AS __s"
@@ -250,22 +305,21 @@ func (g *groups) results(ctx context.Context, b *batch) error {
 	differs := joined(columns, " OR ", func(i int, _ schemas.Column) string {
 		return fmt.Sprintf("__n%d IS DISTINCT FROM __o%d", i, i)
 	})
-	err := b.create(ctx, "outcome", "SELECT * FROM (SELECT "+strings.Join(outer, ", ")+" FROM ("+query+
-		") AS __s) WHERE __is <> __was OR "+differs)
+	err := b.create(ctx, "outcome", "SELECT *, __is <> __was OR "+differs+" AS __differs FROM (SELECT "+
+		strings.Join(outer, ", ")+" FROM ("+query+") AS __s)")
 	if err != nil {
 		return err
 	}
 	b.result.AddView = "SELECT " + list(columns, func(i int, c schemas.Column) string {
 		return fmt.Sprintf("__n%d AS %s", i, quote.Name(c.Name))
-	}) + " FROM " + b.table("outcome") + " WHERE __is"
+	}) + " FROM " + b.table("outcome") + " WHERE __differs AND __is"
 	changed := "__rows IS DISTINCT FROM __old_rows"
 	for i := range g.group().partials {
 		changed += fmt.Sprintf(" OR %s IS DISTINCT FROM __q%d", column(i), i)
 	}
-	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + b.table("merged") +
+	b.result.RemoveState = `SELECT "__file", "__row" FROM ` + settled +
 		" WHERE __old_rows IS NOT NULL AND (" + changed + ")"
-	b.result.AddState = "SELECT " + list(g.state(), func(_ int, c schemas.Column) string { return c.Name }) +
-		" FROM " + b.table("merged") + " WHERE " + g.alive() + " AND (" + changed + ")"
+	b.result.AddState = g.stored(settled) + " WHERE " + g.alive() + " AND (" + changed + ")"
 	return g.removed(ctx, b, columns)
 }
 
@@ -279,19 +333,22 @@ func (g *groups) alive() string {
 
 // removed finds the rows of the view that go: by their keys, or by all of their values.
 func (g *groups) removed(ctx context.Context, b *batch, columns schemas.Table) error {
-	gone := b.table("outcome") + " WHERE __was"
+	gone := b.table("outcome") + " WHERE __differs AND __was"
 	if g.outputs == nil && !g.global() {
-		return b.removeEqual(ctx, "SELECT "+list(columns, func(i int, _ schemas.Column) string {
+		wanted := "SELECT " + list(columns, func(i int, _ schemas.Column) string {
 			return fmt.Sprintf("__o%d AS __c%d", i, i)
-		})+", 1 AS __n FROM "+gone)
+		}) + ", count(*) AS __n, row_number() OVER () AS __id FROM " + gone + " GROUP BY ALL"
+		if err := b.create(ctx, "wanted", wanted); err != nil {
+			return err
+		}
+		return b.removeEqual(ctx, b.table("wanted"), b.c.in.View)
 	}
 	on := "true"
 	if !g.global() {
 		on = joined(g.outputs, " AND ", func(_ int, o int) string {
-			return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __g.__o%d", quote.Name(columns[o].Name), o)
+			return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__o%d", quote.Name(columns[o].Name), o)
 		})
 	}
-	places := `SELECT __v."__file", __v."__row" FROM ` + b.c.in.View + " AS __v SEMI JOIN (SELECT * FROM " + gone +
-		") AS __g ON (" + on + ")"
+	places := `SELECT "__file", "__row" FROM ` + b.c.in.View.matching("SEMI JOIN", "(SELECT * FROM "+gone+")", on)
 	return b.removeFound(ctx, places, "SELECT count(*) FROM "+gone)
 }

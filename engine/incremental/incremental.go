@@ -15,6 +15,9 @@
 //   - GENERIC_AGGREGATE, WINDOW_FUNCTION, PARTITION_OVERWRITE: the rows of the touched keys are computed anew.
 //   - COMPLETE_RECOMPUTE: everything else.
 //
+// Subqueries in expressions are constants: when one of their tables changes, or where
+// the changes would cost as much, Result.Recompute says that the view is to be computed in full.
+//
 // An operator with keys that is not on top, such as a view that joins an aggregate, has changes too: its rows of the
 // touched keys as they were, and as they are. That needs values that are the same whenever they are computed, which
 // sums of floating-point numbers are not.
@@ -48,12 +51,14 @@ type Query struct {
 	Columns   schemas.Table       // of the stored view, in order; what SQL gives is cast to these types
 	Relations map[string]Relation // by name, as in SQL
 	Functions func(string) Class  // class of a function, by name in lower case
+	Taken     string              // Technique.Taken of an earlier Analyze: the same statements need not be tried again
 }
 
 // Relation is a table, or a temporary view. Only tables have Columns.
 type Relation struct {
-	Columns schemas.Table
-	View    string // the view's query, which is inlined
+	Columns    schemas.Table
+	RowsChange bool   // rows of the table may go or change; otherwise it only gains some
+	View       string // the view's query, which is inlined
 }
 
 // The techniques.
@@ -91,13 +96,14 @@ type Technique struct {
 	Issues []Issue
 	// State are the columns of the hidden state table beside the view, nil where none is needed.
 	State schemas.Table
-	// NeedsOld reports whether Inputs.Old is read.
-	NeedsOld bool
+	// Taken is a hash of the technique's statements, and of DuckDB's version, which has taken them.
+	Taken string
 
-	query Query
-	full  string // SQL, with names in place of tables
-	body  body
-	way   way
+	query     Query
+	full      string // SQL, with names in place of tables
+	body      body
+	constants map[string]Issue // of tables that must not change
+	way       way
 }
 
 // way is what a technique does with the changes.
@@ -107,11 +113,30 @@ type way interface {
 
 // Inputs are table expressions by the name of a relation, of tables only. Added and Removed are what has changed since
 // the view was last refreshed, as multisets: an update is a removed and an added row. A table that is missing there,
-// or empty text, has no such changes. New is the table now, Old as it was. View has the columns of Query and State
-// those of the technique; both also have __file BIGINT and __row BIGINT, where a row is stored.
+// or empty text, has no such changes. New tells of the table now, Old as it was; they are asked only for what is read,
+// and their error is that of Apply.
 type Inputs struct {
-	New, Old, Added, Removed map[string]string
-	View, State              string
+	New, Old       func(relation string) (string, error)
+	Added, Removed map[string]string
+	View, State    Stored
+}
+
+// Stored is a table as it is stored: rows with the columns of the view or the state, and with __file BIGINT and __row
+// BIGINT, where a row is stored. Those that were removed are among them, and their places are in Removed; it is empty
+// where there are none. Count is how many rows there are without these, 0 where that is not known.
+type Stored struct {
+	Rows, Removed string
+	Count         int64
+}
+
+// matching joins the rows, called __v, with a relation, called __t, by JOIN or SEMI JOIN. Few are to be expected: they are
+// found by what on compares alone, and the removed ones are taken out of them.
+func (s Stored) matching(join, partner, on string) string {
+	found := "SELECT * FROM " + s.Rows + " AS __v " + join + " " + partner + " AS __t ON (" + on + ")"
+	if s.Removed != "" {
+		found = "SELECT * FROM (" + found + ") ANTI JOIN " + s.Removed + ` AS __r USING ("__file", "__row")`
+	}
+	return "(" + found + ")"
 }
 
 // Result is what a batch of changes does. Its SELECTs read TEMP tables of the connection, until Drop, and inputs.
@@ -139,18 +164,24 @@ func (r *Result) Drop(ctx context.Context, conn *sql.Conn) error {
 
 // Full returns the SELECTs of the view's rows and of the state's rows, all of them, from New alone. state is empty
 // where there is none.
-func (t *Technique) Full(in Inputs) (view, state string) {
-	names := make([]string, 0, 2*len(in.New))
-	for name, r := range t.query.Relations {
-		if r.View == "" {
-			names = append(names, quote.Name(inputName(name)), in.New[name], inputName(name), in.New[name])
+func (t *Technique) Full(in Inputs) (view, state string, err error) {
+	c := &composer{in: in}
+	view = t.query.stored(c.inputs(t.query, t.full))
+	if g, ok := t.way.(*groups); ok {
+		state = c.inputs(t.query, g.partials(c, now))
+	}
+	return view, state, c.err
+}
+
+// inputs puts the tables in the place of the names that stand for them.
+func (c *composer) inputs(q Query, text string) string {
+	for name, r := range q.Relations {
+		if in := inputName(name); r.View == "" && strings.Contains(text, in) {
+			table := c.read(c.in.New, name, now)
+			text = strings.NewReplacer(quote.Name(in), table, in, table).Replace(text)
 		}
 	}
-	view = t.query.stored(strings.NewReplacer(names...).Replace(t.full))
-	if g, ok := t.way.(*groups); ok {
-		state = g.partials(&composer{in: in}, now)
-	}
-	return view, state
+	return text
 }
 
 // stored casts the rows of a query to the view's columns.
@@ -170,7 +201,18 @@ func (t *Technique) Apply(ctx context.Context, conn *sql.Conn, in Inputs, prefix
 		b.result.Recompute = "its technique is " + CompleteRecompute
 		return b.result, nil
 	}
-	if err := t.way.apply(ctx, b); err != nil {
+	if b.result.Recompute = t.constantsChanged(b.c); b.result.Recompute != "" {
+		return b.result, nil
+	}
+	err := t.way.apply(ctx, b)
+	r := b.result
+	for _, query := range []*string{&r.RemoveView, &r.RemoveState, &r.AddView, &r.AddState} {
+		*query = b.c.inputs(t.query, *query)
+	}
+	if b.c.err != nil {
+		err = b.c.err
+	}
+	if err != nil {
 		err = fmt.Errorf("refresh a view (%s): %w", t.Name, err)
 		return nil, errors.Join(err, b.result.Drop(context.WithoutCancel(ctx), conn))
 	}
@@ -185,6 +227,9 @@ type batch struct {
 	c         *composer
 	result    *Result
 	binding   bool // nothing is changed, but all statements are to run
+	composing bool // no statement is to run, but all are to be written into statements
+	// statements are those that were composed, when binding.
+	statements []string
 }
 
 // table names a TEMP table of the batch.
@@ -195,7 +240,14 @@ const longest = 1 << 20
 
 // create makes a TEMP table of a query.
 func (b *batch) create(ctx context.Context, name, query string) error {
-	if b.binding && len(query) > longest {
+	query = b.c.inputs(b.technique.query, query)
+	switch {
+	case b.c.err != nil:
+		return b.c.err
+	case b.composing:
+		b.statements = append(b.statements, name, query)
+		return nil
+	case b.binding && len(query) > longest:
 		return fmt.Errorf("the changes would be computed by %d KB of SQL", len(query)>>10)
 	}
 	b.result.tables = append(b.result.tables, b.prefix+name)
@@ -206,8 +258,12 @@ func (b *batch) create(ctx context.Context, name, query string) error {
 	return nil
 }
 
-// read reads the only row of a query.
+// read reads the only row of a query over TEMP tables of the batch.
 func (b *batch) read(ctx context.Context, query string, into ...any) error {
+	if b.composing {
+		b.statements = append(b.statements, query)
+		return nil
+	}
 	return b.conn.QueryRowContext(ctx, query).Scan(into...)
 }
 
@@ -231,7 +287,11 @@ func conjunction(all []string) string {
 }
 
 // inputName stands for a table in SQL that is written once.
-func inputName(relation string) string { return fmt.Sprintf("__input_%x__", strings.ToLower(relation)) }
+func inputName(relation string) string {
+	return fmt.Sprintf("%s%x__", inputPrefix, strings.ToLower(relation))
+}
+
+const inputPrefix = "__input_"
 
 // describe returns the names and types of a query's columns.
 func describe(ctx context.Context, conn *sql.Conn, query string) (names, types []string, err error) {

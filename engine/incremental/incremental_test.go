@@ -109,10 +109,10 @@ func (w *world) cell(c schemas.Column) string {
 // change makes the tables NAME_added, NAME_removed and NAME_old, and changes the tables. It returns the inputs.
 func (w *world) change(t testing.TB) incremental.Inputs {
 	t.Helper()
-	in := incremental.Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
+	added, removed, old := map[string]string{}, map[string]string{}, map[string]string{}
 	appends := w.r.IntN(3) == 0
 	for _, name := range w.tables {
-		in.New[name], in.Old[name] = name, name+"_old"
+		old[name] = name + "_old"
 		exec(t, w.conn, "CREATE OR REPLACE TABLE "+name+"_old AS FROM "+name)
 		exec(t, w.conn, "CREATE OR REPLACE TABLE "+name+"_added AS FROM "+name+" LIMIT 0")
 		exec(t, w.conn, "CREATE OR REPLACE TABLE "+name+"_removed AS FROM "+name+" LIMIT 0")
@@ -121,9 +121,9 @@ func (w *world) change(t testing.TB) incremental.Inputs {
 		}
 		n := []int{0, 1, 2, 5, 20}[w.r.IntN(5)]
 		w.insert(t, name+"_added", name, n)
-		in.Added[name] = name + "_added"
+		added[name] = name + "_added"
 		if !appends && w.r.IntN(3) > 0 {
-			in.Removed[name] = name + "_removed"
+			removed[name] = name + "_removed"
 			chance := []string{"0.02", "0.1", "0.4", "1.1"}[w.r.IntN(4)]
 			if w.r.IntN(4) > 0 {
 				chance = "0.15"
@@ -141,8 +141,11 @@ func (w *world) change(t testing.TB) incremental.Inputs {
 		}
 		exec(t, w.conn, "INSERT INTO "+name+" FROM "+name+"_added")
 	}
-	return in
+	return incremental.Inputs{New: itself, Old: read(old), Added: added, Removed: removed}
 }
+
+// itself is the name of a relation that is a table.
+func itself(relation string) (string, error) { return relation, nil }
 
 // hold analyzes a view; nil when DuckDB does not take it, or its types are not storable.
 func (w *world) hold(t testing.TB, name, query string, classes func(string) incremental.Class) *held {
@@ -241,14 +244,44 @@ func TestExtremeOfNewGroup(t *testing.T) {
 	w := newWorld(t, conn, rand.New(rand.NewPCG(1, 1)))
 	exec(t, conn, "INSERT INTO e VALUES (1, -3), (1, 5)")
 	h := w.hold(t, "v", "SELECT a.k, min(e.y) AS y FROM e JOIN a ON a.k = e.k GROUP BY a.k", functions(t, conn))
-	h.start(t, incremental.Inputs{New: map[string]string{"a": "a", "e": "e"}})
+	h.start(t, incremental.Inputs{New: itself})
 	exec(t, conn, "CREATE OR REPLACE TABLE e_old AS FROM e")
 	exec(t, conn, "CREATE OR REPLACE TABLE a_old AS FROM a")
 	exec(t, conn, "DELETE FROM e WHERE y = -3")
 	exec(t, conn, "INSERT INTO a (k) VALUES (1)")
-	h.apply(t, incremental.Inputs{New: map[string]string{"a": "a", "e": "e"}, Old: map[string]string{"a": "a_old", "e": "e_old"},
+	h.apply(t, incremental.Inputs{New: itself, Old: read(map[string]string{"a": "a_old", "e": "e_old"}),
 		Added: map[string]string{"a": "a"}, Removed: map[string]string{"e": "(FROM e_old WHERE y = -3)"}})
 	h.check(t, "after the batch")
+}
+
+// TestLongSums follows sums that have more digits than the column of the state for short ones, and fewer again.
+func TestLongSums(t *testing.T) {
+	conn := open(t)
+	w := newWorld(t, conn, rand.New(rand.NewPCG(1, 1)))
+	w.tables = []string{"a"}
+	exec(t, conn, "INSERT INTO a (k, x, m) SELECT i % 3, 9000000000000000000, 0.01 FROM range(5) r(i)")
+	h := w.hold(t, "v", "SELECT k, sum(x), avg(x), sum(m), sum(m * 10000000000.000000000) FROM a GROUP BY k", functions(t, conn))
+	h.start(t, incremental.Inputs{New: itself})
+	for batch, change := range []string{
+		"INSERT INTO a_added (k, x) SELECT i, 9000000000000000000 FROM range(4) r(i)",
+		"INSERT INTO a_removed FROM a WHERE x > 0 LIMIT 4",
+		"INSERT INTO a_added (k, x, m) SELECT i, -9000000000000000000, -0.02 FROM range(4) r(i), range(3)",
+		"INSERT INTO a_added (k, x, m) SELECT i, 99999999999999999, 99999999.99 FROM range(4) r(i), range(12)",
+	} {
+		exec(t, conn, "CREATE OR REPLACE TABLE a_old AS FROM a")
+		exec(t, conn, "CREATE OR REPLACE TABLE a_added AS FROM a LIMIT 0")
+		exec(t, conn, "CREATE OR REPLACE TABLE a_removed AS FROM a LIMIT 0")
+		exec(t, conn, change)
+		exec(t, conn, "CREATE OR REPLACE TABLE a AS FROM a EXCEPT ALL FROM a_removed")
+		exec(t, conn, "INSERT INTO a FROM a_added")
+		h.apply(t, incremental.Inputs{New: itself, Old: read(map[string]string{"a": "a_old"}),
+			Added: map[string]string{"a": "a_added"}, Removed: map[string]string{"a": "a_removed"}})
+		h.check(t, fmt.Sprintf("after batch %d", batch))
+	}
+	long := values(t, conn, "SELECT count(__long1), count(__long1) FILTER (__p1 IS NOT NULL) FROM v_state")
+	if long[0].key == "0|0" || long[0].text[1] != "0" {
+		t.Errorf("long sums, and those that are there twice: %s", long[0].key)
+	}
 }
 
 func (n *tally) run(t *testing.T, w *world, g *grammar, query string, classes func(string) incremental.Class) {
@@ -266,11 +299,7 @@ func (n *tally) run(t *testing.T, w *world, g *grammar, query string, classes fu
 			n.fallbacks[issue.Code+": "+issue.Message]++
 		}
 	}
-	in := incremental.Inputs{New: map[string]string{}}
-	for _, table := range w.tables {
-		in.New[table] = table
-	}
-	h.start(t, in)
+	h.start(t, incremental.Inputs{New: itself})
 	h.check(t, "at first")
 	over := n.over(t, w, g, h, classes)
 	for batch := range 4 {
@@ -282,7 +311,7 @@ func (n *tally) run(t *testing.T, w *world, g *grammar, query string, classes fu
 		when := fmt.Sprintf("after batch %d", batch)
 		h.check(t, when)
 		if over != nil {
-			over.apply(t, incremental.Inputs{New: map[string]string{"v": "v"}, Old: map[string]string{"v": "v_old"},
+			over.apply(t, incremental.Inputs{New: itself, Old: read(map[string]string{"v": "v_old"}),
 				Added: map[string]string{"v": "v_added"}, Removed: map[string]string{"v": "v_removed"}})
 			over.check(t, when)
 		}
@@ -298,9 +327,69 @@ func (n *tally) over(t *testing.T, w *world, g *grammar, h *held, classes func(s
 	read.relations = map[string]incremental.Relation{"v": {Columns: h.query.Columns}}
 	over := read.hold(t, "vv", g.over(h.query.Columns), classes)
 	if over != nil {
-		over.start(t, incremental.Inputs{New: map[string]string{"v": "v"}})
+		over.start(t, incremental.Inputs{New: itself})
 	}
 	return over
+}
+
+// TestMostChanged has views computed in full when that costs no more, and not before.
+func TestMostChanged(t *testing.T) {
+	conn := open(t)
+	classes := functions(t, conn)
+	const keys = 40_000
+	for query, c := range map[string]struct {
+		added, removed string // rows of the keys below a number
+		follows, full  int    // that number, of those that are followed and of those that are not
+	}{
+		"SELECT k, count(*), sum(x) FROM a GROUP BY k":                        {"k", "", 18_000, 24_000},
+		"SELECT k, max(x) FROM a GROUP BY k":                                  {"", "x = 3", 9_000, 24_000},
+		"SELECT k, median(x) FROM a GROUP BY k":                               {"k", "", 15_000, 24_000},
+		"SELECT k, x, row_number() OVER (PARTITION BY k ORDER BY x) FROM a":   {"k", "", 3_000, 24_000},
+		"SELECT k, x FROM a":                                                  {"", "x = 1", 9_000, 24_000},
+		"SELECT k, x + 1 FROM a WHERE k > -1":                                 {"k", "", 24_000, 0},
+		"SELECT count(*), sum(x), max(x) FROM a":                              {"k", "x = 1", 24_000, 0},
+		"SELECT x, count(*) FROM a GROUP BY x HAVING count(*) > 1 ORDER BY x": {"k", "x = 1", 24_000, 0},
+	} {
+		w := newWorld(t, conn, rand.New(rand.NewPCG(1, 1)))
+		exec(t, conn, fmt.Sprintf("INSERT INTO a (k, x) SELECT i %% %d, i // %[1]d FROM range(4 * %[1]d) r(i)", keys))
+		h := w.hold(t, "v", query, classes)
+		h.start(t, incremental.Inputs{New: itself})
+		for _, n := range []int{c.follows, c.full} {
+			in := incremental.Inputs{New: read(map[string]string{"a": "a_new"}), Old: itself, Added: map[string]string{}, Removed: map[string]string{}}
+			in.View, in.State = stored("v"), stored("v_state")
+			in.View.Count, in.State.Count = w.count(t, "v"), w.count(t, "v_state")
+			exec(t, conn, "CREATE OR REPLACE TABLE a_new AS FROM a")
+			if c.removed != "" {
+				exec(t, conn, fmt.Sprintf("CREATE OR REPLACE TABLE a_removed AS FROM a WHERE k < %d AND %s", n, c.removed))
+				exec(t, conn, fmt.Sprintf("DELETE FROM a_new WHERE k < %d AND %s", n, c.removed))
+				in.Removed["a"] = "a_removed"
+			}
+			if c.added != "" {
+				exec(t, conn, fmt.Sprintf("CREATE OR REPLACE TABLE a_added AS SELECT * REPLACE (9 AS x) FROM a WHERE k < %d AND x = 0", n))
+				exec(t, conn, "INSERT INTO a_new FROM a_added")
+				in.Added["a"] = "a_added"
+			}
+			r, err := h.technique.Apply(t.Context(), conn, in, "__inc_")
+			if err != nil || n > 0 && (r.Recompute == "") != (n == c.follows) {
+				t.Errorf("%s: %d keys: %v, %+v", query, n, err, r)
+			}
+			if err := r.Drop(t.Context(), conn); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// count is how many rows a table has; 0 when there is no such table.
+func (w *world) count(t *testing.T, table string) (n int64) {
+	t.Helper()
+	if err := w.conn.QueryRowContext(t.Context(), "SELECT count(*) FROM duckdb_tables() WHERE table_name = '"+table+"'").Scan(&n); err != nil || n == 0 {
+		return 0
+	}
+	if err := w.conn.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestLargeChanges refreshes views of many rows with several threads.
@@ -327,9 +416,9 @@ func TestLargeChanges(t *testing.T) {
 		if h == nil || h.technique.Name == incremental.CompleteRecompute {
 			t.Fatalf("%s is not incremental", query)
 		}
-		h.start(t, incremental.Inputs{New: map[string]string{"a": "a", "e": "e"}})
+		h.start(t, incremental.Inputs{New: itself})
 		for batch := range 3 {
-			in := incremental.Inputs{New: map[string]string{"a": "a", "e": "e"}, Old: map[string]string{"a": "a_old", "e": "e_old"},
+			in := incremental.Inputs{New: itself, Old: read(map[string]string{"a": "a_old", "e": "e_old"}),
 				Added: map[string]string{"a": "a_added", "e": "e_added"}, Removed: map[string]string{"a": "a_removed", "e": "e_removed"}}
 			for _, name := range []string{"a", "e"} {
 				exec(t, conn, "CREATE OR REPLACE TABLE "+name+"_old AS FROM "+name)

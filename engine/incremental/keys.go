@@ -52,7 +52,7 @@ func (q Query) class(function string) Class {
 }
 
 // keys decides whether a selection is linear, and refuses what is neither linear nor keyed.
-func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier) error {
+func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier, sc *scope) error {
 	rest := slices.Concat(q.Items(), q.Groups(), []syntax.Expression{q.Having(), q.Qualify()})
 	if on != nil { // ORDER BY says which row is taken
 		rest = append(rest, on.On()...)
@@ -62,7 +62,7 @@ func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier) error
 	}
 	for _, e := range rest {
 		if e != nil {
-			if err := b.expression(e); err != nil {
+			if err := b.expression(e, sc); err != nil {
 				return err
 			}
 		}
@@ -95,7 +95,7 @@ func (b *builder) keys(s *selection, q syntax.Select, on *syntax.Modifier) error
 	case grouped:
 		k.word = GenericAggregate
 		if len(c.aggregates) > 0 {
-			k.at = c.aggregates[0].At()
+			k.at = place(c.aggregates[0])
 		}
 	default:
 		return nil
@@ -171,7 +171,7 @@ func (b *builder) finish(ctx context.Context) error {
 func (b *builder) finishDistinct(ctx context.Context, s *selection) error {
 	d := s.from.(*derived)
 	c := &composer{}
-	names, types, err := describe(ctx, b.conn, d.body.text(c, none))
+	names, types, err := b.describe(ctx, d.body.text(c, none))
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (b *builder) finishDistinct(ctx context.Context, s *selection) error {
 // finishKeyed finds what the names of a selection's keys stand for.
 func (b *builder) finishKeyed(ctx context.Context, s *selection) error {
 	k, q := s.keyed, s.node
-	columns, _, err := describe(ctx, b.conn, "SELECT * FROM "+s.from.text(&composer{}, none))
+	columns, _, err := b.describe(ctx, "SELECT * FROM "+s.from.text(&composer{}, none))
 	if err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (b *builder) types(ctx context.Context, s *selection) error {
 	from, where := s.at(&composer{}, none)
 	if len(k.keys) > 0 {
 		var err error
-		_, k.types, err = describe(ctx, b.conn, "SELECT "+k.columns()+" FROM "+from+" WHERE "+conjunction(where))
+		_, k.types, err = b.describe(ctx, "SELECT "+k.columns()+" FROM "+from+" WHERE "+conjunction(where))
 		if err != nil {
 			return err
 		}
@@ -279,7 +279,7 @@ func (b *builder) types(ctx context.Context, s *selection) error {
 	}
 	if s.node.GroupAll() && s.node.Having() == nil { // which constants make no groups is for DuckDB to say
 		var n int
-		err := b.conn.QueryRowContext(ctx, "SELECT count(*) FROM ("+s.text(&composer{}, none)+")").Scan(&n)
+		err := b.conn.QueryRowContext(ctx, b.empty("SELECT count(*) FROM ("+s.text(&composer{}, none)+")")).Scan(&n)
 		if err != nil {
 			return err
 		}

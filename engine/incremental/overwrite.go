@@ -52,30 +52,31 @@ func (o *overwrite) apply(ctx context.Context, b *batch) error {
 	if err := b.create(ctx, "keys", touched); err != nil {
 		return err
 	}
+	if o.s.keyed.group != nil { // a row for each key
+		err := b.few(ctx, "groups", "FROM "+b.table("keys"), b.c.in.View.Count, genericShare)
+		if err != nil || b.result.Recompute != "" {
+			return err
+		}
+	}
 	query := o.s.of(b.c, now, b.table("keys"))
 	for _, l := range slices.Backward(o.above) {
 		query = l.without(l.link, &frozen{"(" + query + ")" + l.link.alias, l.link.alias}).text(b.c, now)
 	}
-	columns := list(q.Columns, func(_ int, c schemas.Column) string { return quote.Name(c.Name) })
-	number := ", row_number() OVER (PARTITION BY " + columns + ") AS __i"
-	if err := b.create(ctx, "fresh", "SELECT *"+number+" FROM ("+q.stored(query)+")"); err != nil {
-		return err
-	}
-	ofKeys := " SEMI JOIN " + b.table("keys") + " AS __t ON (" + joined(o.outputs, " AND ", func(i, column int) string {
+	former := b.c.in.View.matching("SEMI JOIN", b.table("keys"), joined(o.outputs, " AND ", func(i, column int) string {
 		return fmt.Sprintf("__v.%s IS NOT DISTINCT FROM __t.__k%d", quote.Name(q.Columns[column].Name), i)
-	}) + ")"
-	err := b.create(ctx, "former", "SELECT *"+number+" FROM (SELECT "+columns+`, "__file", "__row" FROM `+b.c.in.View+
-		" AS __v"+ofKeys+")")
-	if err != nil {
+	}))
+	columns := list(q.Columns, func(_ int, c schemas.Column) string { return quote.Name(c.Name) })
+	if err := b.create(ctx, "former", "SELECT "+columns+`, "__file", "__row" FROM `+former); err != nil {
 		return err
 	}
-	same := " ON (__a.__i = __b.__i AND " + joined(q.Columns, " AND ", func(_ int, c schemas.Column) string {
-		return fmt.Sprintf("__a.%s IS NOT DISTINCT FROM __b.%[1]s", quote.Name(c.Name))
-	}) + ")"
-	fresh, former := b.table("fresh"), b.table("former")
-	b.result.RemoveView = `SELECT "__file", "__row" FROM ` + former + " AS __a ANTI JOIN " + fresh + " AS __b" + same
-	b.result.AddView = "SELECT " + columns + " FROM " + fresh + " AS __a ANTI JOIN " + former + " AS __b" + same
-	return nil
+	if o.s.keyed.group == nil {
+		err := b.few(ctx, "rows", "FROM "+b.table("former"), b.c.in.View.Count, rowShare)
+		if err != nil || b.result.Recompute != "" {
+			return err
+		}
+	}
+	return b.difference(ctx, "SELECT *, 1 AS __w FROM ("+q.stored(query)+") UNION ALL SELECT "+columns+", -1 FROM "+
+		b.table("former"), Stored{Rows: b.table("former")}, 1)
 }
 
 // outputs finds the view's columns that are the keys of a selection; nil where some key is none.

@@ -20,8 +20,31 @@ const (
 
 // composer writes SQL over the inputs of a batch.
 type composer struct {
-	in      Inputs
-	usedOld bool
+	in    Inputs
+	known map[reading]string
+	err   error // of in
+}
+
+// reading is a table in a version.
+type reading struct {
+	relation string
+	version  version
+}
+
+// read asks for a table, once.
+func (c *composer) read(from func(string) (string, error), relation string, v version) string {
+	text, ok := c.known[reading{relation, v}]
+	if !ok {
+		var err error
+		if text, err = from(relation); err != nil && c.err == nil {
+			c.err = err
+		}
+		if c.known == nil {
+			c.known = map[reading]string{}
+		}
+		c.known[reading{relation, v}] = text
+	}
+	return text
 }
 
 func (c *composer) changed(table string) bool {
@@ -64,10 +87,9 @@ func (t *table) text(c *composer, v version) string {
 	case v == none:
 		return "(" + noRows(t.columns) + ")" + t.alias
 	case v == before && c.changed(t.relation):
-		c.usedOld = true
-		return c.in.Old[t.relation] + t.alias
+		return c.read(c.in.Old, t.relation, before) + t.alias
 	}
-	return c.in.New[t.relation] + t.alias
+	return c.read(c.in.New, t.relation, now) + t.alias
 }
 
 func (t *table) delta(c *composer) (all []term) {
@@ -183,7 +205,13 @@ func (j *join) of(word, left, right string) string {
 
 func (j *join) delta(c *composer) (all []term) {
 	left, right := j.left.delta(c), j.right.delta(c)
-	leftNow, rightNow := j.left.text(c, now), j.right.text(c, now)
+	leftNow, rightNow := "", ""
+	if len(left) > 0 {
+		rightNow = j.right.text(c, now)
+	}
+	if len(right) > 0 && j.word == "RIGHT" {
+		leftNow = j.left.text(c, now)
+	}
 	onRight, onLeft := j.partner(c, j.right, j.left), j.partner(c, j.left, j.right)
 	switch j.word {
 	case "SEMI", "ANTI":

@@ -30,11 +30,13 @@ type Incremental struct {
 }
 
 // Analyze finds the technique, once. It takes DuckDB longer than everything else of a plan, so that it is left to those
-// who refresh the view or tell of it; they do so one at a time.
-func (v *Incremental) Analyze(ctx context.Context, conn *sql.Conn) (err error) {
+// who refresh the view or tell of it; they do so one at a time. taken is what a technique says itself, of the last time
+// that the view was refreshed, or empty: it takes less time when nothing is different.
+func (v *Incremental) Analyze(ctx context.Context, conn *sql.Conn, taken string) (err error) {
 	if v.Technique != nil {
 		return nil
 	}
+	v.query.Taken = taken
 	v.Technique, err = incremental.Analyze(ctx, conn, v.query)
 	if err == nil && v.Name == incremental.CompleteRecompute && v.untraced != nil { // whose places are those of the file
 		v.Technique, err = incremental.Analyze(ctx, conn, *v.untraced)
@@ -48,7 +50,7 @@ func (p *Plan) Explain(ctx context.Context, conn *sql.Conn) error {
 		if d.Incremental == nil {
 			continue
 		}
-		if err := d.Incremental.Analyze(ctx, conn); err != nil {
+		if err := d.Incremental.Analyze(ctx, conn, ""); err != nil {
 			return fmt.Errorf("materialized view %s: %w", d.Name, err)
 		}
 		if d.Refresh == Follow && d.Incremental.Name == incremental.CompleteRecompute {
@@ -113,7 +115,7 @@ func (c *compiler) follow(ctx context.Context) error {
 		if d.decl.Refresh != dsl.RefreshIncremental || c.diags.HasErrors() {
 			continue
 		}
-		if err := v.Analyze(ctx, c.in.Conn); err != nil {
+		if err := v.Analyze(ctx, c.in.Conn, ""); err != nil {
 			return fmt.Errorf("materialized view %s: %w", d.name, err)
 		}
 		c.checkIncremental(d, v)
@@ -195,7 +197,7 @@ func (c *compiler) relationsOf(f *flow) (relations map[string]incremental.Relati
 				relations[r.name], queries[r.name] = incremental.Relation{View: view.out.SQL}, view.decl.SQL
 				add(view)
 			default:
-				relations[r.name] = incremental.Relation{Columns: r.columns}
+				relations[r.name] = incremental.Relation{Columns: r.columns, RowsChange: r.dataset.out.Refresh != Append}
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/incremental"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
@@ -81,23 +82,35 @@ func stateRows(d *plan.Dataset, have schemas.Table, query string) string {
 }
 
 // asComputed are a view and its state as its technique has left them: what the rules dropped are rows of the view, whose
-// files are counted on from its own.
-func asComputed(d *plan.Dataset, view, state place) (viewRelation, stateRelation string) {
+// files are counted on from its own. There are so many of these.
+func asComputed(d *plan.Dataset, view, state place, dropped int64) (asView, asState incremental.Stored) {
+	asView, asState = view.stored, state.stored
 	if !keepsDropped(d) {
-		return view.relation, state.relation
+		return asView, asState
 	}
 	file, row, id := quote.Name(duck.FileColumn), quote.Name(duck.RowColumn), quote.Name(plan.DroppedColumn)
+	behind := fmt.Sprintf("%s + %d AS %[1]s", file, len(view.files))
 	var cells []string
 	for i, c := range d.StoredColumns() {
 		cells = append(cells, quote.Name(d.Dropped()[i+1].Name)+" AS "+quote.Name(c.Name))
 	}
-	viewRelation = fmt.Sprintf(`(SELECT %[1]s, %[2]s, %[3]s FROM %[4]s
-UNION ALL SELECT %[5]s, %[2]s + %[6]d, %[3]s FROM %[7]s WHERE %[8]s IS NOT NULL)`,
-		strings.Join(names(d.StoredColumns()), ", "), file, row, view.relation,
-		strings.Join(cells, ", "), len(view.files), state.relation, id)
-	stateRelation = fmt.Sprintf("(SELECT * EXCLUDE (%s) FROM %s WHERE %s IS NULL)",
-		strings.Join(names(d.Dropped()), ", "), state.relation, id)
-	return viewRelation, stateRelation
+	asView.Rows = fmt.Sprintf("(SELECT %s, %s, %s FROM %s\nUNION ALL SELECT %s, %s, %[3]s FROM %[7]s WHERE %[8]s IS NOT NULL)",
+		strings.Join(names(d.StoredColumns()), ", "), file, row, view.stored.Rows,
+		strings.Join(cells, ", "), behind, state.stored.Rows, id)
+	asState.Rows = fmt.Sprintf("(SELECT * EXCLUDE (%s) FROM %s WHERE %s IS NULL)",
+		strings.Join(names(d.Dropped()), ", "), state.stored.Rows, id)
+	var removed []string
+	if view.stored.Removed != "" {
+		removed = append(removed, fmt.Sprintf("SELECT %s, %s FROM %s", file, row, view.stored.Removed))
+	}
+	if state.stored.Removed != "" {
+		removed = append(removed, fmt.Sprintf("SELECT %s, %s FROM %s", behind, row, state.stored.Removed))
+	}
+	if len(removed) > 0 {
+		asView.Removed = "(" + strings.Join(removed, " UNION ALL ") + ")"
+	}
+	asView.Count, asState.Count = asView.Count+dropped, asState.Count-dropped
+	return asView, asState
 }
 
 // lettersThatStay writes the dead letters of a view anew, without those of rows that are not dropped any more and without

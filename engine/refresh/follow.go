@@ -30,7 +30,8 @@ func (b *Batch) followInputs(ctx context.Context, d *plan.Dataset) (worked bool,
 		return false, nil
 	}
 	maps.Copy(b.draft.positions, holds)
-	if err := d.Incremental.Analyze(ctx, b.DB.Conn()); err != nil {
+	stored, _ := b.state.Table(d.Name)
+	if err := d.Incremental.Analyze(ctx, b.DB.Conn(), definitions.Taken(stored)); err != nil {
 		return true, fmt.Errorf("find out how %s can follow its inputs: %w", d.Name, err)
 	}
 	why := b.unfollowed(d)
@@ -91,14 +92,10 @@ func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, why string) err
 	if table == "" || d.Incremental.State == nil {
 		return nil
 	}
-	in := incremental.Inputs{New: map[string]string{}}
-	for _, name := range b.plan.Whole(d.Flows[0]) {
-		var err error
-		if in.New[name], err = b.tableRelation(ctx, d, name); err != nil {
-			return err
-		}
+	_, state, err := d.Incremental.Full(incremental.Inputs{New: b.tablesNow(ctx, d)})
+	if err != nil {
+		return err
 	}
-	_, state := d.Incremental.Full(in)
 	files, err := b.writeState(ctx, d, stateRows(d, d.Incremental.State, state))
 	if err != nil {
 		return fmt.Errorf("compute what %s must remember: %w", d.Name, err)
@@ -119,8 +116,12 @@ func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, e
 	if err != nil {
 		return "", err
 	}
-	in.View, in.State = asComputed(d, view, state)
+	totals, _ := b.totals(d)
+	in.View, in.State = asComputed(d, view, state, totals.Dropped)
 	r, err := d.Incremental.Apply(ctx, b.DB.Conn(), in, mergePrefix)
+	if errors.Is(err, lake.ErrExpired) {
+		return "the rows that its inputs had have been expired; keep more with retention.snapshots", nil
+	}
 	if err != nil {
 		return b.failedToFollow(ctx, d, err)
 	}
@@ -132,7 +133,7 @@ func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, e
 	if r.Recompute != "" {
 		return r.Recompute, nil
 	}
-	out, err := b.writeComputed(ctx, d, r, view, state, in.View)
+	out, err := b.writeComputed(ctx, d, r, view, state, in.View.Rows)
 	var violation *ViolationError
 	switch {
 	case errors.As(err, &violation):
@@ -170,38 +171,35 @@ func (b *Batch) failedToFollow(ctx context.Context, d *plan.Dataset, cause error
 // changedInputs are a view's inputs, with what has changed since it was refreshed the last time. It says why that is of
 // no use, if it is not.
 func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremental.Inputs, why string, err error) {
-	in = incremental.Inputs{New: map[string]string{}, Old: map[string]string{}, Added: map[string]string{}, Removed: map[string]string{}}
-	var changed, total int64
+	since := func(name string) int64 { return b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name)) }
+	in = incremental.Inputs{New: b.tablesNow(ctx, d), Added: map[string]string{}, Removed: map[string]string{}}
+	in.Old = func(name string) (string, error) { return b.relationAt(ctx, d, name, since(name)) }
+	var changed, removed, total int64
 	for _, name := range b.plan.Whole(d.Flows[0]) {
-		since := b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name))
-		c, err := b.changesSince(ctx, name, since)
-		if err == nil && d.Incremental.NeedsOld {
-			in.Old[name], err = b.relationAt(ctx, d, name, since)
-		}
+		c, err := b.changesSince(ctx, name, since(name))
 		if errors.Is(err, lake.ErrRewritten) {
 			return in, "the rows or columns of " + name + " were replaced", nil
 		}
 		if errors.Is(err, lake.ErrExpired) {
-			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since), nil
+			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since(name)), nil
 		}
 		if err != nil {
 			return in, "", err
 		}
 		in.Added[name], in.Removed[name] = b.changeRelations(d, name, c)
-		if in.New[name], err = b.tableRelation(ctx, d, name); err != nil {
-			return in, "", err
-		}
 		table, _ := b.state.Table(name)
-		changed, total = changed+c.rows(), total+table.Rows
+		changed, removed, total = changed+c.rows(), removed+c.rows()-rowsOf(c.added), total+table.Rows
 	}
-	if changed > total/2 && changed > fewRows {
+	linear := d.Incremental.Name == incremental.AppendOnly || d.Incremental.Name == incremental.RowBased
+	if changed > incremental.FewRows && (changed > total/2 || linear && removed > total/removedShare) {
 		return in, fmt.Sprintf("%d rows of its inputs have changed, of %d", changed, total), nil
 	}
 	return in, "", nil
 }
 
-// fewRows are computed from changes however few there are in all: it costs nothing.
-const fewRows = 10_000
+// removedShare is the part of the inputs' rows that may go where each is looked for in the view by all of its values:
+// of more, that costs as much as to compute all of them; see incremental.BenchmarkShare.
+const removedShare = 12
 
 // inputChanges are the rows that an input has gained and lost.
 type inputChanges struct {
@@ -303,10 +301,13 @@ func (b *Batch) changeRelations(d *plan.Dataset, input string, c inputChanges) (
 	return added, removed
 }
 
-// tableRelation is everything that an input of a view holds, in the columns that the view may need.
-func (b *Batch) tableRelation(ctx context.Context, d *plan.Dataset, input string) (string, error) {
-	relation, err := b.wholeRelation(ctx, input)
-	return "(SELECT " + strings.Join(names(b.inputColumns(d, input)), ", ") + " FROM " + relation + ")", err
+// tablesNow tells of everything that an input of a view holds, in the columns that the view may need. Its files are
+// checked then: who does not ask does not wait for it.
+func (b *Batch) tablesNow(ctx context.Context, d *plan.Dataset) func(string) (string, error) {
+	return func(input string) (string, error) {
+		relation, err := b.wholeRelation(ctx, input)
+		return "(SELECT " + strings.Join(names(b.inputColumns(d, input)), ", ") + " FROM " + relation + ")", err
+	}
 }
 
 // relationAt is an input of a view as a commit left it, in the columns that the view may need. The error is

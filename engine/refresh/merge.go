@@ -7,6 +7,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/duck"
+	"github.com/lakeflow/lakeflow/engine/incremental"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks/lake"
@@ -52,10 +53,11 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w
 // They are empty where there are none.
 type rowQueries struct{ remove, removeState, add, addState string }
 
-// place is a table as the batch leaves it so far, as a relation that tells where its rows are.
+// place is a table as the batch leaves it so far: as a relation that tells where its rows are, and as one that has the
+// removed rows too, for who looks for few of them.
 type place struct {
-	schema   schemas.Table
 	relation string
+	stored   incremental.Stored
 	files    []lake.DataFile
 }
 
@@ -79,8 +81,13 @@ func (b *Batch) placed(ctx context.Context, change *lake.TableChange, columns sc
 	}
 	schema := schemas.WithProvenance(change.Schema, hidden)
 	relation, order := duck.ReadPlaces(schema, files)
-	list := duck.Shaped(schema, slices.Concat(columns, hidden)) + ", " + duck.FileColumn + ", " + duck.RowColumn
-	return place{change.Schema, "(SELECT " + list + " FROM " + relation + ")", order}, nil
+	shaped := func(relation string) string {
+		list := duck.Shaped(schema, slices.Concat(columns, hidden)) + ", " + duck.FileColumn + ", " + duck.RowColumn
+		return "(SELECT " + list + " FROM " + relation + ")"
+	}
+	rows, removed := duck.ReadStored(schema, order)
+	table, _ := b.state.Table(change.Table)
+	return place{shaped(relation), incremental.Stored{Rows: shaped(rows), Removed: removed, Count: table.Rows}, order}, nil
 }
 
 // writeChanges writes which rows of a table and of its hidden state go, and the rows that come. After an error nothing of
