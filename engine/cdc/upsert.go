@@ -240,7 +240,8 @@ func (b *batch) countUpserts(ctx context.Context, cut truncation, parts map[stri
 	}
 	var known int64
 	err := b.read(ctx, `
-SELECT count(*) FROM ${temp.changes} AS __c JOIN ${temp.outcome} AS __o ON ${same_key} AND ${may_be_known} ${rows_counted}
+SELECT count(*) FROM ${temp.changes} AS __c
+	JOIN (SELECT * FROM ${temp.outcome} WHERE __old_sequence IS NOT NULL) AS __o ON ${same_key} AND ${may_be_known} ${rows_counted}
 WHERE NOT __c.__again AND __c.__kind > 0 AND ${valid} AND NOT coalesce(${applied}, false) AND (
 	coalesce(__c."__sequence" = __o.__old_sequence AND CASE WHEN __o.__old_deleted_at IS NOT NULL THEN __c.__kind = 2
 		ELSE __c.__kind = 1 AND (${same_row}) END, false)${known})`, parts, &known)
