@@ -156,7 +156,7 @@ func (b *Batch) writeDeletes(ctx context.Context, table, query string, at place)
 // writeState writes rows of a dataset's hidden state.
 func (b *Batch) writeState(ctx context.Context, d *plan.Dataset, query string) ([]lake.DataFile, error) {
 	table, columns := d.State()
-	layout := duck.Layout{Dir: b.Lake.DataDir(table), Schema: b.draft.hidden(d).Schema}
+	layout := duck.Layout{Dir: b.Lake.DataDir(table), Schema: b.draft.hidden(d).Schema, Hidden: true}
 	files, _, err := b.DB.WriteParquet(ctx, "SELECT "+duck.Shaped(columns, layout.Schema)+" FROM ("+query+"\n)", layout)
 	return files, err
 }
