@@ -69,7 +69,8 @@ func (b *batch) upsertParts(cut truncation, now time.Time) map[string]string {
 		parts["cut"], parts["truncate"] = "coalesce(__s.__old_sequence < __u.__at, false)", "CROSS JOIN "+b.table("truncate")+" AS __u"
 	}
 	parts["last"] = b.fill(`(SELECT * FROM ${temp.changes} AS __c WHERE __before IS NULL AND __kind > 0 AND ${valid})`, parts)
-	if parts["touched"] = parts["last"] + " AS __b"; cut.newer {
+	parts["touched"] = parts["last"] + " AS __b"
+	if cut.newer {
 		parts["touched"] = b.fill(`${temp.keys} AS __k LEFT JOIN ${last} AS __b USING (${keys})`, parts)
 	}
 	if len(b.ignored) > 0 {
@@ -92,7 +93,8 @@ func (b *batch) hashedParts(parts map[string]string) map[string]string {
 		"changed": "false", "given": "", "values": "", "applied": "__o.__wins AND __c.__before IS NULL", "known": "",
 		"may_be_known": `__c."__sequence" = __o.__old_sequence`,
 		"all_applied":  b.fill("SELECT count(*) FILTER (__wins) FROM ${temp.outcome}", nil),
-		"add":          b.fill(`${temp.changes} SEMI JOIN (SELECT ${keys} FROM ${temp.outcome} WHERE __row_new) AS __o USING (${keys}) WHERE __before IS NULL`, nil),
+		"add": b.fill(`${temp.changes} SEMI JOIN (SELECT ${keys} FROM ${temp.outcome} WHERE __row_new) AS __o USING (${keys})
+WHERE __before IS NULL`, nil),
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 // mergePrefix begins the names of the tables that are made of the change rows of a flow.
 const mergePrefix = "__merge_"
 
-// mergedAtOnce is how many change rows are applied at once. Those of a large batch are applied in parts, each that of some
-// keys, so that memory does not grow with the batch; each part looks for its keys in all of the table.
+// mergedAtOnce is how many change rows are applied at once, which takes several times the memory that the rows take.
+// Those of a large batch are applied in parts, each that of some keys; each part looks for its keys in all of the table.
 const mergedAtOnce = 1_000_000
 
 // mergeRows applies the change rows of a query, of which there are so many, to a table by key. It returns how many there
@@ -39,8 +39,8 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string, ro
 		parts = 1
 	}
 	keys := make([]string, len(d.Merge.Spec.Keys))
-	for i, key := range d.Merge.Spec.Keys {
-		keys[i] = quote.Name(key)
+	for i, key := range d.Merge.Spec.Keys { // equal values of two types have different hashes
+		keys[i] = fmt.Sprintf("CAST(%s AS %s)", quote.Name(key), d.Columns.Column(key).Type)
 	}
 	w.changes = &schemas.ChangeCounts{}
 	for i := range parts {
