@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -123,15 +122,10 @@ func (b *batch) kinds() string {
 	return kinds
 }
 
-// descending orders rows of one key as rank does, the greatest first. Keys that are equal are the same, but for -0.0.
+// descending orders rows as rank does, the greatest first. Keys are there although they are equal: of rows that were
+// ordered by a single struct, DuckDB gave 0.0 for -0.0 now and then.
 func (b *batch) descending() string {
-	columns := slices.DeleteFunc(b.rest.Clone(), func(c schemas.Column) bool {
-		return b.keys.Column(c.Name) != nil && !floats(c.Type)
-	})
-	if columns = append(columns, b.ignored...); len(columns) == 0 {
-		return "0"
-	}
-	return join(columns, ", ", func(c schemas.Column) string {
+	return join(append(b.rest.Clone(), b.ignored...), ", ", func(c schemas.Column) string {
 		if floats(c.Type) {
 			return rank("", schemas.Table{c}) + " DESC"
 		}

@@ -69,7 +69,8 @@ func (b *batch) upsertParts(cut truncation, now time.Time) map[string]string {
 		parts["cut"], parts["truncate"] = "coalesce(__s.__old_sequence < __u.__at, false)", "CROSS JOIN "+b.table("truncate")+" AS __u"
 	}
 	parts["last"] = b.fill(`(SELECT * FROM ${temp.changes} AS __c WHERE __before IS NULL AND __kind > 0 AND ${valid})`, parts)
-	if parts["touched"] = parts["last"] + " AS __b"; cut.newer {
+	parts["touched"] = parts["last"] + " AS __b"
+	if cut.newer {
 		parts["touched"] = b.fill(`${temp.keys} AS __k LEFT JOIN ${last} AS __b USING (${keys})`, parts)
 	}
 	if len(b.ignored) > 0 {
@@ -92,7 +93,8 @@ func (b *batch) hashedParts(parts map[string]string) map[string]string {
 		"changed": "false", "given": "", "values": "", "applied": "__o.__wins AND __c.__before IS NULL", "known": "",
 		"may_be_known": `__c."__sequence" = __o.__old_sequence`,
 		"all_applied":  b.fill("SELECT count(*) FILTER (__wins) FROM ${temp.outcome}", nil),
-		"add":          b.fill(`${temp.changes} SEMI JOIN (SELECT ${keys} FROM ${temp.outcome} WHERE __row_new) AS __o USING (${keys}) WHERE __before IS NULL`, nil),
+		"add": b.fill(`${temp.changes} SEMI JOIN (SELECT ${keys} FROM ${temp.outcome} WHERE __row_new) AS __o USING (${keys})
+WHERE __before IS NULL`, nil),
 	}
 }
 
@@ -240,7 +242,8 @@ func (b *batch) countUpserts(ctx context.Context, cut truncation, parts map[stri
 	}
 	var known int64
 	err := b.read(ctx, `
-SELECT count(*) FROM ${temp.changes} AS __c JOIN ${temp.outcome} AS __o ON ${same_key} AND ${may_be_known} ${rows_counted}
+SELECT count(*) FROM ${temp.changes} AS __c
+	JOIN (SELECT * FROM ${temp.outcome} WHERE __old_sequence IS NOT NULL) AS __o ON ${same_key} AND ${may_be_known} ${rows_counted}
 WHERE NOT __c.__again AND __c.__kind > 0 AND ${valid} AND NOT coalesce(${applied}, false) AND (
 	coalesce(__c."__sequence" = __o.__old_sequence AND CASE WHEN __o.__old_deleted_at IS NOT NULL THEN __c.__kind = 2
 		ELSE __c.__kind = 1 AND (${same_row}) END, false)${known})`, parts, &known)

@@ -194,6 +194,45 @@ func allFiles(t *testing.T, dir string) (found []string) {
 	return found
 }
 
+// TestHiddenFiles reads values of all types back from files of tables that lakeflow alone reads.
+func TestHiddenFiles(t *testing.T) {
+	db, dir := open(t, Config{})
+	schema := columns(t, "o BOOLEAN", "i INTEGER", "b BIGINT", "f FLOAT", "d DOUBLE", "de DECIMAL(38,10)", "v VARCHAR", "x BLOB", "da DATE",
+		"ti TIME", "ts TIMESTAMP", "tz TIMESTAMP WITH TIME ZONE", "u UUID", "l VARCHAR[]", "s STRUCT(a BIGINT, b DOUBLE)", "m MAP(VARCHAR, BIGINT)")
+	row := func(o, i, b, f, d, de, v, x, da, ti, ts, tz, u, l, s, m string) string {
+		values := []string{o, i, b, f, d, de, v, x, da, ti, ts, tz, u, l, s, m}
+		for n, c := range schema {
+			values[n] = "CAST(" + values[n] + " AS " + c.Type.String() + ") AS " + c.Name
+		}
+		return "SELECT " + strings.Join(values, ", ")
+	}
+	query := row("i % 2 = 0", "hash(i) >> 33", "hash(i) >> 1", "i * 0.1", "sqrt(i)", "i / 7", "'text ' || i", "encode('bytes ' || i % 9)",
+		"DATE '2020-01-01' + i::INTEGER", "TIME '00:00:00.000001' + to_seconds(i)", "TIMESTAMP '1969-12-31' + to_seconds(i * 37)",
+		"TIMESTAMPTZ '2024-02-29 00:00:00.5+00' - to_seconds(i)", "md5(i::VARCHAR)", "['a', NULL, i::VARCHAR]", "{'a': -i, 'b': 1 / i}",
+		"MAP {'k' || i: i, 'z': NULL}") + " FROM range(1, 20000) r(i) UNION ALL "
+	for n, extreme := range []string{
+		row("NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL"),
+		row("true", "-2147483648", "-9223372036854775808", "'-0.0'", "'-inf'", "'-9999999999999999999999999999.9999999999'", "''", "''::BLOB",
+			"'-infinity'", "'00:00:00'", "'-infinity'", "'-infinity'", "'00000000-0000-0000-0000-000000000000'", "[]", "{'a': NULL, 'b': NULL}", "MAP {}"),
+		row("false", "2147483647", "9223372036854775807", "'nan'", "'nan'", "'9999999999999999999999999999.9999999999'", "repeat('ü', 100000)",
+			"'\\x00\\xFF'::BLOB", "'infinity'", "'23:59:59.999999'", "'infinity'", "'infinity'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'", "['', repeat('x', 70000)]",
+			"{'a': -9223372036854775808, 'b': '-0.0'}", "MAP {'': 0}"),
+	} {
+		if n > 0 {
+			query += " UNION ALL "
+		}
+		query += extreme
+	}
+	query = "(" + query + ")"
+	files := mustWrite(t, db, "SELECT * FROM "+query, Layout{Dir: filepath.Join(dir, "data"), Schema: schema, Hidden: true})
+	texts := func(relation string) string {
+		return "(SELECT COLUMNS(*)::VARCHAR FROM " + relation + ")" // which tell -0.0 from 0.0
+	}
+	if n := differences(t, db, texts(query), texts(ReadFiles(schema, files))); n != 0 {
+		t.Errorf("%d rows differ", n)
+	}
+}
+
 func TestNoRowsNoFile(t *testing.T) {
 	db, dir := open(t, Config{})
 	schema := columns(t, "i INTEGER", "k VARCHAR")

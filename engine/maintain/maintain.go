@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/failpoint"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
@@ -260,6 +261,7 @@ func (w *rewriting) merge(ctx context.Context, group []lake.StoredFile) error {
 		removed += w.removed[f.Path]
 	}
 	layout := w.in.Layouts[w.table]
+	layout.Hidden = schemas.Hidden(w.table)
 	schema, err := w.in.DB.WithProvenance(ctx, w.stored.Schema, files)
 	if err != nil {
 		return err

@@ -108,6 +108,48 @@ func (c *changing) expect() {
 	}
 }
 
+// TestMergedInParts applies batches that are too large to be applied at once, and compares with SQL over all records.
+func TestMergedInParts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("millions of changes")
+	}
+	c := newChanging(t, 1)
+	put(t, c.file, strings.NewReplacer("format: json, max_files_per_batch: 2", "format: parquet, max_files_per_batch: 1",
+		"    partition_by: [town]\n", "").Replace(mergePipeline))
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	data := filepath.Join(filepath.Dir(c.file), "data")
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, rows := range []int{50_000, 1_000_001} { // the second one changes what the first one has
+		query := fmt.Sprintf(`COPY (SELECT (hash(i, %[1]d) %% 200000)::BIGINT AS id, 't' || i %% 4 AS town,
+			CASE WHEN i %% 20 = 3 THEN 'D' ELSE 'U' END AS op, (hash(i, 7) %% 1000000000)::BIGINT AS ts FROM range(%[2]d) r(i))
+			TO '%[3]s/%[1]d.parquet' (FORMAT parquet)`, i, rows, data)
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.run(engine.Options{})
+	records := strings.NewReplacer("read_json", "read_parquet", "/*.json", "/*.parquet",
+		", columns = {id: 'BIGINT', town: 'VARCHAR', op: 'VARCHAR', ts: 'BIGINT'}", "").Replace(wanted)
+	sum := func(query string) string { // in the place of a text of all rows
+		return strings.NewReplacer("coalesce(string_agg(", "concat_ws(' ', count(*), bit_xor(hash(", ", ' ' ORDER BY id)", "))",
+			`, ' ' ORDER BY id, "__START_AT")`, "))", ", ' ' ORDER BY id, ts)", "))", ", '')", ")").Replace(query)
+	}
+	var latest, history string
+	if err := db.QueryRow(sum(fmt.Sprintf(records, data))).Scan(&latest, &history); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.look(sum(stored)); got != latest+","+history {
+		t.Fatalf("the tables hold %s, want %s,%s", got, latest, history)
+	}
+	c.audit()
+}
+
 // TestKilledInMerge kills updates that change rows, anywhere and at any file that they write, updates again, and
 // compares with what SQL makes of all records. Files are folded on the way.
 func TestKilledInMerge(t *testing.T) {

@@ -218,7 +218,7 @@ func (b *Batch) attempt(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 // write stores the rows of a flow's query, as the table is refreshed.
 func (b *Batch) write(ctx context.Context, d *plan.Dataset, f *plan.Flow, query string, rows int64) (w written, n int64, err error) {
 	if d.Refresh == plan.Merge {
-		return b.mergeRows(ctx, d, query)
+		return b.mergeRows(ctx, d, query, rows)
 	}
 	w.rows, n, err = b.writeRows(ctx, d, query, rows, f.Provenance...)
 	return w, n, err

@@ -4,49 +4,89 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/incremental"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
+	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
 // mergePrefix begins the names of the tables that are made of the change rows of a flow.
 const mergePrefix = "__merge_"
 
-// mergeRows applies the change rows of a query to a table by key, and returns how many there were. After an error
-// nothing of it is left.
-func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string) (w written, n int64, err error) {
+// mergedAtOnce is how many change rows are applied at once, which takes several times the memory that the rows take.
+// Those of a large batch are applied in parts, each that of some keys; each part looks for its keys in all of the table.
+const mergedAtOnce = 1_000_000
+
+// mergeRows applies the change rows of a query, of which there are so many, to a table by key. It returns how many there
+// were. After an error nothing of it is left.
+func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string, rows int64) (w written, n int64, err error) {
+	defer func() {
+		if err != nil {
+			w.discard()
+			w, n = written{}, 0
+		}
+	}()
 	target, state, err := b.placesOf(ctx, d)
 	if err != nil {
 		return w, 0, err
 	}
-	relations := cdc.Relations{Target: target.relation, State: state.relation}
+	changes := fmt.Sprintf("(SELECT %s FROM (%s\n))", d.Merge.Changes, query)
+	parts := max(1, (rows+mergedAtOnce-1)/mergedAtOnce)
+	if d.Merge.Spec.Truncates || d.Merge.Spec.Snapshots { // which are of all keys
+		parts = 1
+	}
+	keys := make([]string, len(d.Merge.Spec.Keys))
+	for i, key := range d.Merge.Spec.Keys { // equal values of two types have different hashes
+		keys[i] = fmt.Sprintf("CAST(%s AS %s)", quote.Name(key), d.Columns.Column(key).Type)
+	}
+	w.changes = &schemas.ChangeCounts{}
+	for i := range parts {
+		relations := cdc.Relations{Changes: changes, Target: target.relation, State: state.relation}
+		if parts > 1 {
+			some := fmt.Sprintf(" WHERE hash(%s) %% %d = %d)", strings.Join(keys, ", "), parts, i)
+			relations.Changes, relations.State = "(FROM "+changes+some, "(FROM "+state.relation+some
+		}
+		merged, err := b.mergePart(ctx, d, relations, target, state, &w)
+		if err != nil {
+			return w, n, err
+		}
+		n += merged
+	}
+	return w, n, nil
+}
+
+// mergePart applies changes of some keys, adds what it writes to w, and returns how many there were.
+func (b *Batch) mergePart(ctx context.Context, d *plan.Dataset, relations cdc.Relations, target, state place, w *written) (n int64, err error) {
 	var r *cdc.Result
 	if d.Merge.Spec.Snapshots {
 		r, err = b.applySnapshots(ctx, d, relations)
 	} else {
-		relations.Changes = fmt.Sprintf("(SELECT %s FROM (%s\n))", d.Merge.Changes, query)
 		r, err = d.Merge.Spec.Apply(ctx, b.DB.Conn(), relations, mergePrefix, b.intake.began, d.Merge.Keep)
 	}
 	if err != nil {
-		return w, 0, err
+		return 0, err
 	}
 	defer func() {
 		if e := r.Drop(context.WithoutCancel(ctx), b.DB.Conn()); err == nil {
 			err = e
 		}
 	}()
-	w, err = b.writeChanges(ctx, d, target, state, rowQueries{r.RemoveTarget, r.RemoveState, r.AddTarget, r.AddState})
+	part, err := b.writeChanges(ctx, d, target, state, rowQueries{r.RemoveTarget, r.RemoveState, r.AddTarget, r.AddState})
 	if err != nil {
-		return written{}, 0, err
+		return 0, err
 	}
-	w.upserted, w.deleted = r.Upserted, r.Deleted
+	w.rows, w.remove = append(w.rows, part.rows...), append(w.remove, part.remove...)
+	w.state.add, w.state.remove = append(w.state.add, part.state.add...), append(w.state.remove, part.state.remove...)
+	w.upserted, w.deleted = w.upserted+r.Upserted, w.deleted+r.Deleted
+	w.changes = w.changes.Plus(&schemas.ChangeCounts{Applied: r.Applied, Superseded: r.Superseded, Ignored: r.Ignored,
+		Removed: part.changes.Removed})
 	w.tooLate, w.unusable = r.TooLate, d.Merge.Spec.Snapshots && r.RemoveTarget == ""
-	w.changes.Applied, w.changes.Superseded, w.changes.Ignored = r.Applied, r.Superseded, r.Ignored
-	return w, r.Changes, nil
+	return r.Changes, nil
 }
 
 // rowQueries are SELECTs of the places of rows that go, and of the rows that come, of a table and of its hidden state.
@@ -132,7 +172,7 @@ func (b *Batch) writeDeletes(ctx context.Context, table, query string, at place)
 // writeState writes rows of a dataset's hidden state.
 func (b *Batch) writeState(ctx context.Context, d *plan.Dataset, query string) ([]lake.DataFile, error) {
 	table, columns := d.State()
-	layout := duck.Layout{Dir: b.Lake.DataDir(table), Schema: b.draft.hidden(d).Schema}
+	layout := duck.Layout{Dir: b.Lake.DataDir(table), Schema: b.draft.hidden(d).Schema, Hidden: true}
 	files, _, err := b.DB.WriteParquet(ctx, "SELECT "+duck.Shaped(columns, layout.Schema)+" FROM ("+query+"\n)", layout)
 	return files, err
 }
