@@ -1,0 +1,120 @@
+package sqlfile
+
+import (
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+)
+
+// source is the text of a file and the places in it.
+type source struct {
+	file, text string
+	lines      []int // where each begins
+	broken     []int // where texts, names and comments begin that have no end
+	diags      *diag.List
+	last       struct{ line, offset, column int } // the place that was asked for last, from which the next one is near
+}
+
+func newSource(file, text string, diags *diag.List) *source {
+	s := &source{file: file, text: text, lines: []int{0}, diags: diags}
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\n' {
+			s.lines = append(s.lines, i+1)
+		}
+	}
+	s.last.column = 1
+	return s
+}
+
+// pos is the place of a byte of the text. In a file of one long line it is found from the one before.
+func (s *source) pos(offset int) diag.Pos {
+	line := sort.Search(len(s.lines), func(i int) bool { return s.lines[i] > offset }) - 1
+	last := &s.last
+	if last.line != line {
+		last.line, last.offset, last.column = line, s.lines[line], 1
+	}
+	if offset >= last.offset {
+		last.column += utf8.RuneCountInString(s.text[last.offset:offset])
+	} else {
+		last.column -= utf8.RuneCountInString(s.text[offset:last.offset])
+	}
+	last.offset = offset
+	return diag.Pos{Line: line + 1, Column: last.column}
+}
+
+func (s *source) span(start, end int) diag.Range {
+	return diag.Range{File: s.file, Start: s.pos(start), End: s.pos(max(start, end))}
+}
+
+// cell is a stretch of a file that a statement does not reach beyond: a cell of a notebook, or all of a file.
+type cell struct{ start, end int }
+
+const (
+	cellMark  = "-- COMMAND ----------"
+	magicMark = "-- MAGIC"
+	titleMark = "-- DBTITLE"
+)
+
+// cells cuts the file at the marks between the cells of a notebook.
+func (s *source) cells() []cell {
+	var cells []cell
+	start := 0
+	for i, begin := range s.lines {
+		end := len(s.text)
+		if i+1 < len(s.lines) {
+			end = s.lines[i+1]
+		}
+		if strings.TrimSpace(s.text[begin:end]) == cellMark {
+			cells = append(cells, cell{start, begin})
+			start = end
+		}
+	}
+	return append(cells, cell{start, len(s.text)})
+}
+
+// languages are what cells of other languages begin with, as a message calls them.
+var languages = map[string]string{"%python": "a cell in Python", "%scala": "a cell in Scala", "%r": "a cell in R", "%sh": "a cell of shell commands",
+	"%run": "the notebook that %run names", "%pip": "pip", "%fs": "a cell of %fs"}
+
+// magic looks at a cell whose lines are kept behind -- MAGIC: one in SQL is uncovered, others are no part of the pipeline.
+func (s *source) magic(c cell) {
+	first := true
+	for at := c.start; at < c.end; {
+		end := at + strings.IndexByte(s.text[at:c.end]+"\n", '\n')
+		line := s.text[at:end]
+		rest, found := strings.CutPrefix(line, magicMark)
+		switch {
+		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, titleMark) || at == 0 && strings.HasPrefix(line, notebookMark):
+		case !found:
+			return
+		case first:
+			first = false
+			command, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			if command != "%sql" {
+				s.otherLanguage(command, at, end)
+				return
+			}
+			s.blank(at, at+len(magicMark))
+			s.blank(at+len(line)-len(strings.TrimLeft(rest, " ")), at+strings.Index(line, "%sql")+len("%sql"))
+		default:
+			s.blank(at, at+len(magicMark))
+		}
+		at = end + 1
+	}
+}
+
+const notebookMark = "-- Databricks notebook source"
+
+// blank puts spaces in the place of characters, so that what follows stays in its place.
+func (s *source) blank(start, end int) {
+	s.text = s.text[:start] + strings.Repeat(" ", end-start) + s.text[end:]
+}
+
+func (s *source) otherLanguage(command string, at, end int) {
+	if name, found := languages[command]; found {
+		s.diags.Warnf("LF0507", s.span(at, end), "declare in SQL what the pipeline needs of it, or remove the cell",
+			"%s is not run: the pipeline is made of the SQL", name)
+	}
+}
