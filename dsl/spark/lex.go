@@ -100,8 +100,8 @@ func next(sql string, i int) (Kind, int) {
 		end, _ := nameEnd(sql, i)
 		return Name, end
 	case strings.HasPrefix(rest, "${"):
-		if n := strings.IndexAny(rest, "}\r\n"); n >= 0 && rest[n] == '}' {
-			return Parameter, i + n + 1
+		if n := strings.IndexAny(rest[2:], "{}\r\n"); n >= 0 && rest[2+n] == '}' {
+			return Parameter, i + 2 + n + 1
 		}
 		return Operator, i + 2
 	}

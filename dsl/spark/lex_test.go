@@ -22,7 +22,7 @@ func TestLex(t *testing.T) {
 		{"wt", "o.", "wa1", "o.", "w_b"},
 		{"wraw", "o:", "worder", "o[", "d0", "o]"},
 		{"d1", "_\n\u00a0\t", "d2"},
-		{"s'no end"}, {"n`no end"}, {"c/* no end"}, {`s'no end\'`}, {"o${", "_ ", "wx"},
+		{"s'no end"}, {"n`no end"}, {"c/* no end"}, {`s'no end\'`}, {"o${", "_ ", "wx"}, {"o${", "wa", "p${b}"},
 	} {
 		sql := ""
 		for _, token := range want {

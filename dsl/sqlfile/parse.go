@@ -14,8 +14,9 @@ import (
 func Parse(file, text string, diags *diag.List) []Statement {
 	s := newSource(file, text, diags)
 	var out []Statement
-	for _, c := range s.cells() {
-		s.magic(c)
+	cells := s.cells()
+	s.uncover(cells)
+	for _, c := range cells {
 		tokens := s.tokens(c)
 		for len(tokens) > 0 {
 			end := slices.IndexFunc(tokens, func(t spark.Token) bool { return t.Is(s.text, ";") })
@@ -38,6 +39,9 @@ func Parse(file, text string, diags *diag.List) []Statement {
 	return out
 }
 
+// maxBroken is how many texts and comments without an end are passed over: each has the rest of the file read again.
+const maxBroken = 20
+
 // tokens are the significant tokens of a cell. A string, name or comment that has no end is reported, and ends with its
 // line, before a semicolon, so that what follows is read all the same.
 func (s *source) tokens(c cell) []spark.Token {
@@ -48,7 +52,7 @@ func (s *source) tokens(c cell) []spark.Token {
 		at = c.end
 		for _, t := range tokens {
 			t.Start, t.End = t.Start+base, t.End+base
-			if t.End == c.end && !t.Closed(s.text) {
+			if t.End == c.end && !t.Closed(s.text) && len(s.broken) < maxBroken {
 				line, _, _ := strings.Cut(s.text[t.Start:c.end], "\n")
 				line = strings.TrimRight(line, " \t\r")
 				t.End = t.Start + max(1, len(strings.TrimSuffix(line, ";")))

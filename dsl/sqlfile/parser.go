@@ -27,6 +27,9 @@ func newParser(s *source, toks []spark.Token) *parser {
 	return p
 }
 
+// deepest is how deep brackets are looked through for that of an expectation.
+const deepest = 32
+
 // brackets finds the pairs of brackets and reports those that are alone. Where that of an expectation is missing, the
 // pairs around it stay what they are.
 func (p *parser) brackets() {
@@ -34,7 +37,7 @@ func (p *parser) brackets() {
 	var open []int
 	for i, t := range p.toks {
 		if t.Kind == spark.Word && len(open) > 1 && p.expectationEnds(i) {
-			for n := len(open) - 1; n > 0; n-- {
+			for n := len(open) - 1; n > 0 && n > len(open)-deepest; n-- {
 				if p.wordAt(open[n]-1, "EXPECT") {
 					p.unclosed(open[n])
 					p.closes[open[n]] = i
@@ -142,18 +145,24 @@ func (p *parser) place(words ...string) diag.Range {
 
 // near reports whether the words at i are the keywords but for their spelling. Of several one must be right.
 func (p *parser) near(i int, words ...string) bool {
-	exact := 0
+	right := 0
 	for n, word := range words {
-		switch {
-		case p.match(i+n, word):
-			exact++
-		case p.kind(i+n) != spark.Word || len(word) < 3 && len(words) == 1:
-			return false
-		case diag.Suggest(p.toks[i+n].Text(p.text), []string{word}) == "":
+		if p.match(i+n, word) {
+			right++
+		}
+	}
+	if right == 0 && (len(words) > 1 || len(words[0]) < 3) {
+		return false
+	}
+	for n, word := range words {
+		if p.match(i+n, word) {
+			continue
+		}
+		if p.kind(i+n) != spark.Word || diag.Suggest(p.toks[i+n].Text(p.text), []string{word}) == "" {
 			return false
 		}
 	}
-	return exact > 0 || len(words) == 1
+	return true
 }
 
 // acceptNear takes the keywords even if they are misspelt, which is reported.

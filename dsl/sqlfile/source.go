@@ -78,15 +78,35 @@ func (s *source) cells() []cell {
 var languages = map[string]string{"%python": "a cell in Python", "%scala": "a cell in Scala", "%r": "a cell in R", "%sh": "a cell of shell commands",
 	"%run": "the notebook that %run names", "%pip": "pip", "%fs": "a cell of %fs"}
 
-// magic looks at a cell whose lines are kept behind -- MAGIC: one in SQL is uncovered, others are no part of the pipeline.
-func (s *source) magic(c cell) {
+const notebookMark = "-- Databricks notebook source"
+
+// uncover puts spaces in the place of -- MAGIC and %sql in cells in SQL, so that they are read like others and all of
+// it stays in its place. Cells of other languages are no part of the pipeline.
+func (s *source) uncover(cells []cell) {
+	if !strings.Contains(s.text, magicMark) {
+		return
+	}
+	text := []byte(s.text)
+	for _, c := range cells {
+		s.magic(c, text)
+	}
+	s.text = string(text)
+}
+
+// magic does so in one cell, if its lines are kept behind -- MAGIC.
+func (s *source) magic(c cell, text []byte) {
+	blank := func(start, length int) {
+		for i := range length {
+			text[start+i] = ' '
+		}
+	}
 	first := true
 	for at := c.start; at < c.end; {
-		end := at + strings.IndexByte(s.text[at:c.end]+"\n", '\n')
-		line := s.text[at:end]
+		line, _, _ := strings.Cut(s.text[at:c.end], "\n")
+		end := at + len(line)
 		rest, found := strings.CutPrefix(line, magicMark)
 		switch {
-		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, titleMark) || at == 0 && strings.HasPrefix(line, notebookMark):
+		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, titleMark) || strings.HasPrefix(line, notebookMark):
 		case !found:
 			return
 		case first:
@@ -96,20 +116,12 @@ func (s *source) magic(c cell) {
 				s.otherLanguage(command, at, end)
 				return
 			}
-			s.blank(at, at+len(magicMark))
-			s.blank(at+len(line)-len(strings.TrimLeft(rest, " ")), at+strings.Index(line, "%sql")+len("%sql"))
+			blank(at, strings.Index(line, command)+len(command))
 		default:
-			s.blank(at, at+len(magicMark))
+			blank(at, len(magicMark))
 		}
 		at = end + 1
 	}
-}
-
-const notebookMark = "-- Databricks notebook source"
-
-// blank puts spaces in the place of characters, so that what follows stays in its place.
-func (s *source) blank(start, end int) {
-	s.text = s.text[:start] + strings.Repeat(" ", end-start) + s.text[end:]
 }
 
 func (s *source) otherLanguage(command string, at, end int) {
