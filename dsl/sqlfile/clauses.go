@@ -16,13 +16,22 @@ type clause struct {
 
 var clauses = []clause{
 	{words: []string{"COMMENT"}, read: func(p *parser, c *Clauses, _ int) { c.Comment = p.string("a comment") }},
-	{words: []string{"TBLPROPERTIES"}, read: func(p *parser, c *Clauses, _ int) { c.Properties = append(c.Properties, p.properties()...) }},
-	{words: []string{"PARTITIONED", "BY"}, read: func(p *parser, c *Clauses, _ int) { c.PartitionedBy = p.texts("columns") }},
+	{words: []string{"TBLPROPERTIES"}, read: func(p *parser, c *Clauses, _ int) {
+		c.Properties = append(c.Properties,
+			p.properties()...)
+	}},
+	{words: []string{"PARTITIONED", "BY"}, read: func(p *parser, c *Clauses,
+		_ int) {
+		c.PartitionedBy = p.texts("columns")
+	}},
 	{words: []string{"CLUSTER", "BY"}, read: (*parser).cluster},
 	{words: []string{"USING"}, read: func(p *parser, c *Clauses, _ int) { c.Using = p.word("a format") }},
 	{words: []string{"OPTIONS"}, read: func(p *parser, c *Clauses, _ int) { c.Options = p.properties() }},
 	{words: []string{"LOCATION"}, read: func(p *parser, c *Clauses, _ int) { c.Location = p.string("a path") }},
-	{words: []string{"DEFAULT", "COLLATION"}, read: func(p *parser, c *Clauses, _ int) { c.Collation = p.word("a collation") }},
+	{words: []string{"DEFAULT", "COLLATION"}, read: func(p *parser, c *Clauses,
+		_ int) {
+		c.Collation = p.word("a collation")
+	}},
 	{words: []string{"WITH", "ROW", "FILTER"}, name: "ROW FILTER", read: (*parser).rowFilter},
 	{words: []string{"ROW", "FILTER"}, read: (*parser).rowFilter},
 	{words: []string{"SCHEDULE"}, read: (*parser).schedule},
@@ -165,7 +174,8 @@ func (p *parser) period() *Text {
 	} else {
 		p.i++
 	}
-	if _, ok := p.keyword("SECOND", "SECONDS", "MINUTE", "MINUTES", "HOUR", "HOURS", "DAY", "DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS"); !ok {
+	if _, ok := p.keyword("SECOND", "SECONDS", "MINUTE", "MINUTES", "HOUR", "HOURS", "DAY", "DAYS", "WEEK", "WEEKS",
+		"MONTH", "MONTHS"); !ok {
 		p.expected("a unit, such as HOURS,")
 		return nil
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // columnWords begin what is said of a column behind its type.
-var columnWords = []string{"NOT", "NULL", "COMMENT", "DEFAULT", "GENERATED", "CONSTRAINT", "PRIMARY", "FOREIGN", "REFERENCES", "MASK", "COLLATE"}
+var columnWords = []string{"NOT", "NULL", "COMMENT", "DEFAULT", "GENERATED", "CONSTRAINT", "PRIMARY", "FOREIGN",
+	"REFERENCES", "MASK", "COLLATE"}
 
 // columnElement reads a column of a table: name, type and what is said of it.
 func (p *parser) columnElement() (Column, bool) {
@@ -34,7 +35,8 @@ func (p *parser) saidOfColumn(i int) bool {
 }
 
 // typeWords are those that may follow the first word of a type, as in INTERVAL DAY TO SECOND.
-var typeWords = []string{"TO", "YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "WITH", "WITHOUT", "LOCAL", "TIME", "ZONE", "PRECISION"}
+var typeWords = []string{"TO", "YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "WITH", "WITHOUT", "LOCAL", "TIME",
+	"ZONE", "PRECISION"}
 
 // columnType takes a type: words, with types in < > and numbers in ( ), up to what is said of the column.
 func (p *parser) columnType() *Text {
@@ -47,9 +49,10 @@ func (p *parser) columnType() *Text {
 			open = append(open, p.i)
 		case p.is(">") && len(open) > 0:
 			open = open[:len(open)-1]
-		case len(open) > 0, p.is("("):
+		case len(open) > 0, p.i > start && p.is("("):
 		case p.kind(p.i) != spark.Word && p.kind(p.i) != spark.Parameter && !p.is("<>"),
-			p.i > start && p.kind(p.i) == spark.Word && !slices.ContainsFunc(typeWords, func(w string) bool { return p.is(w) }):
+			p.i > start && p.kind(p.i) == spark.Word && !slices.ContainsFunc(typeWords,
+				func(w string) bool { return p.is(w) }):
 			return p.typeFrom(start)
 		}
 		p.next()
@@ -85,7 +88,8 @@ func (p *parser) columnProperty(c *Column) bool {
 		p.generated(c, start)
 	case p.accept("MASK"):
 		c.Mask = p.mask(start)
-	case p.is("CONSTRAINT"), p.is("PRIMARY"), p.is("FOREIGN"), p.is("REFERENCES"), p.near(p.i, "PRIMARY", "KEY"), p.near(p.i, "REFERENCES"):
+	case p.is("CONSTRAINT"), p.is("PRIMARY"), p.is("FOREIGN"), p.is("REFERENCES"), p.near(p.i, "PRIMARY",
+		"KEY"), p.near(p.i, "REFERENCES"):
 		k := p.columnKey(start)
 		c.Constraint = &k
 	default:

@@ -81,5 +81,6 @@ func corpusOf(t *testing.T, dir string) {
 	if err != nil {
 		t.Error(err)
 	}
-	fmt.Printf("%s: %d files, %d statements: %d parsed, %d failed; %d of other kinds\n%s", filepath.Base(dir), files, parsed+failed, parsed, failed, other, &reasons)
+	fmt.Printf("%s: %d files, %d statements: %d parsed, %d failed; %d of other kinds\n%s", filepath.Base(dir), files,
+		parsed+failed, parsed, failed, other, &reasons)
 }

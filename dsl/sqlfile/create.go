@@ -8,9 +8,11 @@ import (
 )
 
 var (
-	modifiers = []string{"STREAMING", "MATERIALIZED", "LIVE", "PRIVATE", "TEMPORARY", "TEMP", "INCREMENTAL", "GLOBAL", "EXTERNAL"}
+	modifiers = []string{"STREAMING", "MATERIALIZED", "LIVE", "PRIVATE", "TEMPORARY", "TEMP", "INCREMENTAL", "GLOBAL",
+		"EXTERNAL"}
 	// objects are what can be created: the first three in a pipeline, the others elsewhere.
-	objects = []string{"TABLE", "VIEW", "FLOW", "FUNCTION", "SCHEMA", "DATABASE", "CATALOG", "VOLUME", "INDEX", "CONNECTION", "PROCEDURE", "SHARE", "RECIPIENT", "NAMESPACE",
+	objects = []string{"TABLE", "VIEW", "FLOW", "FUNCTION", "SCHEMA", "DATABASE", "CATALOG", "VOLUME", "INDEX",
+		"CONNECTION", "PROCEDURE", "SHARE", "RECIPIENT", "NAMESPACE",
 		"VARIABLE", "USER", "ROLE", "GROUP", "POLICY", "BLOOMFILTER", "STORAGE", "SERVICE", "CREDENTIAL", "SINK"}
 )
 
@@ -68,7 +70,8 @@ func (p *parser) created(object string, before map[string]diag.Range, d Dataset)
 			p.errorf("LF0501", private, "write TEMPORARY", "PRIVATE is said of tables and materialized views")
 		}
 		if !streaming.IsZero() && d.Live.IsZero() {
-			p.errorf("LF0501", streaming, "write CREATE TEMPORARY VIEW; a view over a stream needs no word for it", "there is no STREAMING VIEW")
+			p.errorf("LF0501", streaming, "write CREATE TEMPORARY VIEW; a view over a stream needs no word for it",
+				"there is no STREAMING VIEW")
 		}
 		p.dataset(&v.Dataset, nil)
 		return v
@@ -82,7 +85,8 @@ func (p *parser) created(object string, before map[string]diag.Range, d Dataset)
 		p.errorf("LF0501", p.at(p.i-1), "write MATERIALIZED VIEW", "there is no MATERIALIZED TABLE")
 		t.Kind = MaterializedView
 	case materialized && !streaming.IsZero():
-		p.errorf("LF0501", streaming, "write MATERIALIZED VIEW, or STREAMING TABLE", "a materialized view is no STREAMING one")
+		p.errorf("LF0501", streaming, "write MATERIALIZED VIEW, or STREAMING TABLE",
+			"a materialized view is no STREAMING one")
 		t.Kind = MaterializedView
 	case materialized:
 		t.Kind = MaterializedView
@@ -124,7 +128,8 @@ func (p *parser) dataset(d *Dataset, flow **Flow) {
 // unknownClause reports what is no clause, and goes to the next one.
 func (p *parser) unknownClause() {
 	if p.is("CLONE") || p.is("SHALLOW") || p.is("DEEP") || p.is("LIKE") || p.is("WITH", "METRICS") {
-		p.errorf("LF0503", p.at(p.i), "write AS and a query", "%s makes no table of a pipeline", p.toks[p.i].Text(p.text))
+		p.errorf("LF0503", p.at(p.i), "write AS and a query", "%s makes no table of a pipeline",
+			p.toks[p.i].Text(p.text))
 		p.i = p.limit
 		return
 	}
@@ -138,7 +143,8 @@ func (p *parser) unknownClause() {
 }
 
 func (p *parser) startsClause(i int) bool {
-	return p.match(i, "AS") || p.match(i, "FLOW") || slices.ContainsFunc(clauses, func(c clause) bool { return p.match(i, c.words...) })
+	return p.match(i, "AS") || p.match(i, "FLOW") || slices.ContainsFunc(clauses,
+		func(c clause) bool { return p.match(i, c.words...) })
 }
 
 // elements reads the columns, expectations and keys of a table in brackets.
@@ -153,7 +159,7 @@ func (p *parser) elements(d *Dataset) {
 			p.errorf("LF0501", p.at(p.i), "write CONSTRAINT name EXPECT (…)", "the expectation has no name")
 			p.i++
 			p.expectation(d, start, Word{})
-		case p.is("PRIMARY", "KEY") || p.is("FOREIGN", "KEY"):
+		case p.is("PRIMARY", "KEY") || p.is("FOREIGN", "KEY") || p.is("CHECK", "(") || p.is("UNIQUE", "("):
 			d.Constraints = append(d.Constraints, p.key(start, nil))
 		default:
 			if c, ok := p.columnElement(); ok {
@@ -165,7 +171,8 @@ func (p *parser) elements(d *Dataset) {
 
 // columnNamed reports whether what is next is a word and its type: constraint STRING.
 func (p *parser) columnNamed() bool {
-	return p.i+2 >= p.limit || p.match(p.i+2, ",") || p.saidOfColumn(p.i+2) && !p.match(p.i+2, "PRIMARY") && !p.match(p.i+2, "FOREIGN")
+	return p.i+2 >= p.limit || p.match(p.i+2, ",") || p.saidOfColumn(p.i+2) && !p.match(p.i+2, "PRIMARY") &&
+		!p.match(p.i+2, "FOREIGN")
 }
 
 // constraint reads what follows CONSTRAINT.
@@ -267,7 +274,8 @@ func (p *parser) key(start int, name *Word) Constraint {
 
 // keyOption takes what says how a key is enforced: it is not.
 func (p *parser) keyOption() bool {
-	for _, words := range [][]string{{"NOT", "ENFORCED"}, {"RELY"}, {"NORELY"}, {"DEFERRABLE"}, {"INITIALLY", "DEFERRED"}, {"MATCH", "FULL"},
+	for _, words := range [][]string{{"NOT", "ENFORCED"}, {"RELY"}, {"NORELY"}, {"DEFERRABLE"}, {"INITIALLY",
+		"DEFERRED"}, {"MATCH", "FULL"},
 		{"ON", "UPDATE", "NO", "ACTION"}, {"ON", "DELETE", "NO", "ACTION"}} {
 		if p.accept(words...) {
 			return true

@@ -84,7 +84,10 @@ func (p *parser) rows(f *Flow, start int) {
 		case p.accept("REPLACE", "USING"):
 			f.ReplaceUsing = &Replace{Columns: p.columnList()}
 			if p.expect("SEQUENCE", "BY") {
-				f.ReplaceUsing.SequenceBy = p.until("a column", func(i int) bool { return p.match(i, "BY", "NAME") || p.startsQuery(i) })
+				f.ReplaceUsing.SequenceBy = p.until("a column", func(i int) bool {
+					return p.match(i, "BY", "NAME") ||
+						p.startsQuery(i)
+				})
 			}
 			f.ReplaceUsing.Range = p.from(at)
 		case p.startsQuery(p.i):
@@ -109,8 +112,10 @@ func (p *parser) applyChanges() Statement {
 }
 
 // changeClauses are what the clauses of changes begin with.
-var changeClauses = [][]string{{"FROM"}, {"KEYS"}, {"IGNORE", "NULL", "UPDATES"}, {"WHERE"}, {"APPLY", "AS", "DELETE", "WHEN"}, {"APPLY", "AS", "TRUNCATE", "WHEN"},
-	{"SEQUENCE", "BY"}, {"SYSTEM", "SEQUENCE", "BY"}, {"COLUMNS"}, {"STORED", "AS"}, {"TRACK", "HISTORY", "ON"}, {"COLUMNS", "TO", "UPDATE"}, {"WITH", "VERSION"}}
+var changeClauses = [][]string{{"FROM"}, {"KEYS"}, {"IGNORE", "NULL", "UPDATES"}, {"WHERE"}, {"APPLY", "AS", "DELETE",
+	"WHEN"}, {"APPLY", "AS", "TRUNCATE", "WHEN"},
+	{"SEQUENCE", "BY"}, {"SYSTEM", "SEQUENCE", "BY"}, {"COLUMNS"}, {"STORED", "AS"}, {"TRACK", "HISTORY",
+		"ON"}, {"COLUMNS", "TO", "UPDATE"}, {"WITH", "VERSION"}}
 
 // changes reads the clauses of AUTO CDC and APPLY CHANGES, in any order.
 func (p *parser) changes(start int) *Changes {
@@ -255,7 +260,8 @@ func (p *parser) version(c *Changes) {
 	var q *Text
 	p.inside("a query", func() { q = p.rest("a query") })
 	if c.Snapshot == nil {
-		p.errorf("LF0501", p.at(p.i-1), "remove it, or read FROM SNAPSHOT (query)", "WITH VERSION is said of a snapshot")
+		p.errorf("LF0501", p.at(p.i-1), "remove it, or read FROM SNAPSHOT (query)",
+			"WITH VERSION is said of a snapshot")
 		return
 	}
 	c.Snapshot.Version = q

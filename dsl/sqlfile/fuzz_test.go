@@ -102,7 +102,8 @@ func checkPlaces(t *testing.T, lines []string, v reflect.Value, within diag.Rang
 				}
 			}
 		case Text:
-			if got := cut(lines, x.Range); got != x.SQL && x.SQL != "" && !strings.Contains(strings.Join(lines, "\n"), magicMark) {
+			if got := cut(lines, x.Range); got != x.SQL && x.SQL != "" && !strings.Contains(strings.Join(lines, "\n"),
+				magicMark) {
 				t.Errorf("%q stands at %s, not %q", got, x.Range, x.SQL)
 			}
 		}
@@ -140,7 +141,8 @@ func TestPlaces(t *testing.T) {
 // which none should take more than some hundredths.
 func TestHostile(t *testing.T) {
 	const size = 64 << 10
-	for _, part := range []string{"(", ")", "'", "/*\n", "'\n", "`", "<", ";", "\n-- MAGIC %sql\n-- COMMAND ----------\n", "\n-- MAGIC %sql", "a ", "a.", "- ", ",",
+	for _, part := range []string{"(", ")", "'", "/*\n", "'\n", "`", "<", ";",
+		"\n-- MAGIC %sql\n-- COMMAND ----------\n", "\n-- MAGIC %sql", "a ", "a.", "- ", ",",
 		"CREATE OR ", "CREATE VIEW a AS SELECT 1\n", "APPLY CHANGES INTO t ", "KEYS (", "SEQUENCE B ", "ON VIOLATION (", "EXPECT ((", "x CONSTRAINT y EXPECT (",
 		"COMENT ", "CONSTRAINT a EXPECT (b),", "COLUMNS a,", "ARRAY<", "SET a = b\n", "${a", "USE CATALOG a\n"} {
 		for _, head := range []string{"", "CREATE STREAMING TABLE a (", "APPLY CHANGES INTO t FROM "} {
@@ -159,7 +161,8 @@ func BenchmarkProject(b *testing.B) {
 	for i := range 10 {
 		fmt.Fprintf(&file, `-- Databricks notebook source
 CREATE OR REFRESH STREAMING TABLE silver.orders_%d (
-  order_id BIGINT NOT NULL COMMENT 'the key', customer_id BIGINT, amount DECIMAL(12, 2), address STRUCT<street: STRING, city: STRING>,
+  order_id BIGINT NOT NULL COMMENT 'the key', customer_id BIGINT, amount DECIMAL(12,
+	2), address STRUCT<street: STRING, city: STRING>,
   CONSTRAINT valid_id EXPECT (order_id IS NOT NULL) ON VIOLATION DROP ROW,
   CONSTRAINT valid_amount EXPECT (amount >= 0 AND amount < 1000000) ON VIOLATION FAIL UPDATE
 )
@@ -171,7 +174,8 @@ AS SELECT o.order_id, c.customer_id, CAST(o.amount AS DECIMAL(12, 2)) AS amount,
 -- COMMAND ----------
 
 CREATE FLOW customers_%d AS AUTO CDC INTO silver.customers FROM STREAM(bronze.changes) KEYS (customer_id)
-  APPLY AS DELETE WHEN operation = "DELETE" SEQUENCE BY changed_at COLUMNS * EXCEPT (operation, changed_at) STORED AS SCD TYPE 2
+  APPLY AS DELETE WHEN operation = "DELETE" SEQUENCE BY changed_at COLUMNS * EXCEPT (operation,
+	changed_at) STORED AS SCD TYPE 2
 
 -- COMMAND ----------
 

@@ -178,8 +178,8 @@ func TestCodes(t *testing.T) {
 		if !strings.Contains(string(doc), "\n### "+c+" ") {
 			t.Errorf("%s has no section in docs/diagnostics.md", c)
 		}
-		if cases, _ := filepath.Glob("testdata/mistakes/" + c + "-*"); len(cases) == 0 {
-			t.Errorf("%s has no case in testdata/mistakes", c)
+		if cases, _ := filepath.Glob("testdata/*/" + c + "-*"); len(cases) == 0 {
+			t.Errorf("%s has no case in testdata", c)
 		}
 	}
 	for _, m := range regexp.MustCompile(`(?m)^### (LF05\d\d) `).FindAllStringSubmatch(string(doc), -1) {

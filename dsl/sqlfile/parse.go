@@ -76,7 +76,8 @@ func (s *source) unclosed(t spark.Token) {
 		end = t.Text(s.text)[1:2]
 	}
 	s.broken = append(s.broken, t.Start)
-	s.diags.Errorf("LF0505", s.span(t.Start, t.Start+len(end)), "add "+end+" where it ends, or see whether a quote before it is one too many",
+	s.diags.Errorf("LF0505", s.span(t.Start, t.Start+len(end)),
+		"add "+end+" where it ends, or see whether a quote before it is one too many",
 		"the %s that begins here has no end", what)
 }
 
@@ -92,7 +93,8 @@ func (s *source) split(tokens []spark.Token) [][]spark.Token {
 			depth--
 		case t.Kind == spark.Word && i > start && s.begins(tokens, start, i, depth):
 			end := tokens[i-1].End
-			s.diags.Errorf("LF0502", s.span(end, end), "write a semicolon here; line "+lineNumber(s.pos(t.Start))+" begins another statement",
+			s.diags.Errorf("LF0502", s.span(end, end),
+				"write a semicolon here; line "+lineNumber(s.pos(t.Start))+" begins another statement",
 				"the statement has no semicolon at its end")
 			out = append(out, tokens[start:i])
 			start, depth = i, 0
@@ -147,7 +149,8 @@ func (s *source) creates(tokens []spark.Token) bool {
 }
 
 // notPipeline are statements of SQL that a pipeline is not made of.
-var notPipeline = []string{"SELECT", "WITH", "FROM", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "DROP", "TRUNCATE", "DESCRIBE", "DESC", "SHOW", "EXPLAIN",
+var notPipeline = []string{"SELECT", "WITH", "FROM", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "DROP",
+	"TRUNCATE", "DESCRIBE", "DESC", "SHOW", "EXPLAIN",
 	"GRANT", "REVOKE", "DENY", "OPTIMIZE", "VACUUM", "ANALYZE", "CACHE", "UNCACHE", "CLEAR", "RESTORE", "COPY", "COMMENT", "DECLARE", "EXECUTE", "CALL", "RESET", "MSCK",
 	"REPAIR", "UNDROP", "FSCK", "REORG", "CONVERT", "ADD", "LIST", "LOAD", "BEGIN", "("}
 
@@ -191,7 +194,8 @@ func (p *parser) statement() Statement {
 			return p.misspeltStatement(s.words, s.read)
 		}
 	}
-	if p.kind(p.i) == spark.Word && diag.Suggest(p.toks[p.i].Text(p.text), []string{"CREATE"}) != "" && p.creatable(p.i+1) {
+	if p.kind(p.i) == spark.Word && diag.Suggest(p.toks[p.i].Text(p.text), []string{"CREATE"}) != "" &&
+		p.creatable(p.i+1) {
 		p.misspelt(p.i, "CREATE")
 		p.i++
 		return p.create()
@@ -222,11 +226,13 @@ func (p *parser) creatable(i int) bool {
 }
 
 func (p *parser) notPipeline(what string) {
-	p.errorf("LF0503", p.at(0), "remove it; a pipeline is made of CREATE … TABLE, VIEW and FLOW, APPLY CHANGES INTO, SET and USE",
+	p.errorf("LF0503", p.at(0),
+		"remove it; a pipeline is made of CREATE … TABLE, VIEW and FLOW, APPLY CHANGES INTO, SET and USE",
 		"%s is no statement of a pipeline", what)
 }
 
 func (p *parser) noStatement() {
-	p.errorf("LF0504", p.at(0), "remove it, or put -- before each of its lines; statements begin with CREATE, APPLY CHANGES INTO, SET or USE",
+	p.errorf("LF0504", p.at(0),
+		"remove it, or put -- before each of its lines; statements begin with CREATE, APPLY CHANGES INTO, SET or USE",
 		"this is no statement of SQL: %s", clip(p.text[p.toks[0].Start:p.toks[len(p.toks)-1].End]))
 }

@@ -60,7 +60,8 @@ func (p *parser) brackets() {
 				p.closes[open[n-1]] = i
 				open = open[:n-1]
 			} else if n == 0 {
-				p.errorf("LF0505", p.at(i), "remove it, or add the bracket that it closes", "the bracket %s closes nothing", c)
+				p.errorf("LF0505", p.at(i), "remove it, or add the bracket that it closes",
+					"the bracket %s closes nothing", c)
 			}
 		}
 	}
@@ -75,7 +76,8 @@ func (p *parser) expectationEnds(i int) bool {
 }
 
 func (p *parser) unclosed(i int) {
-	p.errorf("LF0505", p.at(i), "add the bracket that closes it", "the bracket %s is not closed", p.toks[i].Text(p.text))
+	p.errorf("LF0505", p.at(i), "add the bracket that closes it", "the bracket %s is not closed",
+		p.toks[i].Text(p.text))
 }
 
 func (p *parser) errorf(code string, at diag.Range, help, format string, args ...any) {
@@ -183,7 +185,8 @@ func (p *parser) acceptNear(words ...string) bool {
 }
 
 func (p *parser) misspelt(i int, word string) {
-	p.errorf("LF0501", p.at(i), "did you mean "+word+"?", "%q is no keyword that can stand here", p.toks[i].Text(p.text))
+	p.errorf("LF0501", p.at(i), "did you mean "+word+"?", "%q is no keyword that can stand here",
+		p.toks[i].Text(p.text))
 }
 
 // keyword takes one of the keywords, even a misspelt one.
@@ -316,7 +319,8 @@ func (p *parser) list(what string, item func()) bool {
 			}
 			p.skip(func(i int) bool { return p.match(i, ",") })
 			if comma := p.i; p.accept(",") && p.done() {
-				p.errorf("LF0501", p.at(comma), "remove the comma, or write what is missing behind it", "nothing follows the comma")
+				p.errorf("LF0501", p.at(comma), "remove the comma, or write what is missing behind it",
+					"nothing follows the comma")
 			}
 		}
 	})

@@ -75,7 +75,8 @@ func (s *source) cells() []cell {
 }
 
 // languages are what cells of other languages begin with, as a message calls them.
-var languages = map[string]string{"%python": "a cell in Python", "%scala": "a cell in Scala", "%r": "a cell in R", "%sh": "a cell of shell commands",
+var languages = map[string]string{"%python": "a cell in Python", "%scala": "a cell in Scala", "%r": "a cell in R",
+	"%sh":  "a cell of shell commands",
 	"%run": "the notebook that %run names", "%pip": "pip", "%fs": "a cell of %fs"}
 
 const notebookMark = "-- Databricks notebook source"
@@ -106,7 +107,8 @@ func (s *source) magic(c cell, text []byte) {
 		end := at + len(line)
 		rest, found := strings.CutPrefix(line, magicMark)
 		switch {
-		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, titleMark) || strings.HasPrefix(line, notebookMark):
+		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, titleMark) || strings.HasPrefix(line,
+			notebookMark):
 		case !found:
 			return
 		case first:

@@ -28,7 +28,8 @@ func (p *parser) set() Statement {
 	}
 	start := p.i
 	p.skip(func(i int) bool { return p.match(i, "=") })
-	s.Key = Word{strings.ReplaceAll(p.text[p.toks[start].Start:p.toks[max(p.i, start+1)-1].End], "`", ""), p.from(start)}
+	s.Key = Word{strings.ReplaceAll(p.text[p.toks[start].Start:p.toks[max(p.i, start+1)-1].End], "`", ""),
+		p.from(start)}
 	if p.accept("=") {
 		if v := p.rest("a value"); v != nil {
 			s.Value = &Word{v.SQL, v.Range}
@@ -60,7 +61,8 @@ func (p *parser) use() Statement {
 // refresh reads what follows REFRESH.
 func (p *parser) refresh() Statement {
 	r := &Refresh{}
-	if p.acceptNear("MATERIALIZED", "VIEW") || p.acceptNear("STREAMING", "TABLE") || p.accept("TABLE") || p.accept("VIEW") {
+	if p.acceptNear("MATERIALIZED", "VIEW") || p.acceptNear("STREAMING", "TABLE") || p.accept("TABLE") ||
+		p.accept("VIEW") {
 		r.Name = p.name("the name of a table")
 	} else {
 		p.expected("MATERIALIZED VIEW or STREAMING TABLE")

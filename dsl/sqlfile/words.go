@@ -36,7 +36,8 @@ func (p *parser) name(what string) Name {
 		n.Live, n.Parts = n.Parts[0].Range, n.Parts[1:]
 	}
 	if len(n.Parts) > 3 {
-		p.errorf("LF0506", n.Range, "write catalog.schema.name at most", "the name %s has %d parts", clip(p.text[p.toks[start].Start:p.toks[p.i-1].End]), len(n.Parts))
+		p.errorf("LF0506", n.Range, "write catalog.schema.name at most", "the name %s has %d parts",
+			clip(p.text[p.toks[start].Start:p.toks[p.i-1].End]), len(n.Parts))
 	}
 	return n
 }
@@ -55,7 +56,8 @@ func (p *parser) part(what string) (Word, bool) {
 		return Word{unquoteName(text), p.from(start)}, true
 	}
 	for glued := true; glued; glued = !p.done() && p.toks[p.i].Start == p.toks[p.i-1].End {
-		if k := p.kind(p.i); k != spark.Word && k != spark.Parameter && (k != spark.Number || p.i > start && p.toks[p.i].Text(p.text)[0] == '.') {
+		if k := p.kind(p.i); k != spark.Word && k != spark.Parameter && (k != spark.Number || p.i > start &&
+			p.toks[p.i].Text(p.text)[0] == '.') {
 			break
 		}
 		p.i++
@@ -78,7 +80,8 @@ func (p *parser) notName(what string) {
 	text := p.toks[p.i].Text(p.text)
 	switch {
 	case p.kind(p.i) == spark.String:
-		p.errorf("LF0506", p.at(p.i), "write `"+clip(strings.Trim(text, `'"`))+"`, or the name without quotes", "%s is a text, where %s belongs", clip(text), what)
+		p.errorf("LF0506", p.at(p.i), "write `"+clip(strings.Trim(text, `'"`))+"`, or the name without quotes",
+			"%s is a text, where %s belongs", clip(text), what)
 		p.i++
 	case p.is("{"), p.is("<"), p.is("$", "{"):
 		start := p.i
@@ -86,9 +89,11 @@ func (p *parser) notName(what string) {
 		if p.is("}") || p.is(">") {
 			p.i++
 		}
-		p.errorf("LF0506", p.from(start), "write the name that it stands for, or ${key} with a key of the configuration", "a placeholder stands where %s belongs", what)
+		p.errorf("LF0506", p.from(start),
+			"write the name that it stands for, or ${key} with a key of the configuration", "a placeholder stands where %s belongs", what)
 	case p.kind(p.i) == spark.Number:
-		p.errorf("LF0506", p.at(p.i), "put it in backticks, as in .`1d`", "%s is a number, where %s belongs", text, what)
+		p.errorf("LF0506", p.at(p.i), "put it in backticks, as in .`1d`", "%s is a number, where %s belongs", text,
+			what)
 		p.i++
 	default:
 		p.expected(what)
@@ -101,7 +106,8 @@ func (p *parser) dashes(start int) {
 	if !close(p.i) || !p.is("-") || !close(p.i+1) {
 		return
 	}
-	for close(p.i) && (p.is("-") || p.kind(p.i) == spark.Word || p.kind(p.i) == spark.Number || p.kind(p.i) == spark.Parameter) {
+	for close(p.i) && (p.is("-") || p.kind(p.i) == spark.Word || p.kind(p.i) == spark.Number ||
+		p.kind(p.i) == spark.Parameter) {
 		p.i++
 	}
 	text := clip(p.text[p.toks[start].Start:p.toks[p.i-1].End])
