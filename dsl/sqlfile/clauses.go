@@ -25,7 +25,11 @@ var clauses = []clause{
 		c.PartitionedBy = p.texts("columns")
 	}},
 	{words: []string{"CLUSTER", "BY"}, read: (*parser).cluster},
-	{words: []string{"USING"}, read: func(p *parser, c *Clauses, _ int) { c.Using = p.word("a format") }},
+	{words: []string{"USING"}, read: func(p *parser, c *Clauses, _ int) {
+		if w, ok := p.column(); ok { // org.apache.… has dots
+			c.Using = &w
+		}
+	}},
 	{words: []string{"OPTIONS"}, read: func(p *parser, c *Clauses, _ int) { c.Options = p.properties() }},
 	{words: []string{"LOCATION"}, read: func(p *parser, c *Clauses, _ int) { c.Location = p.string("a path") }},
 	{words: []string{"DEFAULT", "COLLATION"}, read: func(p *parser, c *Clauses,
@@ -39,15 +43,21 @@ var clauses = []clause{
 		c.Schedule = &Schedule{Every: p.period(), Range: p.from(start)}
 	}},
 	{words: []string{"TRIGGER", "ON", "UPDATE"}, name: "SCHEDULE", read: (*parser).onUpdate},
+	{words: []string{"WITH", "SCHEMA", "BINDING"}, name: "WITH SCHEMA", read: nothing},
+	{words: []string{"WITH", "SCHEMA", "COMPENSATION"}, name: "WITH SCHEMA", read: nothing},
+	{words: []string{"WITH", "SCHEMA", "EVOLUTION"}, name: "WITH SCHEMA", read: nothing},
+	{words: []string{"WITH", "SCHEMA", "TYPE", "EVOLUTION"}, name: "WITH SCHEMA", read: nothing},
 	{words: []string{"REFRESH", "POLICY"}, read: (*parser).refreshPolicy},
 }
+
+func nothing(*parser, *Clauses, int) {}
 
 // clause reads one clause of a table or view, if one is next.
 func (p *parser) clause(c *Clauses) bool {
 	for _, take := range []func(...string) bool{p.accept, p.acceptNear} {
 		for _, k := range clauses {
 			start := p.i
-			if p.startsQuery(p.i) && k.words[0] != "WITH" || !take(k.words...) {
+			if !take(k.words...) {
 				continue
 			}
 			name := k.name

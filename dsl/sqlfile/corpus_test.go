@@ -81,6 +81,17 @@ func corpusOf(t *testing.T, dir string) {
 	if err != nil {
 		t.Error(err)
 	}
+	pipeline, diags, err := Load(dir, Options{})
+	if err != nil {
+		t.Error(err)
+	}
+	built := map[string]int{}
+	for _, d := range diags {
+		if d.Code >= "LF0520" {
+			built[d.Code]++
+		}
+	}
+	fmt.Printf("%s: %d tables and views of the SQL files, if they were one pipeline; %v\n", filepath.Base(dir), len(pipeline.Tables), built)
 	fmt.Printf("%s: %d files, %d statements: %d parsed, %d failed; %d of other kinds\n%s", filepath.Base(dir), files,
 		parsed+failed, parsed, failed, other, &reasons)
 }

@@ -13,7 +13,7 @@ var (
 	// objects are what can be created: the first three in a pipeline, the others elsewhere.
 	objects = []string{"TABLE", "VIEW", "FLOW", "FUNCTION", "SCHEMA", "DATABASE", "CATALOG", "VOLUME", "INDEX",
 		"CONNECTION", "PROCEDURE", "SHARE", "RECIPIENT", "NAMESPACE",
-		"VARIABLE", "USER", "ROLE", "GROUP", "POLICY", "BLOOMFILTER", "STORAGE", "SERVICE", "CREDENTIAL", "SINK"}
+		"VARIABLE", "USER", "ROLE", "GROUP", "POLICY", "BLOOMFILTER", "STORAGE", "SERVICE", "CREDENTIAL", "SINK", "WIDGET"}
 )
 
 // create reads what follows CREATE.
@@ -117,6 +117,8 @@ func (p *parser) dataset(d *Dataset, flow **Flow) {
 			d.Query = p.query()
 		case flow != nil && p.acceptNear("FLOW"):
 			*flow = p.flowClause(start)
+		case p.is("WITH", "METRICS"):
+			p.unknownClause()
 		case p.startsQuery(p.i): // AS may be left out
 			d.Query = p.query()
 		default:
@@ -127,7 +129,7 @@ func (p *parser) dataset(d *Dataset, flow **Flow) {
 
 // unknownClause reports what is no clause, and goes to the next one.
 func (p *parser) unknownClause() {
-	if p.is("CLONE") || p.is("SHALLOW") || p.is("DEEP") || p.is("LIKE") || p.is("WITH", "METRICS") {
+	if p.is("CLONE") || p.is("SHALLOW") || p.is("DEEP") || p.is("LIKE") || p.is("WITH", "METRICS") || p.is("LANGUAGE") {
 		p.errorf("LF0503", p.at(p.i), "write AS and a query", "%s makes no table of a pipeline",
 			p.toks[p.i].Text(p.text))
 		p.i = p.limit
@@ -135,16 +137,17 @@ func (p *parser) unknownClause() {
 	}
 	words := []string{"AS", "FLOW"}
 	for _, c := range clauses {
-		words = append(words, c.words[0])
+		words = append(words, strings.Join(c.words, " "))
 	}
 	p.surplus("write a clause, such as COMMENT, TBLPROPERTIES or CLUSTER BY, or AS and a query", words...)
 	p.next()
-	p.skip(func(i int) bool { return p.startsClause(i) })
+	p.skip(p.startsClause)
 }
 
+// startsClause reports whether a clause, or its first word, stands at i.
 func (p *parser) startsClause(i int) bool {
-	return p.match(i, "AS") || p.match(i, "FLOW") || slices.ContainsFunc(clauses,
-		func(c clause) bool { return p.match(i, c.words...) })
+	return p.match(i, "AS") || p.match(i, "FLOW") ||
+		slices.ContainsFunc(clauses, func(c clause) bool { return p.match(i, c.words[0]) })
 }
 
 // elements reads the columns, expectations and keys of a table in brackets.
@@ -207,6 +210,9 @@ func (p *parser) expectation(d *Dataset, start int, name Word) {
 	}
 	if p.acceptNear("ON", "VIOLATION") {
 		e.OnViolation = p.violation()
+	} else if p.is("DROP") || p.is("FAIL") {
+		p.expected("ON VIOLATION")
+		e.OnViolation = p.violation()
 	}
 	e.Range = p.from(start)
 	d.Expectations = append(d.Expectations, e)
@@ -217,7 +223,8 @@ func (p *parser) violation() Word {
 	word, ok := p.keyword("DROP", "FAIL")
 	switch {
 	case !ok:
-		p.expected("DROP ROW or FAIL UPDATE")
+		p.errorf("LF0501", p.at(p.i), "write DROP ROW or FAIL UPDATE, or leave ON VIOLATION out: then rows are only counted",
+			"DROP ROW or FAIL UPDATE is missing behind ON VIOLATION")
 		p.skip(func(i int) bool { return p.match(i, ",") })
 		return Word{}
 	case word == "DROP":

@@ -25,7 +25,8 @@ func (p *parser) createFlow() Statement {
 		p.insert(f, start)
 	case p.acceptNear("AUTO", "CDC") || p.acceptNear("APPLY", "CHANGES"):
 		f.Flow.Once = p.once()
-		if p.expect("INTO") {
+		p.expect("INTO")
+		if !p.is("FROM") {
 			f.Target = p.name("the name of a table")
 		}
 		f.Flow.Changes = p.changes(start)
@@ -167,11 +168,19 @@ func (p *parser) changeClause() []string {
 func (p *parser) unknownChange() {
 	var words []string
 	for _, w := range changeClauses {
-		words = append(words, w[0])
+		words = append(words, strings.Join(w, " "))
 	}
 	p.surplus("write a clause: KEYS, SEQUENCE BY, COLUMNS, STORED AS, …", words...)
 	p.next()
-	p.skip(p.startsChange)
+	p.skipChange()
+}
+
+// skipChange goes to the next clause of changes, or to what begins like one.
+func (p *parser) skipChange() {
+	p.skip(func(i int) bool {
+		first := func(words []string) bool { return len(words) > 1 && p.match(i, words[0]) && words[0] != "COLUMNS" }
+		return p.startsChange(i) || slices.ContainsFunc(changeClauses, first)
+	})
 }
 
 // startsChange reports whether a clause of changes begins at i, behind something that it is no part of.
@@ -203,7 +212,10 @@ func (p *parser) change(c *Changes, words []string, at int) {
 	case "FROM":
 		p.changesFrom(c, at)
 	case "KEYS":
-		c.Keys = p.columnList()
+		if !p.is("(") {
+			p.expected("(")
+		}
+		c.Keys = p.someColumns()
 		c.KeysAt = p.from(at)
 	case "IGNORE":
 		c.IgnoreNullUpdates = &Columns{}
@@ -275,7 +287,7 @@ func (p *parser) storedAs() *Word {
 	}
 	if !p.accept("SCD") {
 		p.expected("SCD TYPE 1 or SCD TYPE 2")
-		p.skip(p.startsChange)
+		p.skipChange()
 		return nil
 	}
 	p.accept("TYPE")

@@ -16,7 +16,7 @@ import (
 
 // examples are the statements of all goldens.
 func examples(t testing.TB) []string {
-	files, err := filepath.Glob("testdata/*/*.txtar")
+	files, err := filepath.Glob("testdata/*/*.txtar") // of pipelines the first file
 	if err != nil || len(files) == 0 {
 		t.Fatal("no goldens", err)
 	}
@@ -42,7 +42,9 @@ func FuzzParse(f *testing.F) {
 
 func checkParse(t *testing.T, sql string) {
 	if !utf8.ValidString(sql) { // which is refused before, and has no columns
-		Parse("in.sql", sql, &diag.List{})
+		b := newBuilder(Options{}, &diag.List{})
+		b.file("in.sql", sql)
+		b.pipeline("demo", "/demo")
 		return
 	}
 	var diags diag.List
@@ -61,8 +63,13 @@ func checkParse(t *testing.T, sql string) {
 	if flawed && !diags.HasErrors() {
 		t.Error("a statement is flawed, and nothing tells why")
 	}
+	b := newBuilder(Options{Configuration: map[string]string{"a": "b", "n": "1\n2"}}, &diags)
+	b.file("in.sql", sql)
+	b.pipeline("demo", "/demo")
 	for _, d := range diags {
-		inside(t, lines, d.Range)
+		if d.Range.File == "in.sql" {
+			inside(t, lines, d.Range)
+		}
 		if d.Help == "" || d.Message == "" {
 			t.Errorf("%s says too little: %+v", d.Code, d)
 		}
@@ -131,7 +138,7 @@ func cut(lines []string, r diag.Range) string {
 // TestPlaces checks the same of every beginning of the goldens, as a file is while it is typed.
 func TestPlaces(t *testing.T) {
 	for _, sql := range examples(t) {
-		for i := 0; i < len(sql); i += 3 {
+		for i := 0; i < len(sql); i += 7 {
 			checkParse(t, sql[:i])
 		}
 	}

@@ -112,7 +112,8 @@ func (s *source) begins(tokens []spark.Token, start, i, depth int) bool {
 		return i < len(tokens) && slices.ContainsFunc(words, func(w string) bool { return tokens[i].Is(s.text, w) })
 	}
 	newLine := strings.Contains(s.text[tokens[i-1].End:tokens[i].Start], "\n")
-	if is(i-1, "EXPLAIN", "AS") || !newLine && depth > 0 {
+	ours := is(start, "CREATE", "APPLY", "AUTO", "SET", "USE", "REFRESH", "ALTER", "SELECT", "WITH")
+	if is(i-1, "EXPLAIN", "AS") || !newLine && (depth > 0 || !ours) {
 		return false
 	}
 	switch {
@@ -152,7 +153,7 @@ func (s *source) creates(tokens []spark.Token) bool {
 var notPipeline = []string{"SELECT", "WITH", "FROM", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "DROP",
 	"TRUNCATE", "DESCRIBE", "DESC", "SHOW", "EXPLAIN",
 	"GRANT", "REVOKE", "DENY", "OPTIMIZE", "VACUUM", "ANALYZE", "CACHE", "UNCACHE", "CLEAR", "RESTORE", "COPY", "COMMENT", "DECLARE", "EXECUTE", "CALL", "RESET", "MSCK",
-	"REPAIR", "UNDROP", "FSCK", "REORG", "CONVERT", "ADD", "LIST", "LOAD", "BEGIN", "("}
+	"REPAIR", "REPLACE", "UNSET", "REMOVE", "GENERATE", "SYNC", "UNDROP", "FSCK", "REORG", "CONVERT", "ADD", "LIST", "LOAD", "BEGIN", "("}
 
 // statement reads the statement that the tokens are. It is nil for one that is none of a pipeline.
 func (p *parser) statement() Statement {

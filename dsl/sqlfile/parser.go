@@ -293,15 +293,21 @@ func (p *parser) inside(what string, read func()) bool {
 	return true
 }
 
-// surplus reports a token that nothing is known to begin with, and which of the words may be meant.
-func (p *parser) surplus(otherwise string, words ...string) {
+// surplus reports a token that nothing is known to begin with, and which of the keywords may be meant.
+func (p *parser) surplus(otherwise string, keywords ...string) {
 	if p.told == p.i {
 		return
 	}
 	p.told = p.i
 	text := p.toks[p.i].Text(p.text)
-	if s := diag.Suggest(text, words); s != "" {
-		otherwise = "did you mean " + s + "?"
+	if len(text) > 2 {
+		firsts := make([]string, len(keywords))
+		for i, k := range keywords {
+			firsts[i], _, _ = strings.Cut(k, " ")
+		}
+		if i := slices.Index(firsts, diag.Suggest(text, firsts)); i >= 0 {
+			otherwise = "did you mean " + keywords[i] + "?"
+		}
 	}
 	p.errorf("LF0501", p.at(p.i), otherwise, "%q cannot stand here", clip(text))
 }
@@ -314,8 +320,12 @@ func (p *parser) list(what string, item func()) bool {
 		for !p.done() {
 			before := p.flaws
 			item()
+			if p.is("CONSTRAINT") && p.flaws == before {
+				p.errorf("LF0501", p.at(p.i), "write a comma before it", "a comma is missing before CONSTRAINT")
+				continue
+			}
 			if !p.done() && !p.is(",") && p.flaws == before {
-				p.surplus(removeIt)
+				p.surplus("remove it, or write what is missing before it, a comma for example")
 			}
 			p.skip(func(i int) bool { return p.match(i, ",") })
 			if comma := p.i; p.accept(",") && p.done() {

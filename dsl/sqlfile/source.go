@@ -54,7 +54,6 @@ type cell struct{ start, end int }
 const (
 	cellMark  = "-- COMMAND ----------"
 	magicMark = "-- MAGIC"
-	titleMark = "-- DBTITLE"
 )
 
 // cells cuts the file at the marks between the cells of a notebook.
@@ -79,12 +78,10 @@ var languages = map[string]string{"%python": "a cell in Python", "%scala": "a ce
 	"%sh":  "a cell of shell commands",
 	"%run": "the notebook that %run names", "%pip": "pip", "%fs": "a cell of %fs"}
 
-const notebookMark = "-- Databricks notebook source"
-
 // uncover puts spaces in the place of -- MAGIC and %sql in cells in SQL, so that they are read like others and all of
-// it stays in its place. Cells of other languages are no part of the pipeline.
+// it stays in its place. So it does with all of the cells of other languages, which are no part of the pipeline.
 func (s *source) uncover(cells []cell) {
-	if !strings.Contains(s.text, magicMark) {
+	if !strings.Contains(s.text, "%") {
 		return
 	}
 	text := []byte(s.text)
@@ -94,35 +91,37 @@ func (s *source) uncover(cells []cell) {
 	s.text = string(text)
 }
 
-// magic does so in one cell, if its lines are kept behind -- MAGIC.
+// magic does so in one cell, if it begins with a % command, behind -- MAGIC or bare.
 func (s *source) magic(c cell, text []byte) {
-	blank := func(start, length int) {
-		for i := range length {
-			text[start+i] = ' '
+	blank := func(start, end int) {
+		for i := start; i < end; i++ {
+			if text[i] != '\n' {
+				text[i] = ' '
+			}
 		}
 	}
-	first := true
+	first, sql := true, false
 	for at := c.start; at < c.end; {
 		line, _, _ := strings.Cut(s.text[at:c.end], "\n")
-		end := at + len(line)
-		rest, found := strings.CutPrefix(line, magicMark)
+		rest, behind := strings.CutPrefix(line, magicMark)
+		rest = strings.TrimSpace(rest)
 		switch {
-		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, titleMark) || strings.HasPrefix(line,
-			notebookMark):
-		case !found:
+		case rest == "" || !behind && strings.HasPrefix(line, "--"):
+		case first && !strings.HasPrefix(rest, "%"):
 			return
 		case first:
-			first = false
-			command, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-			if command != "%sql" {
-				s.otherLanguage(command, at, end)
+			command, _, _ := strings.Cut(rest, " ")
+			first, sql = false, command == "%sql"
+			if !sql {
+				s.otherLanguage(command, at, at+len(line))
+				blank(c.start, c.end)
 				return
 			}
-			blank(at, strings.Index(line, command)+len(command))
-		default:
-			blank(at, len(magicMark))
+			blank(at, at+strings.Index(line, command)+len(command))
+		case behind:
+			blank(at, at+len(magicMark))
 		}
-		at = end + 1
+		at += len(line) + 1
 	}
 }
 

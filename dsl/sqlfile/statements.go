@@ -22,8 +22,7 @@ func lineNumber(at diag.Pos) string { return strconv.Itoa(at.Line) }
 // set reads what follows SET. The value is all that stands behind the =, as it is written.
 func (p *parser) set() Statement {
 	s := &Set{}
-	if p.done() {
-		p.expected("key = value")
+	if p.done() { // which shows all
 		return s
 	}
 	start := p.i
@@ -51,7 +50,11 @@ func (p *parser) use() Statement {
 			break
 		}
 	}
-	u.Name = p.name("a name")
+	if at := p.i; p.kind(at) == spark.String {
+		u.Name = Name{Parts: []Word{*p.word("a name")}, Range: p.from(at)}
+	} else {
+		u.Name = p.name("a name")
+	}
 	if !p.done() {
 		p.surplus(removeIt)
 	}
@@ -65,7 +68,7 @@ func (p *parser) refresh() Statement {
 		p.accept("VIEW") {
 		r.Name = p.name("the name of a table")
 	} else {
-		p.expected("MATERIALIZED VIEW or STREAMING TABLE")
+		p.notPipeline("REFRESH")
 		return nil
 	}
 	for !p.done() {

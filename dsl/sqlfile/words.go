@@ -8,9 +8,13 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/spark"
 )
 
-// name takes a name of one to three parts, or IDENTIFIER(…).
+// name takes a name of one to three parts, or IDENTIFIER(…), or :parameter.
 func (p *parser) name(what string) Name {
 	start := p.i
+	if p.is(":") && p.kind(p.i+1) == spark.Word {
+		p.i += 2
+		return Name{Expr: p.textFrom(start), Range: p.from(start)}
+	}
 	if p.is("IDENTIFIER", "(") {
 		p.i++
 		var n Name
@@ -89,8 +93,7 @@ func (p *parser) notName(what string) {
 		if p.is("}") || p.is(">") {
 			p.i++
 		}
-		p.errorf("LF0506", p.from(start),
-			"write the name that it stands for, or ${key} with a key of the configuration", "a placeholder stands where %s belongs", what)
+		p.placeholder(start, what)
 	case p.kind(p.i) == spark.Number:
 		p.errorf("LF0506", p.at(p.i), "put it in backticks, as in .`1d`", "%s is a number, where %s belongs", text,
 			what)
@@ -100,9 +103,23 @@ func (p *parser) notName(what string) {
 	}
 }
 
-// dashes takes and reports what follows the first word of a name with dashes, which needs backticks.
+func (p *parser) placeholder(start int, what string) {
+	p.errorf("LF0506", p.from(start), "write the name that it stands for, or ${key} with a key of the configuration",
+		"a placeholder stands where %s belongs", what)
+}
+
+// dashes takes and reports what follows the first word of a name with dashes, which needs backticks, or with a
+// placeholder.
 func (p *parser) dashes(start int) {
 	close := func(i int) bool { return i < p.limit && p.toks[i].Start == p.toks[i-1].End }
+	if close(p.i) && close(p.i+1) && close(p.i+2) && (p.is("<") && p.match(p.i+2, ">") || p.is("{") && p.match(p.i+2, "}")) {
+		p.i += 3
+		for close(p.i) && p.kind(p.i) == spark.Word {
+			p.i++
+		}
+		p.placeholder(start, "a part of a name")
+		return
+	}
 	if !close(p.i) || !p.is("-") || !close(p.i+1) {
 		return
 	}
