@@ -52,6 +52,22 @@ var clauses = []clause{
 
 func nothing(*parser, *Clauses, int) {}
 
+// ofHive are clauses that only tables of Hive have.
+var ofHive = [][]string{{"STORED", "AS"}, {"STORED", "BY"}, {"ROW", "FORMAT"}, {"CLUSTERED", "BY"}, {"SORTED", "BY"}, {"SKEWED", "BY"}}
+
+// hive reports a clause of tables of Hive, and goes to the next one.
+func (p *parser) hive() bool {
+	for _, words := range ofHive {
+		if start := p.i; p.accept(words...) {
+			p.errorf("LF0501", p.from(start), "remove it; CLUSTER BY (columns) says which rows are stored together",
+				"%s is said of tables of Hive", strings.Join(words, " "))
+			p.skip(p.startsClause)
+			return true
+		}
+	}
+	return false
+}
+
 // clause reads one clause of a table or view, if one is next.
 func (p *parser) clause(c *Clauses) bool {
 	for _, take := range []func(...string) bool{p.accept, p.acceptNear} {

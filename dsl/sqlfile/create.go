@@ -112,7 +112,7 @@ func (p *parser) dataset(d *Dataset, flow **Flow) {
 	}
 	for !p.done() {
 		switch start := p.i; {
-		case p.clause(&d.Clauses):
+		case p.hive(), p.clause(&d.Clauses):
 		case p.accept("AS"):
 			d.Query = p.query()
 		case flow != nil && p.acceptNear("FLOW"):
@@ -147,6 +147,7 @@ func (p *parser) unknownClause() {
 // startsClause reports whether a clause, or its first word, stands at i.
 func (p *parser) startsClause(i int) bool {
 	return p.match(i, "AS") || p.match(i, "FLOW") ||
+		slices.ContainsFunc(ofHive, func(words []string) bool { return p.match(i, words...) }) ||
 		slices.ContainsFunc(clauses, func(c clause) bool { return p.match(i, c.words[0]) })
 }
 
