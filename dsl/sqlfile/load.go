@@ -201,19 +201,26 @@ func (b *builder) pipeline(dir, absolute string) *dsl.Pipeline {
 	return p
 }
 
-// schema is the one that all tables are in. More than one is reported.
+// schema is the one that all tables are in. More than one is reported, and so are several catalogs.
 func (b *builder) schema(otherwise string) string {
-	var first *table
+	var first, cataloged *table // the first, and the first of which the catalog is told
 	for _, t := range b.tables {
-		switch {
-		case first == nil:
+		differs := func(o *table) bool {
+			return !strings.EqualFold(t.name.schema, o.name.schema) ||
+				t.name.catalog != "" && o.name.catalog != "" && !strings.EqualFold(t.name.catalog, o.name.catalog)
+		}
+		if first == nil {
 			first = t
-		case !strings.EqualFold(t.name.schema, first.name.schema) || !strings.EqualFold(t.name.catalog,
-			first.name.catalog):
-			b.diags.Errorf("LF0521", t.Range, "declare the tables of each schema in a folder of their own",
-				"%s is in %s, and %s is in %s: a pipeline has one schema",
-				t.Name, t.name.place(), first.Name, first.name.place())
-			return otherwise
+		}
+		if cataloged == nil && t.name.catalog != "" {
+			cataloged = t
+		}
+		for _, o := range []*table{first, cataloged} {
+			if o != nil && differs(o) {
+				b.diags.Errorf("LF0521", t.Range, "declare the tables of each schema in a folder of their own",
+					"%s is in %s, and %s is in %s: a pipeline has one schema", t.Name, t.name.place(), o.Name, o.name.place())
+				return otherwise
+			}
 		}
 	}
 	if first != nil && first.name.schema != "" {

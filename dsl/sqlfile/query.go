@@ -130,7 +130,8 @@ func (b *builder) expression(s *scope, t *Text) *dsl.Expression {
 // fullName is the name of a table, with its schema and catalog where they are not the pipeline's own.
 type fullName struct{ catalog, schema, name string }
 
-func (n fullName) key() string { return strings.ToLower(n.catalog + "." + n.schema + "." + n.name) }
+// key is what names of the same table have in common. Catalogs are no part of it: a pipeline is in one.
+func (n fullName) key() string { return strings.ToLower(n.schema + "." + n.name) }
 
 func (n fullName) place() string {
 	switch {
