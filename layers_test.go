@@ -47,7 +47,10 @@ var layers = []struct {
 	{"sinks/iceberg/metadata", nil},
 	{"sinks/iceberg", []string{"dsl/diag", "schemas", "sources", "sinks/lake", "sinks/iceberg/metadata", "engine/failpoint", "engine/position"}},
 	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
+	{"dsl/sqlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
+	{"dsl/spark", nil},
+
 	{"engine/syntax", nil},
 	{"engine/cdc", []string{"schemas"}},
 	{"engine/incremental", []string{"engine/syntax", "schemas"}},

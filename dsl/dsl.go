@@ -43,6 +43,19 @@ type Pipeline struct {
 	DuckDB      DuckDB
 }
 
+// What holds where a pipeline says nothing else.
+const (
+	DefaultInterval   = time.Second
+	DefaultBatchRows  = 500_000
+	DefaultBatchBytes = 64 << 20
+	DefaultSnapshots  = 100
+	DefaultDeadLetter = "dead_letter"
+	DefaultTombstones = 48 * time.Hour
+)
+
+// DefaultParquet is how files are written.
+var DefaultParquet = Parquet{Compression: "zstd", RowGroupSize: 122880}
+
 // Mode says when an update ends.
 type Mode string
 

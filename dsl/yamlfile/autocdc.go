@@ -12,8 +12,6 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
 
-const defaultTombstones = 48 * time.Hour
-
 // autoCDC says how changes are applied to a table; it is nil when the file says nothing of it.
 func (b *builder) autoCDC(t *dsl.Table, s *specTable) *dsl.AutoCDC {
 	at, ok := s.Fields["auto_cdc"]
@@ -31,7 +29,7 @@ func (b *builder) autoCDC(t *dsl.Table, s *specTable) *dsl.AutoCDC {
 	}
 	before := len(*b.diags)
 	out := &dsl.AutoCDC{Node: x.Node, SCDType: b.scdType(x),
-		TombstoneRetention: cmp.Or(time.Duration(x.TombstoneRetention), defaultTombstones)}
+		TombstoneRetention: cmp.Or(time.Duration(x.TombstoneRetention), dsl.DefaultTombstones)}
 	if x.Keys != nil && len(x.Keys) == 0 {
 		b.diags.Errorf("LF0114", x.At("keys"), "write the columns that tell the rows apart: [id]",
 			"auto_cdc of %s has no keys", t.Name)

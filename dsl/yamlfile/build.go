@@ -42,11 +42,11 @@ func (b *builder) pipeline(s *specPipeline) *dsl.Pipeline {
 	p := &dsl.Pipeline{Node: s.Node, File: b.file, Dir: b.texts.Dir, Name: b.optionalName("pipeline", s.Name, s.At("name"), "")}
 	p.Description = b.texts.Shown(s.Description, s.At("description"))
 	p.Mode, p.Trigger = dsl.Mode(cmp.Or(s.Mode, string(dsl.Triggered))), b.trigger(&s.Trigger)
-	p.Retention = dsl.Retention{Node: s.Retention.Node, Snapshots: b.positive(s.Retention.Snapshots, s.Retention.At("snapshots"), defaultSnapshots)}
+	p.Retention = dsl.Retention{Node: s.Retention.Node, Snapshots: b.positive(s.Retention.Snapshots, s.Retention.At("snapshots"), dsl.DefaultSnapshots)}
 	p.Target = b.target(&s.Target, p.Name)
 	p.DuckDB = b.duckdb(&s.DuckDB)
 	p.DeadLetter = dsl.DeadLetter{Node: s.DeadLetter.Node}
-	p.DeadLetter.Table = b.optionalName("table", s.DeadLetter.Table, s.DeadLetter.At("table"), "dead_letter")
+	p.DeadLetter.Table = b.optionalName("table", s.DeadLetter.Table, s.DeadLetter.At("table"), dsl.DefaultDeadLetter)
 	for _, name := range inOrder(s.Sources, func(x specSource) option.Node { return x.Node }) {
 		x, before := s.Sources[name], len(*b.diags)
 		source := b.source(name, &x)
@@ -89,9 +89,9 @@ func (b *builder) target(s *specTarget, pipeline string) dsl.Target {
 func (b *builder) trigger(s *specTrigger) dsl.Trigger {
 	return dsl.Trigger{
 		Node:     s.Node,
-		Interval: cmp.Or(time.Duration(s.Interval), defaultInterval),
-		MaxRows:  b.positive(s.MaxRows, s.At("max_rows"), defaultBatchRows),
-		MaxBytes: cmp.Or(int64(s.MaxBytes), defaultBatchBytes),
+		Interval: cmp.Or(time.Duration(s.Interval), dsl.DefaultInterval),
+		MaxRows:  b.positive(s.MaxRows, s.At("max_rows"), dsl.DefaultBatchRows),
+		MaxBytes: cmp.Or(int64(s.MaxBytes), dsl.DefaultBatchBytes),
 	}
 }
 
@@ -160,15 +160,6 @@ func (b *builder) columnName(column string, c specColumn, before []dsl.ColumnHin
 	}
 	return true
 }
-
-const (
-	defaultRowGroup = 122880
-
-	defaultInterval   = time.Second
-	defaultBatchRows  = 500_000
-	defaultBatchBytes = 64 << 20
-	defaultSnapshots  = 100
-)
 
 // path is the absolute path of an optional key. It is empty when something is wrong with it.
 func (b *builder) path(s *string, at diag.Range, otherwise string) string {

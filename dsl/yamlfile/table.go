@@ -43,8 +43,8 @@ func (b *builder) table(name string, s *specTable) *dsl.Table {
 			t.Expectations = append(t.Expectations, dsl.Expectation{Node: x.Node, Name: rule, Expect: q, Violation: dsl.Action(cmp.Or(x.Violation, string(dsl.Warn)))})
 		}
 	}
-	t.Parquet = dsl.Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, "zstd"),
-		RowGroupSize: b.positive(s.Parquet.RowGroupSize, s.Parquet.At("row_group_size"), defaultRowGroup)}
+	t.Parquet = dsl.Parquet{Node: s.Parquet.Node, Compression: cmp.Or(s.Parquet.Compression, dsl.DefaultParquet.Compression),
+		RowGroupSize: b.positive(s.Parquet.RowGroupSize, s.Parquet.At("row_group_size"), dsl.DefaultParquet.RowGroupSize)}
 	t.RefreshEvery = time.Duration(s.RefreshEvery)
 	t.Refresh, t.RefreshAt = dsl.RefreshPolicy(cmp.Or(s.RefreshPolicy, string(dsl.RefreshAuto))), s.Fields["refresh_policy"]
 	for key, help := range map[string]string{"refresh_every": "remove it; trigger: {interval: …} says how often streaming tables get new rows",

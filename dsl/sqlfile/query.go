@@ -1,0 +1,188 @@
+package sqlfile
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lakeflow/lakeflow/dsl"
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/option"
+	"github.com/lakeflow/lakeflow/dsl/spark"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// composed is a query that is put together of texts of a file, in which ${keys} have their values, and words of ours.
+type composed struct {
+	sql   strings.Builder
+	marks []sqltext.Mark
+}
+
+// write adds words that stand for a place.
+func (c *composed) write(words string, at diag.Pos) {
+	for i := range len(words) {
+		c.marks = append(c.marks, sqltext.Mark{Offset: c.sql.Len() + i, Pos: at})
+	}
+	c.sql.WriteString(words)
+}
+
+// verbatim adds a text as it stands at a place.
+func (c *composed) verbatim(text string, at diag.Pos) {
+	if text != "" {
+		c.marks = append(c.marks, sqltext.Mark{Offset: c.sql.Len(), Pos: at})
+		c.sql.WriteString(text)
+	}
+}
+
+// moved is the place behind a text that begins at a place.
+func moved(at diag.Pos, text string) diag.Pos {
+	if n := strings.Count(text, "\n"); n > 0 {
+		return diag.Pos{Line: at.Line + n, Column: 1 + utf8.RuneCountInString(text[strings.LastIndexByte(text,
+			'\n')+1:])}
+	}
+	return diag.Pos{Line: at.Line, Column: at.Column + utf8.RuneCountInString(text)}
+}
+
+// part is a stretch of a text.
+func (t Text) part(start, end int) Text {
+	from := moved(t.Range.Start, t.SQL[:start])
+	return Text{t.SQL[start:end], diag.Range{File: t.Range.File, Start: from, End: moved(from, t.SQL[start:end])}}
+}
+
+var reference = regexp.MustCompile(`\$\{\s*([^{}\r\n]*?)\s*\}`)
+
+// expand adds a text in which ${keys} have their values, as text, also within names and quotes, but not in comments.
+func (b *builder) expand(c *composed, s *scope, t Text) {
+	at := t.Range.Start
+	for _, token := range spark.Lex(t.SQL) {
+		text, done := token.Text(t.SQL), 0
+		keep := func(end int) {
+			c.verbatim(text[done:end], at)
+			at, done = moved(at, text[done:end]), end
+		}
+		if token.Kind != spark.Comment {
+			for _, m := range reference.FindAllStringSubmatchIndex(text, -1) {
+				keep(m[0])
+				value, start := b.value(s, t.Range.File, text[m[0]:m[1]], text[m[2]:m[3]], at), at
+				at, done = moved(at, text[m[0]:m[1]]), m[1]
+				c.write(value, start)
+			}
+		}
+		keep(len(text))
+	}
+}
+
+// value is what a ${key} stands for.
+func (b *builder) value(s *scope, file, written, key string, at diag.Pos) string {
+	value, ok := s.values[key]
+	if !ok {
+		help := "write SET " + key + " = value; before it in the file, or give it in the configuration of the pipeline"
+		if near := diag.Suggest(key, slices.Sorted(maps.Keys(s.values))); near != "" {
+			help = "did you mean ${" + near + "}?"
+		}
+		b.diags.Errorf("LF0526", diag.Range{File: file, Start: at, End: moved(at, written)},
+			help, "%s has no value", written)
+		return "NULL"
+	}
+	return value
+}
+
+// text is a text in which ${keys} have their values.
+func (b *builder) text(s *scope, t Text) string {
+	var c composed
+	b.expand(&c, s, t)
+	return c.sql.String()
+}
+
+// query makes a query of parts: of Texts, and of words of ours before and behind them.
+func (b *builder) query(s *scope, parts ...any) (*sqltext.Query, bool) {
+	var c composed
+	before := len(*b.diags)
+	file := ""
+	for i, part := range parts {
+		switch x := part.(type) {
+		case Text:
+			file = x.Range.File
+			b.expand(&c, s, x)
+		case string:
+			if i == 0 {
+				c.write(x, parts[1].(Text).Range.Start)
+			} else {
+				c.write(x, parts[i-1].(Text).Range.End)
+			}
+		}
+	}
+	q := sqltext.New(c.sql.String(), sqltext.Origin{File: file, Marks: c.marks}, nil, b.diags)
+	return q, option.Flawed((*b.diags)[before:])
+}
+
+// expression makes an expression over a row.
+func (b *builder) expression(s *scope, t *Text) *dsl.Expression {
+	if t == nil {
+		return nil
+	}
+	q, flawed := b.query(s, *t)
+	return &dsl.Expression{Node: option.Node{Range: t.Range, Flawed: flawed}, SQL: q}
+}
+
+// fullName is the name of a table, with its schema and catalog where they are not the pipeline's own.
+type fullName struct{ catalog, schema, name string }
+
+// key is what names of the same table have in common. Catalogs are no part of it: a pipeline is in one.
+func (n fullName) key() string { return strings.ToLower(n.schema + "." + n.name) }
+
+func (n fullName) place() string {
+	switch {
+	case n.schema == "":
+		return "the pipeline's own schema"
+	case n.catalog == "":
+		return n.schema
+	}
+	return n.catalog + "." + n.schema
+}
+
+// parts are the parts of a name, with the values of ${keys}. One that is an expression cannot be told beforehand unless
+// it is a text.
+func (b *builder) parts(s *scope, n Name) ([]string, bool) {
+	if n.Expr != nil {
+		text := strings.TrimSpace(b.text(s, *n.Expr))
+		tokens := spark.Significant(spark.Lex(text))
+		if len(tokens) != 1 || tokens[0].Kind != spark.String {
+			b.refuse(n.Range, "write the name itself, or ${key} for a part of it", "this is a name that is computed")
+			return nil, false
+		}
+		return strings.Split(unquote(text), "."), true
+	}
+	var out []string
+	before := len(*b.diags)
+	for _, part := range n.Parts {
+		text := part.Text
+		if strings.Contains(text, "${") {
+			text = reference.ReplaceAllStringFunc(text, func(ref string) string {
+				return b.value(s, part.Range.File, ref, reference.FindStringSubmatch(ref)[1], part.Range.Start)
+			})
+		}
+		out = append(out, text)
+	}
+	return out, len(out) > 0 && len(*b.diags) == before
+}
+
+// fullName is what a name means.
+func (b *builder) fullName(s *scope, n Name) (fullName, bool) {
+	parts, ok := b.parts(s, n)
+	if !ok || len(parts) > 3 {
+		return fullName{}, false
+	}
+	f := fullName{s.catalog, s.schema, parts[len(parts)-1]}
+	switch {
+	case !n.Live.IsZero():
+		f.catalog, f.schema = b.opts.Catalog, b.opts.Schema
+	case len(parts) == 3:
+		f.catalog, f.schema = parts[0], parts[1]
+	case len(parts) == 2:
+		f.schema = parts[0]
+	}
+	return f, true
+}
