@@ -1,0 +1,149 @@
+package spark
+
+const listFunctions = `
+size(any) int = @size($1)
+cardinality(any) int = @size($1)
+array_size(any) int = CAST(len($1) AS INTEGER)
+get(any, int) any = ($1)[$2 + 1]
+array_contains(any, any) bool = CASE WHEN list_contains($1, $2) THEN true WHEN list_count($1) < len($1) THEN NULL ELSE list_contains($1, $2) END
+array_distinct(any) any = list_filter($1, lambda x, i: list_position($1, x) = i)
+array_union(any, any) any = @array_distinct($1 || $2)
+array_intersect(any, any) any = @array_distinct(list_filter($1, lambda x: list_position($2, x) > 0))
+array_except(any, any) any = @array_distinct(list_filter($1, lambda x: coalesce(list_position($2, x), 0) = 0))
+arrays_overlap(any, any) bool = CASE WHEN list_has_any($1, $2) THEN true WHEN list_count($1) < len($1) OR list_count($2) < len($2) THEN NULL ELSE false END
+array_join(any, text) text = array_to_string($*)
+array_join(any, text, text) text = array_to_string(list_transform($1, lambda x: coalesce(CAST(x AS VARCHAR), $3)), $2)
+array_max(any) any = list_max($*)
+array_min(any) any = list_min($*)
+array_position(any, any) int = CAST(coalesce(list_position($1, $2), 0) AS BIGINT)
+array_remove(any, any) any = list_filter($1, lambda x: x IS DISTINCT FROM $2)
+array_repeat(any, int) any = list_transform(range(CAST(greatest($2, 0) AS BIGINT)), lambda i: $1)
+array_append(any, any) any = list_append($*)
+array_prepend(any, any) any = list_prepend($2, $1)
+array_insert(any, int, any) any = ($1)[1:$2 - 1] || [$3] || ($1)[$2:]
+array_compact(any) any = list_filter($1, lambda x: x IS NOT NULL)
+array_sort(any) any = list_sort($1, 'ASC', 'NULLS LAST')
+sort_array(any) any = list_sort($1, 'ASC', 'NULLS FIRST')
+sort_array(any, bool) any = CASE WHEN $2 THEN list_sort($1, 'ASC', 'NULLS FIRST') ELSE list_sort($1, 'DESC', 'NULLS LAST') END
+slice(any, int, int) any = CASE WHEN $2 > 0 THEN ($1)[$2:$2 + $3 - 1] ELSE ($1)[len($1) + $2 + 1:len($1) + $2 + $3] END
+flatten(any) any = CASE WHEN list_count($1) = len($1) THEN flatten($1) END
+map_keys(any) any
+map_values(any) any
+map_entries(any) any
+map_from_arrays(any, any) any = MAP($*)
+map_from_entries(any) any
+map_concat(any...) any
+map_contains_key(any, any) bool = list_contains(map_keys($1), $2)
+str_to_map(text) any = @str_to_map($1, ',', ':')
+str_to_map(text, text) any = @str_to_map($1, $2, ':')
+str_to_map(text, text, text) any = @str_to_map($1, $2, $3)
+`
+
+const otherFunctions = `
+coalesce(any...) common
+nvl(any, any) common = coalesce($*)
+ifnull(any, any) common = coalesce($*)
+nvl2(any, any, any) any = CASE WHEN $1 IS NOT NULL THEN $2 ELSE $3 END
+nullif(any, any) 1
+isnull(any) bool = ($1 IS NULL)
+isnotnull(any) bool = ($1 IS NOT NULL)
+equal_null(any, any) bool = ($1 IS NOT DISTINCT FROM $2)
+greatest(any, any...) common
+least(any, any...) common
+array(any...) any = list_value($*)
+uuid() text = CAST(uuid() AS VARCHAR)
+raise_error(text) any = error($*)
+to_json(any) text = CAST(to_json($1) AS VARCHAR)
+`
+
+const aggregateFunctions = `
+agg count(any) int
+agg count_if(bool) int = count_if($1) | CAST($ AS BIGINT)
+agg sum(number) number
+agg try_sum(number) number = sum($1) | TRY($)
+agg avg(number) double
+agg mean(number) double = avg($1)
+agg try_avg(number) double = avg($1)
+agg min(any) 1
+agg max(any) 1
+agg any_value(any) 1 = first($1)
+agg min_by(any, any) 1
+agg max_by(any, any) 1
+agg stddev(double) double = stddev_samp($1)
+agg std(double) double = stddev_samp($1)
+agg stddev_samp(double) double
+agg stddev_pop(double) double
+agg variance(double) double = var_samp($1)
+agg var_samp(double) double
+agg var_pop(double) double
+agg corr(double, double) double
+agg covar_pop(double, double) double
+agg covar_samp(double, double) double
+agg skewness(double) double = skewness($1)
+agg kurtosis(double) double = kurtosis_pop($1)
+agg regr_slope(double, double) double
+agg regr_intercept(double, double) double
+agg regr_r2(double, double) double
+agg regr_count(double, double) int
+agg median(double) double
+agg mode(any) 1
+agg approx_count_distinct(any) int
+agg bool_and(bool) bool
+agg every(bool) bool = bool_and($1)
+agg bool_or(bool) bool
+agg some(bool) bool = bool_or($1)
+agg any(bool) bool = bool_or($1)
+agg bit_and(any) 1
+agg bit_or(any) 1
+agg bit_xor(any) 1
+agg product(double) double
+agg grouping(any) int = grouping($1) | CAST($ AS TINYINT)
+agg percentile(double, any) any = quantile_cont($1, $2)
+agg percentile_cont(any) any
+agg percentile_disc(any) any
+agg percentile_approx(any, any) any = quantile_disc($1, $2)
+agg percentile_approx(any, any, any) any = quantile_disc($1, $2)
+agg approx_percentile(any, any) any = quantile_disc($1, $2)
+agg approx_percentile(any, any, any) any = quantile_disc($1, $2)
+agg string_agg(text) text = string_agg($1, '')
+agg string_agg(text, any) text
+agg listagg(text) text = string_agg($1, '')
+agg listagg(text, any) text = string_agg($1, $2)
+win row_number() int = row_number() | CAST($ AS INTEGER)
+win rank() int = rank() | CAST($ AS INTEGER)
+win dense_rank() int = dense_rank() | CAST($ AS INTEGER)
+win percent_rank() double
+win cume_dist() double
+win ntile(int) int = ntile($1) | CAST($ AS INTEGER)
+win lag(any) 1
+win lag(any, int) 1
+win lag(any, int, any) 1
+win lead(any) 1
+win lead(any, int) 1
+win lead(any, int, any) 1
+win nth_value(any, int) 1
+`
+
+// refusedFunctions are names, and why they are refused.
+const refusedFunctions = `
+monotonically_increasing_id spark_partition_id input_file_block_start input_file_block_length = rows have no fixed order or partition here; number them with row_number() OVER (ORDER BY …)
+hash xxhash64 crc32 murmur3hash = its values are Spark's own; use md5(x) or sha1(x)
+ai_query ai_classify ai_extract ai_summarize ai_translate ai_gen ai_mask ai_similarity ai_fix_grammar ai_analyze_sentiment ai_forecast vector_search = it calls a model, which lakeflow does not
+is_member is_account_group_member current_user session_user user = there are no users and groups in a pipeline here
+secret try_secret = declare the secret as a parameter
+aes_encrypt aes_decrypt try_aes_decrypt = encryption is not supported
+current_catalog current_database current_schema version current_version current_metastore = it depends on where the query runs
+reflect java_method try_reflect = there is no Java here
+randn uniform randstr shuffle sample = random values of this kind are not supported; use rand()
+typeof schema_of_json schema_of_json_agg schema_of_csv schema_of_variant schema_of_variant_agg schema_of_xml = it tells Spark's types, and the data has DuckDB's
+soundex luhn_check conv mask sentences to_number try_to_number to_char to_varchar to_binary width_bucket parse_url try_parse_url = it is not supported yet
+from_csv to_csv from_xml xpath xpath_string xpath_int to_xml from_avro to_avro from_protobuf to_protobuf = other formats are read by sources, not by functions
+approx_top_k approx_top_k_accumulate hll_sketch_agg hll_union hll_union_agg hll_sketch_estimate count_min_sketch histogram_numeric bitmap_bucket_number bitmap_construct_agg bitmap_count bitmap_or_agg kll_sketch_agg_bigint = sketches are not supported
+json_tuple = name the fields with get_json_object(x, '$.name') or x:name
+variant_get try_variant_get variant_explode is_variant_null to_variant_object = write the path as x:a.b::type
+session_window window_time = sessions are not supported
+st_point st_distance h3_longlatash3 h3_longlatash3string = geography is not supported
+stack = write the rows as a UNION ALL, or as explode(array(struct(…), …))
+histogram regr_avgx regr_avgy regr_sxx regr_sxy regr_syy = it is not supported yet
+event_log cloud_files_state table_changes = it is read by lakeflow's own commands
+`

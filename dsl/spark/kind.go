@@ -1,0 +1,197 @@
+package spark
+
+// kind is what is known of the type of an expression before DuckDB has seen it. It decides where a cast is written that
+// Spark leaves to be understood; where it is unknown, a macro with overloads by type decides.
+type kind string
+
+const (
+	unknown  kind = ""
+	nullKind kind = "null"
+	text     kind = "text"
+	integer  kind = "int"
+	double   kind = "double"
+	decimals kind = "decimal"
+	numeric  kind = "number" // one of the three above
+	boolean  kind = "bool"
+	date     kind = "date"
+	instant  kind = "time"
+	bytes    kind = "binary"
+	duration kind = "interval"
+	other    kind = "other" // a list, map or struct
+	jsonKind kind = "json"
+)
+
+func (k kind) isNumber() bool { return k == integer || k == double || k == decimals || k == numeric }
+
+// kindOf is what is known of an expression's type.
+func kindOf(x expr) kind {
+	switch x := x.(type) {
+	case *literal:
+		return x.is()
+	case *interval:
+		return duration
+	case *unary:
+		if x.op == "NOT" {
+			return boolean
+		}
+		if k := kindOf(x.x); k.isNumber() {
+			return k
+		}
+		return numeric
+	case *binary:
+		return x.is()
+	case *cast:
+		return x.to.is()
+	case *between, *in, *like, *is:
+		return boolean
+	case *subquery:
+		if x.exists {
+			return boolean
+		}
+	case *path:
+		return text
+	case *caseOf:
+		return commonKind(x.results()...)
+	case *call:
+		return x.is()
+	case *tuple, *lambda:
+		return other
+	}
+	return unknown
+}
+
+func (l *literal) is() kind {
+	switch l.kind {
+	case nullLiteral:
+		return nullKind
+	case boolLiteral:
+		return boolean
+	case textLiteral:
+		return text
+	case binaryLiteral:
+		return bytes
+	case dateLiteral:
+		return date
+	case timestampLiteral:
+		return instant
+	}
+	switch l.typ {
+	case "DOUBLE", "FLOAT":
+		return double
+	case "DECIMAL":
+		return decimals
+	case "":
+		for _, c := range l.value {
+			if c == '.' {
+				return decimals
+			}
+		}
+	}
+	return integer
+}
+
+func (b *binary) is() kind {
+	switch b.op {
+	case "+", "-", "*", "%":
+		l, r := kindOf(b.l), kindOf(b.r)
+		switch {
+		case l == duration && r == duration:
+			return duration
+		case l == duration || r == duration, l == date || l == instant || r == date || r == instant:
+			return unknown
+		case l == unknown || r == unknown:
+			// a column may be a date, which stays one with a number added
+			if b.op == "*" || b.op == "%" {
+				return numeric
+			}
+			return unknown
+		case l == integer && r == integer:
+			return integer
+		case l == double || r == double:
+			return double
+		}
+		return numeric
+	case "/":
+		return double
+	case "DIV", "&", "|", "^", "<<", ">>", ">>>":
+		return integer
+	case "||":
+		if l, r := kindOf(b.l), kindOf(b.r); l == text || r == text || l.isNumber() || r.isNumber() {
+			return text
+		}
+		return unknown
+	}
+	return boolean
+}
+
+func (t *dataType) is() kind {
+	switch simpleTypes[t.name] {
+	case "BOOLEAN":
+		return boolean
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT":
+		return integer
+	case "FLOAT", "DOUBLE":
+		return double
+	case "DECIMAL":
+		return decimals
+	case "VARCHAR":
+		return text
+	case "BLOB":
+		return bytes
+	case "DATE":
+		return date
+	case "TIMESTAMP":
+		return instant
+	case "JSON":
+		return jsonKind
+	}
+	return other
+}
+
+func (c *caseOf) results() []expr {
+	var all []expr
+	for _, w := range c.whens {
+		all = append(all, w.then)
+	}
+	if c.other != nil {
+		all = append(all, c.other)
+	}
+	return all
+}
+
+// commonKind is the kind of a value that is one of several.
+func commonKind(all ...expr) kind {
+	found := nullKind
+	for _, x := range all {
+		switch k := kindOf(x); {
+		case k == nullKind || k == found:
+		case found == nullKind:
+			found = k
+		case k.isNumber() && found.isNumber():
+			found = numeric
+		default:
+			return unknown
+		}
+	}
+	if found == nullKind {
+		return unknown
+	}
+	return found
+}
+
+func (c *call) is() kind {
+	if f, v := lookup(c.name, len(c.args)); f != nil && v != nil {
+		switch v.gives {
+		case "1":
+			return kindOf(c.args[0].value)
+		case "common":
+			var all []expr
+			for _, a := range c.args {
+				all = append(all, a.value)
+			}
+			return commonKind(all...)
+		}
+		return v.gives
+	}
+	return unknown
+}

@@ -1,0 +1,195 @@
+package spark
+
+import (
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// The codes of what is wrong in a query in Spark's dialect.
+const (
+	codeSyntax      = "LF0601"
+	codeUnsupported = "LF0602"
+	codeFunction    = "LF0603"
+	codeArguments   = "LF0604"
+	codeIgnored     = "LF0605"
+	codeParameter   = "LF0606"
+)
+
+// Query is a query in Spark's dialect, with its text for DuckDB.
+type Query struct {
+	*sqltext.Query
+	// Tables are the tables that the query names, in the order of the text. Names of common table expressions are among
+	// them.
+	Tables []Table
+	// Relations are the calls that read files or another system, in the order of the text.
+	Relations []Relation
+	// Macros are the names of the macros of the schema "spark" that Text calls; see Create.
+	Macros []string
+}
+
+// Table is a table as the query names it.
+type Table struct {
+	Path   []string // its name; in front of it those of its schema and catalog, without LIVE
+	Stream bool
+	Range  diag.Range
+}
+
+// Relation is read_files(…), cloud_files(…), json.`path` and the like. Text has a table of the name Name in its place,
+// in the schema of streams when Stream is set.
+type Relation struct {
+	Name     string
+	Function string // in lower case: read_files, cloud_files, read_kafka and so on; for json.`path`, the format: json
+	Stream   bool
+	Args     []Argument
+	Range    diag.Range
+}
+
+// Argument is an argument of a Relation.
+type Argument struct {
+	Name  string // in lower case; empty where the argument has none
+	Value string // of a constant; for a map(…) it is empty
+	Const bool   // it is a constant
+	// Options are the entries of a map(…) of constants, as cloud_files has it.
+	Options []Argument
+	Range   diag.Range
+}
+
+// Schema is DuckDB's schema of the macros that queries call.
+const Schema = "spark"
+
+// Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands; params are the
+// values of ${names}, which are put into the text as they are, as Databricks does. Mistakes are added to diags, each
+// with its place; then the text for DuckDB is a query that gives nothing.
+func Translate(raw string, at sqltext.Origin, params map[string]string, diags *diag.List) *Query {
+	return translate(raw, at, params, diags, func(p *parser) func(*writer) {
+		q := p.query()
+		p.accept(";")
+		return func(w *writer) { w.query(q) }
+	})
+}
+
+// Expression is Translate for a condition or value over the columns of a row.
+func Expression(raw string, at sqltext.Origin, params map[string]string, diags *diag.List) *Query {
+	return translate(raw, at, params, diags, func(p *parser) func(*writer) {
+		x := p.expression()
+		return func(w *writer) { w.expr(x) }
+	})
+}
+
+func translate(raw string, at sqltext.Origin, params map[string]string, diags *diag.List, read func(*parser) func(*writer)) *Query {
+	e := expand(raw, params)
+	result := &Query{}
+	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result}
+	for _, unknown := range e.unknown {
+		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
+			"the parameter %s has no value", raw[unknown.start:unknown.end])
+	}
+	if len(e.unknown) > 0 || !attempt(func() {
+		p := newParser(e.text, w.place, diags, result)
+		write := read(p)
+		if p.i < len(p.toks) {
+			p.fail("the query ends", "a comma, an operator or a quote may be missing in front of it")
+		}
+		write(w)
+	}) {
+		w.out = sqltext.NewBuilder(raw, at)
+		w.out.Put("SELECT NULL WHERE false", 0, len(raw))
+	}
+	result.Query = w.out.Query()
+	result.Streams = w.streams
+	result.UsesMetadata = w.metadata
+	slices.Sort(result.Macros)
+	result.Macros = slices.Compact(result.Macros)
+	return result
+}
+
+// attempt reports whether do came to its end.
+func attempt(do func()) (ok bool) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case mistake:
+			ok = false
+		default:
+			panic(r)
+		}
+	}()
+	do()
+	return true
+}
+
+// expanded is a text in which parameters have their values, with the way back.
+type expanded struct {
+	text    string
+	marks   []mark
+	unknown []span // parameters without a value, in the text as written
+}
+
+// mark begins a stretch of the expanded text, and of the text as written.
+type mark struct {
+	text, raw, rawLen int
+	value             bool // the stretch is a parameter's value
+}
+
+var parameter = regexp.MustCompile(`\$\{\s*([^{}\r\n]*?)\s*\}`)
+
+func expand(raw string, params map[string]string) expanded {
+	e := expanded{}
+	var b strings.Builder
+	at := 0
+	keep := func(to int) {
+		if at < to {
+			e.marks = append(e.marks, mark{b.Len(), at, to - at, false})
+			b.WriteString(raw[at:to])
+		}
+	}
+	for _, m := range parameter.FindAllStringSubmatchIndex(raw, -1) {
+		value, ok := params[raw[m[2]:m[3]]]
+		if !ok {
+			e.unknown = append(e.unknown, span{m[0], m[1]})
+			continue
+		}
+		keep(m[0])
+		if value != "" {
+			e.marks = append(e.marks, mark{b.Len(), m[0], m[1] - m[0], true})
+			b.WriteString(value)
+		}
+		at = m[1]
+	}
+	keep(len(raw))
+	e.text = b.String()
+	return e
+}
+
+// back turns a stretch of the expanded text into one of the text as written. same reports that both are the same bytes.
+func (e expanded) back(s span) (raw span, same bool) {
+	start, startValue := e.offset(s.start, false)
+	end, endValue := e.offset(max(s.end-1, s.start), true)
+	if s.end > s.start && !endValue {
+		end++
+	}
+	if s.end <= s.start {
+		end = start
+	}
+	return span{start, max(start, end)}, !startValue && !endValue && end-start == s.end-s.start
+}
+
+func (e expanded) offset(offset int, end bool) (raw int, value bool) {
+	i := sort.Search(len(e.marks), func(i int) bool { return e.marks[i].text > offset }) - 1
+	if i < 0 {
+		return 0, false
+	}
+	m := e.marks[i]
+	switch {
+	case m.value && end:
+		return m.raw + m.rawLen, true
+	case m.value:
+		return m.raw, true
+	}
+	return min(m.raw+offset-m.text, m.raw+m.rawLen), false
+}

@@ -1,0 +1,376 @@
+package spark
+
+import (
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// writer writes a tree in DuckDB's dialect. Every piece of the text keeps which stretch of the user's text it stands for.
+type writer struct {
+	expanded  expanded
+	out       *sqltext.Builder
+	diags     *diag.List
+	result    *Query
+	streams   []sqltext.Ref
+	metadata  bool
+	generated int // names that were made
+	// replaced are parameters of lambdas, and what stands for them in the text.
+	replaced map[string]string
+}
+
+func (w *writer) place(start, end int) diag.Range {
+	s, _ := w.expanded.back(span{start, end})
+	return w.out.Place(s.start, s.end)
+}
+
+// put writes a text that stands for a stretch of the query.
+func (w *writer) put(text string, at span) {
+	raw, _ := w.expanded.back(at)
+	w.out.Put(text, raw.start, raw.end)
+}
+
+// keep writes a stretch of the query as it is.
+func (w *writer) keep(at span) {
+	if raw, same := w.expanded.back(at); same {
+		w.out.Keep(raw.start, raw.end)
+	} else {
+		w.out.Put(w.expanded.text[at.start:at.end], raw.start, raw.end)
+	}
+}
+
+func (w *writer) fail(code string, at span, help, format string, args ...any) {
+	w.diags.Errorf(code, w.place(at.start, at.end), help, format, args...)
+	panic(mistake{})
+}
+
+func (w *writer) ident(name ident) {
+	if strings.EqualFold(name.name, "_metadata") {
+		w.metadata = true
+	}
+	if quoted := quoteName(name.name); quoted != w.expanded.text[name.start:name.end] {
+		w.put(quoted, name.span)
+	} else {
+		w.keep(name.span)
+	}
+}
+
+func (w *writer) path(path []ident) {
+	for i, name := range path {
+		if i > 0 {
+			w.put(".", span{path[i-1].end, name.start})
+		}
+		w.ident(name)
+	}
+}
+
+func (w *writer) idents(names []ident) {
+	for i, name := range names {
+		if i > 0 {
+			w.put(", ", span{names[i-1].end, name.start})
+		}
+		w.ident(name)
+	}
+}
+
+// macro tells that the text calls a macro, and gives the name to call it by.
+func (w *writer) macro(name string) string {
+	w.result.Macros = append(w.result.Macros, name)
+	return Schema + "." + quoteName(name)
+}
+
+// list writes expressions with commas between them.
+func (w *writer) list(all []expr) {
+	for i, x := range all {
+		if i > 0 {
+			w.put(", ", span{all[i-1].at().end, x.at().start})
+		}
+		w.expr(x)
+	}
+}
+
+// expr writes an expression so that it can stand beside any operator.
+func (w *writer) expr(x expr) {
+	switch x := x.(type) {
+	case *column:
+		w.column(x)
+	case *star:
+		w.star(x)
+	case *literal:
+		w.literal(x)
+	case *interval:
+		w.interval(x)
+	case *unary:
+		w.unary(x)
+	case *binary:
+		w.binary(x)
+	case *call:
+		w.call(x)
+	case *cast:
+		w.cast(x)
+	case *caseOf:
+		w.caseOf(x)
+	case *between:
+		w.between(x)
+	case *in:
+		w.in(x)
+	case *like:
+		w.like(x)
+	case *is:
+		w.isWhat(x)
+	case *subquery:
+		w.put(map[bool]string{true: "EXISTS (", false: "("}[x.exists], span{x.start, x.start})
+		w.query(x.query)
+		w.put(")", span{x.end, x.end})
+	case *field:
+		w.put("(", span{x.start, x.start})
+		w.expr(x.x)
+		w.put(").", span{x.name.start, x.name.start})
+		w.ident(x.name)
+	case *item:
+		w.item(x)
+	case *path:
+		w.jsonPath(x)
+	case *lambda:
+		w.lambda(x)
+	case *tuple:
+		w.put("(", span{x.start, x.start})
+		w.list(x.items)
+		w.put(")", span{x.end, x.end})
+	}
+}
+
+func (w *writer) column(c *column) {
+	text, ok := w.replaced[strings.ToLower(c.path[0].name)]
+	if !ok {
+		w.path(c.path)
+		return
+	}
+	w.put(text, c.path[0].span)
+	for _, name := range c.path[1:] {
+		w.put(".", name.span)
+		w.ident(name)
+	}
+}
+
+func (w *writer) star(s *star) {
+	for _, name := range s.path {
+		w.ident(name)
+		w.put(".", name.span)
+	}
+	w.put("*", s.span)
+	if len(s.except) == 0 {
+		return
+	}
+	w.put(" EXCLUDE (", s.span)
+	for i, path := range s.except {
+		if i > 0 {
+			w.put(", ", path[0].span)
+		}
+		if len(path) > 2 {
+			w.fail(codeUnsupported, pathSpan(path), "name the column, or table.column", "a field of a column cannot be left out")
+		}
+		w.path(path)
+	}
+	w.put(")", s.span)
+}
+
+func (w *writer) literal(l *literal) {
+	switch l.kind {
+	case nullLiteral:
+		w.put("NULL", l.span)
+	case boolLiteral:
+		w.put(strings.ToUpper(l.value), l.span)
+	case numberLiteral:
+		w.number(l)
+	case textLiteral:
+		w.put(quoteText(l.value), l.span)
+	case binaryLiteral:
+		w.put("unhex("+quoteText(l.value)+")", l.span)
+	case dateLiteral:
+		w.put(w.macro("date")+"("+quoteText(l.value)+")", l.span)
+	case timestampLiteral:
+		w.put(w.macro("timestamp")+"("+quoteText(l.value)+")", l.span)
+	}
+}
+
+func (w *writer) number(l *literal) {
+	switch l.typ {
+	case "DOUBLE", "FLOAT", "BIGINT", "SMALLINT", "TINYINT":
+		w.put("CAST("+quoteText(l.value)+" AS "+l.typ+")", l.span)
+		return
+	case "":
+		if !strings.Contains(l.value, ".") && len(l.value) < 19 {
+			if strings.HasPrefix(l.value, "-") {
+				w.put("("+l.value+")", l.span)
+			} else if w.expanded.text[l.start:l.end] == l.value {
+				w.keep(l.span)
+			} else {
+				w.put(l.value, l.span)
+			}
+			return
+		}
+	}
+	if !strings.Contains(l.value, ".") && l.typ == "" && fitsBigint(l.value) {
+		w.put("CAST("+quoteText(l.value)+" AS BIGINT)", l.span)
+		return
+	}
+	digits, negative := strings.CutPrefix(l.value, "-")
+	plain, precision, scale, ok := decimal(digits)
+	if !ok {
+		w.fail(codeSyntax, l.span, "write it with an exponent, as 1e40, which is a DOUBLE", "a number has at most 38 digits")
+	}
+	if negative {
+		plain = "-" + plain
+	}
+	w.put("CAST("+quoteText(plain)+" AS DECIMAL("+itoa(precision)+", "+itoa(scale)+"))", l.span)
+}
+
+func (w *writer) interval(v *interval) {
+	if v.value != nil {
+		w.put("("+w.macro("bigint")+"(", v.span)
+		w.expr(v.value)
+		w.put(") * INTERVAL 1 "+strings.ToUpper(v.unit)+")", v.span)
+		return
+	}
+	var parts []string
+	add := func(n int64, unit string) {
+		if n != 0 {
+			parts = append(parts, itoa(int(n))+" "+unit)
+		}
+	}
+	add(v.months, "months")
+	add(v.micros/day, "days")
+	add(v.micros%day, "microseconds")
+	if len(parts) == 0 {
+		parts = []string{"0 days"}
+	}
+	w.put("INTERVAL '"+strings.Join(parts, " ")+"'", v.span)
+}
+
+func (w *writer) unary(u *unary) {
+	switch u.op {
+	case "NOT":
+		w.put("(NOT ", span{u.start, u.x.at().start})
+		w.coerced(u.x, boolean)
+		w.put(")", span{u.end, u.end})
+	case "-":
+		w.put("(- ", span{u.start, u.x.at().start})
+		w.coerced(u.x, numeric)
+		w.put(")", span{u.end, u.end})
+	case "~":
+		w.put("(~ ", span{u.start, u.x.at().start})
+		w.expr(u.x)
+		w.put(")", span{u.end, u.end})
+	default:
+		w.coerced(u.x, numeric)
+	}
+}
+
+func (w *writer) cast(c *cast) {
+	to := c.to.duck()
+	open, close := "", ""
+	if c.try {
+		open, close = "TRY(", ")"
+	}
+	switch macro := castMacros[to]; {
+	case macro != "":
+		w.put(open+w.macro(macro)+"(", span{c.start, c.x.at().start})
+		w.expr(c.x)
+		w.put(")"+close, span{c.end, c.end})
+		return
+	case strings.HasPrefix(to, "DECIMAL"):
+		open, close = open+"CAST("+w.macro("numeral")+"(", ") AS "+to+")"+close
+	default:
+		open, close = open+"CAST(", " AS "+to+")"+close
+	}
+	w.put(open, span{c.start, c.x.at().start})
+	w.expr(c.x)
+	w.put(close, c.to.span)
+}
+
+func (w *writer) caseOf(c *caseOf) {
+	w.put("CASE", span{c.start, c.start + 4})
+	results := c.results()
+	if c.operand != nil {
+		w.put(" ", c.span)
+		w.expr(c.operand)
+	}
+	for i, when := range c.whens {
+		at := span{when.cond.at().start, when.cond.at().start}
+		w.put(" WHEN ", at)
+		if c.operand != nil {
+			w.operand(when.cond, c.operand)
+		} else {
+			w.coerced(when.cond, boolean)
+		}
+		w.put(" THEN ", span{when.then.at().start, when.then.at().start})
+		w.oneOf(results, i)
+	}
+	if c.other != nil {
+		w.put(" ELSE ", span{c.other.at().start, c.other.at().start})
+		w.oneOf(results, len(results)-1)
+	}
+	w.put(" END", span{c.end, c.end})
+}
+
+// oneOf writes one of several expressions of which one is the value, in a type that all of them have in common.
+func (w *writer) oneOf(all []expr, i int) {
+	for n, x := range all {
+		if n == i {
+			continue
+		}
+		if k := kindOf(x); k != nullKind && (k != kindOf(all[i]) || k == unknown) {
+			w.operand(all[i], x)
+			return
+		}
+	}
+	w.expr(all[i])
+}
+
+func (w *writer) lambda(l *lambda) {
+	w.put("lambda ", span{l.start, l.start})
+	w.idents(l.params)
+	w.put(": ", span{l.params[len(l.params)-1].end, l.body.at().start})
+	w.expr(l.body)
+}
+
+// jsonPath writes x:a.b as the text at a path of a JSON text.
+func (w *writer) jsonPath(p *path) {
+	var b strings.Builder
+	b.WriteString("$")
+	for _, s := range p.steps {
+		switch {
+		case s.all:
+			b.WriteString("[*]")
+		case s.index != "":
+			b.WriteString("[" + s.index + "]")
+		default:
+			b.WriteString(`."` + strings.ReplaceAll(s.name, `"`, `\"`) + `"`)
+		}
+	}
+	w.put(w.macro("json_path")+"(", p.span)
+	w.expr(p.x)
+	w.put(", "+quoteText(b.String())+")", p.span)
+}
+
+// item writes x[i]: an element of a list, or the value of a map.
+func (w *writer) item(x *item) {
+	switch kindOf(x.key) {
+	case integer, numeric:
+		w.put(w.macro("item")+"(", x.span)
+		w.expr(x.x)
+		w.put(", ", x.span)
+		w.expr(x.x)
+		w.put(", ", x.span)
+		w.expr(x.key)
+		w.put(")", span{x.end, x.end})
+	default:
+		w.put("(", x.span)
+		w.expr(x.x)
+		w.put(")[", x.span)
+		w.expr(x.key)
+		w.put("]", span{x.end, x.end})
+	}
+}

@@ -1,0 +1,344 @@
+package spark
+
+import (
+	"strconv"
+	"strings"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func fitsBigint(digits string) bool {
+	_, err := strconv.ParseInt(digits, 10, 64)
+	return err == nil
+}
+
+// coerceMacros are the macros that give a value a kind, as Spark does where it is not written.
+var coerceMacros = map[kind]string{text: "string", integer: "int", double: "double", numeric: "number", date: "date", instant: "timestamp", boolean: "boolean",
+	bytes: "binary"}
+
+// coerced writes an expression as a value of a kind.
+func (w *writer) coerced(x expr, to kind) {
+	k := kindOf(x)
+	macro := coerceMacros[to]
+	fits := k == to || k == nullKind || to.isNumber() && to != integer && k.isNumber() && !(to == double && k == decimals)
+	if to == integer && k == integer {
+		l, ok := x.(*literal)
+		fits = ok && l.typ == "" && l.value != "" && len(l.value) < 10
+	}
+	if to == boolean && k == unknown { // conditions are booleans; a text is told by DuckDB
+		fits = true
+	}
+	if fits || macro == "" {
+		w.expr(x)
+		return
+	}
+	at := x.at()
+	w.put(w.macro(macro)+"(", span{at.start, at.start})
+	w.expr(x)
+	w.put(")", span{at.end, at.end})
+}
+
+// operand writes x, which meets another value in an operator: a text becomes what the other value is.
+func (w *writer) operand(x, with expr) {
+	k, o := kindOf(x), kindOf(with)
+	_, constant := x.(*literal)
+	at := x.at()
+	macro := ""
+	switch {
+	case k == nullKind || o == nullKind || o == text || k != unknown && k != text || o == other:
+	case k == text && o == unknown && constant:
+		// DuckDB gives a constant the type of what it meets.
+	case o == unknown:
+		w.put(w.macro("like_other")+"(", span{at.start, at.start})
+		w.expr(x)
+		w.put(", ", span{at.end, at.end})
+		w.expr(with)
+		w.put(")", span{at.end, at.end})
+		return
+	case o == integer && k == unknown:
+		macro = "like_bigint"
+	case o.isNumber() && k == unknown:
+		macro = "number"
+	case o == integer:
+		macro = "bigint"
+	case o.isNumber():
+		macro = "double"
+	case k == unknown && (o == date || o == instant || o == boolean):
+		macro = "like_" + coerceMacros[o]
+	default:
+		macro = coerceMacros[o]
+	}
+	if macro == "" {
+		w.expr(x)
+		return
+	}
+	w.put(w.macro(macro)+"(", span{at.start, at.start})
+	w.expr(x)
+	w.put(")", span{at.end, at.end})
+}
+
+// infix writes l op r in brackets.
+func (w *writer) infix(b *binary, op string, l, r func()) {
+	w.put("(", span{b.start, b.start})
+	l()
+	w.put(" "+op+" ", b.opAt)
+	r()
+	w.put(")", span{b.end, b.end})
+}
+
+func (w *writer) binary(b *binary) {
+	operands := func() (func(), func()) {
+		return func() { w.operand(b.l, b.r) }, func() { w.operand(b.r, b.l) }
+	}
+	switch b.op {
+	case "AND", "OR":
+		w.logical(b)
+	case "=", "==", "<>", "!=", "<", "<=", ">", ">=", "!<", "!>", "<=>":
+		op := map[string]string{"==": "=", "!=": "<>", "!<": ">=", "!>": "<=", "<=>": "IS NOT DISTINCT FROM"}[b.op]
+		if op == "" {
+			op = b.op
+		}
+		l, r := operands()
+		w.infix(b, op, l, r)
+	case "||":
+		w.concatenation(b)
+	case "&", "|", "<<":
+		w.infix(b, b.op, func() { w.coerced(b.l, numeric) }, func() { w.coerced(b.r, numeric) })
+	case "^":
+		w.calls("xor(", b, ")")
+	case ">>":
+		w.calls(w.macro("shiftright")+"(", b, ")")
+	case ">>>":
+		w.calls(w.macro("shiftrightunsigned")+"(", b, ")")
+	case "DIV":
+		w.put("CAST(trunc(", span{b.start, b.start})
+		w.division(b, "//")
+		w.put(") AS BIGINT)", span{b.end, b.end})
+	case "/":
+		w.division(b, "/")
+	case "%":
+		w.division(b, "%")
+	default:
+		w.arithmetic(b)
+	}
+}
+
+func (w *writer) calls(open string, b *binary, close string) {
+	w.put(open, span{b.start, b.start})
+	w.coerced(b.l, numeric)
+	w.put(", ", b.opAt)
+	w.coerced(b.r, numeric)
+	w.put(close, span{b.end, b.end})
+}
+
+// logical writes AND and OR without brackets between those of one kind: DuckDB limits how deep they are.
+func (w *writer) logical(b *binary) {
+	w.put("(", span{b.start, b.start})
+	var terms []*binary
+	var first expr = b
+	for {
+		t, ok := first.(*binary)
+		if !ok || t.op != b.op {
+			break
+		}
+		terms = append(terms, t)
+		first = t.l
+	}
+	w.coerced(first, boolean)
+	for i := len(terms) - 1; i >= 0; i-- {
+		w.put(" "+b.op+" ", terms[i].opAt)
+		w.coerced(terms[i].r, boolean)
+	}
+	w.put(")", span{b.end, b.end})
+}
+
+// arithmetic writes + - *. A date with an interval of whole days stays a date.
+func (w *writer) arithmetic(b *binary) {
+	l, r := kindOf(b.l), kindOf(b.r)
+	macro := ""
+	moment, span1 := b.l, b.r
+	if l == duration && r != duration {
+		moment, span1 = b.r, b.l
+	}
+	if v, ok := span1.(*interval); ok && b.op != "*" && kindOf(moment) != duration {
+		macro = "moment"
+		if v.daysOnly {
+			macro = "shifted"
+		}
+		w.put(w.macro(macro)+"(", span{b.start, b.start})
+		w.expr(moment)
+		w.put(", ", b.opAt)
+		if b.op == "-" {
+			w.put("-", b.opAt)
+		}
+		w.expr(span1)
+		w.put(")", span{b.end, b.end})
+		return
+	}
+	if l == unknown && r == unknown && b.op == "-" && !isConstant(b) {
+		w.put(w.macro("minus")+"(", span{b.start, b.start})
+		w.expr(b.l)
+		w.put(", ", b.opAt)
+		w.expr(b.r)
+		w.put(")", span{b.end, b.end})
+		return
+	}
+	w.infix(b, b.op, func() { w.addend(b.l, b.r) }, func() { w.addend(b.r, b.l) })
+}
+
+func isConstant(x expr) bool {
+	_, ok := x.(*literal)
+	return ok
+}
+
+// addend writes an operand of arithmetic. Texts become numbers.
+func (w *writer) addend(x, with expr) {
+	k, o := kindOf(x), kindOf(with)
+	switch {
+	case k == text && (o == integer || o == text):
+		w.coerceBy("bigint", x)
+	case k == text:
+		w.coerceBy("double", x)
+	case k == unknown && o == integer:
+		w.coerceBy("like_bigint", x)
+	case k == unknown && (o == unknown || o.isNumber() || o == text):
+		w.coerceBy("number", x)
+	default:
+		w.expr(x)
+	}
+}
+
+func (w *writer) coerceBy(macro string, x expr) {
+	if b, ok := x.(*binary); ok && b.op != "-" && b.op != "||" { // arithmetic gives no text
+		w.expr(x)
+		return
+	}
+	at := x.at()
+	w.put(w.macro(macro)+"(", span{at.start, at.start})
+	w.expr(x)
+	w.put(")", span{at.end, at.end})
+}
+
+// division writes a / b, a % b and a DIV b, which fail where b is 0.
+func (w *writer) division(b *binary, op string) {
+	right := func() { w.addend(b.r, b.l) }
+	if n, ok := b.r.(*literal); !ok || n.kind != numberLiteral || strings.Trim(n.value, "-0.e") == "" {
+		right = func() {
+			w.put(w.macro("divisor")+"(", span{b.r.at().start, b.r.at().start})
+			w.addend(b.r, b.l)
+			w.put(")", span{b.r.at().end, b.r.at().end})
+		}
+	}
+	w.infix(b, op, func() { w.addend(b.l, b.r) }, right)
+}
+
+func (w *writer) concatenation(b *binary) {
+	l, r := kindOf(b.l), kindOf(b.r)
+	if l == unknown && r == unknown { // lists, or texts
+		w.infix(b, "||", func() { w.expr(b.l) }, func() { w.expr(b.r) })
+		return
+	}
+	part := func(x expr, k kind) func() {
+		if k == other || k == bytes {
+			return func() { w.expr(x) }
+		}
+		return func() { w.coerced(x, text) }
+	}
+	w.infix(b, "||", part(b.l, l), part(b.r, r))
+}
+
+func (w *writer) between(b *between) {
+	not := ""
+	if b.not {
+		not = "NOT "
+	}
+	w.put("(", span{b.start, b.start})
+	w.operand(b.x, b.low)
+	w.put(" "+not+"BETWEEN ", span{b.x.at().end, b.low.at().start})
+	w.operand(b.low, b.x)
+	w.put(" AND ", span{b.low.at().end, b.high.at().start})
+	w.operand(b.high, b.x)
+	w.put(")", span{b.end, b.end})
+}
+
+func (w *writer) in(n *in) {
+	w.put("(", span{n.start, n.start})
+	if len(n.list) > 0 {
+		w.operand(n.x, n.list[0])
+	} else {
+		w.expr(n.x)
+	}
+	at := span{n.x.at().end, n.x.at().end}
+	if n.not {
+		w.put(" NOT", at)
+	}
+	w.put(" IN (", at)
+	if n.query != nil {
+		w.query(n.query)
+	}
+	for i, x := range n.list {
+		if i > 0 {
+			w.put(", ", span{n.list[i-1].at().end, x.at().start})
+		}
+		w.operand(x, n.x)
+	}
+	w.put("))", span{n.end, n.end})
+}
+
+func (w *writer) like(l *like) {
+	not := ""
+	if l.not {
+		not = "NOT "
+	}
+	join := " OR "
+	if l.any == "ALL" {
+		join = " AND "
+	}
+	w.put("(", span{l.start, l.start})
+	for i, pattern := range l.patterns {
+		at := pattern.at()
+		if i > 0 {
+			w.put(join, span{at.start, at.start})
+		}
+		if l.op == "RLIKE" {
+			w.put(not+"regexp_matches(", span{l.start, l.start})
+			w.coerced(l.x, text)
+			w.put(", ", span{at.start, at.start})
+			w.regex(pattern)
+			w.put(")", span{at.end, at.end})
+			continue
+		}
+		w.coerced(l.x, text)
+		w.put(" "+not+l.op+" ", span{l.x.at().end, at.start})
+		w.coerced(pattern, text)
+		escape := l.escape
+		if escape == "" {
+			escape = `\`
+		}
+		if p, ok := pattern.(*literal); l.escape != "" || !ok || strings.Contains(p.value, `\`) {
+			w.put(" ESCAPE "+quoteText(escape), span{at.end, at.end})
+		}
+	}
+	w.put(")", span{l.end, l.end})
+}
+
+func (w *writer) isWhat(x *is) {
+	w.put("(", span{x.start, x.start})
+	not := ""
+	if x.not {
+		not = "NOT "
+	}
+	if x.what == "DISTINCT FROM" {
+		w.operand(x.x, x.y)
+		w.put(" IS "+not+"DISTINCT FROM ", span{x.x.at().end, x.y.at().start})
+		w.operand(x.y, x.x)
+	} else {
+		w.expr(x.x)
+		what := x.what
+		if what == "UNKNOWN" {
+			what = "NULL"
+		}
+		w.put(" IS "+not+what, span{x.x.at().end, x.end})
+	}
+	w.put(")", span{x.end, x.end})
+}
