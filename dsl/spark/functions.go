@@ -39,6 +39,7 @@ type variant struct {
 	variadic bool // any number of the last one
 	gives    kind // "1": that of the first argument; "common": that of all
 	body     string
+	fallback string // where DuckDB cannot tell the type of the first argument
 	macro    bool
 	wrap     string // around the call of an aggregate, which stands at $
 	window   bool   // needs OVER
@@ -93,7 +94,8 @@ var functions = sync.OnceValue(func() map[string]*Function {
 //	[agg|win] name(kind, kind...) kind [= body [| wrap]]
 //
 // In the body, $1 is the first argument, $* are all of them, and @name is a macro. Without a body it is DuckDB's
-// function of the same name with all arguments.
+// function of the same name with all arguments. Behind ! stands what is written where DuckDB cannot choose a form of the
+// macro.
 func addFunction(table map[string]*Function, line string) {
 	head, body, _ := strings.Cut(line, " = ")
 	v := variant{}
@@ -116,6 +118,7 @@ func addFunction(table map[string]*Function, line string) {
 		}
 		v.params = append(v.params, kindWord(arg))
 	}
+	body, v.fallback, _ = strings.Cut(body, " ! ")
 	v.body, v.wrap, _ = strings.Cut(body, " | ")
 	if v.body == "" {
 		v.body = name + "($*)"

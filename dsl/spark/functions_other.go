@@ -1,8 +1,8 @@
 package spark
 
 const listFunctions = `
-size(any) int = @size($1)
-cardinality(any) int = @size($1)
+size(any) int = @size($1) ! CAST(len($1) AS INTEGER)
+cardinality(any) int = @size($1) ! CAST(len($1) AS INTEGER)
 array_size(any) int = CAST(len($1) AS INTEGER)
 get(any, int) any = ($1)[$2 + 1]
 array_contains(any, any) bool = CASE WHEN list_contains($1, $2) THEN true WHEN list_count($1) < len($1) THEN NULL ELSE list_contains($1, $2) END
@@ -45,6 +45,7 @@ nvl(any, any) common = coalesce($*)
 ifnull(any, any) common = coalesce($*)
 nvl2(any, any, any) any = CASE WHEN $1 IS NOT NULL THEN $2 ELSE $3 END
 nullif(any, any) 1
+typeof(any) text = @type_name($1)
 isnull(any) bool = ($1 IS NULL)
 isnotnull(any) bool = ($1 IS NOT NULL)
 equal_null(any, any) bool = ($1 IS NOT DISTINCT FROM $2)
@@ -60,7 +61,7 @@ const aggregateFunctions = `
 agg count(any) int
 agg count_if(bool) int = count_if($1) | CAST($ AS BIGINT)
 agg sum(number) number
-agg try_sum(number) number = sum($1) | TRY($)
+agg try_sum(number) number = sum($1)
 agg avg(number) double
 agg mean(number) double = avg($1)
 agg try_avg(number) double = avg($1)
@@ -79,7 +80,6 @@ agg var_pop(double) double
 agg corr(double, double) double
 agg covar_pop(double, double) double
 agg covar_samp(double, double) double
-agg skewness(double) double = skewness($1)
 agg kurtosis(double) double = kurtosis_pop($1)
 agg regr_slope(double, double) double
 agg regr_intercept(double, double) double
@@ -96,7 +96,6 @@ agg any(bool) bool = bool_or($1)
 agg bit_and(any) 1
 agg bit_or(any) 1
 agg bit_xor(any) 1
-agg product(double) double
 agg grouping(any) int = grouping($1) | CAST($ AS TINYINT)
 agg percentile(double, any) any = quantile_cont($1, $2)
 agg percentile_cont(any) any
@@ -135,7 +134,7 @@ aes_encrypt aes_decrypt try_aes_decrypt = encryption is not supported
 current_catalog current_database current_schema version current_version current_metastore = it depends on where the query runs
 reflect java_method try_reflect = there is no Java here
 randn uniform randstr shuffle sample = random values of this kind are not supported; use rand()
-typeof schema_of_json schema_of_json_agg schema_of_csv schema_of_variant schema_of_variant_agg schema_of_xml = it tells Spark's types, and the data has DuckDB's
+schema_of_json schema_of_json_agg schema_of_csv schema_of_variant schema_of_variant_agg schema_of_xml = it tells Spark's types, and the data has DuckDB's
 soundex luhn_check conv mask sentences to_number try_to_number to_char to_varchar to_binary width_bucket parse_url try_parse_url = it is not supported yet
 from_csv to_csv from_xml xpath xpath_string xpath_int to_xml from_avro to_avro from_protobuf to_protobuf = other formats are read by sources, not by functions
 approx_top_k approx_top_k_accumulate hll_sketch_agg hll_union hll_union_agg hll_sketch_estimate count_min_sketch histogram_numeric bitmap_bucket_number bitmap_construct_agg bitmap_count bitmap_or_agg kll_sketch_agg_bigint = sketches are not supported
@@ -144,6 +143,6 @@ variant_get try_variant_get variant_explode is_variant_null to_variant_object = 
 session_window window_time = sessions are not supported
 st_point st_distance h3_longlatash3 h3_longlatash3string = geography is not supported
 stack = write the rows as a UNION ALL, or as explode(array(struct(…), …))
-histogram regr_avgx regr_avgy regr_sxx regr_sxy regr_syy = it is not supported yet
+skewness histogram regr_avgx regr_avgy regr_sxx regr_sxy regr_syy = it is not supported yet
 event_log cloud_files_state table_changes = it is read by lakeflow's own commands
 `

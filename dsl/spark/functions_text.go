@@ -27,7 +27,7 @@ rpad(text, int) text = rpad($1, $2, ' ')
 rpad(text, int, text) text
 repeat(text, int) text
 space(int) text = repeat(' ', $1)
-reverse(any) any = @reverse($1)
+reverse(any) any = @reverse($1) ! reverse($1)
 substring_index(text, text, int) text = array_to_string(CASE WHEN $3 > 0 THEN string_split($1, $2)[1:$3] WHEN $3 < 0 THEN string_split($1, $2)[$3:] ELSE [] END, $2)
 split_part(text, text, int) text
 left(text, int) text = left($1, greatest($2, 0))
@@ -82,18 +82,12 @@ json_array_length(text) int = CAST(json_array_length($1) AS INTEGER)
 json_object_keys(text) any = json_keys($*)
 parse_json(text) json = CAST($1 AS JSON)
 try_parse_json(text) json = TRY_CAST($1 AS JSON)
-empty2null(text) text = nullif($1, '')
 string_agg(text, text) text
 collate(text, any) text = $1
 `
 
 const numberFunctions = `
 abs(number) 1
-ceil(number) int = CAST(ceil($1) AS BIGINT)
-ceiling(number) int = CAST(ceil($1) AS BIGINT)
-floor(number) int = CAST(floor($1) AS BIGINT)
-ceil(number, int) number = ceil($1 * pow(10, $2)) / pow(10, $2)
-floor(number, int) number = floor($1 * pow(10, $2)) / pow(10, $2)
 round(number) 1
 round(number, int) 1
 bround(number) 1 = round_even($1, 0)
@@ -113,9 +107,6 @@ pow(double, double) double
 power(double, double) double
 sign(number) double = CAST(sign($1) AS DOUBLE)
 signum(number) double = CAST(sign($1) AS DOUBLE)
-mod(number, number) number = ($1 % @divisor($2))
-pmod(number, number) number = (($1 % @divisor($2)) + $2) % $2
-div(number, number) int = CAST(trunc($1 // @divisor($2)) AS BIGINT)
 factorial(int) int = CAST(factorial($1) AS BIGINT)
 pi() double
 e() double = exp(1.0)
@@ -142,8 +133,8 @@ isnan(double) bool = coalesce(isnan($1), false)
 nanvl(double, double) double = CASE WHEN isnan($1) THEN $2 ELSE $1 END
 bit_count(number) int = CAST(bit_count($1) AS INTEGER)
 shiftleft(number, int) 1 = ($1 << $2)
-shiftright(number, int) 1 = @shiftright($1, $2)
-shiftrightunsigned(number, int) 1 = @shiftrightunsigned($1, $2)
+shiftright(number, int) 1 = ($1 >> $2)
+shiftrightunsigned(number, int) 1 = @unsigned_shift($1, $2)
 getbit(number, int) int = CAST(($1 >> $2) & 1 AS TINYINT)
 bit_get(number, int) int = CAST(($1 >> $2) & 1 AS TINYINT)
 try_add(number, number) number = TRY($1 + $2)
@@ -179,15 +170,15 @@ last_day(date) date
 next_day(date, text) date = $1 + CAST((list_position(['MO', 'TU', 'WE', 'TH', 'FR', 'SA', 'SU'], upper(left($2, 2))) - isodow($1) + 6) % 7 + 1 AS INTEGER)
 months_between(time, time) double = @months_between($1, $2)
 to_date(date) date = $1
-try_to_date(any) date = TRY(@date($1))
+try_to_date(any) date = TRY(@as_date($1))
 to_timestamp(time) time = $1
 to_timestamp_ntz(time) time = $1
 to_timestamp_ltz(time) time = $1
-try_to_timestamp(any) time = TRY(@timestamp($1))
+try_to_timestamp(any) time = TRY(@as_timestamp($1))
 unix_timestamp() int = CAST(floor(epoch(now())) AS BIGINT)
 unix_timestamp(time) int = CAST(floor(epoch($1)) AS BIGINT)
 to_unix_timestamp(time) int = CAST(floor(epoch($1)) AS BIGINT)
-timestamp_seconds(number) time = make_timestamp(CAST($1 * 1000000 AS BIGINT))
+timestamp_seconds(number) time = make_timestamp(CAST($1 * CAST(1000000 AS BIGINT) AS BIGINT))
 timestamp_millis(number) time = make_timestamp(CAST($1 AS BIGINT) * 1000)
 timestamp_micros(number) time = make_timestamp(CAST($1 AS BIGINT))
 unix_seconds(time) int = CAST(floor(epoch($1)) AS BIGINT)
@@ -208,6 +199,6 @@ localtimestamp() time = CAST(now() AS TIMESTAMP)
 current_date() date = current_date
 curdate() date = current_date
 current_timezone() text = 'UTC'
-sequence(any, any) any = @sequence($1, $2)
-sequence(any, any, any) any = @sequence($1, $2, $3)
+sequence(any, any) any = @sequence($1, $2) ! generate_series($1, $2)
+sequence(any, any, any) any = @sequence($1, $2, $3) ! generate_series($1, $2, $3)
 `

@@ -179,7 +179,37 @@ func commonKind(all ...expr) kind {
 	return found
 }
 
+// specialKinds are what the functions give that are written in a way of their own.
+var specialKinds = map[string]kind{"concat_ws": text, "struct": other, "named_struct": other, "map": other, "elt": text, "extract": numeric, "date_part": numeric,
+	"datepart": numeric, "date_format": text, "to_date": date, "try_to_date": date, "to_timestamp": instant, "try_to_timestamp": instant,
+	"to_timestamp_ntz": instant, "to_timestamp_ltz": instant, "unix_timestamp": integer, "to_unix_timestamp": integer, "from_unixtime": text,
+	"date_trunc": instant, "trunc": date, "datediff": integer, "date_diff": integer, "timestampdiff": integer, "timediff": integer, "substring": text,
+	"substr": text, "split": other, "sha2": text, "transform": other, "filter": other, "exists": boolean, "forall": boolean, "zip_with": other,
+	"map_filter": other, "transform_values": other, "transform_keys": other, "collect_list": other, "collect_set": other, "array_agg": other, "count": integer,
+	"input_file_name": text, "make_interval": duration, "make_dt_interval": duration, "make_ym_interval": duration, "window": other, "arrays_zip": other,
+	"array": other, "ceil": numeric, "floor": numeric, "ceiling": numeric, "div": integer, "mod": numeric, "pmod": numeric}
+
 func (c *call) is() kind {
+	if k := specialKinds[c.name]; k != unknown {
+		return k
+	}
+	if to := castFunctions[c.name]; to != "" && len(c.args) == 1 {
+		return (&dataType{name: to}).is()
+	}
+	switch c.name {
+	case "if", "iff":
+		if len(c.args) == 3 {
+			return commonKind(c.args[1].value, c.args[2].value)
+		}
+	case "dateadd", "date_add":
+		return map[bool]kind{true: date, false: instant}[len(c.args) == 2]
+	case "concat":
+		for _, a := range c.args {
+			if k := kindOf(a.value); k == text || k.isNumber() {
+				return text
+			}
+		}
+	}
 	if f, v := lookup(c.name, len(c.args)); f != nil && v != nil {
 		switch v.gives {
 		case "1":

@@ -14,14 +14,28 @@ func outputName(x expr) (string, bool) {
 		}
 		return "", false
 	case *cast:
-		switch inner := x.x.(type) { // a cast of a column keeps its name
-		case *column:
-			return inner.path[len(inner.path)-1].name, true
-		case *field:
-			return inner.name.name, true
+		if name := nameOf(x.x); name != "" { // a cast of a column keeps its name
+			return name, true
+		}
+	case *call:
+		if castFunctions[x.name] != "" && len(x.args) == 1 {
+			if name := nameOf(x.args[0].value); name != "" {
+				return name, true
+			}
 		}
 	}
 	return pretty(x), true
+}
+
+// nameOf is the name of a column or field.
+func nameOf(x expr) string {
+	switch x := x.(type) {
+	case *column:
+		return x.path[len(x.path)-1].name
+	case *field:
+		return x.name.name
+	}
+	return ""
 }
 
 // pretty is an expression as Spark writes it.
@@ -51,8 +65,7 @@ func pretty(x expr) string {
 	case *call:
 		return x.pretty()
 	case *between:
-		s := "((" + pretty(x.x) + " >= " + pretty(x.low) + ") AND (" + pretty(x.x) + " <= " + pretty(x.high) + "))"
-		return negated(s, x.not)
+		return negated("between("+prettyList([]expr{x.x, x.low, x.high})+")", x.not)
 	case *in:
 		return negated("("+pretty(x.x)+" IN ("+prettyList(x.list)+"))", x.not)
 	case *like:
@@ -158,45 +171,94 @@ func (c *call) pretty() string {
 		}
 	}
 	var args []string
-	for i, a := range c.args {
-		s := pretty(a.value)
-		switch {
-		case c.name == "struct" && a.alias != "":
-			s = s + " AS " + a.alias
-		case c.name == "struct":
-			_ = i
+	for _, a := range c.args {
+		text := pretty(a.value)
+		if c.name == "struct" && a.alias != "" {
+			text += " AS " + a.alias
 		}
-		args = append(args, s)
+		args = append(args, text)
+	}
+	name := c.name
+	switch { // Spark shows what it understands of some functions
+	case name == "array_agg":
+		name = "collect_list"
+	case name == "first_value" && c.over == nil || name == "first" && len(args) == 2:
+		name, args = "first", args[:1]
+	case name == "last_value" && c.over == nil || name == "last" && len(args) == 2:
+		name, args = "last", args[:1]
+	case name == "sort_array" && len(args) == 1:
+		args = append(args, "true")
+	case name == "percentile" && len(args) == 2:
+		args = append(args, "1")
+	case (name == "percentile_approx" || name == "approx_percentile") && len(args) == 2:
+		args = append(args, "10000")
+	case name == "if":
+		return "(IF(" + strings.Join(args, ", ") + "))"
 	}
 	distinct := ""
 	if c.distinct {
 		distinct = "DISTINCT "
 	}
-	if c.name == "if" {
-		return "(IF(" + strings.Join(args, ", ") + "))"
-	}
-	return c.name + "(" + distinct + strings.Join(args, ", ") + ")" + c.prettyEnd()
+	return name + "(" + distinct + strings.Join(args, ", ") + ")" + c.prettyEnd()
 }
 
+// prettyEnd is what stands behind the arguments.
 func (c *call) prettyEnd() string {
-	if c.over == nil {
-		return ""
+	end := ""
+	if len(c.within) > 0 {
+		o := c.within[0]
+		end += " WITHIN GROUP (ORDER BY " + pretty(o.x)
+		if o.desc {
+			end += " DESC NULLS LAST"
+		}
+		end += ")"
+	}
+	if c.filter != nil {
+		end += " FILTER (WHERE " + pretty(c.filter) + ")"
+	}
+	if c.over != nil {
+		end += " OVER " + c.over.pretty(c.name)
+	}
+	return end
+}
+
+// pretty is a window as Spark writes it, with the frame that is understood.
+func (w *window) pretty(function string) string {
+	if w.name != "" {
+		return w.name
 	}
 	var parts []string
-	if len(c.over.partition) > 0 {
-		parts = append(parts, "PARTITION BY "+prettyList(c.over.partition))
+	if len(w.partition) > 0 {
+		parts = append(parts, "PARTITION BY "+prettyList(w.partition))
 	}
-	for i, o := range c.over.order {
-		word := ", "
-		if i == 0 {
-			word = "ORDER BY "
-		}
-		direction := " ASC"
+	var orders []string
+	for _, o := range w.order {
+		direction, nulls := " ASC", o.suffix()
 		if o.desc {
 			direction = " DESC"
 		}
-		nulls := o.suffix()
-		parts = append(parts, strings.TrimSpace(word)+" "+pretty(o.x)+direction+nulls[strings.Index(nulls, " NULLS"):])
+		orders = append(orders, pretty(o.x)+direction+nulls[strings.Index(nulls, " NULLS"):])
 	}
-	return " OVER (" + strings.Join(parts, " ") + ")"
+	if len(orders) > 0 {
+		parts = append(parts, "ORDER BY "+strings.Join(orders, ", "))
+	}
+	frame := "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
+	_, v := lookup(function, 0)
+	switch {
+	case len(w.frame) > 0:
+		frame = ""
+		for _, part := range w.frame {
+			if x, ok := part.(expr); ok {
+				frame += pretty(x) + " "
+			} else if word, ok := part.(string); ok {
+				frame += word + " "
+			}
+		}
+		frame = strings.TrimSpace(frame)
+	case v != nil && v.window:
+		frame = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+	case len(orders) > 0:
+		frame = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+	}
+	return "(" + strings.Join(append(parts, frame), " ") + ")"
 }

@@ -101,7 +101,9 @@ var group = regexp.MustCompile(`\\.|\$[0-9]|\$\{[^}]*\}|\\`)
 func (w *writer) replacement(x expr) {
 	l, ok := x.(*literal)
 	if !ok || l.kind != textLiteral {
+		w.put("regexp_replace(", x.at())
 		w.coerced(x, text)
+		w.put(`, '\$([0-9])', '\\\1', 'g')`, x.at())
 		return
 	}
 	text := group.ReplaceAllStringFunc(l.value, func(s string) string {

@@ -30,6 +30,25 @@ type Query struct {
 	Relations []Relation
 	// Macros are the names of the macros of the schema "spark" that Text calls; see Create.
 	Macros []string
+
+	guesses []guess
+	plain   map[span]bool
+	again   func(plain map[span]bool) *Query
+}
+
+// Ambiguous writes the query again when DuckDB cannot choose a form of the macro that stands at an offset of Text, which
+// it says with "multiple overloads". It is false when no such macro stands there.
+func (q *Query) Ambiguous(offset int) (*Query, bool) {
+	for _, g := range q.guesses {
+		if g.start <= offset && offset < g.end {
+			plain := map[span]bool{g.x: true}
+			for s := range q.plain {
+				plain[s] = true
+			}
+			return q.again(plain), true
+		}
+	}
+	return nil, false
 }
 
 // Table is a table as the query names it.
@@ -66,7 +85,7 @@ const Schema = "spark"
 // values of ${names}, which are put into the text as they are, as Databricks does. Mistakes are added to diags, each
 // with its place; then the text for DuckDB is a query that gives nothing.
 func Translate(raw string, at sqltext.Origin, params map[string]string, diags *diag.List) *Query {
-	return translate(raw, at, params, diags, func(p *parser) func(*writer) {
+	return translate(raw, at, params, diags, nil, func(p *parser) func(*writer) {
 		q := p.query()
 		p.accept(";")
 		return func(w *writer) { w.query(q) }
@@ -75,16 +94,18 @@ func Translate(raw string, at sqltext.Origin, params map[string]string, diags *d
 
 // Expression is Translate for a condition or value over the columns of a row.
 func Expression(raw string, at sqltext.Origin, params map[string]string, diags *diag.List) *Query {
-	return translate(raw, at, params, diags, func(p *parser) func(*writer) {
+	return translate(raw, at, params, diags, nil, func(p *parser) func(*writer) {
 		x := p.expression()
 		return func(w *writer) { w.expr(x) }
 	})
 }
 
-func translate(raw string, at sqltext.Origin, params map[string]string, diags *diag.List, read func(*parser) func(*writer)) *Query {
+func translate(raw string, at sqltext.Origin, params map[string]string, diags *diag.List, plain map[span]bool,
+	read func(*parser) func(*writer)) *Query {
 	e := expand(raw, params)
-	result := &Query{}
-	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result}
+	result := &Query{plain: plain}
+	result.again = func(plain map[span]bool) *Query { return translate(raw, at, params, new(diag.List), plain, read) }
+	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, plain: plain}
 	for _, unknown := range e.unknown {
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
 			"the parameter %s has no value", raw[unknown.start:unknown.end])
@@ -101,7 +122,7 @@ func translate(raw string, at sqltext.Origin, params map[string]string, diags *d
 		w.out.Put("SELECT NULL WHERE false", 0, len(raw))
 	}
 	result.Query = w.out.Query()
-	result.Streams = w.streams
+	result.Streams, result.guesses = w.streams, w.guesses
 	result.UsesMetadata = w.metadata
 	slices.Sort(result.Macros)
 	result.Macros = slices.Compact(result.Macros)

@@ -14,14 +14,14 @@ func init() { // they call each other
 		"try_to_date": toDate, "to_timestamp": toTimestamp, "try_to_timestamp": toTimestamp, "to_timestamp_ntz": toTimestamp, "to_timestamp_ltz": toTimestamp,
 		"unix_timestamp": unixTimestamp, "to_unix_timestamp": unixTimestamp, "from_unixtime": fromUnixtime, "date_trunc": dateTrunc, "trunc": truncDate,
 		"datediff": dateDiff, "date_diff": dateDiff, "timestampdiff": dateDiff, "timediff": dateDiff, "dateadd": dateAdd, "date_add": dateAdd,
-		"timestampadd": dateAdd, "substring": substring, "substr": substring, "mid": substring, "split": split, "sha2": sha2, "transform": transform,
-		"filter": filter, "exists": exists, "any_match": exists, "forall": forall, "all_match": forall, "aggregate": aggregate, "reduce": aggregate,
+		"timestampadd": dateAdd, "substring": substring, "substr": substring, "mod": modulo, "div": modulo, "pmod": modulo, "split": split, "sha2": sha2, "transform": transform,
+		"filter": filter, "exists": exists, "forall": forall, "aggregate": aggregate, "reduce": aggregate,
 		"zip_with": zipWith, "map_filter": mapFilter, "transform_values": transformValues, "transform_keys": transformKeys,
 		"element_at": elementAt, "try_element_at": elementAt, "first": firstLast, "last": firstLast, "first_value": firstLast, "last_value": firstLast,
 		"collect_list": collect, "collect_set": collect, "array_agg": collect, "count": count, "from_json": fromJSON, "assert_true": assertTrue,
 		"input_file_name": inputFile, "explode": misplaced, "explode_outer": misplaced, "posexplode": misplaced, "posexplode_outer": misplaced,
 		"inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
-		"window": timeWindow, "arrays_zip": arraysZip,
+		"window": timeWindow, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
 	}
 }
 
@@ -43,9 +43,9 @@ func (w *writer) need(c *call, least, most int, form string) {
 
 // around writes an argument, or anything else, between two texts.
 func (w *writer) around(c *call, before string, write func(), after string) {
-	w.plain(before, c.nameAt)
+	w.written(before, c.nameAt)
 	write()
-	w.plain(after, span{c.end, c.end})
+	w.written(after, span{c.end, c.end})
 }
 
 func (w *writer) constant(x expr, what string) string {
@@ -99,7 +99,11 @@ func (w *writer) concatAll(c *call, b *binary) {
 
 func concatWords(w *writer, c *call) {
 	w.need(c, 1, -1, "concat_ws(', ', a, b)")
-	w.put("array_to_string(", c.nameAt)
+	if kindOf(c.args[0].value) == text {
+		w.put("array_to_string(", c.nameAt)
+	} else {
+		w.put(w.macro("joined")+"(", c.nameAt)
+	}
 	if len(c.args) == 1 {
 		w.put("CAST([] AS VARCHAR[])", c.nameAt)
 	}
@@ -109,8 +113,12 @@ func concatWords(w *writer, c *call) {
 		}
 		if k := kindOf(a.value); k != unknown && k != other {
 			w.around(c, "[", func() { w.coerced(a.value, text) }, "]")
-		} else {
+		} else if w.guess("strings", a.value) {
 			w.around(c, "@strings(", func() { w.expr(a.value) }, ")")
+		} else if k == other {
+			w.expr(a.value)
+		} else {
+			w.around(c, "[", func() { w.coerced(a.value, text) }, "]")
 		}
 	}
 	w.around(c, ", ", func() { w.coerced(c.args[0].value, text) }, ")")
@@ -219,15 +227,54 @@ func elt(w *writer, c *call) {
 	w.around(c, "])[", func() { w.coerced(c.args[0].value, integer) }, "]")
 }
 
+// rounding writes ceil and floor, which give a BIGINT, or a DECIMAL of one.
+func rounding(w *writer, c *call) {
+	w.need(c, 1, 2, c.name+"(x)")
+	name := strings.TrimSuffix(c.name, "ing")
+	x := c.args[0].value
+	switch {
+	case len(c.args) == 2:
+		w.around(c, "("+name+"(", func() { w.coerced(x, numeric) }, " * pow(10, ")
+		w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, ")) / pow(10, ")
+		w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, "))")
+	case kindOf(x) == decimals:
+		w.around(c, name+"(", func() { w.expr(x) }, ")")
+	default:
+		w.around(c, "CAST("+name+"(", func() { w.coerced(x, numeric) }, ") AS BIGINT)")
+	}
+}
+
+// modulo writes mod, pmod and div as the operators.
+func modulo(w *writer, c *call) {
+	w.need(c, 2, 2, c.name+"(a, b)")
+	b := &binary{c.span, "%", c.nameAt, c.args[0].value, c.args[1].value}
+	switch c.name {
+	case "div":
+		b.op = "DIV"
+	case "pmod":
+		w.put("((", c.nameAt)
+		w.binary(b)
+		w.put(" + ", c.nameAt)
+		w.addend(b.r, b.l)
+		w.put(") % ", c.nameAt)
+		w.addend(b.r, b.l)
+		w.put(")", c.nameAt)
+		return
+	}
+	w.binary(b)
+}
+
 func substring(w *writer, c *call) {
 	w.need(c, 2, 3, c.name+"(text, position, length)")
-	w.around(c, "substring(", func() { w.coerced(c.args[0].value, text) }, ", ")
 	position := c.args[1].value
-	if l, ok := position.(*literal); ok && l.value != "0" {
-		w.coerced(position, integer)
-	} else {
-		w.around(c, "coalesce(nullif(", func() { w.coerced(position, integer) }, ", 0), 1)")
+	l, ok := position.(*literal)
+	simple := ok && l.kind == numberLiteral && l.value != "0" && !strings.HasPrefix(l.value, "-")
+	name := "substring("
+	if !simple {
+		name = "@part("
 	}
+	w.around(c, name, func() { w.coerced(c.args[0].value, text) }, ", ")
+	w.coerced(position, integer)
 	if len(c.args) == 3 {
 		w.around(c, ", greatest(", func() { w.coerced(c.args[2].value, integer) }, ", 0)")
 	}
@@ -278,17 +325,18 @@ func misplaced(w *writer, c *call) {
 
 func elementAt(w *writer, c *call) {
 	w.need(c, 2, 2, c.name+"(list, 1)")
-	macro := "@element("
-	if c.name == "try_element_at" {
-		macro = "@try_element("
-	}
 	key := c.args[1].value
 	if kindOf(key) == text {
 		w.around(c, "(", func() { w.expr(c.args[0].value) }, ")[")
 		w.around(c, "", func() { w.expr(key) }, "]")
 		return
 	}
-	w.around(c, macro, func() { w.expr(c.args[0].value) }, ", ")
+	if c.name == "try_element_at" || !w.guess("element", c.args[0].value) {
+		w.around(c, "(", func() { w.expr(c.args[0].value) }, ")[")
+		w.around(c, "", func() { w.expr(key) }, "]")
+		return
+	}
+	w.around(c, "@element(", func() { w.expr(c.args[0].value) }, ", ")
 	w.around(c, "", func() { w.expr(c.args[0].value) }, ", ")
 	w.around(c, "", func() { w.expr(key) }, ")")
 }

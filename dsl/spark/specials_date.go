@@ -83,7 +83,7 @@ func toDate(w *writer, c *call) {
 	if len(c.args) == 2 {
 		w.parsed(c, open+"CAST(", " AS DATE)"+close)
 	} else {
-		w.around(c, open+"@date(", func() { w.expr(c.args[0].value) }, ")"+close)
+		w.around(c, open, func() { w.castTo("DATE", c.args[0].value, c.span) }, close)
 	}
 }
 
@@ -96,7 +96,7 @@ func toTimestamp(w *writer, c *call) {
 	if len(c.args) == 2 {
 		w.parsed(c, open+"CAST(", " AS TIMESTAMP)"+close)
 	} else {
-		w.around(c, open+"@timestamp(", func() { w.expr(c.args[0].value) }, ")"+close)
+		w.around(c, open, func() { w.castTo("TIMESTAMP", c.args[0].value, c.span) }, close)
 	}
 }
 
@@ -119,7 +119,7 @@ func fromUnixtime(w *writer, c *call) {
 	if len(c.args) == 2 {
 		pattern = w.pattern(c.args[1].value, false)
 	}
-	w.around(c, "strftime(make_timestamp(@bigint(", func() { w.expr(c.args[0].value) }, ") * 1000000), "+pattern+")")
+	w.around(c, "strftime(make_timestamp(", func() { w.castTo("BIGINT", c.args[0].value, c.span) }, " * 1000000), "+pattern+")")
 }
 
 func dateTrunc(w *writer, c *call) {
@@ -130,21 +130,13 @@ func dateTrunc(w *writer, c *call) {
 
 func truncDate(w *writer, c *call) {
 	w.need(c, 2, 2, "trunc(x, 'MONTH')")
-	unit := w.unitArgument(truncUnit(c.args[1].value))
+	unit := w.unitArgument(c.args[1].value)
 	switch unit {
 	case "year", "quarter", "month", "week":
 		w.around(c, "CAST(date_trunc('"+unit+"', ", func() { w.coerced(c.args[0].value, date) }, ") AS DATE)")
 	default: // Spark gives NULL
 		w.around(c, "CAST(CASE WHEN false THEN ", func() { w.coerced(c.args[0].value, date) }, " END AS DATE)")
 	}
-}
-
-// truncUnit takes Q for a quarter.
-func truncUnit(x expr) expr {
-	if l, ok := x.(*literal); ok && strings.EqualFold(l.value, "q") {
-		return &literal{l.span, textLiteral, "quarter", ""}
-	}
-	return x
 }
 
 // dateDiff is datediff(end, start) in days, or datediff(UNIT, start, end) in whole units.
@@ -156,6 +148,11 @@ func dateDiff(w *writer, c *call) {
 		return
 	}
 	unit := w.unitArgument(c.args[0].value)
+	if months := map[string]string{"month": "", "quarter": " // 3", "year": " // 12"}; unit == "month" || unit == "quarter" || unit == "year" {
+		w.around(c, "(@months(", func() { w.coerced(c.args[1].value, instant) }, ", ")
+		w.around(c, "", func() { w.coerced(c.args[2].value, instant) }, ")"+months[unit]+")")
+		return
+	}
 	w.around(c, "date_sub('"+unit+"', ", func() { w.coerced(c.args[1].value, instant) }, ", ")
 	w.around(c, "", func() { w.coerced(c.args[2].value, instant) }, ")")
 }

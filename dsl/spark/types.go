@@ -16,8 +16,8 @@ var simpleTypes = map[string]string{
 
 // castMacros are the macros that cast to a type, as Spark does.
 var castMacros = map[string]string{
-	"BOOLEAN": "boolean", "TINYINT": "tinyint", "SMALLINT": "smallint", "INTEGER": "int", "BIGINT": "bigint", "FLOAT": "float", "DOUBLE": "double",
-	"VARCHAR": "string", "BLOB": "binary", "DATE": "date", "TIMESTAMP": "timestamp",
+	"BOOLEAN": "as_boolean", "TINYINT": "as_tinyint", "SMALLINT": "as_smallint", "INTEGER": "as_int", "BIGINT": "as_bigint", "FLOAT": "as_float", "DOUBLE": "as_double",
+	"VARCHAR": "as_string", "BLOB": "as_binary", "DATE": "as_date", "TIMESTAMP": "as_timestamp",
 }
 
 // duck is DuckDB's spelling of a type.

@@ -16,6 +16,10 @@ type writer struct {
 	streams   []sqltext.Ref
 	metadata  bool
 	generated int // names that were made
+	// plain are expressions that are written without the macros that tell types apart, because DuckDB cannot; guesses are
+	// those macros in the text.
+	plain   map[span]bool
+	guesses []guess
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
 }
@@ -72,6 +76,65 @@ func (w *writer) idents(names []ident) {
 		}
 		w.ident(name)
 	}
+}
+
+// guess is a macro with forms for several types in the text, for an expression of which nothing is known.
+type guess struct {
+	start, end int // of its name in the text
+	x          span
+}
+
+// guess reports whether a macro may ask for the type of x. Where it may, the name of the macro has to be written next.
+func (w *writer) guess(macro string, x expr) bool {
+	if w.plain[x.at()] || !bindable(x) {
+		return false
+	}
+	at := w.out.Len()
+	w.guesses = append(w.guesses, guess{at, at + len(Schema) + 1 + len(quoteName(macro)), x.at()})
+	return true
+}
+
+// bindable reports whether DuckDB knows the type of an expression while it looks for a macro.
+func bindable(x expr) bool {
+	switch x := x.(type) {
+	case *call:
+		f, _ := lookup(x.name, len(x.args))
+		if x.over != nil || f == nil || f.Aggregate {
+			return false
+		}
+		for _, a := range x.args {
+			if !bindable(a.value) {
+				return false
+			}
+		}
+	case *unary:
+		return bindable(x.x)
+	case *binary:
+		return bindable(x.l) && bindable(x.r)
+	case *cast:
+		return bindable(x.x)
+	case *item:
+		return bindable(x.x)
+	case *field:
+		return bindable(x.x)
+	case *caseOf:
+		for _, r := range x.results() {
+			if !bindable(r) {
+				return false
+			}
+		}
+	case *subquery, *lambda:
+		return false
+	}
+	return true
+}
+
+// macroOf writes macro(x).
+func (w *writer) macroOf(macro string, x expr) {
+	at := x.at()
+	w.put(w.macro(macro)+"(", span{at.start, at.start})
+	w.expr(x)
+	w.put(")", span{at.end, at.end})
 }
 
 // macro tells that the text calls a macro, and gives the name to call it by.
@@ -189,9 +252,9 @@ func (w *writer) literal(l *literal) {
 	case binaryLiteral:
 		w.put("unhex("+quoteText(l.value)+")", l.span)
 	case dateLiteral:
-		w.put(w.macro("date")+"("+quoteText(l.value)+")", l.span)
+		w.put(w.macro("text_date")+"("+quoteText(l.value)+")", l.span)
 	case timestampLiteral:
-		w.put(w.macro("timestamp")+"("+quoteText(l.value)+")", l.span)
+		w.put(w.macro("text_timestamp")+"("+quoteText(l.value)+")", l.span)
 	}
 }
 
@@ -202,7 +265,9 @@ func (w *writer) number(l *literal) {
 		return
 	case "":
 		if !strings.Contains(l.value, ".") && len(l.value) < 19 {
-			if strings.HasPrefix(l.value, "-") {
+			if l.value == "-2147483648" {
+				w.put("CAST('-2147483648' AS INTEGER)", l.span)
+			} else if strings.HasPrefix(l.value, "-") {
 				w.put("("+l.value+")", l.span)
 			} else if w.expanded.text[l.start:l.end] == l.value {
 				w.keep(l.span)
@@ -229,7 +294,7 @@ func (w *writer) number(l *literal) {
 
 func (w *writer) interval(v *interval) {
 	if v.value != nil {
-		w.put("("+w.macro("bigint")+"(", v.span)
+		w.put("("+w.macro("as_bigint")+"(", v.span)
 		w.expr(v.value)
 		w.put(") * INTERVAL 1 "+strings.ToUpper(v.unit)+")", v.span)
 		return
@@ -269,25 +334,67 @@ func (w *writer) unary(u *unary) {
 }
 
 func (w *writer) cast(c *cast) {
-	to := c.to.duck()
-	open, close := "", ""
 	if c.try {
-		open, close = "TRY(", ")"
+		w.put("TRY(", span{c.start, c.start})
 	}
-	switch macro := castMacros[to]; {
-	case macro != "":
-		w.put(open+w.macro(macro)+"(", span{c.start, c.x.at().start})
-		w.expr(c.x)
-		w.put(")"+close, span{c.end, c.end})
-		return
+	to := c.to.duck()
+	switch {
+	case castMacros[to] != "":
+		w.castTo(to, c.x, c.span)
 	case strings.HasPrefix(to, "DECIMAL"):
-		open, close = open+"CAST("+w.macro("numeral")+"(", ") AS "+to+")"+close
+		w.put("CAST(", span{c.start, c.start})
+		switch k := kindOf(c.x); {
+		case k.isNumber():
+			w.expr(c.x)
+		case k == text:
+			w.put("trim(", span{c.start, c.start})
+			w.expr(c.x)
+			w.put(")", span{c.x.at().end, c.x.at().end})
+		case w.guess("numeral", c.x):
+			w.macroOf("numeral", c.x)
+		default:
+			w.expr(c.x)
+		}
+		w.put(" AS "+to+")", c.to.span)
 	default:
-		open, close = open+"CAST(", " AS "+to+")"+close
+		w.put("CAST(", span{c.start, c.start})
+		w.expr(c.x)
+		w.put(" AS "+to+")", c.to.span)
 	}
-	w.put(open, span{c.start, c.x.at().start})
-	w.expr(c.x)
-	w.put(close, c.to.span)
+	if c.try {
+		w.put(")", span{c.end, c.end})
+	}
+}
+
+// castTo writes a cast to a type without parts. What is known of the value saves a macro.
+func (w *writer) castTo(to string, x expr, at span) {
+	k := kindOf(x)
+	whole := strings.HasSuffix(to, "INT") || to == "INTEGER"
+	open, close := "", ""
+	switch {
+	case k == nullKind || k == integer && (whole || to == "VARCHAR" || to == "DOUBLE" || to == "FLOAT" || to == "BOOLEAN"):
+		open, close = "CAST(", " AS "+to+")"
+	case whole && k.isNumber():
+		open, close = "CAST(trunc(", ") AS "+to+")"
+	case whole && k == text:
+		open, close = "CAST("+w.macro("whole")+"(", ") AS "+to+")"
+	case (to == "DOUBLE" || to == "FLOAT") && k == text:
+		open, close = "CAST("+w.macro("fraction")+"(", ") AS "+to+")"
+	case (to == "DOUBLE" || to == "FLOAT") && k.isNumber(), to == "VARCHAR" && (k == decimals || k == date || k == instant || k == boolean || k == text),
+		to == "DATE" && (k == date || k == instant), to == "TIMESTAMP" && (k == date || k == instant), to == "BOOLEAN" && (k.isNumber() || k == boolean):
+		open, close = "CAST(", " AS "+to+")"
+	case to == "VARCHAR" && k == double:
+		open, close = w.macro("double_text")+"(CAST(", " AS VARCHAR))"
+	case k == text && (to == "DATE" || to == "TIMESTAMP" || to == "BOOLEAN"):
+		open, close = w.macro("text_"+strings.ToLower(to))+"(", ")"
+	case k == text && to == "BLOB":
+		open, close = "encode(", ")"
+	default:
+		open, close = w.macro(castMacros[to])+"(", ")"
+	}
+	w.put(open, span{at.start, x.at().start})
+	w.expr(x)
+	w.put(close, span{x.at().end, at.end})
 }
 
 func (w *writer) caseOf(c *caseOf) {
@@ -357,20 +464,31 @@ func (w *writer) jsonPath(p *path) {
 
 // item writes x[i]: an element of a list, or the value of a map.
 func (w *writer) item(x *item) {
+	list := func() { w.expr(x.x) }
+	end := span{x.end, x.end}
 	switch kindOf(x.key) {
-	case integer, numeric:
-		w.put(w.macro("item")+"(", x.span)
-		w.expr(x.x)
-		w.put(", ", x.span)
-		w.expr(x.x)
-		w.put(", ", x.span)
-		w.expr(x.key)
-		w.put(")", span{x.end, x.end})
-	default:
+	case text:
 		w.put("(", x.span)
-		w.expr(x.x)
+		list()
 		w.put(")[", x.span)
 		w.expr(x.key)
-		w.put("]", span{x.end, x.end})
+		w.put("]", end)
+		return
+	}
+	switch {
+	case w.guess("item", x.x):
+		w.put(w.macro("item")+"(", x.span)
+		list()
+		w.put(", ", x.span)
+		list()
+		w.put(", ", x.span)
+		w.expr(x.key)
+		w.put(")", end)
+	default:
+		w.put("(", x.span)
+		list()
+		w.put(")[", x.span)
+		w.expr(x.key)
+		w.put(" + 1]", end)
 	}
 }

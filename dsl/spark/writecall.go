@@ -66,6 +66,14 @@ func signatures(f *Function) []string {
 
 // scalar writes a function of values of one row.
 func (w *writer) scalar(c *call, v *variant) {
+	if v.fallback != "" {
+		if strings.HasPrefix(v.body, "@") && w.guess(macroCalls(v.body)[0], c.args[0].value) {
+			w.template(v.body, c, v)
+		} else {
+			w.template(v.fallback, c, v)
+		}
+		return
+	}
 	if v.macro {
 		w.put(w.macro(c.name)+"(", c.nameAt)
 		w.arguments(c, v, 0, len(c.args))
@@ -80,10 +88,10 @@ func (w *writer) template(body string, c *call, v *variant) {
 	for body != "" {
 		i := strings.IndexByte(body, '$')
 		if i < 0 || i+1 == len(body) {
-			w.plain(body, c.span)
+			w.written(body, c.span)
 			return
 		}
-		w.plain(body[:i], c.nameAt)
+		w.written(body[:i], c.nameAt)
 		if body[i+1] == '*' {
 			w.arguments(c, v, 0, len(c.args))
 		} else {
@@ -94,8 +102,8 @@ func (w *writer) template(body string, c *call, v *variant) {
 	}
 }
 
-// plain writes a part of a body, in which macros have an @ in front.
-func (w *writer) plain(text string, at span) {
+// written writes a part of a body, in which macros have an @ in front.
+func (w *writer) written(text string, at span) {
 	w.result.Macros = append(w.result.Macros, macroCalls(text)...)
 	w.put(expandMacros(text), at)
 }
@@ -145,7 +153,7 @@ func (w *writer) aggregate(c *call, v *variant) {
 	if v.window && c.over == nil {
 		w.fail(codeArguments, c.span, "write OVER (…) behind it", "the function %s needs a window", c.name)
 	}
-	w.plain(before, c.nameAt)
+	w.written(before, c.nameAt)
 	name, args, _ := strings.Cut(v.body, "(")
 	w.put(name+"(", c.nameAt)
 	if c.distinct {
@@ -157,7 +165,7 @@ func (w *writer) aggregate(c *call, v *variant) {
 		w.template(strings.TrimSuffix(args, ")"), c, v)
 	}
 	w.behind(c)
-	w.plain(after, c.span)
+	w.written(after, c.span)
 }
 
 // distinctRows writes the argument of count(DISTINCT a, b), which leaves out rows with a NULL.
@@ -192,9 +200,13 @@ func (w *writer) behind(c *call) {
 	}
 	w.put(")", end)
 	if len(c.within) > 0 && !inside {
-		w.put(" WITHIN GROUP (", end)
-		w.orderBy(c.within)
-		w.put(")", end)
+		w.put(" WITHIN GROUP (ORDER BY ", end)
+		if c.name == "mode" {
+			w.expr(c.within[0].x)
+		} else {
+			w.coerced(c.within[0].x, double)
+		}
+		w.put(map[bool]string{true: " DESC)", false: ")"}[c.within[0].desc], end)
 	}
 	if c.filter != nil {
 		w.put(" FILTER (WHERE ", span{c.filter.at().start, c.filter.at().start})

@@ -12,30 +12,31 @@ func fitsBigint(digits string) bool {
 	return err == nil
 }
 
-// coerceMacros are the macros that give a value a kind, as Spark does where it is not written.
-var coerceMacros = map[kind]string{text: "string", integer: "int", double: "double", numeric: "number", date: "date", instant: "timestamp", boolean: "boolean",
-	bytes: "binary"}
+// kindTypes are DuckDB's types for kinds that a value is cast to.
+var kindTypes = map[kind]string{text: "VARCHAR", integer: "INTEGER", double: "DOUBLE", date: "DATE", instant: "TIMESTAMP", bytes: "BLOB"}
 
-// coerced writes an expression as a value of a kind.
+// coerced writes an expression as a value of a kind, as Spark does where no cast is written.
 func (w *writer) coerced(x expr, to kind) {
 	k := kindOf(x)
-	macro := coerceMacros[to]
-	fits := k == to || k == nullKind || to.isNumber() && to != integer && k.isNumber() && !(to == double && k == decimals)
-	if to == integer && k == integer {
-		l, ok := x.(*literal)
-		fits = ok && l.typ == "" && l.value != "" && len(l.value) < 10
-	}
-	if to == boolean && k == unknown { // conditions are booleans; a text is told by DuckDB
-		fits = true
-	}
-	if fits || macro == "" {
+	typ := kindTypes[to]
+	switch {
+	case to == numeric && k == text:
+		w.castTo("DOUBLE", x, x.at())
+	case to == numeric && k == unknown && w.guess("number", x):
+		w.macroOf("number", x)
+	case to == boolean && k == text:
+		w.castTo("BOOLEAN", x, x.at())
+	case typ == "" || to == integer && smallInteger(x) || to != integer && k == to || to == double && k == integer:
 		w.expr(x)
-		return
+	default:
+		w.castTo(typ, x, x.at())
 	}
-	at := x.at()
-	w.put(w.macro(macro)+"(", span{at.start, at.start})
-	w.expr(x)
-	w.put(")", span{at.end, at.end})
+}
+
+// smallInteger reports whether x is a constant that DuckDB takes for an INTEGER.
+func smallInteger(x expr) bool {
+	l, ok := x.(*literal)
+	return ok && l.is() == integer && l.typ == "" && len(l.value) < 10
 }
 
 // operand writes x, which meets another value in an operator: a text becomes what the other value is.
@@ -43,38 +44,30 @@ func (w *writer) operand(x, with expr) {
 	k, o := kindOf(x), kindOf(with)
 	_, constant := x.(*literal)
 	at := x.at()
-	macro := ""
+	like := map[kind]string{integer: "like_bigint", date: "like_date", instant: "like_timestamp", boolean: "like_boolean"}
+	to := map[kind]string{integer: "BIGINT", double: "DOUBLE", decimals: "DOUBLE", numeric: "DOUBLE", date: "DATE", instant: "TIMESTAMP", boolean: "BOOLEAN"}
 	switch {
-	case k == nullKind || o == nullKind || o == text || k != unknown && k != text || o == other:
-	case k == text && o == unknown && constant:
-		// DuckDB gives a constant the type of what it meets.
-	case o == unknown:
+	case k == text && o == unknown && constant: // DuckDB gives a constant the type of what it meets
+		w.expr(x)
+	case k != unknown && k != text || o == nullKind || o == text || o == other || o == jsonKind || o == duration || o == bytes:
+		w.expr(x)
+	case o == unknown && bindable(with) && !w.plain[with.at()] && w.guess("like_other", x):
 		w.put(w.macro("like_other")+"(", span{at.start, at.start})
 		w.expr(x)
 		w.put(", ", span{at.end, at.end})
 		w.expr(with)
 		w.put(")", span{at.end, at.end})
-		return
-	case o == integer && k == unknown:
-		macro = "like_bigint"
-	case o.isNumber() && k == unknown:
-		macro = "number"
-	case o == integer:
-		macro = "bigint"
-	case o.isNumber():
-		macro = "double"
-	case k == unknown && (o == date || o == instant || o == boolean):
-		macro = "like_" + coerceMacros[o]
-	default:
-		macro = coerceMacros[o]
-	}
-	if macro == "" {
+	case o == unknown:
 		w.expr(x)
-		return
+	case k == text:
+		w.castTo(to[o], x, at)
+	case like[o] != "" && w.guess(like[o], x):
+		w.macroOf(like[o], x)
+	case o.isNumber() && o != integer && w.guess("number", x):
+		w.macroOf("number", x)
+	default:
+		w.expr(x)
 	}
-	w.put(w.macro(macro)+"(", span{at.start, at.start})
-	w.expr(x)
-	w.put(")", span{at.end, at.end})
 }
 
 // infix writes l op r in brackets.
@@ -107,9 +100,9 @@ func (w *writer) binary(b *binary) {
 	case "^":
 		w.calls("xor(", b, ")")
 	case ">>":
-		w.calls(w.macro("shiftright")+"(", b, ")")
+		w.infix(b, b.op, func() { w.coerced(b.l, numeric) }, func() { w.coerced(b.r, numeric) })
 	case ">>>":
-		w.calls(w.macro("shiftrightunsigned")+"(", b, ")")
+		w.calls(w.macro("unsigned_shift")+"(", b, ")")
 	case "DIV":
 		w.put("CAST(trunc(", span{b.start, b.start})
 		w.division(b, "//")
@@ -165,17 +158,16 @@ func (w *writer) arithmetic(b *binary) {
 		if v.daysOnly {
 			macro = "shifted"
 		}
-		w.put(w.macro(macro)+"(", span{b.start, b.start})
-		w.expr(moment)
-		w.put(", ", b.opAt)
-		if b.op == "-" {
-			w.put("-", b.opAt)
-		}
-		w.expr(span1)
-		w.put(")", span{b.end, b.end})
+		w.shift(b, macro, moment, span1)
 		return
 	}
-	if l == unknown && r == unknown && b.op == "-" && !isConstant(b) {
+	if l == date && r == date && b.op == "-" {
+		w.put("to_days(CAST(", span{b.start, b.start})
+		w.infix(b, "-", func() { w.expr(b.l) }, func() { w.expr(b.r) })
+		w.put(" AS INTEGER))", span{b.end, b.end})
+		return
+	}
+	if l == unknown && r == unknown && b.op == "-" && bindable(b.r) && !w.plain[b.r.at()] && w.guess("minus", b.l) {
 		w.put(w.macro("minus")+"(", span{b.start, b.start})
 		w.expr(b.l)
 		w.put(", ", b.opAt)
@@ -186,6 +178,27 @@ func (w *writer) arithmetic(b *binary) {
 	w.infix(b, b.op, func() { w.addend(b.l, b.r) }, func() { w.addend(b.r, b.l) })
 }
 
+// shift writes a moment and an interval.
+func (w *writer) shift(b *binary, macro string, moment, v expr) {
+	open, close := "(", ")"
+	between := " " + b.op + " "
+	k := kindOf(moment)
+	switch {
+	case k == date && macro == "shifted":
+		open, close = "CAST(", " AS DATE)"
+	case k == unknown && w.guess(macro, moment):
+		open, between = w.macro(macro)+"(", ", "
+		if b.op == "-" {
+			between = ", -"
+		}
+	}
+	w.put(open, span{b.start, b.start})
+	w.coerced(moment, map[kind]kind{text: instant}[k])
+	w.put(between, b.opAt)
+	w.expr(v)
+	w.put(close, span{b.end, b.end})
+}
+
 func isConstant(x expr) bool {
 	_, ok := x.(*literal)
 	return ok
@@ -194,29 +207,21 @@ func isConstant(x expr) bool {
 // addend writes an operand of arithmetic. Texts become numbers.
 func (w *writer) addend(x, with expr) {
 	k, o := kindOf(x), kindOf(with)
-	switch {
+	number := o == unknown || o.isNumber() || o == text || o == nullKind
+	switch b, arithmetic := x.(*binary); {
 	case k == text && (o == integer || o == text):
-		w.coerceBy("bigint", x)
+		w.castTo("BIGINT", x, x.at())
 	case k == text:
-		w.coerceBy("double", x)
-	case k == unknown && o == integer:
-		w.coerceBy("like_bigint", x)
-	case k == unknown && (o == unknown || o.isNumber() || o == text):
-		w.coerceBy("number", x)
+		w.castTo("DOUBLE", x, x.at())
+	case k != unknown || !number || arithmetic && b.op != "||":
+		w.expr(x)
+	case o == integer && w.guess("like_bigint", x):
+		w.macroOf("like_bigint", x)
+	case o != integer && w.guess("number", x):
+		w.macroOf("number", x)
 	default:
 		w.expr(x)
 	}
-}
-
-func (w *writer) coerceBy(macro string, x expr) {
-	if b, ok := x.(*binary); ok && b.op != "-" && b.op != "||" { // arithmetic gives no text
-		w.expr(x)
-		return
-	}
-	at := x.at()
-	w.put(w.macro(macro)+"(", span{at.start, at.start})
-	w.expr(x)
-	w.put(")", span{at.end, at.end})
 }
 
 // division writes a / b, a % b and a DIV b, which fail where b is 0.
@@ -234,11 +239,14 @@ func (w *writer) division(b *binary, op string) {
 
 func (w *writer) concatenation(b *binary) {
 	l, r := kindOf(b.l), kindOf(b.r)
-	if l == unknown && r == unknown { // lists, or texts
+	if (l == unknown || l == other) && (r == unknown || r == other) { // lists, or texts
 		w.infix(b, "||", func() { w.expr(b.l) }, func() { w.expr(b.r) })
 		return
 	}
 	part := func(x expr, k kind) func() {
+		if k == nullKind {
+			return func() { w.put("CAST(NULL AS VARCHAR)", x.at()) }
+		}
 		if k == other || k == bytes {
 			return func() { w.expr(x) }
 		}

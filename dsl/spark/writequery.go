@@ -212,11 +212,20 @@ func (w *writer) item2(item selected) {
 	case item.alias != nil:
 		w.put(" AS ", span{item.alias.start, item.alias.start})
 		w.ident(*item.alias)
+	case w.replacesName(item.x):
+		c, _ := item.x.(*column)
+		w.put(" AS "+quoteName(c.path[len(c.path)-1].name), item.x.at())
 	default:
 		if name, ok := outputName(item.x); ok {
 			w.put(" AS "+quoteName(name), item.x.at())
 		}
 	}
+}
+
+// replacesName reports whether something else is written for a column.
+func (w *writer) replacesName(x expr) bool {
+	c, ok := x.(*column)
+	return ok && w.replaced[strings.ToLower(c.path[0].name)] != ""
 }
 
 // generator writes explode and the like as items of a select list, which DuckDB unnests side by side.
@@ -250,7 +259,7 @@ func (w *writer) generator(c *call, names []ident) {
 	want := 1
 	position := 0
 	if name == "posexplode" {
-		column("(generate_subscripts(", list(""), ", 1) - 1)", "pos", 0)
+		column("CAST(generate_subscripts(", list(""), ", 1) - 1 AS INTEGER)", "pos", 0)
 		w.put(", ", c.nameAt)
 		want, position = 2, 1
 	}

@@ -35,6 +35,9 @@ func (b *Builder) Put(text string, start, end int) {
 	b.out.WriteString(text)
 }
 
+// Len is how long the text is so far.
+func (b *Builder) Len() int { return b.out.Len() }
+
 // Place is where raw[start:end] stands in the user's file, widened to whole characters.
 func (b *Builder) Place(start, end int) diag.Range { return b.q.rawRange(start, end) }
 
