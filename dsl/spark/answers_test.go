@@ -78,7 +78,7 @@ func open(t testing.TB) *sql.Conn {
 // run gives what DuckDB gives for a query in Spark's dialect, in the form of an answer.
 func run(conn *sql.Conn, query string, made map[string]bool) (got answer, text string) {
 	var diags diag.List
-	q := spark.Translate(query, sqltext.WholeFile("q.sql"), nil, &diags)
+	q := spark.Translate(query, sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
 	if err := diags.Err(); err != nil {
 		return answer{Error: err.Error()}, ""
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // readers are the functions behind FROM that read files or other systems.
-var readers = map[string]bool{"read_files": true, "cloud_files": true, "read_kafka": true, "read_kinesis": true, "read_pubsub": true,
+var readers = map[string]bool{"read_files": true, "read_stream": true, "cloud_files": true, "read_kafka": true, "read_kinesis": true, "read_pubsub": true,
 	"read_pulsar": true, "read_statestore": true, "read_state_metadata": true}
 
 // formats are those that a path may stand behind: json.`path`.

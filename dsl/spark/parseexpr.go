@@ -201,6 +201,16 @@ func (p *parser) postfix(x expr) expr {
 			p.i++
 			to := p.dataType()
 			x = &cast{p.since(x.at()), x, to, false}
+		case p.is("?", "::"):
+			p.i += 2
+			to := p.dataType()
+			x = &cast{p.since(x.at()), x, to, true}
+		case p.is("collate"):
+			at := p.here()
+			p.i++
+			if name := p.ident("a collation"); !strings.EqualFold(name.name, "utf8_binary") {
+				p.refuse(at.to(name.span), "compare lower(x) instead", "the collation %s is not supported", clip(name.name))
+			}
 		case p.is("["):
 			p.i++
 			key := p.expression()

@@ -15,6 +15,9 @@ func (p *parser) query() *query {
 			if p.is("(") && !p.isQuery(p.i) {
 				c.columns = p.idents("a column")
 			}
+			if p.accept("max", "recursion", "level") {
+				p.i++ // DuckDB ends when there is nothing more
+			}
 			p.accept("as")
 			p.expect("(")
 			c.query = p.query()
@@ -157,7 +160,12 @@ func (p *parser) bodyTerm(level int) body {
 	case p.is("select"):
 		return p.selection()
 	case p.accept("values"):
-		return p.values(at)
+		v := p.values(at)
+		if a := p.alias(); a.name != nil {
+			d := &derived{span: p.since(at), query: &query{span: v.span, body: v}, alias: a}
+			return &selection{span: d.span, items: []selected{{x: &star{span: at}}}, from: []relation{d}}
+		}
+		return v
 	case p.is("from"):
 		return p.fromFirst()
 	case p.accept("table"):

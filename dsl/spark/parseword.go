@@ -42,6 +42,7 @@ func (p *parser) word() expr {
 	case withoutBrackets[word] && !called:
 		p.i++
 		return &call{span: at, name: word, nameAt: at}
+	case !called && strings.Contains(softWords, " "+word+" ") && p.endsValue(p.i+1):
 	case isClause(word) && !called || strings.Contains(neverCalled, " "+word+" "):
 		p.fail("a value is missing", "something is missing, or too much, in front of it; if it is a column, write it in `backticks`")
 	}
@@ -51,6 +52,26 @@ func (p *parser) word() expr {
 // neverCalled are words that are no function's name, though a bracket follows.
 const neverCalled = " and or not when then else end as from where having group order limit union except intersect select on using join between in" +
 	" like is qualify over with "
+
+// softWords begin clauses, and are columns where no clause can follow.
+const softWords = " offset window left right full cross natural semi anti values filter ignore respect minus pivot unpivot watermark lateral sort cluster" +
+	" distribute qualify limit tablesample within set range rows "
+
+// endsValue reports whether a value can end in front of the token.
+func (p *parser) endsValue(i int) bool {
+	if i >= len(p.toks) {
+		return true
+	}
+	if t := p.token(i); t.Kind == Operator {
+		return p.op(i) != "("
+	}
+	for _, w := range []string{"from", "as", "is", "in", "between", "like", "and", "or", "asc", "desc", "not", "then", "when", "else", "end"} {
+		if p.isAt(i, w) {
+			return true
+		}
+	}
+	return false
+}
 
 // typedLiterals are the words in front of a text that make it a constant of another type.
 var typedLiterals = map[string]literalKind{"date": dateLiteral, "timestamp": timestampLiteral, "timestamp_ntz": timestampLiteral,
@@ -133,10 +154,7 @@ func (p *parser) arguments(c *call) {
 	}
 	for {
 		a := argument{}
-		if p.peek().Kind == Word && p.op(p.i+1) == "=>" {
-			a.name = strings.ToLower(p.text(p.i))
-			p.i += 2
-		}
+		a.name = p.argumentName()
 		a.value = p.expression()
 		if p.accept("as") {
 			a.alias = p.ident("the name of a field").name
@@ -149,6 +167,29 @@ func (p *parser) arguments(c *call) {
 		}
 	}
 	p.nulls(c)
+}
+
+// argumentName reads name =>, where the name may have dots or stand in quotes.
+func (p *parser) argumentName() string {
+	i := p.i
+	for p.op(i+1) == "." {
+		i += 2
+	}
+	if p.op(i+1) != "=>" {
+		return ""
+	}
+	var parts []string
+	for ; p.i <= i; p.i += 2 {
+		switch t := p.peek(); t.Kind {
+		case String:
+			parts = append(parts, Unquote(t.Text(p.sql)))
+		case Word, Name:
+			parts = append(parts, unname(t, t.Text(p.sql)))
+		default:
+			p.fail("the name of an argument is missing", "write name => value")
+		}
+	}
+	return strings.Join(parts, ".")
 }
 
 // nulls reads IGNORE NULLS or RESPECT NULLS.

@@ -70,7 +70,7 @@ type Relation struct {
 
 // Argument is an argument of a Relation.
 type Argument struct {
-	Name  string // in lower case; empty where the argument has none
+	Name  string // as it is written; empty where the argument has none
 	Value string // of a constant; for a map(…) it is empty
 	Const bool   // it is a constant
 	// Options are the entries of a map(…) of constants, as cloud_files has it.
@@ -81,11 +81,18 @@ type Argument struct {
 // Schema is DuckDB's schema of the macros that queries call.
 const Schema = "spark"
 
-// Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands; params are the
-// values of ${names}, which are put into the text as they are, as Databricks does. Mistakes are added to diags, each
-// with its place; then the text for DuckDB is a query that gives nothing.
-func Translate(raw string, at sqltext.Origin, params map[string]string, diags *diag.List) *Query {
-	return translate(raw, at, params, diags, nil, func(p *parser) func(*writer) {
+// Pipeline is what a query needs to know of the pipeline around it.
+type Pipeline struct {
+	// Parameters are the values of ${names}. They are put into the text as they are, as Databricks does.
+	Parameters map[string]string
+	// Functions are functions of the pipeline's own, in lower case. Their calls are written as they are.
+	Functions map[string]bool
+}
+
+// Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added
+// to diags, each with its place; then the text for DuckDB is a query that gives nothing.
+func Translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
+	return translate(raw, at, in, diags, nil, func(p *parser) func(*writer) {
 		q := p.query()
 		p.accept(";")
 		return func(w *writer) { w.query(q) }
@@ -93,19 +100,19 @@ func Translate(raw string, at sqltext.Origin, params map[string]string, diags *d
 }
 
 // Expression is Translate for a condition or value over the columns of a row.
-func Expression(raw string, at sqltext.Origin, params map[string]string, diags *diag.List) *Query {
-	return translate(raw, at, params, diags, nil, func(p *parser) func(*writer) {
+func Expression(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
+	return translate(raw, at, in, diags, nil, func(p *parser) func(*writer) {
 		x := p.expression()
 		return func(w *writer) { w.expr(x) }
 	})
 }
 
-func translate(raw string, at sqltext.Origin, params map[string]string, diags *diag.List, plain map[span]bool,
+func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, plain map[span]bool,
 	read func(*parser) func(*writer)) *Query {
-	e := expand(raw, params)
+	e := expand(raw, in.Parameters)
 	result := &Query{plain: plain}
-	result.again = func(plain map[span]bool) *Query { return translate(raw, at, params, new(diag.List), plain, read) }
-	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, plain: plain}
+	result.again = func(plain map[span]bool) *Query { return translate(raw, at, in, new(diag.List), plain, read) }
+	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, plain: plain, own: in.Functions}
 	for _, unknown := range e.unknown {
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
 			"the parameter %s has no value", raw[unknown.start:unknown.end])

@@ -16,7 +16,7 @@ func FuzzTranslate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		var diags diag.List
-		q := spark.Translate(sql, sqltext.WholeFile("q.sql"), map[string]string{"p": "x", "e": ""}, &diags)
+		q := spark.Translate(sql, sqltext.WholeFile("q.sql"), spark.Pipeline{Parameters: map[string]string{"p": "x", "e": ""}}, &diags)
 		lines := strings.Count(sql, "\n") + 1
 		for _, d := range diags {
 			if d.Range.File != "q.sql" || d.Range.Start.Line < 1 || d.Range.End.Line > lines {

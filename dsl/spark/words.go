@@ -49,7 +49,7 @@ func quoteText(s string) string {
 // clauses are the words that end an expression or a relation, so that they are no alias without AS.
 const clauses = " from where group having order limit offset union intersect except minus lateral window qualify on using join inner left right full" +
 	" cross natural semi anti sort distribute cluster pivot unpivot tablesample as when then else end and or not in between like ilike rlike" +
-	" regexp is with select values for asc desc nulls div over filter within ignore respect by watermark "
+	" regexp is with select values for asc desc nulls div over filter within ignore respect by watermark collate "
 
 func isClause(word string) bool { return strings.Contains(clauses, " "+strings.ToLower(word)+" ") }
 

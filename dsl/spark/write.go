@@ -20,6 +20,7 @@ type writer struct {
 	// those macros in the text.
 	plain   map[span]bool
 	guesses []guess
+	own     map[string]bool // functions of the pipeline
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
 }

@@ -11,6 +11,12 @@ type special func(w *writer, c *call)
 
 // call writes the call of a function.
 func (w *writer) call(c *call) {
+	if w.own[c.name] {
+		w.put(quoteName(c.name)+"(", c.nameAt)
+		w.arguments(c, &variant{}, 0, len(c.args))
+		w.put(")", span{c.end, c.end})
+		return
+	}
 	if len(c.path) > 1 && !strings.EqualFold(c.path[0].name, "system") && !strings.EqualFold(c.path[0].name, "builtin") {
 		w.fail(codeFunction, c.nameAt, "use Spark's own functions", "the function %s of a catalog or schema is not known", w.expanded.text[c.nameAt.start:c.nameAt.end])
 	}
