@@ -97,13 +97,7 @@ func run(conn *sql.Conn, query string, made map[string]bool) (got answer, text s
 // runText runs a query. The offset is where DuckDB finds a mistake, or -1.
 func runText(conn *sql.Conn, q *spark.Query, made map[string]bool) (got answer, offset int) {
 	failed := func(err error) (answer, int) {
-		offset := -1
-		var e struct{ Position string }
-		text := err.Error()
-		if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &e) == nil && e.Position != "" {
-			offset, _ = strconv.Atoi(e.Position)
-		}
-		return answer{Error: text}, offset
+		return answer{Error: err.Error()}, position(err)
 	}
 	var macros []string
 	for _, m := range q.Macros {
@@ -113,8 +107,8 @@ func runText(conn *sql.Conn, q *spark.Query, made map[string]bool) (got answer, 
 		}
 	}
 	if len(macros) > 0 {
-		if _, err := conn.ExecContext(context.Background(), spark.Create(macros)); err != nil {
-			return failed(fmt.Errorf("%s: %w", spark.Create(macros), err))
+		if _, err := conn.ExecContext(context.Background(), strings.TrimSpace(spark.Create(macros))); err != nil {
+			return failed(fmt.Errorf("%s: %w", strings.TrimSpace(spark.Create(macros)), err))
 		}
 	}
 	rows, err := conn.QueryContext(context.Background(), q.Text)
@@ -144,6 +138,18 @@ func runText(conn *sql.Conn, q *spark.Query, made map[string]bool) (got answer, 
 		return failed(err)
 	}
 	return got, -1
+}
+
+// position is where DuckDB found a mistake, or -1.
+func position(err error) int {
+	var e struct{ Position string }
+	text := err.Error()
+	if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &e) == nil {
+		if n, err := strconv.Atoi(e.Position); err == nil {
+			return n
+		}
+	}
+	return -1
 }
 
 // canon writes a value, of Spark's answers or of DuckDB, in one way. Types are compared elsewhere: 1.50 is 1.5.

@@ -186,11 +186,15 @@ func (v *variant) param(i int) kind {
 	return v.params[min(i, len(v.params)-1)]
 }
 
+// MacroOffset is where the statements of Create begin. DuckDB places a mistake that it finds in the body of a macro, say
+// a type that it has no function for, where the macro was written; no query is as long as this.
+const MacroOffset = 1 << 20
+
 // Create gives the statements that make the schema "spark" and the macros of the names in it, and all that those call.
 // They stand in one text, to be run at once.
 func Create(names []string) string {
 	var b strings.Builder
-	b.WriteString("CREATE SCHEMA IF NOT EXISTS " + Schema + ";\n")
+	b.WriteString(strings.Repeat(" ", MacroOffset) + "CREATE SCHEMA IF NOT EXISTS " + Schema + ";\n")
 	done := map[string]bool{}
 	var add func(name string)
 	add = func(name string) {
@@ -208,6 +212,20 @@ func Create(names []string) string {
 		add(name)
 	}
 	return b.String()
+}
+
+// MacroAt is the name of the macro at an offset of what Create gave, or empty.
+func MacroAt(created string, offset int) string {
+	const before = "CREATE OR REPLACE MACRO " + Schema + "."
+	if offset < MacroOffset || offset > len(created) {
+		return ""
+	}
+	i := strings.LastIndex(created[:offset], before)
+	if i < 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(created[i+len(before):], "(")
+	return strings.Trim(name, `"`)
 }
 
 // macroText is what stands behind the name of a macro, with @ in front of the macros that it calls.

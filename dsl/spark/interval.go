@@ -83,6 +83,7 @@ func (p *parser) interval() expr {
 		}
 	}
 	v.span = p.since(v.span)
+	v.text = strings.Join(strings.Fields(p.sql[v.start:v.end]), " ")
 	return v
 }
 

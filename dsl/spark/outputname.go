@@ -93,7 +93,7 @@ func pretty(x expr) string {
 		}
 		return "scalarsubquery()"
 	case *interval:
-		return "INTERVAL"
+		return x.text
 	}
 	return "value"
 }
@@ -122,6 +122,9 @@ func (l *literal) pretty() string {
 	case timestampLiteral:
 		return "TIMESTAMP '" + l.value + "'"
 	}
+	if l.kind == numberLiteral && strings.HasPrefix(l.value, ".") {
+		return "0" + l.value
+	}
 	return l.value
 }
 
@@ -138,15 +141,13 @@ func (b *binary) pretty() string {
 		return "(NOT (" + l + " = " + r + "))"
 	}
 	if v, ok := b.r.(*interval); ok {
-		r = v.pretty()
+		r = v.text
 		if b.op == "+" || b.op == "-" {
 			return l + " " + b.op + " " + r
 		}
 	}
 	return "(" + l + " " + b.op + " " + r + ")"
 }
-
-func (v *interval) pretty() string { return "INTERVAL" }
 
 func (c *caseOf) pretty() string {
 	var b strings.Builder

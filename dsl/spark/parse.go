@@ -156,6 +156,8 @@ func (p *parser) ident(what string) ident {
 		return ident{span{t.Start, t.End}, unname(t, text), t.Kind == Name}
 	case t.Kind == Name:
 		p.failAt(span{t.Start, t.End}, "close it with a backtick", "the name has no end")
+	case p.is("{"):
+		p.refuse(p.here(), "write the name itself", "this is a placeholder that was not replaced")
 	case t.Kind == String:
 		p.fail(what+" is missing", "write names in `backticks`; quotes are for texts")
 	}

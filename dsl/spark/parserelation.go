@@ -142,6 +142,8 @@ func (p *parser) stream(at span) relation {
 	bracket := p.accept("(")
 	var r relation
 	switch {
+	case bracket && p.queryWord(p.i):
+		p.refuse(p.here(), "write STREAM in front of the tables in the query", "STREAM reads a table by its name, and not a query")
 	case p.peek().Kind == Word && p.calls():
 		if r = p.readsFiles(at, true); r == nil {
 			p.refuse(p.here(), "write STREAM name, STREAM read_files(…) or STREAM read_kafka(…)", "STREAM reads a table or files, and no function")

@@ -136,8 +136,8 @@ func (p *parser) call(path []ident) expr {
 	}
 	p.i++
 	if !p.accept(")") {
-		if !p.specialArguments(c) {
-			p.arguments(c)
+		if first, done := p.specialArguments(c); !done {
+			p.arguments(c, first)
 		}
 		p.expect(")")
 	}
@@ -146,8 +146,14 @@ func (p *parser) call(path []ident) expr {
 	return c
 }
 
-func (p *parser) arguments(c *call) {
-	if p.accept("distinct") {
+// arguments reads those that are separated by commas. The first one may have been read.
+func (p *parser) arguments(c *call, first expr) {
+	if first != nil {
+		c.args = append(c.args, argument{value: first})
+		if !p.accept(",") {
+			return
+		}
+	} else if p.accept("distinct") {
 		c.distinct = true
 	} else if p.is("all") && p.op(p.i+1) == "" {
 		p.i++
@@ -200,40 +206,36 @@ func (p *parser) nulls(c *call) {
 	}
 }
 
-// specialArguments reads the arguments of functions that have words between them.
-func (p *parser) specialArguments(c *call) bool {
+// specialArguments reads the arguments of functions that have words between them. What it reads of others is the first.
+func (p *parser) specialArguments(c *call) (first expr, done bool) {
 	add := func(x expr) { c.args = append(c.args, argument{value: x}) }
 	switch c.name {
 	case "extract":
 		add(p.unitOr())
 		p.expect("from")
 		add(p.expression())
-		return true
+		return nil, true
 	case "position":
-		start := p.i
-		x := p.valueExpression()
+		first = p.valueExpression()
 		if p.accept("in") {
-			add(x)
+			add(first)
 			add(p.expression())
-			return true
+			return nil, true
 		}
-		p.i = start
 	case "substring", "substr", "overlay":
-		start := p.i
-		x := p.valueExpression()
+		first = p.valueExpression()
 		if p.accept("from") || c.name == "overlay" && p.accept("placing") {
-			add(x)
+			add(first)
 			add(p.valueExpression())
 			for p.accept("from") || p.accept("for") {
 				add(p.valueExpression())
 			}
-			return true
+			return nil, true
 		}
-		p.i = start
 	case "trim":
 		return p.trim(c)
 	}
-	return false
+	return first, false
 }
 
 // unitOr reads the unit of EXTRACT.
@@ -247,20 +249,21 @@ func (p *parser) unitOr() expr {
 }
 
 // trim reads BOTH x FROM y and the like.
-func (p *parser) trim(c *call) bool {
+func (p *parser) trim(c *call) (first expr, done bool) {
 	names := map[string]string{"both": "trim", "leading": "ltrim", "trailing": "rtrim"}
-	var what expr
-	start := p.i
 	name := ""
 	if p.anyOf("both", "leading", "trailing") && p.op(p.i+1) != ")" && p.op(p.i+1) != "," && p.op(p.i+1) != "." {
 		name = names[strings.ToLower(p.text(p.i))]
 		p.i++
 	}
+	var what expr
 	if !p.accept("from") {
 		what = p.valueExpression()
 		if !p.accept("from") {
-			p.i = start
-			return false
+			if name != "" {
+				p.fail("FROM is missing", "write trim(BOTH 'x' FROM text)")
+			}
+			return what, false
 		}
 	}
 	if name != "" {
@@ -275,7 +278,7 @@ func (p *parser) trim(c *call) bool {
 	default:
 		c.args = []argument{{value: what}, x}
 	}
-	return true
+	return nil, true
 }
 
 // behindCall reads WITHIN GROUP, FILTER, IGNORE NULLS and OVER.

@@ -7,6 +7,10 @@ func (p *parser) pipe(q *query) *query {
 	defer p.enter()()
 	at := p.here()
 	p.i++
+	if p.anyOf("limit", "offset") && q.limit == nil && q.offset == nil {
+		p.modifiers(q) // of the rows in the order that the step before gave them
+		return q
+	}
 	s := &selection{items: []selected{{x: &star{span: at}}}, from: []relation{&derived{span: q.span, query: q}}}
 	next := &query{body: s}
 	switch {

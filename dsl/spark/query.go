@@ -51,6 +51,19 @@ func (q *Query) Ambiguous(offset int) (*Query, bool) {
 	return nil, false
 }
 
+// Calls are the offsets in Text at which a macro is called.
+func (q *Query) Calls(macro string) []int {
+	var offsets []int
+	name := Schema + "." + quoteName(macro) + "("
+	for at := 0; ; {
+		i := strings.Index(q.Text[at:], name)
+		if i < 0 {
+			return offsets
+		}
+		offsets, at = append(offsets, at+i), at+i+len(name)
+	}
+}
+
 // Table is a table as the query names it.
 type Table struct {
 	Path   []string // its name; in front of it those of its schema and catalog, without LIVE

@@ -1,6 +1,7 @@
 package spark_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 
 // FuzzTranslate looks for panics, for mistakes without a place, and for places outside of the text.
 func FuzzTranslate(f *testing.F) {
-	for _, a := range seeds(f) {
+	for _, a := range seeds() {
 		f.Add(a)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
@@ -28,12 +29,35 @@ func FuzzTranslate(f *testing.F) {
 				t.Errorf("offset %d of %q is at %v", i, q.Text, r)
 			}
 		}
-		spark.Create(q.Macros)
+		if len(q.Text) > 100*len(sql)+10000 {
+			t.Errorf("%d bytes become %d", len(sql), len(q.Text))
+		}
 	})
 }
 
-func seeds(f *testing.F) []string {
+// seeds are queries that hold much of the grammar.
+func seeds() []string {
 	return []string{"SELECT a:b.c, `x`, r'\\', 1.e3, ${p} -- c", "FROM t |> WHERE a > 1 |> AGGREGATE sum(x) GROUP BY y", "SELECT * EXCEPT (a) FROM STREAM(live.t) LATERAL VIEW explode(x) AS y",
 		"SELECT CAST(x AS STRUCT<a: INT>), INTERVAL '1-2' YEAR TO MONTH, window(ts, '5 minutes') FROM json.`/a` GROUP BY window(ts, '1 hour')",
 		"WITH a AS (VALUES (1)) SELECT transform(l, (x, i) -> x + i) OVER (ORDER BY ${e}) FROM a PIVOT (sum(x) FOR y IN ('a'))"}
+}
+
+// TestMacroAt finds the call in the user's text of a macro in which DuckDB finds a mistake.
+func TestMacroAt(t *testing.T) {
+	conn := open(t)
+	var diags diag.List
+	q := spark.Translate("SELECT 1,\n  size(year(d)) FROM (SELECT date'2024-01-01' AS d)", sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
+	created := spark.Create(q.Macros)
+	if _, err := conn.ExecContext(context.Background(), created); err != nil || len(diags) > 0 {
+		t.Fatal(err, diags)
+	}
+	_, err := conn.QueryContext(context.Background(), q.Text)
+	if err == nil {
+		t.Fatal("the size of a number is no mistake")
+	}
+	name := spark.MacroAt(created, position(err))
+	calls := q.Calls(name)
+	if name != "size" || len(calls) != 1 || q.At(calls[0], 0).String() != "q.sql:2:3" {
+		t.Errorf("%v is in %q, called at %v of %s", err, name, calls, q.Text)
+	}
 }

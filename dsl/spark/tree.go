@@ -44,6 +44,7 @@ type (
 		daysOnly       bool // it has no field shorter than a day
 		value          expr // of INTERVAL expr UNIT, where it is no constant
 		unit           string
+		text           string // as it is written
 	}
 	unary struct {
 		span

@@ -87,12 +87,85 @@ type guess struct {
 
 // guess reports whether a macro may ask for the type of x. Where it may, the name of the macro has to be written next.
 func (w *writer) guess(macro string, x expr) bool {
-	if w.plain[x.at()] || !bindable(x) {
+	if w.plain[x.at()] || !bindable(x) || depth(x) > deepestGuess {
 		return false
 	}
 	at := w.out.Len()
 	w.guesses = append(w.guesses, guess{at, at + len(Schema) + 1 + len(quoteName(macro)), x.at()})
 	return true
+}
+
+// deepestGuess is how many macros with several forms there may be inside of each other: DuckDB looks at what is in them
+// twice for each.
+const deepestGuess = 3
+
+// depth is how many macros may be inside of each other in an expression.
+func depth(x expr) int {
+	n := 0
+	all := func(xs ...expr) {
+		for _, x := range xs {
+			if x != nil {
+				n = max(n, depth(x))
+			}
+		}
+	}
+	switch x := x.(type) {
+	case *unary:
+		all(x.x)
+	case *binary:
+		all(x.l, x.r)
+		n++
+	case *cast:
+		all(x.x)
+	case *item:
+		all(x.x, x.key)
+		n++
+	case *field:
+		all(x.x)
+	case *path:
+		all(x.x)
+	case *caseOf:
+		all(x.results()...)
+		n++
+	case *call:
+		for _, a := range x.args {
+			all(a.value)
+		}
+		n++
+	case *between, *in, *like, *is:
+		n = 1
+	}
+	return n
+}
+
+// leaf is a part of an expression that has its type, as far as that is to be seen.
+func leaf(x expr) expr {
+	switch x := x.(type) {
+	case *caseOf:
+		for _, r := range x.results() {
+			if kindOf(r) != nullKind {
+				return leaf(r)
+			}
+		}
+	case *call:
+		switch x.name {
+		case "coalesce", "nvl", "ifnull", "nullif", "greatest", "least":
+			for _, a := range x.args {
+				if kindOf(a.value) != nullKind {
+					return leaf(a.value)
+				}
+			}
+		case "if":
+			if len(x.args) == 3 {
+				return leaf(x.args[1].value)
+			}
+		}
+	case *binary:
+		if x.op != "||" && kindOf(x) == unknown {
+			return leaf(x.l)
+		}
+	}
+	return x
 }
 
 // bindable reports whether DuckDB knows the type of an expression while it looks for a macro.
