@@ -203,6 +203,12 @@ func Create(names []string) string {
 		}
 		done[name] = true
 		text := macroText(name)
+		if text == "" { // a function that is written with other macros
+			for _, called := range bodyCalls(name) {
+				add(called)
+			}
+			return
+		}
 		for _, called := range macroCalls(text) {
 			add(called)
 		}
@@ -250,6 +256,17 @@ func macroText(name string) string {
 		forms = append(forms, "("+strings.Join(letters[:len(v.params)], ", ")+") AS "+body)
 	}
 	return strings.Join(forms, ", ")
+}
+
+// bodyCalls are the macros that a function is written with.
+func bodyCalls(name string) []string {
+	var names []string
+	if f := functions()[name]; f != nil {
+		for _, v := range f.variants {
+			names = append(names, macroCalls(v.body)...)
+		}
+	}
+	return names
 }
 
 // macroCalls are the names behind @ in a text.

@@ -54,7 +54,7 @@ least(any, any...) common
 array(any...) any = list_value($*)
 uuid() text = CAST(uuid() AS VARCHAR)
 raise_error(text) any = error($*)
-to_json(any) text = CAST(to_json($1) AS VARCHAR)
+to_json(any) text = CAST(json_merge_patch('{}', to_json($1)) AS VARCHAR)
 `
 
 const aggregateFunctions = `
@@ -138,11 +138,9 @@ schema_of_json schema_of_json_agg schema_of_csv schema_of_variant schema_of_vari
 soundex luhn_check conv mask sentences to_number try_to_number to_char to_varchar to_binary width_bucket parse_url try_parse_url = it is not supported yet
 from_csv to_csv from_xml xpath xpath_string xpath_int to_xml from_avro to_avro from_protobuf to_protobuf = other formats are read by sources, not by functions
 approx_top_k approx_top_k_accumulate hll_sketch_agg hll_union hll_union_agg hll_sketch_estimate count_min_sketch histogram_numeric bitmap_bucket_number bitmap_construct_agg bitmap_count bitmap_or_agg kll_sketch_agg_bigint = sketches are not supported
-json_tuple = name the fields with get_json_object(x, '$.name') or x:name
-variant_get try_variant_get variant_explode is_variant_null to_variant_object = write the path as x:a.b::type
+variant_get try_variant_get is_variant_null to_variant_object = write the path as x:a.b::type
 session_window window_time = sessions are not supported
 st_point st_distance h3_longlatash3 h3_longlatash3string = geography is not supported
-stack = write the rows as a UNION ALL, or as explode(array(struct(…), …))
 skewness histogram regr_avgx regr_avgy regr_sxx regr_sxy regr_syy = it is not supported yet
 event_log cloud_files_state table_changes = it is read by lakeflow's own commands
 `

@@ -84,10 +84,16 @@ var macros = map[string]string{
 	(t, x, i) AS CASE WHEN i = 0 OR abs(i) > len(x) THEN x[CAST('[INVALID_ARRAY_INDEX] there is no element ' || CAST(i AS VARCHAR) AS BIGINT)] ELSE x[i] END`,
 	// json_path is the text at a path; NULL where there is no JSON.
 	"json_path": `(x, p) AS CASE WHEN json_valid(CAST(x AS VARCHAR)) THEN json_extract_string(CAST(x AS VARCHAR), p) END`,
-	// json_value reads a text by a shape; NULL where there is no JSON.
+	// json_value reads a text by a shape; NULL where there is no JSON. json_object gives an object without fields there.
 	"json_value":    `(x, s) AS CASE WHEN json_valid(x) THEN from_json(x, s) END`,
+	"json_object":   `(x, s) AS CASE WHEN json_valid(x) THEN from_json(x, s) WHEN x IS NOT NULL THEN from_json('{}', s) END`,
 	"outer_entries": `(x) AS CASE WHEN x IS NULL OR len(x) = 0 THEN [NULL] ELSE x END`,
 	"strings":       `(x VARCHAR) AS [x], (x VARCHAR[]) AS x, (x) AS [@as_string(x)]`,
+	"split_limit": `(s, d, n) AS CASE WHEN n <= 0 OR len(string_split(s, d)) <= n THEN string_split(s, d)
+	ELSE string_split(s, d)[1:n - 1] || [array_to_string(string_split(s, d)[n:], d)] END`,
+	// variant_keys and variant_values are what variant_explode makes rows of.
+	"variant_keys":   `(x) AS CASE WHEN json_type(x) = 'OBJECT' THEN json_keys(x) ELSE list_transform(CAST(x AS JSON[]), lambda e: CAST(NULL AS VARCHAR)) END`,
+	"variant_values": `(x) AS CASE WHEN json_type(x) = 'OBJECT' THEN list_transform(json_keys(x), lambda k: json_extract(x, '$."' || k || '"')) ELSE CAST(x AS JSON[]) END`,
 	// part is substring from a place that may be 0, which is 1, or negative, which counts from the end.
 	"part": `(s, p) AS substring(s, CASE WHEN p = 0 THEN 1 ELSE p END),
 	(s, p, n) AS CASE WHEN p < -length(s) THEN substring(s, 1, greatest(length(s) + p + n, 0)) ELSE substring(s, CASE WHEN p = 0 THEN 1 ELSE p END, n) END`,

@@ -20,7 +20,7 @@ func init() { // they call each other
 		"element_at": elementAt, "try_element_at": elementAt, "first": firstLast, "last": firstLast, "first_value": firstLast, "last_value": firstLast,
 		"collect_list": collect, "collect_set": collect, "array_agg": collect, "count": count, "from_json": fromJSON, "assert_true": assertTrue,
 		"input_file_name": inputFile, "explode": misplaced, "explode_outer": misplaced, "posexplode": misplaced, "posexplode_outer": misplaced,
-		"inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
+		"stack": misplaced, "json_tuple": misplaced, "variant_explode": misplaced, "inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
 		"window": timeWindow, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
 	}
 }
@@ -283,16 +283,24 @@ func substring(w *writer, c *call) {
 
 func split(w *writer, c *call) {
 	w.need(c, 2, 3, "split(text, regex)")
-	if len(c.args) == 3 {
-		if l, ok := c.args[2].value.(*literal); !ok || !strings.HasPrefix(l.value, "-") {
-			w.fail(codeUnsupported, c.args[2].value.at(), "leave it out, or use substring_index or regexp_extract", "split with a limit is not supported")
-		}
+	limited := len(c.args) == 3
+	if limited {
+		l, ok := c.args[2].value.(*literal)
+		limited = !ok || !strings.HasPrefix(l.value, "-") && l.value != "0"
 	}
 	if l, ok := c.args[1].value.(*literal); ok && l.kind == textLiteral {
 		if plain, ok := plainPattern(l.value); ok {
-			w.around(c, "string_split(", func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(plain)+")")
+			if limited {
+				w.around(c, "@split_limit(", func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(plain)+", ")
+				w.around(c, "", func() { w.coerced(c.args[2].value, integer) }, ")")
+			} else {
+				w.around(c, "string_split(", func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(plain)+")")
+			}
 			return
 		}
+	}
+	if limited {
+		w.fail(codeUnsupported, c.args[2].value.at(), "leave it out, or use substring_index or regexp_extract", "split by a regular expression with a limit is not supported")
 	}
 	w.around(c, "string_split_regex(", func() { w.coerced(c.args[0].value, text) }, ", ")
 	w.regex(c.args[1].value)

@@ -164,7 +164,11 @@ func fromJSON(w *writer, c *call) {
 	w.need(c, 2, 3, "from_json(text, 'a INT, b STRING')")
 	ddl := w.constant(c.args[1].value, "the schema")
 	t := w.schema(c.args[1].value.at(), ddl)
-	w.around(c, "@json_value(", func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(jsonShape(t))+")")
+	macro := "@json_value("
+	if t.name == "STRUCT" {
+		macro = "@json_object("
+	}
+	w.around(c, macro, func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(jsonShape(t))+")")
 }
 
 // schema reads a type, or fields without STRUCT<…> around them.

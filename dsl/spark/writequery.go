@@ -231,8 +231,16 @@ func (w *writer) replacesName(x expr) bool {
 // generator writes explode and the like as items of a select list, which DuckDB unnests side by side.
 func (w *writer) generator(c *call, names []ident) {
 	name, outer := strings.CutSuffix(c.name, "_outer")
-	if name == "stack" || name == "json_tuple" || name == "variant_explode" {
-		w.fail(codeFunction, c.nameAt, functions()[name].reasonOr(), "the function %s is not supported", name)
+	switch name {
+	case "stack":
+		w.stack(c, names)
+		return
+	case "json_tuple":
+		w.jsonTuple(c, names)
+		return
+	case "variant_explode":
+		w.variantExplode(c, names)
+		return
 	}
 	w.need(c, 1, 1, c.name+"(list)")
 	x := c.args[0].value
@@ -283,11 +291,68 @@ func (w *writer) generator(c *call, names []ident) {
 	}
 }
 
-func (f *Function) reasonOr() string {
-	if f == nil {
-		return "write it in another way"
+// columnOf writes one column of a generator, under the name at its place or another one.
+func (w *writer) columnOf(c *call, names []ident, i int, otherwise, before string, write func(), after string) {
+	if i > 0 {
+		w.put(", ", c.nameAt)
 	}
-	return f.Reason
+	w.around(c, before, write, after+" AS ")
+	if i < len(names) {
+		w.ident(names[i])
+	} else {
+		w.put(quoteName(otherwise), c.nameAt)
+	}
+}
+
+// stack puts values into so many rows.
+func (w *writer) stack(c *call, names []ident) {
+	w.need(c, 2, -1, "stack(2, a, b, c, d)")
+	l, ok := c.args[0].value.(*literal)
+	rows := 0
+	if ok {
+		rows = atoi(l.value)
+	}
+	if rows < 1 {
+		w.fail(codeArguments, c.args[0].value.at(), "write it as a number", "the number of rows has to be a constant")
+	}
+	cells := c.args[1:]
+	columns := (len(cells) + rows - 1) / rows
+	for i := range columns {
+		var column []expr
+		for at := i; at < rows*columns; at += columns {
+			if at < len(cells) {
+				column = append(column, cells[at].value)
+			} else {
+				column = append(column, &literal{span: c.span, kind: nullLiteral})
+			}
+		}
+		w.columnOf(c, names, i, "col"+itoa(i), "unnest([", func() {
+			for n := range column {
+				if n > 0 {
+					w.put(", ", column[n].at())
+				}
+				w.oneOf(column, n)
+			}
+		}, "])")
+	}
+}
+
+// jsonTuple gives fields of a JSON text as columns.
+func (w *writer) jsonTuple(c *call, names []ident) {
+	w.need(c, 2, -1, "json_tuple(text, 'a', 'b')")
+	for i, a := range c.args[1:] {
+		path := `$."` + strings.ReplaceAll(w.constant(a.value, "the name of a field"), `"`, `\"`) + `"`
+		w.columnOf(c, names, i, "c"+itoa(i), "@json_path(", func() { w.expr(c.args[0].value) }, ", "+quoteText(path)+")")
+	}
+}
+
+// variantExplode gives the elements of a JSON list or object.
+func (w *writer) variantExplode(c *call, names []ident) {
+	w.need(c, 1, 1, "variant_explode(x)")
+	x := func() { w.around(c, "CAST(", func() { w.expr(c.args[0].value) }, " AS JSON)") }
+	w.columnOf(c, names, 0, "pos", "CAST(generate_subscripts(@variant_values(", x, "), 1) - 1 AS INTEGER)")
+	w.columnOf(c, names, 1, "key", "unnest(@variant_keys(", x, "))")
+	w.columnOf(c, names, 2, "value", "unnest(@variant_values(", x, "))")
 }
 
 // isMapCall reports whether an expression is told to be a map.

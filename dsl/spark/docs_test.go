@@ -1,0 +1,62 @@
+package spark_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/lakeflow/lakeflow/dsl/spark"
+)
+
+// TestCodes checks that the codes of this package are documented, and reported in a golden.
+func TestCodes(t *testing.T) {
+	source, err := os.ReadFile("query.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/diagnostics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	goldens := ""
+	for _, name := range []string{"clauses", "mistakes"} {
+		data, err := os.ReadFile("testdata/translate/" + name + ".txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		goldens += string(data)
+	}
+	codes := regexp.MustCompile(`"(LF06\d\d)"`).FindAllStringSubmatch(string(source), -1)
+	if len(codes) < 6 {
+		t.Errorf("%d codes", len(codes))
+	}
+	for _, c := range codes {
+		if !strings.Contains(string(doc), "\n### "+c[1]+" ") {
+			t.Errorf("%s has no section in docs/diagnostics.md", c[1])
+		}
+		if !strings.Contains(goldens, " "+c[1]+" ") {
+			t.Errorf("%s is in no golden", c[1])
+		}
+	}
+}
+
+// TestFunctions makes every macro, and asks for each function what it says of itself.
+func TestFunctions(t *testing.T) {
+	conn := open(t)
+	counts := map[spark.How]int{}
+	var macros []string
+	for _, f := range spark.Functions() {
+		counts[f.How]++
+		if f.How == spark.Macro {
+			macros = append(macros, f.Name)
+		}
+		if f.How == spark.Refused && f.Reason == "" || f.How != spark.Refused && f.How != spark.Special && len(f.Forms) == 0 {
+			t.Errorf("%s is %s, with forms %v and reason %q", f.Name, f.How, f.Forms, f.Reason)
+		}
+	}
+	if _, err := conn.ExecContext(t.Context(), spark.Create(macros)); err != nil {
+		t.Error(err)
+	}
+	t.Log(counts)
+}
