@@ -18,8 +18,8 @@ type parser struct {
 	place  func(start, end int) diag.Range
 	diags  *diag.List
 	result *Query
-	// generated counts the names that are made for relations.
-	generated int
+	// paths are the tables that are named with a schema.
+	paths [][]ident
 }
 
 // mistake unwinds the parser and the writer.

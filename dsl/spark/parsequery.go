@@ -182,13 +182,8 @@ func (p *parser) values(at span) *values {
 	for {
 		x := p.expression()
 		row := []expr{x}
-		switch x := x.(type) {
-		case *tuple:
-			row = x.items
-		case *call:
-			if x.name == "struct" || x.name == "named_struct" {
-				p.refuse(x.span, "write the values in brackets: VALUES (1, 2)", "VALUES of structs are not supported")
-			}
+		if t, ok := x.(*tuple); ok {
+			row = t.items
 		}
 		v.rows = append(v.rows, row)
 		if !p.accept(",") {

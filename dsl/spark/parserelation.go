@@ -185,6 +185,9 @@ func (p *parser) tableName() *table {
 	if len(path) > 1 && strings.EqualFold(path[0].name, "live") {
 		path = path[1:]
 	}
+	if len(path) > 1 {
+		p.paths = append(p.paths, path)
+	}
 	return &table{span: pathSpan(path), path: path}
 }
 

@@ -133,6 +133,7 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, pla
 	if len(e.unknown) > 0 || !attempt(func() {
 		p := newParser(e.text, w.place, diags, result)
 		write := read(p)
+		w.paths = p.paths
 		if p.i < len(p.toks) {
 			p.fail("the query ends", "a comma, an operator or a quote may be missing in front of it")
 		}
@@ -183,6 +184,12 @@ func expand(raw string, params map[string]string) expanded {
 	e := expanded{}
 	var b strings.Builder
 	at := 0
+	comments := map[int]bool{}
+	for _, t := range Lex(raw) {
+		for i := t.Start; t.Kind == Comment && i < t.End; i++ {
+			comments[i] = true
+		}
+	}
 	keep := func(to int) {
 		if at < to {
 			e.marks = append(e.marks, mark{b.Len(), at, to - at, false})
@@ -191,8 +198,10 @@ func expand(raw string, params map[string]string) expanded {
 	}
 	for _, m := range parameter.FindAllStringSubmatchIndex(raw, -1) {
 		value, ok := params[raw[m[2]:m[3]]]
-		if !ok {
+		if !ok && !comments[m[0]] {
 			e.unknown = append(e.unknown, span{m[0], m[1]})
+		}
+		if !ok {
 			continue
 		}
 		keep(m[0])

@@ -21,6 +21,7 @@ type writer struct {
 	plain   map[span]bool
 	guesses []guess
 	own     map[string]bool // functions of the pipeline
+	paths   [][]ident       // tables that are named with a schema
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
 }
@@ -262,7 +263,15 @@ func (w *writer) expr(x expr) {
 		w.put(")", span{x.end, x.end})
 	case *field:
 		w.put("(", span{x.start, x.start})
-		w.expr(x.x)
+		if t, ok := x.x.(*tuple); ok { // its fields have names
+			fields := &call{span: t.span, name: "struct", nameAt: t.span}
+			for _, item := range t.items {
+				fields.args = append(fields.args, argument{value: item})
+			}
+			structOf(w, fields)
+		} else {
+			w.expr(x.x)
+		}
 		w.put(").", span{x.name.start, x.name.start})
 		w.ident(x.name)
 	case *item:
@@ -281,7 +290,7 @@ func (w *writer) expr(x expr) {
 func (w *writer) column(c *column) {
 	text, ok := w.replaced[strings.ToLower(c.path[0].name)]
 	if !ok {
-		w.path(c.path)
+		w.path(w.withoutSchema(c.path, 1))
 		return
 	}
 	w.put(text, c.path[0].span)
@@ -291,8 +300,22 @@ func (w *writer) column(c *column) {
 	}
 }
 
+// withoutSchema leaves the schema of a table out of schema.table and so many names more: the table has its last name here.
+func (w *writer) withoutSchema(path []ident, more int) []ident {
+	for _, t := range w.paths {
+		same := len(path) >= len(t)+more
+		for i := 0; same && i < len(t); i++ {
+			same = strings.EqualFold(path[i].name, t[i].name)
+		}
+		if same {
+			return path[len(t)-1:]
+		}
+	}
+	return path
+}
+
 func (w *writer) star(s *star) {
-	for _, name := range s.path {
+	for _, name := range w.withoutSchema(s.path, 0) {
 		w.ident(name)
 		w.put(".", name.span)
 	}
