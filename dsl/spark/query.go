@@ -105,26 +105,28 @@ type Pipeline struct {
 // Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added
 // to diags, each with its place; then the text for DuckDB is a query that gives nothing.
 func Translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
-	return translate(raw, at, in, diags, nil, func(p *parser) func(*writer) {
+	return translate(raw, at, in, diags, "SELECT NULL WHERE false", nil, func(p *parser) func(*writer) {
 		q := p.query()
 		p.accept(";")
 		return func(w *writer) { w.query(q) }
 	})
 }
 
-// Expression is Translate for a condition or value over the columns of a row.
+// Expression is Translate for a condition or value over the columns of a row. With mistakes, its text is NULL.
 func Expression(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
-	return translate(raw, at, in, diags, nil, func(p *parser) func(*writer) {
+	return translate(raw, at, in, diags, "NULL", nil, func(p *parser) func(*writer) {
 		x := p.expression()
 		return func(w *writer) { w.expr(x) }
 	})
 }
 
-func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, plain map[span]bool,
+func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, otherwise string, plain map[span]bool,
 	read func(*parser) func(*writer)) *Query {
 	e := expand(raw, in.Parameters)
 	result := &Query{plain: plain}
-	result.again = func(plain map[span]bool) *Query { return translate(raw, at, in, new(diag.List), plain, read) }
+	result.again = func(plain map[span]bool) *Query {
+		return translate(raw, at, in, new(diag.List), otherwise, plain, read)
+	}
 	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, plain: plain, own: in.Functions}
 	for _, unknown := range e.unknown {
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
@@ -140,7 +142,7 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, pla
 		write(w)
 	}) {
 		w.out = sqltext.NewBuilder(raw, at)
-		w.out.Put("SELECT NULL WHERE false", 0, len(raw))
+		w.out.Put(otherwise, 0, len(raw))
 	}
 	result.Query = w.out.Query()
 	result.Streams, result.guesses = w.streams, w.guesses

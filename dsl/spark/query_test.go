@@ -61,3 +61,19 @@ func TestMacroAt(t *testing.T) {
 		t.Errorf("%v is in %q, called at %v of %s", err, name, calls, q.Text)
 	}
 }
+
+// TestExpression reads conditions, as expectations have them.
+func TestExpression(t *testing.T) {
+	for raw, want := range map[string]string{
+		"a > 1 AND b RLIKE '^x'": "((spark.like_bigint(a) > 1) AND (regexp_matches(spark.as_string(b), '^x')))",
+		"a IS NOT NULL":          "(a IS NOT NULL)",
+		"a >":                    "NULL",
+		"SELECT 1":               "NULL",
+	} {
+		var diags diag.List
+		q := spark.Expression(raw, sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
+		if q.Text != want || diags.HasErrors() != (want == "NULL") {
+			t.Errorf("%s became %s, want %s, with %v", raw, q.Text, want, diags)
+		}
+	}
+}

@@ -141,7 +141,8 @@ func fieldName(a argument, i int) string {
 func structOf(w *writer, c *call) {
 	w.need(c, 1, -1, "struct(a, b AS name)")
 	if s, ok := c.args[0].value.(*star); ok && len(c.args) == 1 {
-		w.fail(codeUnsupported, s.span, "name the columns: struct(a, b)", "struct(*) is not supported")
+		w.wholeRow(s)
+		return
 	}
 	for i, a := range c.args {
 		before := ", "
@@ -151,6 +152,41 @@ func structOf(w *writer, c *call) {
 		w.around(c, before+quoteName(fieldName(a, i))+" := ", func() { w.expr(a.value) }, "")
 	}
 	w.put(")", span{c.end, c.end})
+}
+
+// wholeRow writes struct(*): in DuckDB the name of a relation stands for its rows as structs.
+func (w *writer) wholeRow(s *star) {
+	switch {
+	case len(s.except) > 0 || len(s.path) == 0 && w.row == "":
+		w.fail(codeUnsupported, s.span, "name the columns: struct(a, b)", "struct(*) is only supported of one table that has a name")
+	case len(s.path) > 0:
+		w.path(w.withoutSchema(s.path, 0))
+	default:
+		w.put(quoteName(w.row), s.span)
+	}
+}
+
+// nameOfRows is the name of the only relation behind FROM.
+func nameOfRows(from []relation) string {
+	if len(from) != 1 {
+		return ""
+	}
+	var a alias
+	switch r := from[0].(type) {
+	case *table:
+		if r.alias.name == nil {
+			return r.path[len(r.path)-1].name
+		}
+		a = r.alias
+	case *derived:
+		a = r.alias
+	case *files:
+		a = r.alias
+	}
+	if a.name == nil {
+		return ""
+	}
+	return a.name.name
 }
 
 func namedStruct(w *writer, c *call) {

@@ -22,6 +22,7 @@ type writer struct {
 	guesses []guess
 	own     map[string]bool // functions of the pipeline
 	paths   [][]ident       // tables that are named with a schema
+	row     string          // the name of the only relation behind FROM
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
 }

@@ -107,6 +107,9 @@ func (w *writer) values(v *values) {
 
 func (w *writer) selection(s *selection) {
 	w.windowGroups(s)
+	row := w.row
+	w.row = nameOfRows(s.from)
+	defer func() { w.row = row }()
 	w.put("SELECT ", span{s.start, s.start})
 	if s.distinct {
 		w.put("DISTINCT ", span{s.start, s.start})
