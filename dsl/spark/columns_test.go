@@ -1,6 +1,7 @@
 package spark_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,19 +15,29 @@ func withColumns(sql string) string {
 	var items []string
 	var b strings.Builder
 	word := ""
-	for i, t := range tokens {
+	column := func(text string) {
+		name := "c" + string(rune('a'+len(items)))
+		items = append(items, text+" AS "+name)
+		b.WriteString(name)
+	}
+	for i := 0; i < len(tokens); i++ {
+		t := tokens[i]
 		text := t.Text(sql)
 		constant := t.Kind == spark.String || t.Kind == spark.Number
-		if constant && (word == "interval" || word == "escape" || i > 1 && tokens[i-1].Kind == spark.Space && tokens[i-2].Kind == spark.String || word == "::" || word == "[" && strings.Contains(sql, ":a") || strings.Contains(sql, "decimal(") && t.Kind == spark.Number) {
+		if constant && (word == "interval" || word == "escape" || i > 1 && tokens[i-1].Kind == spark.Space && tokens[i-2].Kind == spark.String ||
+			word == "::" || word == "[" && strings.Contains(sql, ":a") || strings.Contains(sql, "decimal(") && t.Kind == spark.Number) {
 			return ""
 		}
+		typed := t.Kind == spark.Word && slices.Contains([]string{"date", "timestamp", "timestamp_ntz", "x"}, strings.ToLower(text))
 		switch {
-		case constant && (word == "date" || word == "timestamp" || word == "timestamp_ntz" || word == "x" || word == "X"):
-			return ""
+		case typed && i+1 < len(tokens) && tokens[i+1].Kind == spark.String:
+			column(text + tokens[i+1].Text(sql))
+			i++
+		case typed && i+2 < len(tokens) && tokens[i+2].Kind == spark.String && tokens[i+1].Kind == spark.Space:
+			column(text + tokens[i+2].Text(sql))
+			i += 2
 		case constant && (i == 0 || tokens[i-1].Kind != spark.String):
-			name := "c" + string(rune('a'+len(items)))
-			items = append(items, text+" AS "+name)
-			b.WriteString(name)
+			column(text)
 		default:
 			b.WriteString(text)
 		}

@@ -88,8 +88,6 @@ collate(text, any) text = $1
 
 const numberFunctions = `
 abs(number) 1
-round(number) 1
-round(number, int) 1
 bround(number) 1 = round_even($1, 0)
 bround(number, int) 1 = round_even($*)
 rint(double) double = round_even($1, 0)

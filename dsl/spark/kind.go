@@ -197,6 +197,13 @@ func (c *call) is() kind {
 		return (&dataType{name: to}).is()
 	}
 	switch c.name {
+	case "round":
+		if len(c.args) > 0 {
+			if k := kindOf(c.args[0].value); k != text && k != unknown {
+				return k
+			}
+			return numeric
+		}
 	case "if", "iff":
 		if len(c.args) == 3 {
 			return commonKind(c.args[1].value, c.args[2].value)

@@ -65,7 +65,13 @@ var macros = map[string]string{
 	"like_boolean":   `(x VARCHAR) AS @text_boolean(x), (x TIME) AS x, (x) AS x`,
 
 	// divisor is a number that something is divided by.
-	"divisor": `(x) AS CASE WHEN x = 0 THEN CAST('[DIVIDE_BY_ZERO] division by zero' AS TINYINT) ELSE x END`,
+	"divisor":      `(x) AS CASE WHEN x = 0 THEN CAST('[DIVIDE_BY_ZERO] division by zero' AS TINYINT) ELSE x END`,
+	"round_double": `(x, n) AS CASE WHEN abs(x) < 1e15 THEN CAST(round(CAST(x AS DECIMAL(38, 15)), n) AS DOUBLE) ELSE x END`,
+	// round_any is called with the number twice: one tells its type.
+	"round_any": `(t DOUBLE, x, n) AS @round_double(x, n), (t VARCHAR, x, n) AS @round_double(CAST(x AS DOUBLE), n), (t BIGINT, x, n) AS round(x, n),
+	(t DECIMAL, x, n) AS round(x, n), (t, x, n) AS round(x, n)`,
+	// century is a moment of a year of two digits, which Spark takes to be one from 2000 to 2099.
+	"century": `(t) AS CASE WHEN year(t) < 2000 THEN t + INTERVAL 100 YEAR ELSE t END`,
 	// shifted is a moment and an interval of whole days; moment one of any interval.
 	"shifted": `(x DATE, i) AS CAST(x + i AS DATE), (x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x, i) AS x + i`,
 	"moment":  `(x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x TIME, i) AS x + i, (x, i) AS x + i`,

@@ -85,6 +85,8 @@ func (w *writer) regex(x expr) {
 		w.fail(codeUnsupported, l.span, "match more and take a group out of it", "the regular expression looks around, which RE2 cannot")
 	case backward.MatchString(pattern):
 		w.fail(codeUnsupported, l.span, "write the pattern without it", "the regular expression refers back to a group, which RE2 cannot")
+	case strings.Contains(pattern, "&&"):
+		w.fail(codeUnsupported, l.span, "write the characters that are left; for the text && write &{2}", "the regular expression intersects classes with &&, which RE2 cannot")
 	case possessive.MatchString(pattern):
 		w.fail(codeUnsupported, l.span, "leave the second + out", "the regular expression has a possessive quantifier, which RE2 has not")
 	}

@@ -77,3 +77,24 @@ func TestExpression(t *testing.T) {
 		}
 	}
 }
+
+// TestKnown runs what is known of Spark from its documentation and its source, and was not asked.
+func TestKnown(t *testing.T) {
+	conn, made := open(t), map[string]bool{}
+	for query, want := range map[string]string{
+		"SELECT round(2.675D, 2), round(1.005D, 2), round(-1.005D, 2), round(1e20D, 1)":                                                                  "[2.68, 1.01, -1.01, 1e+20]",
+		"SELECT round(x, 2), round(y, 2), round(z, 1), round(w) FROM VALUES (1.005D, 1.005BD, 7, '2.5') t(x, y, z, w)":                                   "[1.01, 1.01, 7, 3]",
+		"SELECT round(avg(x), 2) FROM VALUES (1.005D), (1.005D) t(x)":                                                                                    "[1.01]",
+		"SELECT to_date('01/02/75', 'dd/MM/yy'), to_date('01/02/24', 'dd/MM/yy')":                                                                        "[2075-02-01 00:00:00.000000, 2024-02-01 00:00:00.000000]",
+		`SELECT to_timestamp('2024-05-06T07:08:09+02:00', "yyyy-MM-dd'T'HH:mm:ssXXX"), to_timestamp('2024-05-06T07:08:09Z', "yyyy-MM-dd'T'HH:mm:ssXXX")`: "[2024-05-06 05:08:09.000000, 2024-05-06 07:08:09.000000]",
+		"SELECT raw:a.b, raw:l[1].c, raw:missing FROM VALUES ('{\"a\":{\"b\":\"x\"},\"l\":[1,{\"c\":2}]}') t(raw)":                                       `["x", "2", null]`,
+		"SELECT v.key, v.value FROM VALUES ('{\"a\":1,\"b\":\"x\"}') t(raw) LATERAL VIEW variant_explode(parse_json(raw)) v ORDER BY v.key":                             "[\"a\", 1]\n[\"b\", \"x\"]",
+		"SELECT sum(CASE WHEN x > 1 THEN 1 ELSE 0 END) FROM VALUES (1), (2) t(x)":                                                                        "[1]",
+		"FROM VALUES (3), (1), (2) t(a) |> ORDER BY a DESC |> LIMIT 2":                                                                                   "[3]\n[2]",
+	} {
+		got, text := run(conn, query, made)
+		if rows := rows(got, false); rows != want || got.Error != "" {
+			t.Errorf("%s\n\tgives %s %s, want %s\n\t%s", query, rows, got.Error, want, text)
+		}
+	}
+}

@@ -21,7 +21,7 @@ func init() { // they call each other
 		"collect_list": collect, "collect_set": collect, "array_agg": collect, "count": count, "from_json": fromJSON, "assert_true": assertTrue,
 		"input_file_name": inputFile, "explode": misplaced, "explode_outer": misplaced, "posexplode": misplaced, "posexplode_outer": misplaced,
 		"stack": misplaced, "json_tuple": misplaced, "variant_explode": misplaced, "inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
-		"window": timeWindow, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
+		"window": timeWindow, "round": roundTo, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
 	}
 }
 
@@ -261,6 +261,34 @@ func elt(w *writer, c *call) {
 		w.coerced(a.value, text)
 	}
 	w.around(c, "])[", func() { w.coerced(c.args[0].value, integer) }, "]")
+}
+
+// roundTo writes round. A DOUBLE is rounded as it is written in decimal digits: 1.005 to 1.01, and not as the next lower
+// number that it is.
+func roundTo(w *writer, c *call) {
+	w.need(c, 1, 2, "round(x, 2)")
+	x := c.args[0].value
+	digits := func() { w.put("0", c.nameAt) }
+	constant := true
+	if len(c.args) == 2 {
+		_, constant = c.args[1].value.(*literal)
+		digits = func() { w.coerced(c.args[1].value, integer) }
+	}
+	value := func() { w.coerced(x, numeric) }
+	switch k := kindOf(x); {
+	case constant && (k == double || k == text):
+		w.around(c, "@round_double(", value, ", ")
+		w.around(c, "", digits, ")")
+	case constant && k == unknown && w.guess("round_any", x):
+		w.around(c, "@round_any(", func() { w.expr(x) }, ", ")
+		w.around(c, "", func() { w.expr(x) }, ", ")
+		w.around(c, "", digits, ")")
+	case len(c.args) == 1:
+		w.around(c, "round(", value, ")")
+	default:
+		w.around(c, "round(", value, ", ")
+		w.around(c, "", digits, ")")
+	}
 }
 
 // rounding writes ceil and floor, which give a BIGINT, or a DECIMAL of one.

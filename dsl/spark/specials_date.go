@@ -71,7 +71,17 @@ func dateFormat(w *writer, c *call) {
 
 // parsed writes a text that is read by a pattern.
 func (w *writer) parsed(c *call, before, after string) {
-	w.around(c, before+"strptime(", func() { w.coerced(c.args[0].value, text) }, ", "+w.pattern(c.args[1].value, true)+")"+after)
+	pattern := w.pattern(c.args[1].value, true)
+	if strings.Contains(pattern, "%y") {
+		before, after = before+"@century(", ")"+after
+	}
+	text := func() { w.coerced(c.args[0].value, text) }
+	if strings.Contains(pattern, "%z") { // DuckDB takes no Z for a zone
+		text = func() {
+			w.around(c, "regexp_replace(", func() { w.coerced(c.args[0].value, "text") }, ", 'Z$', '+00:00')")
+		}
+	}
+	w.around(c, before+"strptime(", text, ", "+pattern+")"+after)
 }
 
 func toDate(w *writer, c *call) {

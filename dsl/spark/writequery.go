@@ -26,7 +26,7 @@ func (w *writer) query(q *query) {
 		}
 		w.put(" ", span{q.body.at().start, q.body.at().start})
 	}
-	w.body2(q.body)
+	w.anyBody(q.body)
 	end := span{q.body.at().end, q.body.at().end}
 	w.orderBy(q.order)
 	if q.orderAll != "" {
@@ -50,7 +50,7 @@ func (w *writer) columnNames(names []ident) {
 	}
 }
 
-func (w *writer) body2(b body) {
+func (w *writer) anyBody(b body) {
 	switch b := b.(type) {
 	case *query:
 		w.put("(", span{b.start, b.start})
@@ -78,11 +78,11 @@ func (w *writer) body2(b body) {
 func (w *writer) operandOfSet(b body) {
 	if s, ok := b.(*setOperation); ok {
 		w.put("(", span{s.start, s.start})
-		w.body2(s)
+		w.anyBody(s)
 		w.put(")", span{s.end, s.end})
 		return
 	}
-	w.body2(b)
+	w.anyBody(b)
 }
 
 func (w *writer) values(v *values) {
@@ -118,7 +118,7 @@ func (w *writer) selection(s *selection) {
 		if i > 0 {
 			w.put(", ", span{item.start, item.start})
 		}
-		w.item2(item)
+		w.selectItem(item)
 	}
 	if len(s.from) > 0 {
 		w.put(" FROM ", s.from[0].at())
@@ -196,8 +196,8 @@ func (w *writer) groupBy(s *selection) {
 	}
 }
 
-// item2 writes an item of the select list, under the name that it has in Spark.
-func (w *writer) item2(item selected) {
+// selectItem writes an item of the select list, under the name that it has in Spark.
+func (w *writer) selectItem(item selected) {
 	if c, ok := item.x.(*call); ok && generators[c.name] {
 		var names []ident
 		if item.alias != nil {
