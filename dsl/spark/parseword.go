@@ -55,7 +55,7 @@ const neverCalled = " and or not when then else end as from where having group o
 
 // softWords begin clauses, and are columns where no clause can follow.
 const softWords = " offset window left right full cross natural semi anti values filter ignore respect minus pivot unpivot watermark lateral sort cluster" +
-	" distribute qualify limit tablesample within set range rows "
+	" distribute qualify limit tablesample within set range rows asc desc "
 
 // endsValue reports whether a value can end in front of the token.
 func (p *parser) endsValue(i int) bool {
@@ -78,8 +78,7 @@ var typedLiterals = map[string]literalKind{"date": dateLiteral, "timestamp": tim
 	"timestamp_ltz": timestampLiteral, "x": binaryLiteral}
 
 // withoutBrackets are functions that are called without brackets.
-var withoutBrackets = map[string]bool{"current_date": true, "current_timestamp": true, "current_user": true, "current_time": true,
-	"localtimestamp": true, "session_user": true, "user": true}
+var withoutBrackets = map[string]bool{"current_date": true, "current_timestamp": true, "current_user": true, "current_time": true, "localtimestamp": true}
 
 // typed checks the text of a constant.
 func (p *parser) typed(l *literal) expr {

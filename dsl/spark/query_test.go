@@ -88,13 +88,43 @@ func TestKnown(t *testing.T) {
 		"SELECT to_date('01/02/75', 'dd/MM/yy'), to_date('01/02/24', 'dd/MM/yy')":                                                                        "[2075-02-01 00:00:00.000000, 2024-02-01 00:00:00.000000]",
 		`SELECT to_timestamp('2024-05-06T07:08:09+02:00', "yyyy-MM-dd'T'HH:mm:ssXXX"), to_timestamp('2024-05-06T07:08:09Z', "yyyy-MM-dd'T'HH:mm:ssXXX")`: "[2024-05-06 05:08:09.000000, 2024-05-06 07:08:09.000000]",
 		"SELECT raw:a.b, raw:l[1].c, raw:missing FROM VALUES ('{\"a\":{\"b\":\"x\"},\"l\":[1,{\"c\":2}]}') t(raw)":                                       `["x", "2", null]`,
-		"SELECT v.key, v.value FROM VALUES ('{\"a\":1,\"b\":\"x\"}') t(raw) LATERAL VIEW variant_explode(parse_json(raw)) v ORDER BY v.key":                             "[\"a\", 1]\n[\"b\", \"x\"]",
+		"SELECT v.key, v.value FROM VALUES ('{\"a\":1,\"b\":\"x\"}') t(raw) LATERAL VIEW variant_explode(parse_json(raw)) v ORDER BY v.key":              "[\"a\", 1]\n[\"b\", \"x\"]",
 		"SELECT sum(CASE WHEN x > 1 THEN 1 ELSE 0 END) FROM VALUES (1), (2) t(x)":                                                                        "[1]",
 		"FROM VALUES (3), (1), (2) t(a) |> ORDER BY a DESC |> LIMIT 2":                                                                                   "[3]\n[2]",
 	} {
 		got, text := run(conn, query, made)
 		if rows := rows(got, false); rows != want || got.Error != "" {
 			t.Errorf("%s\n\tgives %s %s, want %s\n\t%s", query, rows, got.Error, want, text)
+		}
+	}
+}
+
+// TestNames takes every keyword of DuckDB for a name in backticks, and words that people call columns by for plain ones.
+func TestNames(t *testing.T) {
+	conn, made := open(t), map[string]bool{}
+	rows, err := conn.QueryContext(context.Background(), "SELECT keyword_name FROM duckdb_keywords()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Fields("date time timestamp interval map array struct value key user offset position left right filter window range rows first last type" +
+		" name comment current data day month year hour index column columns count sum min max level text json list row values stream live format path source" +
+		" end_time start version system catalog database schema view partition extract trim percent sets limit offset desc asc any some cache sort")
+	plain := len(names)
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, "`"+name+"`")
+	}
+	if err := rows.Err(); err != nil || len(names) < 400 {
+		t.Fatal(len(names), err)
+	}
+	for i, name := range names {
+		query := "SELECT " + name + ", x." + name + ", " + name + " + 1 AS y FROM (SELECT 1 AS " + name + ") AS x WHERE " + name + " = 1 ORDER BY " + name
+		got, text := run(conn, query, made)
+		if got.Error != "" || len(got.Rows) != 1 || canon(got.Rows[0][0]) != "1" {
+			t.Errorf("%s %s: %v\n\t%s", name, map[bool]string{true: "plain", false: "in backticks"}[i < plain], got.Error, text)
 		}
 	}
 }
