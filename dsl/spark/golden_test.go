@@ -77,6 +77,9 @@ func describe(sql string) string {
 			}
 		}
 	}
+	for _, p := range q.Params {
+		fmt.Fprintf(&b, "-- parameter %s at %s\n", p.Name, p.Range)
+	}
 	if q.UsesMetadata {
 		fmt.Fprintln(&b, "-- uses _metadata")
 	}

@@ -71,7 +71,9 @@ var macros = map[string]string{
 	"round_any": `(t DOUBLE, x, n) AS @round_double(x, n), (t VARCHAR, x, n) AS @round_double(CAST(x AS DOUBLE), n), (t BIGINT, x, n) AS round(x, n),
 	(t DECIMAL, x, n) AS round(x, n), (t, x, n) AS round(x, n)`,
 	// century is a moment of a year of two digits, which Spark takes to be one from 2000 to 2099.
-	"century": `(t) AS CASE WHEN year(t) < 2000 THEN t + INTERVAL 100 YEAR ELSE t END`,
+	"century":       `(t) AS CASE WHEN year(t) < 2000 THEN t + INTERVAL 100 YEAR ELSE t END`,
+	"pmod":          `(x, y) AS ((x % @divisor(y)) + y) % y`,
+	"pmod_constant": `(x, y) AS ((x % y) + y) % y`,
 	// shifted is a moment and an interval of whole days; moment one of any interval.
 	"shifted": `(x DATE, i) AS CAST(x + i AS DATE), (x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x, i) AS x + i`,
 	"moment":  `(x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x TIME, i) AS x + i, (x, i) AS x + i`,

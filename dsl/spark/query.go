@@ -147,6 +147,10 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 	result.Query = w.out.Query()
 	result.Streams, result.guesses = w.streams, w.guesses
 	result.UsesMetadata = w.metadata
+	for _, s := range e.bound {
+		name := parameter.FindStringSubmatch(raw[s.start:s.end])[1]
+		result.Params = append(result.Params, sqltext.Ref{Name: name, Range: w.out.Place(s.start, s.end)})
+	}
 	slices.Sort(result.Macros)
 	result.Macros = slices.Compact(result.Macros)
 	return result
@@ -172,6 +176,7 @@ type expanded struct {
 	text    string
 	marks   []mark
 	unknown []span // parameters without a value, in the text as written
+	bound   []span // those with one
 }
 
 // mark begins a stretch of the expanded text, and of the text as written.
@@ -206,6 +211,7 @@ func expand(raw string, params map[string]string) expanded {
 		if !ok {
 			continue
 		}
+		e.bound = append(e.bound, span{m[0], m[1]})
 		keep(m[0])
 		if value != "" {
 			e.marks = append(e.marks, mark{b.Len(), m[0], m[1] - m[0], true})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/spark"
@@ -125,6 +126,31 @@ func TestNames(t *testing.T) {
 		got, text := run(conn, query, made)
 		if got.Error != "" || len(got.Rows) != 1 || canon(got.Rows[0][0]) != "1" {
 			t.Errorf("%s %s: %v\n\t%s", name, map[bool]string{true: "plain", false: "in backticks"}[i < plain], got.Error, text)
+		}
+	}
+}
+
+// TestDeep nests what can be nested: it takes no longer, and no more text, than in proportion.
+func TestDeep(t *testing.T) {
+	for _, form := range []string{"(%s)", "CASE WHEN a THEN b ELSE %s END", "CASE %s WHEN b THEN c ELSE d END", "a[%s]", "%s[a]", "%s[0]", "substring(%s, 1)", "trim(%s)",
+		"coalesce(%s, b)", "coalesce(b, %s)", "a - (%s)", "%s - a", "a + (%s)", "a = (%s)", "(%s) = a", "(%s) = b = c", "NOT %s", "- %s", "(SELECT %s)", "round(%s)", "round(%s, 1)", "size(%s)",
+		"transform(a, x -> %s)", "if(a, b, %s)", "CAST(%s AS INT)", "CAST(%s AS STRING)", "%s::date", "concat(a, %s)", "a || (%s)", "array(%s)", "map(a, %s)", "struct(%s)", "%s IN (a, b)",
+		"a IN (%s)", "%s BETWEEN a AND b", "a BETWEEN %s AND b", "%s LIKE a", "%s IS NULL", "%s + INTERVAL 1 DAY", "a / (%s)", "decode(%s, 1, 2, 3, 4)", "nullif(%s, b)", "element_at(%s, 1)",
+		"greatest(a, %s)", "date_add(%s, 1)", "EXISTS (SELECT %s)", "position(a IN (%s))", "sum(%s) OVER (ORDER BY a)", "concat_ws(',', %s)", "x.y:z[0] = (%s)", "pmod(a, %s)", "elt(1, %s, a)"} {
+		for _, depth := range []int{12, 60, 1000} {
+			sql := "a"
+			for range depth {
+				sql = strings.Replace(form, "%s", sql, 1)
+			}
+			start := time.Now()
+			var diags diag.List
+			q := spark.Translate("SELECT "+sql, sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
+			if took := time.Since(start); took > 2*time.Second || len(q.Text) > 200*len(sql)+1000 {
+				t.Errorf("%s, %d times: %v, %d bytes become %d", form, depth, took, len(sql), len(q.Text))
+			}
+			if depth == 1000 && !diags.HasErrors() && !strings.HasPrefix(form, "%s") {
+				t.Errorf("%s, %d times, is no mistake", form, depth)
+			}
 		}
 	}
 }

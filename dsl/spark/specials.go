@@ -241,7 +241,14 @@ func decode(w *writer, c *call) {
 	}
 	x := &caseOf{span: c.span}
 	rest := c.args[1:]
+	if comparesConstants(rest) {
+		x.operand = c.args[0].value
+	}
 	for ; len(rest) > 1; rest = rest[2:] {
+		if x.operand != nil {
+			x.whens = append(x.whens, when{rest[0].value, rest[1].value})
+			continue
+		}
 		cond := &binary{c.span, "<=>", c.nameAt, c.args[0].value, rest[0].value}
 		x.whens = append(x.whens, when{cond, rest[1].value})
 	}
@@ -249,6 +256,16 @@ func decode(w *writer, c *call) {
 		x.other = rest[0].value
 	}
 	w.caseOf(x)
+}
+
+// comparesConstants reports whether decode looks for nothing but constants that are not NULL.
+func comparesConstants(rest []argument) bool {
+	for ; len(rest) > 1; rest = rest[2:] {
+		if l, ok := rest[0].value.(*literal); !ok || l.kind == nullLiteral {
+			return false
+		}
+	}
+	return true
 }
 
 func elt(w *writer, c *call) {
@@ -316,13 +333,12 @@ func modulo(w *writer, c *call) {
 	case "div":
 		b.op = "DIV"
 	case "pmod":
-		w.put("((", c.nameAt)
-		w.binary(b)
-		w.put(" + ", c.nameAt)
-		w.addend(b.r, b.l)
-		w.put(") % ", c.nameAt)
-		w.addend(b.r, b.l)
-		w.put(")", c.nameAt)
+		macro := "@pmod("
+		if n, ok := b.r.(*literal); ok && n.kind == numberLiteral && strings.Trim(n.value, "-0.e") != "" {
+			macro = "@pmod_constant("
+		}
+		w.around(c, macro, func() { w.addend(b.l, b.r) }, ", ")
+		w.around(c, "", func() { w.addend(b.r, b.l) }, ")")
 		return
 	}
 	w.binary(b)
