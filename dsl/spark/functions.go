@@ -163,6 +163,19 @@ func kindWord(word string) kind {
 	return kind(word)
 }
 
+// refusal says why a function is refused, or is empty.
+func refusal(name string) string {
+	if f := functions()[name]; f != nil {
+		return f.Reason
+	}
+	for prefix, reason := range refusedFamilies {
+		if strings.HasPrefix(name, prefix) {
+			return reason
+		}
+	}
+	return ""
+}
+
 // lookup finds a function, and its variant for so many arguments.
 func lookup(name string, args int) (*Function, *variant) {
 	f := functions()[name]

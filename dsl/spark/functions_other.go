@@ -127,7 +127,9 @@ win nth_value(any, int) 1
 const refusedFunctions = `
 monotonically_increasing_id spark_partition_id input_file_block_start input_file_block_length = rows have no fixed order or partition here; number them with row_number() OVER (ORDER BY …)
 hash xxhash64 crc32 murmur3hash = its values are Spark's own; use md5(x) or sha1(x)
-ai_query ai_classify ai_extract ai_summarize ai_translate ai_gen ai_mask ai_similarity ai_fix_grammar ai_analyze_sentiment ai_forecast vector_search = it calls a model, which lakeflow does not
+vector_search = it asks an index, which is not here
+http_request remote_query = a query calls no other system; read it as a source
+measure = there are no metric views here
 is_member is_account_group_member current_user session_user user = there are no users and groups in a pipeline here
 secret try_secret = declare the secret as a parameter
 aes_encrypt aes_decrypt try_aes_decrypt = encryption is not supported
@@ -137,10 +139,19 @@ randn uniform randstr shuffle sample = random values of this kind are not suppor
 schema_of_json schema_of_json_agg schema_of_csv schema_of_variant schema_of_variant_agg schema_of_xml = it tells Spark's types, and the data has DuckDB's
 soundex luhn_check conv mask sentences to_number try_to_number to_char to_varchar to_binary width_bucket parse_url try_parse_url = it is not supported yet
 from_csv to_csv from_xml xpath xpath_string xpath_int to_xml from_avro to_avro from_protobuf to_protobuf = other formats are read by sources, not by functions
-approx_top_k approx_top_k_accumulate hll_sketch_agg hll_union hll_union_agg hll_sketch_estimate count_min_sketch histogram_numeric bitmap_bucket_number bitmap_construct_agg bitmap_count bitmap_or_agg kll_sketch_agg_bigint = sketches are not supported
+approx_top_k approx_top_k_accumulate approx_top_k_combine approx_top_k_estimate count_min_sketch histogram_numeric bitmap_bit_position bitmap_bucket_number bitmap_construct_agg bitmap_count bitmap_or_agg bitmap_and_agg = sketches are not supported
 variant_get try_variant_get is_variant_null to_variant_object = write the path as x:a.b::type
 session_window window_time = sessions are not supported
-st_point st_distance h3_longlatash3 h3_longlatash3string = geography is not supported
 skewness histogram regr_avgx regr_avgy regr_sxx regr_sxy regr_syy = it is not supported yet
+localtime time make_time to_time try_to_time current_time time_diff time_trunc time_from_seconds time_from_millis time_from_micros time_to_seconds time_to_millis time_to_micros = there is no type TIME here
+is_valid_utf8 make_valid_utf8 validate_utf8 try_validate_utf8 is_valid_variant schema_of_avro timestamp_nanos time_bucket try_make_interval try_to_binary map_zip_with collect_union counter_diff hmac quote collation collations sql_keywords python_worker_logs current_path grouping_id from_base32 to_base32 = it is not supported yet
+variant_array_append variant_delete variant_insert variant_set variant_strip_nulls try_variant_array_append try_variant_insert try_variant_set = a VARIANT is read here, and not changed
 event_log cloud_files_state table_changes = it is read by lakeflow's own commands
 `
+
+// refusedFamilies are the beginnings of names, and why all of them are refused.
+var refusedFamilies = map[string]string{
+	"ai_": "it calls a model, which lakeflow does not", "st_": "geography is not supported", "h3_": "geography is not supported",
+	"kll_": "sketches are not supported", "hll_": "sketches are not supported", "theta_": "sketches are not supported", "tuple_": "sketches are not supported",
+	"vector_": "vectors are not supported", "xpath_": "other formats are read by sources, not by functions",
+}

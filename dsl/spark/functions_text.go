@@ -54,6 +54,8 @@ unbase64(text) binary = from_base64($*)
 md5(any) text
 sha(any) text = sha1($*)
 sha1(any) text
+jaro_winkler_similarity(text, text) double
+try_url_decode(text) text = TRY(url_decode(replace($1, '+', ' ')))
 levenshtein(text, text) int = CAST(levenshtein($1, $2) AS INTEGER)
 startswith(text, text) bool = starts_with($*)
 endswith(text, text) bool = ends_with($*)
@@ -114,6 +116,8 @@ sin(double) double
 cos(double) double
 tan(double) double
 cot(double) double
+sec(double) double = (1 / cos($1))
+csc(double) double = (1 / sin($1))
 asin(double) double = CASE WHEN abs($1) > 1 THEN CAST('NaN' AS DOUBLE) ELSE asin($1) END
 acos(double) double = CASE WHEN abs($1) > 1 THEN CAST('NaN' AS DOUBLE) ELSE acos($1) END
 atan(double) double
@@ -186,6 +190,11 @@ unix_date(date) int = CAST($1 - DATE '1970-01-01' AS INTEGER)
 date_from_unix_date(int) date = (DATE '1970-01-01' + $1)
 make_date(int, int, int) date
 make_timestamp(int, int, int, int, int, double) time
+make_timestamp_ltz(int, int, int, int, int, double) time = make_timestamp($*)
+try_make_timestamp_ltz(int, int, int, int, int, double) time = TRY(make_timestamp($*))
+try_make_timestamp_ntz(int, int, int, int, int, double) time = TRY(make_timestamp($*))
+try_make_timestamp(int, int, int, int, int, double) time = TRY(make_timestamp($*))
+unix_nanos(time) int = epoch_ns($*)
 make_timestamp_ntz(int, int, int, int, int, double) time = make_timestamp($*)
 from_utc_timestamp(time, text) time = timezone($2, timezone('UTC', $1))
 to_utc_timestamp(time, text) time = timezone('UTC', timezone($2, $1))

@@ -20,14 +20,14 @@ func init() { // they call each other
 		"element_at": elementAt, "try_element_at": elementAt, "first": firstLast, "last": firstLast, "first_value": firstLast, "last_value": firstLast,
 		"collect_list": collect, "collect_set": collect, "array_agg": collect, "count": count, "from_json": fromJSON, "assert_true": assertTrue,
 		"input_file_name": inputFile, "explode": misplaced, "explode_outer": misplaced, "posexplode": misplaced, "posexplode_outer": misplaced,
-		"stack": misplaced, "json_tuple": misplaced, "variant_explode": misplaced, "inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
+		"stack": misplaced, "json_tuple": misplaced, "variant_explode": misplaced, "variant_explode_outer": misplaced, "inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
 		"window": timeWindow, "round": roundTo, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
 	}
 }
 
 // generators make rows of a value.
 var generators = map[string]bool{"explode": true, "explode_outer": true, "posexplode": true, "posexplode_outer": true, "inline": true, "inline_outer": true,
-	"stack": true, "json_tuple": true, "variant_explode": true}
+	"stack": true, "json_tuple": true, "variant_explode": true, "variant_explode_outer": true}
 
 // need checks the number of arguments.
 func (w *writer) need(c *call, least, most int, form string) {

@@ -24,16 +24,17 @@ func (w *writer) call(c *call) {
 		write(w, c)
 		return
 	}
-	if to := castFunctions[c.name]; to != "" && len(c.args) == 1 {
+	if to := castFunctions[c.name]; to != "" {
+		w.need(c, 1, 1, c.name+"(x)")
 		w.cast(&cast{c.span, c.args[0].value, &dataType{span: c.nameAt, name: to}, false})
 		return
 	}
 	f, v := lookup(c.name, len(c.args))
 	switch {
+	case refusal(c.name) != "":
+		w.fail(codeFunction, c.nameAt, refusal(c.name), "the function %s is not supported", c.name)
 	case f == nil:
 		w.fail(codeFunction, c.nameAt, diag.DidYouMean(c.name, functionNames(), "Spark's functions are listed in the reference"), "there is no function %s", clip(c.name))
-	case f.How == Refused:
-		w.fail(codeFunction, c.nameAt, f.Reason, "the function %s is not supported", c.name)
 	case v == nil:
 		w.fail(codeArguments, c.span, "it is "+strings.Join(signatures(f), " or "), "the function %s has %d arguments here", c.name, len(c.args))
 	case f.Aggregate:

@@ -125,8 +125,8 @@ func (w *writer) tableCall(t *tableCall) {
 		w.put("))", span{c.end, c.end})
 		w.alias(t.alias, "range", t.span)
 	default:
-		if f := functions()[c.name]; f != nil && f.How == Refused {
-			w.fail(codeFunction, c.nameAt, f.Reason, "the function %s is not supported", c.name)
+		if reason := refusal(c.name); reason != "" {
+			w.fail(codeFunction, c.nameAt, reason, "the function %s is not supported", c.name)
 		}
 		w.fail(codeFunction, c.nameAt, "read files with read_files(…), and tables by their names", "there is no function %s that gives a table", clip(c.name))
 	}

@@ -1,6 +1,7 @@
 """Asks Apache Spark for the answers that the tests of this folder compare with.
 
     pip install pyspark && python answers.py > answers.jsonl
+    python answers.py functions > functions.txt
 
 Every line of expressions.txt is selected AS v; the lines of queries.txt are run as they are. Spark runs in ANSI mode,
 its default, in UTC. The first line of the output tells Spark's version.
@@ -57,6 +58,10 @@ def main():
     spark = (SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
              .config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "1").getOrCreate())
     spark.sparkContext.setLogLevel("OFF")
+    if sys.argv[1:] == ["functions"]:
+        names = sorted(row[0] for row in spark.sql("SHOW SYSTEM FUNCTIONS").collect())
+        print("\n".join(name for name in names if name.replace("_", "").isalnum()))
+        return
     print(json.dumps({"spark": spark.version}))
     for name, prefix in ("expressions.txt", "SELECT "), ("queries.txt", ""):
         for line in (here / name).read_text().splitlines():
