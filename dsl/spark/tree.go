@@ -312,12 +312,11 @@ type (
 	}
 	unpivot struct {
 		span
-		x        relation
-		nulls    bool
-		values   []ident
-		name     ident
-		columns  []unpivotColumn
-		multiple bool
+		x       relation
+		nulls   bool
+		values  []ident
+		name    ident
+		columns []unpivotColumn
 		alias
 	}
 )

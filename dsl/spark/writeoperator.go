@@ -200,11 +200,6 @@ func (w *writer) shift(b *binary, macro string, moment, v expr) {
 	w.put(close, span{b.end, b.end})
 }
 
-func isConstant(x expr) bool {
-	_, ok := x.(*literal)
-	return ok
-}
-
 // addend writes an operand of arithmetic. Texts become numbers.
 func (w *writer) addend(x, with expr) {
 	k, o := kindOf(x), kindOf(with)
