@@ -83,8 +83,11 @@ func run(conn *sql.Conn, query string, made map[string]bool) (got answer, text s
 		return answer{Error: err.Error()}, ""
 	}
 	got, offset := runText(conn, q, made)
-	for offset >= 0 && strings.Contains(got.Error, "has multiple overloads") {
-		again, ok := q.Ambiguous(offset)
+	for got.Error != "" {
+		again, ok := q.Elements(got.Error)
+		if !ok && offset >= 0 && strings.Contains(got.Error, "has multiple overloads") {
+			again, ok = q.Ambiguous(offset)
+		}
 		if !ok {
 			break
 		}
@@ -97,7 +100,7 @@ func run(conn *sql.Conn, query string, made map[string]bool) (got answer, text s
 // runText runs a query. The offset is where DuckDB finds a mistake, or -1.
 func runText(conn *sql.Conn, q *spark.Query, made map[string]bool) (got answer, offset int) {
 	failed := func(err error) (answer, int) {
-		return answer{Error: err.Error()}, position(err)
+		return answer{Error: message(err)}, position(err)
 	}
 	var macros []string
 	for _, m := range q.Macros {
@@ -150,6 +153,18 @@ func position(err error) int {
 		}
 	}
 	return -1
+}
+
+// message is what DuckDB says.
+func message(err error) string {
+	var e struct {
+		Message string `json:"exception_message"`
+	}
+	text := err.Error()
+	if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &e) == nil {
+		return e.Message
+	}
+	return text
 }
 
 // canon writes a value, of Spark's answers or of DuckDB, in one way. Types are compared elsewhere: 1.50 is 1.5.

@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"sort"
@@ -32,8 +33,14 @@ type Query struct {
 	Macros []string
 
 	guesses []guess
-	plain   map[span]bool
-	again   func(plain map[span]bool) *Query
+	choices choices
+	again   func(choices) *Query
+}
+
+// choices are what DuckDB taught of the types in a query.
+type choices struct {
+	plain map[span]bool   // expressions that are written without the macros that tell types apart
+	lists map[string]bool // fields that are taken of lists, behind the last name of the list and a dot
 }
 
 // Ambiguous writes the query again when DuckDB cannot choose a form of the macro that stands at an offset of Text, which
@@ -42,14 +49,36 @@ func (q *Query) Ambiguous(offset int) (*Query, bool) {
 	for _, g := range q.guesses {
 		if g.start <= offset && offset < g.end {
 			plain := map[span]bool{g.x: true}
-			for s := range q.plain {
-				plain[s] = true
-			}
-			return q.again(plain), true
+			maps.Copy(plain, q.choices.plain)
+			return q.again(choices{plain, q.choices.lists}), true
 		}
 	}
 	return nil, false
 }
+
+var notStruct = regexp.MustCompile(`Cannot extract field '([^']+)' from expression "(.*)" because it is not a struct`)
+
+// Elements writes the query again when DuckDB's message says that a field is taken of what is no struct: of a list of
+// structs, Spark gives the list of the fields. It is false for another message, and where that was tried.
+func (q *Query) Elements(message string) (*Query, bool) {
+	m := notStruct.FindStringSubmatch(message)
+	if m == nil {
+		return nil, false
+	}
+	list := strings.Trim(m[2][strings.LastIndexByte(m[2], '.')+1:], `\"`)
+	key := listField(list, m[1])
+	if !plainName(list) {
+		key = listField("", m[1])
+	}
+	if q.choices.lists[key] {
+		return nil, false
+	}
+	lists := map[string]bool{key: true}
+	maps.Copy(lists, q.choices.lists)
+	return q.again(choices{q.choices.plain, lists}), true
+}
+
+func listField(list, field string) string { return strings.ToLower(list + "." + field) }
 
 // Calls are the offsets in Text at which a macro is called.
 func (q *Query) Calls(macro string) []int {
@@ -105,7 +134,7 @@ type Pipeline struct {
 // Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added
 // to diags, each with its place; then the text for DuckDB is a query that gives nothing.
 func Translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
-	return translate(raw, at, in, diags, "SELECT NULL WHERE false", nil, func(p *parser) func(*writer) {
+	return translate(raw, at, in, diags, "SELECT NULL WHERE false", choices{}, func(p *parser) func(*writer) {
 		q := p.query()
 		p.accept(";")
 		return func(w *writer) { w.query(q) }
@@ -114,20 +143,18 @@ func Translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Qu
 
 // Expression is Translate for a condition or value over the columns of a row. With mistakes, its text is NULL.
 func Expression(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
-	return translate(raw, at, in, diags, "NULL", nil, func(p *parser) func(*writer) {
+	return translate(raw, at, in, diags, "NULL", choices{}, func(p *parser) func(*writer) {
 		x := p.expression()
 		return func(w *writer) { w.expr(x) }
 	})
 }
 
-func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, otherwise string, plain map[span]bool,
+func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, otherwise string, chosen choices,
 	read func(*parser) func(*writer)) *Query {
 	e := expand(raw, in.Parameters)
-	result := &Query{plain: plain}
-	result.again = func(plain map[span]bool) *Query {
-		return translate(raw, at, in, new(diag.List), otherwise, plain, read)
-	}
-	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, plain: plain, own: in.Functions}
+	result := &Query{choices: chosen}
+	result.again = func(c choices) *Query { return translate(raw, at, in, new(diag.List), otherwise, c, read) }
+	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, own: in.Functions}
 	for _, unknown := range e.unknown {
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
 			"the parameter %s has no value", raw[unknown.start:unknown.end])

@@ -16,9 +16,8 @@ type writer struct {
 	streams   []sqltext.Ref
 	metadata  bool
 	generated int // names that were made
-	// plain are expressions that are written without the macros that tell types apart, because DuckDB cannot; guesses are
-	// those macros in the text.
-	plain   map[span]bool
+	// guesses are the macros in the text that tell types apart.
+	choices choices
 	guesses []guess
 	own     map[string]bool // functions of the pipeline
 	paths   [][]ident       // tables that are named with a schema
@@ -89,7 +88,7 @@ type guess struct {
 
 // guess reports whether a macro may ask for the type of x. Where it may, the name of the macro has to be written next.
 func (w *writer) guess(macro string, x expr) bool {
-	if w.plain[x.at()] || !bindable(x) || depth(x) > deepestGuess {
+	if w.choices.plain[x.at()] || !bindable(x) || depth(x) > deepestGuess {
 		return false
 	}
 	at := w.out.Len()
@@ -263,6 +262,15 @@ func (w *writer) expr(x expr) {
 		w.query(x.query)
 		w.put(")", span{x.end, x.end})
 	case *field:
+		if w.choices.lists[listField("", x.name.name)] {
+			e := w.element()
+			w.put("list_transform(", span{x.start, x.start})
+			w.expr(x.x)
+			w.put(", lambda "+e+": "+e+".", x.name.span)
+			w.ident(x.name)
+			w.put(")", span{x.end, x.end})
+			return
+		}
 		w.put("(", span{x.start, x.start})
 		if t, ok := x.x.(*tuple); ok { // its fields have names
 			fields := &call{span: t.span, name: "struct", nameAt: t.span}
@@ -291,7 +299,7 @@ func (w *writer) expr(x expr) {
 func (w *writer) column(c *column) {
 	text, ok := w.replaced[strings.ToLower(c.path[0].name)]
 	if !ok {
-		w.path(w.withoutSchema(c.path, 1))
+		w.fields(w.withoutSchema(c.path, 1))
 		return
 	}
 	w.put(text, c.path[0].span)
@@ -299,6 +307,25 @@ func (w *writer) column(c *column) {
 		w.put(".", name.span)
 		w.ident(name)
 	}
+}
+
+// fields writes a path. A field of a list is the list of the fields of its elements.
+func (w *writer) fields(path []ident) {
+	if !w.ofList(path) {
+		w.path(path)
+		return
+	}
+	last := path[len(path)-1]
+	e := w.element()
+	w.put("list_transform(", span{path[0].start, path[0].start})
+	w.path(path[:len(path)-1])
+	w.put(", lambda "+e+": "+e+".", last.span)
+	w.ident(last)
+	w.put(")", span{last.end, last.end})
+}
+
+func (w *writer) ofList(path []ident) bool {
+	return len(path) > 1 && w.choices.lists[listField(path[len(path)-2].name, path[len(path)-1].name)]
 }
 
 // withoutSchema leaves the schema of a table out of schema.table and so many names more: the table has its last name here.

@@ -52,7 +52,7 @@ func (w *writer) operand(x, with expr) {
 		w.expr(x)
 	case k != unknown && k != text || o == nullKind || o == text || o == other || o == jsonKind || o == duration || o == bytes:
 		w.expr(x)
-	case o == unknown && bindable(with) && depth(with) <= deepestGuess && !w.plain[with.at()] && w.guess("like_other", x):
+	case o == unknown && bindable(with) && depth(with) <= deepestGuess && !w.choices.plain[with.at()] && w.guess("like_other", x):
 		w.put(w.macro("like_other")+"(", span{at.start, at.start})
 		w.expr(x)
 		w.put(", ", span{at.end, at.end})
@@ -168,7 +168,7 @@ func (w *writer) arithmetic(b *binary) {
 		w.put(" AS INTEGER))", span{b.end, b.end})
 		return
 	}
-	if l == unknown && r == unknown && b.op == "-" && bindable(b.r) && depth(b.r) <= deepestGuess && !w.plain[b.r.at()] && w.guess("minus", b.l) {
+	if l == unknown && r == unknown && b.op == "-" && bindable(b.r) && depth(b.r) <= deepestGuess && !w.choices.plain[b.r.at()] && w.guess("minus", b.l) {
 		w.put(w.macro("minus")+"(", span{b.start, b.start})
 		w.expr(b.l)
 		w.put(", ", b.opAt)

@@ -228,7 +228,7 @@ func (w *writer) selectItem(item selected) {
 // replacesName reports whether something else is written for a column.
 func (w *writer) replacesName(x expr) bool {
 	c, ok := x.(*column)
-	return ok && w.replaced[strings.ToLower(c.path[0].name)] != ""
+	return ok && (w.replaced[strings.ToLower(c.path[0].name)] != "" || w.ofList(c.path))
 }
 
 // generator writes explode and the like as items of a select list, which DuckDB unnests side by side.
