@@ -154,7 +154,7 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 	e := expand(raw, in.Parameters)
 	result := &Query{choices: chosen}
 	result.again = func(c choices) *Query { return translate(raw, at, in, new(diag.List), otherwise, c, read) }
-	w := &writer{expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, own: in.Functions}
+	w := &writer{raw: raw, origin: at, expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, own: in.Functions}
 	for _, unknown := range e.unknown {
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
 			"the parameter %s has no value", raw[unknown.start:unknown.end])

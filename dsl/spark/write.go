@@ -9,6 +9,8 @@ import (
 
 // writer writes a tree in DuckDB's dialect. Every piece of the text keeps which stretch of the user's text it stands for.
 type writer struct {
+	raw       string
+	origin    sqltext.Origin
 	expanded  expanded
 	out       *sqltext.Builder
 	diags     *diag.List

@@ -154,8 +154,7 @@ func (w *writer) selection(s *selection) {
 func (w *writer) windowGroups(s *selection) {
 	for _, g := range s.groups {
 		if c, ok := g.(*call); ok && c.name == "window" {
-			inner := &writer{expanded: w.expanded, out: sqltext.NewBuilder("", sqltext.Origin{}), diags: w.diags, result: &Query{}, replaced: w.replaced}
-			inner.expanded.marks = nil
+			inner := &writer{expanded: w.expanded, out: sqltext.NewBuilder(w.raw, w.origin), diags: w.diags, result: &Query{}, replaced: w.replaced}
 			inner.expr(c)
 			w.result.Macros = append(w.result.Macros, inner.result.Macros...)
 			replaced := map[string]string{"window": "(" + inner.out.Query().Text + ")"}
