@@ -25,6 +25,7 @@ var layers = []struct {
 	{"engine/graph", nil},
 	{"engine/duckerr", nil},
 	{"dsl/sqltext", []string{"dsl/diag"}},
+	{"dsl/spark", []string{"dsl/diag", "dsl/sqltext"}},
 	{"dsl/option", []string{"dsl/diag", "dsl/sqltext"}},
 	{"schemas/quote", nil},
 	{"expectations", []string{"schemas"}},

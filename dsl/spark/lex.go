@@ -1,5 +1,13 @@
-// Package spark knows the SQL of Apache Spark and Databricks: its tokens, literals and types, and how a query in it is
-// written for DuckDB. It knows no statements of pipelines; those are dsl/sqlfile's.
+// Package spark knows the SQL of Apache Spark and Databricks: its tokens, literals and types, its functions, and how a
+// query in it is written for DuckDB. It knows no statements of pipelines; those are dsl/sqlfile's.
+//
+// Translate reads a query with a parser of Spark's grammar and writes it anew. What the parser does not know is a
+// mistake: DuckDB would read some of it with another meaning. Every piece of the new text keeps the place of what it
+// stands for.
+//
+// Types are not inferred. Where Spark casts without being told, and it cannot be seen what a value is, the text calls a
+// macro of the schema "spark", see Create, and DuckDB's binder decides; macros.go says how. Twice it needs help:
+// Query.Ambiguous and Query.Elements write the query again after an error of DuckDB.
 package spark
 
 import (

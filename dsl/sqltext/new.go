@@ -203,24 +203,16 @@ func (r *rewriter) foldedComment(t token) {
 
 // build writes Text and its pieces from the edits.
 func (r *rewriter) build() {
-	q := r.q
 	slices.SortStableFunc(r.edits, func(a, b edit) int { return a.start - b.start })
-	var out strings.Builder
-	keep := func(from, to int) {
-		if from < to {
-			q.pieces = append(q.pieces, piece{out.Len(), to - from, from, to - from, true})
-			out.WriteString(q.Raw[from:to])
-		}
-	}
+	b := Builder{q: r.q}
 	at := 0
 	for _, e := range r.edits {
-		keep(at, e.start)
-		q.pieces = append(q.pieces, piece{out.Len(), len(e.text), e.start, e.end - e.start, false})
-		out.WriteString(e.text)
+		b.Keep(at, e.start)
+		b.Put(e.text, e.start, e.end)
 		at = e.end
 	}
-	keep(at, len(q.Raw))
-	q.Text = out.String()
+	b.Keep(at, len(r.q.Raw))
+	b.Query()
 }
 
 // glues reports whether a literal beside the token would run together with it.

@@ -1,0 +1,399 @@
+package spark_test
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"os"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/spark"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// answer is what Spark gave for a line of expressions.txt or queries.txt; testdata/answers.py asks it.
+type answer struct {
+	SQL     string
+	Columns [][2]string // names and types
+	Rows    [][]any
+	Error   string
+}
+
+func answers(t *testing.T) []answer {
+	t.Helper()
+	f, err := os.Open("testdata/answers.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var all []answer
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		var a answer
+		d := json.NewDecoder(strings.NewReader(lines.Text()))
+		d.UseNumber()
+		if err := d.Decode(&a); err != nil {
+			t.Fatal(err)
+		}
+		if a.SQL != "" {
+			all = append(all, a)
+		}
+	}
+	if len(all) < 500 || lines.Err() != nil {
+		t.Fatalf("%d answers, %v", len(all), lines.Err())
+	}
+	return all
+}
+
+func open(t testing.TB) *sql.Conn {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(); db.Close() })
+	for _, s := range []string{"SET TimeZone = 'UTC'", "SET threads = 1", "SET errors_as_json = true", "SET disabled_optimizers = 'common_subexpressions'"} {
+		if _, err := conn.ExecContext(context.Background(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return conn
+}
+
+// run gives what DuckDB gives for a query in Spark's dialect, in the form of an answer.
+func run(conn *sql.Conn, query string, made map[string]bool) (got answer, text string) {
+	var diags diag.List
+	q := spark.Translate(query, sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
+	if err := diags.Err(); err != nil {
+		return answer{Error: err.Error()}, ""
+	}
+	got, offset := runText(conn, q, made)
+	for got.Error != "" {
+		again, ok := q.Elements(got.Error)
+		if !ok && offset >= 0 && strings.Contains(got.Error, "has multiple overloads") {
+			again, ok = q.Ambiguous(offset)
+		}
+		if !ok {
+			break
+		}
+		q = again
+		got, offset = runText(conn, q, made)
+	}
+	return got, q.Text
+}
+
+// runText runs a query. The offset is where DuckDB finds a mistake, or -1.
+func runText(conn *sql.Conn, q *spark.Query, made map[string]bool) (got answer, offset int) {
+	failed := func(err error) (answer, int) {
+		return answer{Error: message(err)}, position(err)
+	}
+	var macros []string
+	for _, m := range q.Macros {
+		if !made[m] {
+			macros = append(macros, m)
+			made[m] = true
+		}
+	}
+	if len(macros) > 0 {
+		if _, err := conn.ExecContext(context.Background(), strings.TrimSpace(spark.Create(macros))); err != nil {
+			return failed(fmt.Errorf("%s: %w", strings.TrimSpace(spark.Create(macros)), err))
+		}
+	}
+	rows, err := conn.QueryContext(context.Background(), q.Text)
+	if err != nil {
+		return failed(err)
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return failed(err)
+	}
+	for _, c := range types {
+		got.Columns = append(got.Columns, [2]string{c.Name(), c.DatabaseTypeName()})
+	}
+	for rows.Next() {
+		row := make([]any, len(types))
+		to := make([]any, len(types))
+		for i := range row {
+			to[i] = &row[i]
+		}
+		if err := rows.Scan(to...); err != nil {
+			return failed(err)
+		}
+		got.Rows = append(got.Rows, row)
+	}
+	if err := rows.Err(); err != nil {
+		return failed(err)
+	}
+	return got, -1
+}
+
+// position is where DuckDB found a mistake, or -1.
+func position(err error) int {
+	var e struct{ Position string }
+	text := err.Error()
+	if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &e) == nil {
+		if n, err := strconv.Atoi(e.Position); err == nil {
+			return n
+		}
+	}
+	return -1
+}
+
+// message is what DuckDB says.
+func message(err error) string {
+	var e struct {
+		Message string `json:"exception_message"`
+	}
+	text := err.Error()
+	if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &e) == nil {
+		return e.Message
+	}
+	return text
+}
+
+// canon writes a value, of Spark's answers or of DuckDB, in one way. Types are compared elsewhere: 1.50 is 1.5.
+func canon(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return strconv.Quote(v)
+	case []byte:
+		return fmt.Sprintf("binary %x", v)
+	case float64:
+		return double(v)
+	case float32:
+		return double(float64(v))
+	case json.Number:
+		return string(v)
+	case duckdb.Decimal:
+		return plain(new(big.Rat).SetFrac(v.Value, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(v.Scale)), nil)).FloatString(int(v.Scale)))
+	case time.Time:
+		return v.UTC().Format("2006-01-02 15:04:05.000000")
+	case duckdb.Interval:
+		return fmt.Sprintf("interval %d %d", v.Months, int64(v.Days)*86_400_000_000+v.Micros)
+	case duckdb.UUID:
+		return v.String()
+	case []any:
+		return list(v)
+	case duckdb.OrderedMap:
+		var parts []string
+		for i, k := range v.Keys() {
+			parts = append(parts, canon(k)+": "+canon(v.Values()[i]))
+		}
+		slices.Sort(parts)
+		return "map" + strings.Join(parts, ", ")
+	case duckdb.Map:
+		var parts []string
+		for k, x := range v {
+			parts = append(parts, canon(k)+": "+canon(x))
+		}
+		slices.Sort(parts)
+		return "map" + strings.Join(parts, ", ")
+	case map[string]any:
+		return object(v)
+	}
+	return fmt.Sprint(v)
+}
+
+func list(v []any) string {
+	var parts []string
+	for _, x := range v {
+		parts = append(parts, canon(x))
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+// object is a tagged value of an answer, or a struct of DuckDB.
+func object(v map[string]any) string {
+	if len(v) == 1 {
+		for tag, x := range v {
+			s, _ := x.(string)
+			pairs, _ := x.([]any)
+			switch tag {
+			case "double":
+				f, err := strconv.ParseFloat(s, 64)
+				if err == nil {
+					return double(f)
+				}
+			case "decimal":
+				return plain(s)
+			case "timestamp":
+				return s
+			case "date":
+				return s + " 00:00:00.000000"
+			case "binary":
+				return "binary " + s
+			case "interval":
+				return fmt.Sprintf("interval 0 %s", x)
+			case "struct", "map":
+				var parts []string
+				for _, p := range pairs {
+					if p, ok := p.([]any); ok && tag == "map" {
+						parts = append(parts, canon(p[0])+": "+canon(p[1]))
+					} else if ok {
+						parts = append(parts, fmt.Sprint(p[0])+": "+canon(p[1]))
+					}
+				}
+				sort.Strings(parts)
+				return tag + strings.Join(parts, ", ")
+			}
+		}
+	}
+	var parts []string
+	for name, x := range v {
+		parts = append(parts, name+": "+canon(x))
+	}
+	sort.Strings(parts)
+	return "struct" + strings.Join(parts, ", ")
+}
+
+func double(f float64) string {
+	s := strconv.FormatFloat(f, 'g', 14, 64)
+	if !strings.ContainsAny(s, "eIN") {
+		return plain(s)
+	}
+	return s
+}
+
+func plain(s string) string {
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	if s == "-0" {
+		return "0"
+	}
+	return s
+}
+
+func rows(a answer, sorted bool) string {
+	var all []string
+	for _, r := range a.Rows {
+		all = append(all, list(r))
+	}
+	if sorted {
+		slices.Sort(all)
+	}
+	return strings.Join(all, "\n")
+}
+
+// duckType is DuckDB's type for one of Spark's, as its driver names it. In DuckDB a sum of integers is a HUGEINT, and
+// what is counted a BIGINT.
+func sameType(sparkType, duckType string) bool {
+	want := map[string]string{"int": "INTEGER", "bigint": "BIGINT", "smallint": "SMALLINT", "tinyint": "TINYINT", "double": "DOUBLE", "float": "FLOAT", "string": "VARCHAR",
+		"boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP", "timestamp_ntz": "TIMESTAMP", "binary": "BLOB"}[sparkType]
+	switch {
+	case want == "BIGINT" && duckType == "HUGEINT":
+		return true
+	case want != "":
+		return want == duckType
+	case strings.HasPrefix(sparkType, "decimal"):
+		return strings.HasPrefix(duckType, "DECIMAL")
+	case strings.HasPrefix(sparkType, "array"):
+		return strings.HasSuffix(duckType, "[]") || duckType == "LIST"
+	}
+	return true
+}
+
+// TestAnswers runs what Spark was asked, and compares.
+func TestAnswers(t *testing.T) {
+	conn, made := open(t), map[string]bool{}
+	known := deviations(t)
+	counts := map[string]int{}
+	for _, a := range answers(t) {
+		lower := strings.ToLower(a.SQL)
+		query := a.SQL
+		if expression(a.SQL) {
+			query = "SELECT " + query + " AS v"
+		}
+		got, text := run(conn, query, made)
+		what := compare(a, got, strings.Contains(lower, "order by"))
+		if what == "" {
+			counts["right"]++
+			if known[a.SQL] != "" {
+				t.Errorf("%s is right now; take it out of deviations.txt", a.SQL)
+			}
+			continue
+		}
+		if known[a.SQL] != "" {
+			counts["known"]++
+			continue
+		}
+		counts["wrong"]++
+		t.Errorf("%s\n\t%s\n\t%s", a.SQL, what, text)
+	}
+	t.Log(counts)
+}
+
+// expression reports whether a line is one of expressions.txt.
+func expression(line string) bool {
+	lower := strings.ToLower(line)
+	for _, word := range []string{"select", "with ", "values (", "from "} {
+		if strings.HasPrefix(lower, word) {
+			return false
+		}
+	}
+	return true
+}
+
+func compare(want, got answer, ordered bool) string {
+	switch {
+	case want.Error == "NOT_IMPLEMENTED": // PySpark cannot show an interval of months
+		return ""
+	case want.Error != "" && got.Error != "":
+		return ""
+	case want.Error != "":
+		return "gives " + rows(got, false) + ", Spark " + want.Error
+	case got.Error != "":
+		return "fails: " + strings.ReplaceAll(got.Error, "\n", " | ")[:min(len(got.Error), 300)]
+	case len(want.Columns) != len(got.Columns):
+		return fmt.Sprintf("has columns %v, Spark %v", got.Columns, want.Columns)
+	}
+	if w, g := rows(want, !ordered), rows(got, !ordered); w != g {
+		return fmt.Sprintf("gives %s, Spark %s", g, w)
+	}
+	for i, c := range want.Columns {
+		if !strings.EqualFold(c[0], got.Columns[i][0]) {
+			return fmt.Sprintf("has a column %s, Spark %s", got.Columns[i][0], c[0])
+		}
+		if !sameType(c[1], got.Columns[i][1]) && c[1] != "void" {
+			return fmt.Sprintf("column %s is %s, Spark %s", c[0], got.Columns[i][1], c[1])
+		}
+	}
+	return ""
+}
+
+// deviations are queries whose results differ, with the reason.
+func deviations(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile("testdata/deviations.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]string{}
+	reason := ""
+	for _, line := range strings.Split(string(data), "\n") {
+		if r, ok := strings.CutPrefix(line, "# "); ok {
+			reason = r
+		} else if line != "" {
+			known[line] = reason
+		}
+	}
+	return known
+}

@@ -1,0 +1,133 @@
+package spark
+
+// macros are helpers in the schema "spark". There are two sorts.
+//
+// The casts have one form that asks for typeof(x). DuckDB knows that when a query is planned, so that one branch of CASE
+// is left and nothing is asked for a row. They are for values whose type is not known when the query is written, and
+// every branch has to bind for every type, which TRY_CAST does.
+//
+// The others have forms that differ in the types of their parameters, so that their results differ in their types too.
+// An argument is cast to the type of its parameter: a DECIMAL would become DECIMAL(18, 3). What DuckDB has no type for
+// while it binds (an alias of the same select list, an aggregate, a column of a query around) fits every form. It would
+// take the only one with a type, and be wrong without a word; of two it cannot choose, and says so. So each of these has
+// two forms with types at least, if need be one for TIME, which Spark has not, and Ambiguous leaves the macro out.
+var macros = map[string]string{
+	"as_string": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(x AS VARCHAR) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN @double_text(CAST(x AS VARCHAR))
+	WHEN typeof(x) = 'BLOB' THEN decode(TRY_CAST(x AS BLOB)) WHEN typeof(x) = 'TIMESTAMP WITH TIME ZONE' THEN CAST(TRY_CAST(x AS TIMESTAMP) AS VARCHAR) ELSE CAST(x AS VARCHAR) END`,
+	// Java writes numbers from 0.001 to 10,000,000 plainly, others as 1.5E10.
+	"double_text": `(x) AS list_transform([x], lambda t: CASE
+	WHEN t IN ('inf', '-inf', 'nan') THEN replace(replace(t, 'inf', 'Infinity'), 'nan', 'NaN')
+	WHEN t LIKE '%e%' THEN split_part(t, 'e', 1) || CASE WHEN split_part(t, 'e', 1) LIKE '%.%' THEN '' ELSE '.0' END || 'E' || CAST(CAST(split_part(t, 'e', 2) AS INTEGER) AS VARCHAR)
+	WHEN len(split_part(ltrim(t, '-'), '.', 1)) > 7 THEN regexp_extract(t, '^-?[0-9]') || '.'
+		|| coalesce(nullif(rtrim(replace(regexp_replace(t, '^-?[0-9]', ''), '.', ''), '0'), ''), '0') || 'E' || CAST(len(split_part(ltrim(t, '-'), '.', 1)) - 1 AS VARCHAR)
+	WHEN regexp_matches(t, '^-?0[.]000') THEN regexp_extract(t, '^-') || regexp_extract(t, '[1-9]') || '.'
+		|| coalesce(nullif(regexp_extract(t, '[1-9]([0-9]*)$', 1), ''), '0') || 'E-' || CAST(len(regexp_extract(t, '[.](0*)', 1)) + 1 AS VARCHAR)
+	ELSE t END)[1]`,
+
+	// whole is a text that holds nothing but an integer, or one that is none.
+	"whole":       `(x) AS regexp_replace(x, '^(.*[^0-9+ \t\r\n-].*)$', '[CAST_INVALID_INPUT] \1', 's')`,
+	"as_tinyint":  toInteger("TINYINT"),
+	"as_smallint": toInteger("SMALLINT"),
+	"as_int":      toInteger("INTEGER"),
+	"as_bigint":   toInteger("BIGINT"),
+	"as_float":    `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(@fraction(CAST(x AS VARCHAR)) AS FLOAT) ELSE CAST(@as_double(x) AS FLOAT) END`,
+	"as_double": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(@fraction(CAST(x AS VARCHAR)) AS DOUBLE) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN epoch(TRY_CAST(x AS TIMESTAMP))
+	WHEN typeof(x) IN ('DATE', 'BLOB', 'INTERVAL') OR typeof(x) LIKE '%[]' OR typeof(x) LIKE '%(% %)' AND typeof(x) NOT LIKE 'DECIMAL%' THEN CAST(@mismatch(x) AS DOUBLE) ELSE TRY_CAST(x AS DOUBLE) END`,
+	"fraction": `(x) AS regexp_replace(x, '([0-9.])[dDfF] *$', '\1')`,
+	// mismatch is a text that cannot be cast to a number, or NULL.
+	"mismatch":   `(x) AS CASE WHEN x IS NOT NULL THEN '[DATATYPE_MISMATCH] no number is made of ' || typeof(x) END`,
+	"as_boolean": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_boolean(CAST(x AS VARCHAR)) ELSE TRY_CAST(x AS BOOLEAN) END`,
+	"text_boolean": `(x) AS CASE WHEN lower(trim(x)) IN ('t', 'true', 'y', 'yes', '1') THEN true WHEN lower(trim(x)) IN ('f', 'false', 'n', 'no', '0') THEN false
+	ELSE CAST('[CAST_INVALID_INPUT] ' || x AS BOOLEAN) END`,
+	"as_binary": `(x) AS CASE WHEN typeof(x) = 'BLOB' THEN TRY_CAST(x AS BLOB) ELSE encode(CAST(x AS VARCHAR)) END`,
+	"as_date":   `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_date(CAST(x AS VARCHAR)) ELSE TRY_CAST(x AS DATE) END`,
+	"text_date": `(x) AS CAST(CASE WHEN regexp_matches(x, '^ *[0-9]{4} *$') THEN trim(x) || '-01-01' WHEN regexp_matches(x, '^ *[0-9]{4}-[0-9]{1,2} *$') THEN trim(x) || '-01'
+	WHEN regexp_matches(x, '^ *[+-]?[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2} *$') THEN trim(x)
+	WHEN regexp_matches(x, '^ *[+-]?[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2}[ T]') THEN regexp_extract(x, '[+-]?[0-9]+-[0-9]+-[0-9]+') ELSE '[CAST_INVALID_INPUT] ' || x END AS DATE)`,
+	"as_timestamp": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_timestamp(CAST(x AS VARCHAR)) WHEN typeof(x) = 'DATE' OR typeof(x) LIKE 'TIMESTAMP%' THEN TRY_CAST(x AS TIMESTAMP)
+	ELSE make_timestamp(CAST(TRY_CAST(x AS DOUBLE) * 1000000 AS BIGINT)) END`,
+	"text_timestamp": `(x) AS CASE WHEN regexp_matches(x, ':.*([zZ]|[+-][0-9]{1,2}(:?[0-9]{2})?|UTC|GMT) *$') THEN CAST(CAST(regexp_replace(x, ' *(UTC|GMT) *$', 'Z') AS TIMESTAMPTZ) AS TIMESTAMP)
+	WHEN regexp_matches(x, '^ *[0-9]{4} *$') THEN CAST(trim(x) || '-01-01' AS TIMESTAMP) WHEN regexp_matches(x, '^ *[0-9]{4}-[0-9]{1,2} *$') THEN CAST(trim(x) || '-01' AS TIMESTAMP)
+	ELSE CAST(x AS TIMESTAMP) END`,
+	"type_name": `(x) AS CASE typeof(x) WHEN 'INTEGER' THEN 'int' WHEN 'VARCHAR' THEN 'string' WHEN 'BLOB' THEN 'binary' WHEN 'HUGEINT' THEN 'bigint' WHEN '"NULL"' THEN 'void'
+	WHEN 'INTEGER[]' THEN 'array<int>' WHEN 'VARCHAR[]' THEN 'array<string>' ELSE lower(regexp_replace(typeof(x), '^(.*)\[\]$', 'array<\1>')) END`,
+
+	// numeral is what can be cast to a DECIMAL.
+	"numeral": `(x VARCHAR) AS trim(x), (x TIMESTAMP) AS epoch(x), (x BOOLEAN) AS CAST(x AS INTEGER), (x) AS x`,
+	"number":  `(x VARCHAR) AS CAST(x AS DOUBLE), (x TIME) AS x, (x) AS x`,
+	// like_other is the first value in the type that both values have in common: only a text changes.
+	"like_other": `(x VARCHAR, y VARCHAR) AS x, (x VARCHAR, y BIGINT) AS CAST(@whole(x) AS BIGINT), (x VARCHAR, y DECIMAL) AS CAST(@fraction(x) AS DOUBLE),
+	(x VARCHAR, y DOUBLE) AS CAST(@fraction(x) AS DOUBLE), (x VARCHAR, y BOOLEAN) AS @text_boolean(x), (x VARCHAR, y DATE) AS @text_date(x),
+	(x VARCHAR, y TIMESTAMP) AS @text_timestamp(x), (x, y) AS x`,
+	"like_bigint":    `(x VARCHAR) AS CAST(@whole(x) AS BIGINT), (x TIME) AS x, (x) AS x`,
+	"like_date":      `(x VARCHAR) AS @text_date(x), (x TIME) AS x, (x) AS x`,
+	"like_timestamp": `(x VARCHAR) AS @text_timestamp(x), (x TIME) AS x, (x) AS x`,
+	"like_boolean":   `(x VARCHAR) AS @text_boolean(x), (x TIME) AS x, (x) AS x`,
+
+	// divisor is a number that something is divided by.
+	"divisor":      `(x) AS CASE WHEN x = 0 THEN CAST('[DIVIDE_BY_ZERO] division by zero' AS TINYINT) ELSE x END`,
+	"round_double": `(x, n) AS CASE WHEN abs(x) < 1e15 THEN CAST(round(CAST(x AS DECIMAL(38, 15)), n) AS DOUBLE) ELSE x END`,
+	// round_any is called with the number twice: one tells its type.
+	"round_any": `(t DOUBLE, x, n) AS @round_double(x, n), (t VARCHAR, x, n) AS @round_double(CAST(x AS DOUBLE), n), (t BIGINT, x, n) AS round(x, n),
+	(t DECIMAL, x, n) AS round(x, n), (t, x, n) AS round(x, n)`,
+	// century is a moment of a year of two digits, which Spark takes to be one from 2000 to 2099.
+	"century":       `(t) AS CASE WHEN year(t) < 2000 THEN t + INTERVAL 100 YEAR ELSE t END`,
+	"pmod":          `(x, y) AS ((x % @divisor(y)) + y) % y`,
+	"pmod_constant": `(x, y) AS ((x % y) + y) % y`,
+	// shifted is a moment and an interval of whole days; moment one of any interval.
+	"shifted": `(x DATE, i) AS CAST(x + i AS DATE), (x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x, i) AS x + i`,
+	"moment":  `(x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x TIME, i) AS x + i, (x, i) AS x + i`,
+	// minus is a difference: of texts as numbers, of dates as an interval of days.
+	"minus": `(x VARCHAR, y VARCHAR) AS CAST(x AS DOUBLE) - CAST(y AS DOUBLE), (x DATE, y DATE) AS to_days(CAST(x - y AS INTEGER)),
+	(x VARCHAR, y) AS CAST(x AS DOUBLE) - y, (x, y VARCHAR) AS x - CAST(y AS DOUBLE), (x, y) AS x - y`,
+	"months": `(x, y) AS (year(y) - year(x)) * 12 + month(y) - month(x) - CASE
+	WHEN y >= x AND day(y) * 86400000000 + epoch_us(y) % 86400000000 < day(x) * 86400000000 + epoch_us(x) % 86400000000 THEN 1
+	WHEN y < x AND day(y) * 86400000000 + epoch_us(y) % 86400000000 > day(x) * 86400000000 + epoch_us(x) % 86400000000 THEN -1 ELSE 0 END`,
+
+	// item is an element of a list, counted from 0, or the value of a map. It is called with the list or map twice: one
+	// tells its type.
+	"item": `(t MAP(VARCHAR, VARCHAR), x, i) AS x[i], (t TIME, x, i) AS x[i],
+	(t, x, i) AS CASE WHEN i < 0 OR i >= len(x) THEN x[CAST('[INVALID_ARRAY_INDEX] there is no element ' || CAST(i AS VARCHAR) AS BIGINT)] ELSE x[i + 1] END`,
+	"element": `(t MAP(VARCHAR, VARCHAR), x, i) AS x[i], (t TIME, x, i) AS x[i],
+	(t, x, i) AS CASE WHEN i = 0 OR abs(i) > len(x) THEN x[CAST('[INVALID_ARRAY_INDEX] there is no element ' || CAST(i AS VARCHAR) AS BIGINT)] ELSE x[i] END`,
+	// json_path is the text at a path; NULL where there is no JSON.
+	"json_path": `(x, p) AS CASE WHEN json_valid(CAST(x AS VARCHAR)) THEN json_extract_string(CAST(x AS VARCHAR), p) END`,
+	// json_value reads a text by a shape; NULL where there is no JSON. json_object gives an object without fields there.
+	"json_value":    `(x, s) AS CASE WHEN json_valid(x) THEN from_json(x, s) END`,
+	"json_object":   `(x, s) AS CASE WHEN json_valid(x) THEN from_json(x, s) WHEN x IS NOT NULL THEN from_json('{}', s) END`,
+	"outer_entries": `(x) AS CASE WHEN x IS NULL OR len(x) = 0 THEN [NULL] ELSE x END`,
+	"strings":       `(x VARCHAR) AS [x], (x VARCHAR[]) AS x, (x) AS [@as_string(x)]`,
+	"split_limit": `(s, d, n) AS CASE WHEN n <= 0 OR len(string_split(s, d)) <= n THEN string_split(s, d)
+	ELSE string_split(s, d)[1:n - 1] || [array_to_string(string_split(s, d)[n:], d)] END`,
+	// variant_keys and variant_values are what variant_explode makes rows of.
+	"variant_keys":   `(x) AS CASE WHEN json_type(x) = 'OBJECT' THEN json_keys(x) ELSE list_transform(CAST(x AS JSON[]), lambda e: CAST(NULL AS VARCHAR)) END`,
+	"variant_values": `(x) AS CASE WHEN json_type(x) = 'OBJECT' THEN list_transform(json_keys(x), lambda k: json_extract(x, '$."' || k || '"')) ELSE CAST(x AS JSON[]) END`,
+	// part is substring from a place that may be 0, which is 1, or negative, which counts from the end.
+	"part": `(s, p) AS substring(s, CASE WHEN p = 0 THEN 1 ELSE p END),
+	(s, p, n) AS CASE WHEN p < -length(s) THEN substring(s, 1, greatest(length(s) + p + n, 0)) ELSE substring(s, CASE WHEN p = 0 THEN 1 ELSE p END, n) END`,
+	"joined":   `(l, s) AS CASE WHEN s IS NOT NULL THEN array_to_string(l, s) END`,
+	"reverse":  `(x VARCHAR) AS reverse(x), (x TIME) AS x, (x) AS list_reverse(x)`,
+	"size":     `(x MAP(VARCHAR, VARCHAR)) AS CAST(cardinality(x) AS INTEGER), (x TIME) AS NULL, (x) AS CAST(len(x) AS INTEGER)`,
+	"any_true": `(l) AS CASE WHEN list_bool_or(l) THEN true WHEN list_count(l) < len(l) THEN NULL WHEN l IS NOT NULL THEN false END`,
+	"all_true": `(l) AS CASE WHEN NOT list_bool_and(l) THEN false WHEN list_count(l) < len(l) THEN NULL WHEN l IS NOT NULL THEN true END`,
+	"unsigned_shift": `(x, n) AS CASE WHEN typeof(x) = 'BIGINT' THEN CAST((CASE WHEN x < 0 THEN CAST(x AS HUGEINT) + 18446744073709551616 ELSE CAST(x AS HUGEINT) END)
+	// CAST(pow(2, n) AS HUGEINT) AS BIGINT) ELSE (CASE WHEN x < 0 THEN CAST(x AS BIGINT) + 4294967296 ELSE CAST(x AS BIGINT) END) >> n END`,
+	"sequence": `(a DATE, b DATE) AS CAST(generate_series(a, b, CASE WHEN a <= b THEN INTERVAL 1 DAY ELSE INTERVAL '-1 day' END) AS DATE[]),
+	(a TIMESTAMP, b TIMESTAMP) AS generate_series(a, b, INTERVAL 1 DAY), (a, b) AS generate_series(a, b, CASE WHEN a <= b THEN 1 ELSE -1 END),
+	(a DATE, b DATE, s) AS CAST(generate_series(a, b, s) AS DATE[]), (a TIMESTAMP, b TIMESTAMP, s) AS generate_series(a, b, s), (a, b, s) AS generate_series(a, b, s)`,
+	"str_to_map": `(x, a, b) AS map_from_entries(list_transform(string_split(x, a), lambda p: struct_pack(key := split_part(p, b, 1),
+	value := CASE WHEN contains(p, b) THEN substring(p, instr(p, b) + length(b)) END)))`,
+	// months_between is whole months where both are the same day, or the last day, of a month; else of 31 days each.
+	"months_between": `(x, y) AS round((year(x) - year(y)) * 12 + month(x) - month(y) + CASE
+	WHEN day(x) = day(y) OR CAST(x AS DATE) = last_day(x) AND CAST(y AS DATE) = last_day(y) THEN 0.0
+	ELSE (day(x) - day(y) + (epoch_us(x) % 86400000000 - epoch_us(y) % 86400000000) / 86400000000.0) / 31.0 END, 8)`,
+}
+
+// toInteger cuts fractions off, takes the seconds of a moment, and refuses a text that is no integer.
+func toInteger(typ string) string {
+	return `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(@whole(CAST(x AS VARCHAR)) AS ` + typ + `)
+	WHEN typeof(x) IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'BOOLEAN') THEN CAST(TRY_CAST(x AS HUGEINT) AS ` + typ + `)
+	WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN CAST(trunc(TRY_CAST(x AS DOUBLE)) AS ` + typ + `)
+	WHEN typeof(x) LIKE 'DECIMAL%' THEN CAST(regexp_extract(CAST(x AS VARCHAR), '^-?[0-9]+') AS ` + typ + `)
+	WHEN typeof(x) LIKE 'TIMESTAMP%' THEN CAST(floor(epoch(TRY_CAST(x AS TIMESTAMP))) AS ` + typ + `) ELSE CAST(@mismatch(x) AS ` + typ + `) END`
+}

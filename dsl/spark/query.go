@@ -1,0 +1,280 @@
+package spark
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
+)
+
+// The codes of what is wrong in a query in Spark's dialect.
+const (
+	codeSyntax      = "LF0601"
+	codeUnsupported = "LF0602"
+	codeFunction    = "LF0603"
+	codeArguments   = "LF0604"
+	codeIgnored     = "LF0605"
+	codeParameter   = "LF0606"
+)
+
+// Query is a query in Spark's dialect, with its text for DuckDB.
+type Query struct {
+	*sqltext.Query
+	// Tables are the tables that the query names, in the order of the text. Names of common table expressions are among
+	// them.
+	Tables []Table
+	// Relations are the calls that read files or another system, in the order of the text.
+	Relations []Relation
+	// Macros are the names of the macros of the schema "spark" that Text calls; see Create.
+	Macros []string
+
+	guesses []guess
+	choices choices
+	again   func(choices) *Query
+}
+
+// choices are what DuckDB taught of the types in a query.
+type choices struct {
+	plain map[span]bool   // expressions that are written without the macros that tell types apart
+	lists map[string]bool // fields that are taken of lists, behind the last name of the list and a dot
+}
+
+// Ambiguous writes the query again when DuckDB cannot choose a form of the macro that stands at an offset of Text, which
+// it says with "multiple overloads". It is false when no such macro stands there.
+func (q *Query) Ambiguous(offset int) (*Query, bool) {
+	for _, g := range q.guesses {
+		if g.start <= offset && offset < g.end {
+			plain := map[span]bool{g.x: true}
+			maps.Copy(plain, q.choices.plain)
+			return q.again(choices{plain, q.choices.lists}), true
+		}
+	}
+	return nil, false
+}
+
+var notStruct = regexp.MustCompile(`Cannot extract field '([^']+)' from expression "(.*)" because it is not a struct`)
+
+// Elements writes the query again when DuckDB's message says that a field is taken of what is no struct: of a list of
+// structs, Spark gives the list of the fields. It is false for another message, and where that was tried.
+func (q *Query) Elements(message string) (*Query, bool) {
+	m := notStruct.FindStringSubmatch(message)
+	if m == nil {
+		return nil, false
+	}
+	list := strings.Trim(m[2][strings.LastIndexByte(m[2], '.')+1:], `\"`)
+	key := listField(list, m[1])
+	if !plainName(list) {
+		key = listField("", m[1])
+	}
+	if q.choices.lists[key] {
+		return nil, false
+	}
+	lists := map[string]bool{key: true}
+	maps.Copy(lists, q.choices.lists)
+	return q.again(choices{q.choices.plain, lists}), true
+}
+
+func listField(list, field string) string { return strings.ToLower(list + "." + field) }
+
+// Calls are the offsets in Text at which a macro is called.
+func (q *Query) Calls(macro string) []int {
+	var offsets []int
+	name := Schema + "." + quoteName(macro) + "("
+	for at := 0; ; {
+		i := strings.Index(q.Text[at:], name)
+		if i < 0 {
+			return offsets
+		}
+		offsets, at = append(offsets, at+i), at+i+len(name)
+	}
+}
+
+// Table is a table as the query names it.
+type Table struct {
+	Path   []string // its name; in front of it those of its schema and catalog, without LIVE
+	Stream bool
+	Range  diag.Range
+}
+
+// Relation is read_files(…), cloud_files(…), json.`path` and the like. Text has a table of the name Name in its place,
+// in the schema of streams when Stream is set.
+type Relation struct {
+	Name     string
+	Function string // in lower case: read_files, cloud_files, read_kafka and so on; for json.`path`, the format: json
+	Stream   bool
+	Args     []Argument
+	Range    diag.Range
+}
+
+// Argument is an argument of a Relation.
+type Argument struct {
+	Name  string // as it is written; empty where the argument has none
+	Value string // of a constant; for a map(…) it is empty
+	Const bool   // it is a constant
+	// Options are the entries of a map(…) of constants, as cloud_files has it.
+	Options []Argument
+	Range   diag.Range
+}
+
+// Schema is DuckDB's schema of the macros that queries call.
+const Schema = "spark"
+
+// Pipeline is what a query needs to know of the pipeline around it.
+type Pipeline struct {
+	// Parameters are the values of ${names}. They are put into the text as they are, as Databricks does.
+	Parameters map[string]string
+	// Functions are functions of the pipeline's own, in lower case. Their calls are written as they are.
+	Functions map[string]bool
+}
+
+// Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added
+// to diags, each with its place; then the text for DuckDB is a query that gives nothing.
+func Translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
+	return translate(raw, at, in, diags, "SELECT NULL WHERE false", choices{}, func(p *parser) func(*writer) {
+		q := p.query()
+		p.accept(";")
+		return func(w *writer) { w.query(q) }
+	})
+}
+
+// Expression is Translate for a condition or value over the columns of a row. With mistakes, its text is NULL.
+func Expression(raw string, at sqltext.Origin, in Pipeline, diags *diag.List) *Query {
+	return translate(raw, at, in, diags, "NULL", choices{}, func(p *parser) func(*writer) {
+		x := p.expression()
+		return func(w *writer) { w.expr(x) }
+	})
+}
+
+func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, otherwise string, chosen choices,
+	read func(*parser) func(*writer)) *Query {
+	e := expand(raw, in.Parameters)
+	result := &Query{choices: chosen}
+	result.again = func(c choices) *Query { return translate(raw, at, in, new(diag.List), otherwise, c, read) }
+	w := &writer{raw: raw, origin: at, expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, own: in.Functions}
+	for _, unknown := range e.unknown {
+		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
+			"the parameter %s has no value", raw[unknown.start:unknown.end])
+	}
+	if len(e.unknown) > 0 || !attempt(func() {
+		p := newParser(e.text, w.place, diags, result)
+		write := read(p)
+		w.paths = p.paths
+		if p.i < len(p.toks) {
+			p.fail("the query ends", "a comma, an operator or a quote may be missing in front of it")
+		}
+		write(w)
+	}) {
+		w.out = sqltext.NewBuilder(raw, at)
+		w.out.Put(otherwise, 0, len(raw))
+	}
+	result.Query = w.out.Query()
+	result.Streams, result.guesses = w.streams, w.guesses
+	result.UsesMetadata = w.metadata
+	for _, s := range e.bound {
+		name := parameter.FindStringSubmatch(raw[s.start:s.end])[1]
+		result.Params = append(result.Params, sqltext.Ref{Name: name, Range: w.out.Place(s.start, s.end)})
+	}
+	slices.Sort(result.Macros)
+	result.Macros = slices.Compact(result.Macros)
+	return result
+}
+
+// attempt reports whether do came to its end.
+func attempt(do func()) (ok bool) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case mistake:
+			ok = false
+		default:
+			panic(r)
+		}
+	}()
+	do()
+	return true
+}
+
+// expanded is a text in which parameters have their values, with the way back.
+type expanded struct {
+	text    string
+	marks   []mark
+	unknown []span // parameters without a value, in the text as written
+	bound   []span // those with one
+}
+
+// mark begins a stretch of the expanded text, and of the text as written.
+type mark struct {
+	text, raw, rawLen int
+	value             bool // the stretch is a parameter's value
+}
+
+var parameter = regexp.MustCompile(`\$\{\s*([^{}\r\n]*?)\s*\}`)
+
+func expand(raw string, params map[string]string) expanded {
+	e := expanded{}
+	var b strings.Builder
+	at := 0
+	comments := map[int]bool{}
+	for _, t := range Lex(raw) {
+		for i := t.Start; t.Kind == Comment && i < t.End; i++ {
+			comments[i] = true
+		}
+	}
+	keep := func(to int) {
+		if at < to {
+			e.marks = append(e.marks, mark{b.Len(), at, to - at, false})
+			b.WriteString(raw[at:to])
+		}
+	}
+	for _, m := range parameter.FindAllStringSubmatchIndex(raw, -1) {
+		value, ok := params[raw[m[2]:m[3]]]
+		if !ok && !comments[m[0]] {
+			e.unknown = append(e.unknown, span{m[0], m[1]})
+		}
+		if !ok {
+			continue
+		}
+		e.bound = append(e.bound, span{m[0], m[1]})
+		keep(m[0])
+		if value != "" {
+			e.marks = append(e.marks, mark{b.Len(), m[0], m[1] - m[0], true})
+			b.WriteString(value)
+		}
+		at = m[1]
+	}
+	keep(len(raw))
+	e.text = b.String()
+	return e
+}
+
+// back turns a stretch of the expanded text into one of the text as written. same reports that both are the same bytes.
+func (e expanded) back(s span) (raw span, same bool) {
+	start, startValue := e.offset(s.start, false)
+	end, endValue := e.offset(max(s.end-1, s.start), true)
+	if s.end > s.start && !endValue {
+		end++
+	}
+	if s.end <= s.start {
+		end = start
+	}
+	return span{start, max(start, end)}, !startValue && !endValue && end-start == s.end-s.start
+}
+
+func (e expanded) offset(offset int, end bool) (raw int, value bool) {
+	i := sort.Search(len(e.marks), func(i int) bool { return e.marks[i].text > offset }) - 1
+	if i < 0 {
+		return 0, false
+	}
+	m := e.marks[i]
+	switch {
+	case m.value && end:
+		return m.raw + m.rawLen, true
+	case m.value:
+		return m.raw, true
+	}
+	return min(m.raw+offset-m.text, m.raw+m.rawLen), false
+}

@@ -1,0 +1,206 @@
+package spark
+
+import "strings"
+
+// lambdaOf is the argument of a function that has to be a lambda with so many parameters.
+func (w *writer) lambdaOf(c *call, i int, least, most int) *lambda {
+	l, ok := c.args[i].value.(*lambda)
+	if !ok || len(l.params) < least || len(l.params) > most {
+		w.fail(codeArguments, c.args[i].value.at(), "write "+c.name+"(…, x -> …)", "%s needs a function as x -> … here", c.name)
+	}
+	return l
+}
+
+// in place of names, what they are called in DuckDB's text.
+func (w *writer) with(names map[string]string, write func()) {
+	before := w.replaced
+	w.replaced = map[string]string{}
+	for name, text := range before {
+		w.replaced[name] = text
+	}
+	for name, text := range names {
+		w.replaced[strings.ToLower(name)] = text
+	}
+	write()
+	w.replaced = before
+}
+
+// body writes the body of a lambda whose parameters have names of their own in DuckDB's text.
+func (w *writer) body(l *lambda, names ...string) {
+	replaced := map[string]string{}
+	for i, p := range l.params {
+		replaced[p.name] = names[i]
+	}
+	w.with(replaced, func() { w.expr(l.body) })
+}
+
+// element makes a name for a parameter that does not hide others.
+func (w *writer) element() string {
+	w.generated++
+	return "__e" + itoa(w.generated)
+}
+
+func transform(w *writer, c *call) {
+	w.need(c, 2, 2, "transform(list, x -> …)")
+	l := w.lambdaOf(c, 1, 1, 2)
+	e := w.element()
+	w.around(c, "list_transform(", func() { w.expr(c.args[0].value) }, ", lambda ")
+	if len(l.params) == 2 { // Spark counts from 0
+		w.put(e+", "+e+"i: ", l.span)
+		w.body(l, e, "("+e+"i - 1)")
+	} else {
+		w.put(e+": ", l.span)
+		w.body(l, e)
+	}
+	w.put(")", span{c.end, c.end})
+}
+
+// overElements writes function(list, lambda e: body).
+func (w *writer) overElements(c *call, before, after string, list func(), lambda *lambda, names func(e string) []string) {
+	e := w.element()
+	w.around(c, before, list, ", lambda "+e+": ")
+	w.around(c, "", func() { w.body(lambda, names(e)...) }, after)
+}
+
+func itself(e string) []string { return []string{e} }
+
+func entry(e string) []string { return []string{e + ".key", e + ".value"} }
+
+func filter(w *writer, c *call) {
+	w.need(c, 2, 2, "filter(list, x -> …)")
+	l := w.lambdaOf(c, 1, 1, 2)
+	if len(l.params) == 2 {
+		e := w.element()
+		w.around(c, "list_filter(", func() { w.expr(c.args[0].value) }, ", lambda "+e+", "+e+"i: ")
+		w.around(c, "", func() { w.body(l, e, "("+e+"i - 1)") }, ")")
+		return
+	}
+	w.overElements(c, "list_filter(", ")", func() { w.expr(c.args[0].value) }, l, itself)
+}
+
+func exists(w *writer, c *call) {
+	w.need(c, 2, 2, c.name+"(list, x -> …)")
+	w.overElements(c, "@any_true(list_transform(", "))", func() { w.expr(c.args[0].value) }, w.lambdaOf(c, 1, 1, 1), itself)
+}
+
+func forall(w *writer, c *call) {
+	w.need(c, 2, 2, c.name+"(list, x -> …)")
+	w.overElements(c, "@all_true(list_transform(", "))", func() { w.expr(c.args[0].value) }, w.lambdaOf(c, 1, 1, 1), itself)
+}
+
+func aggregate(w *writer, c *call) {
+	w.need(c, 3, 4, c.name+"(list, start, (acc, x) -> …)")
+	merge := w.lambdaOf(c, 2, 2, 2)
+	e := w.element()
+	if len(c.args) == 4 {
+		w.put("list_transform([", c.nameAt)
+	}
+	w.around(c, "list_reduce(", func() { w.expr(c.args[0].value) }, ", lambda "+e+"a, "+e+": ")
+	w.body(merge, e+"a", e)
+	w.around(c, ", ", func() { w.expr(c.args[1].value) }, ")")
+	if len(c.args) == 4 {
+		finish := w.lambdaOf(c, 3, 1, 1)
+		f := w.element()
+		w.around(c, "], lambda "+f+": ", func() { w.body(finish, f) }, ")[1]")
+	}
+}
+
+func zipWith(w *writer, c *call) {
+	w.need(c, 3, 3, "zip_with(a, b, (x, y) -> …)")
+	w.overElements(c, "list_transform(list_zip(", ")", func() {
+		w.expr(c.args[0].value)
+		w.put(", ", c.nameAt)
+		w.expr(c.args[1].value)
+		w.put(")", c.nameAt)
+	}, w.lambdaOf(c, 2, 2, 2), func(e string) []string { return []string{e + "[1]", e + "[2]"} })
+}
+
+func mapFilter(w *writer, c *call) {
+	w.need(c, 2, 2, "map_filter(map, (k, v) -> …)")
+	w.overElements(c, "map_from_entries(list_filter(map_entries(", "))", func() {
+		w.expr(c.args[0].value)
+		w.put(")", c.nameAt)
+	}, w.lambdaOf(c, 1, 2, 2), entry)
+}
+
+func transformValues(w *writer, c *call) { w.transformMap(c, false) }
+func transformKeys(w *writer, c *call)   { w.transformMap(c, true) }
+
+func (w *writer) transformMap(c *call, keys bool) {
+	w.need(c, 2, 2, c.name+"(map, (k, v) -> …)")
+	l := w.lambdaOf(c, 1, 2, 2)
+	e := w.element()
+	w.around(c, "map_from_entries(list_transform(map_entries(", func() { w.expr(c.args[0].value) }, "), lambda "+e+": ")
+	body := func() { w.body(l, e+".key", e+".value") }
+	if keys {
+		w.around(c, "struct_pack(key := ", body, ", value := "+e+".value)))")
+	} else {
+		w.around(c, "struct_pack(key := "+e+".key, value := ", body, ")))")
+	}
+}
+
+// arraysZip gives structs of the elements at one place, with the names of the columns.
+func arraysZip(w *writer, c *call) {
+	w.need(c, 1, -1, "arrays_zip(a, b)")
+	e := w.element()
+	w.put("list_transform(list_zip(", c.nameAt)
+	var fields []string
+	for i, a := range c.args {
+		if i > 0 {
+			w.put(", ", a.value.at())
+		}
+		w.expr(a.value)
+		name := itoa(i)
+		if col, ok := a.value.(*column); ok {
+			name = col.path[len(col.path)-1].name
+		}
+		fields = append(fields, quoteName(name)+" := "+e+"["+itoa(i+1)+"]")
+	}
+	w.put("), lambda "+e+": struct_pack("+strings.Join(fields, ", ")+"))", c.span)
+}
+
+// fromJSON reads a text by a schema, in DDL or as a type.
+func fromJSON(w *writer, c *call) {
+	w.need(c, 2, 3, "from_json(text, 'a INT, b STRING')")
+	ddl := w.constant(c.args[1].value, "the schema")
+	t := w.schema(c.args[1].value.at(), ddl)
+	macro := "@json_value("
+	if t.name == "STRUCT" {
+		macro = "@json_object("
+	}
+	w.around(c, macro, func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(jsonShape(t))+")")
+}
+
+// schema reads a type, or fields without STRUCT<…> around them.
+func (w *writer) schema(at span, ddl string) *dataType {
+	var t *dataType
+	for _, text := range []string{ddl, "STRUCT<" + ddl + ">"} {
+		p := newParser(text, func(int, int) (r diagRange) { return w.place(at.start, at.end) }, new(diagList), w.result)
+		if attempt(func() {
+			t = p.dataType()
+			if p.i < len(p.toks) {
+				p.fail("the type ends", "")
+			}
+		}) {
+			return t
+		}
+	}
+	w.fail(codeArguments, at, "write the fields as 'a INT, b ARRAY<STRING>'", "this is no schema")
+	return nil
+}
+
+// jsonShape is a type as DuckDB's from_json takes it.
+func jsonShape(t *dataType) string {
+	quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
+	switch t.name {
+	case "ARRAY":
+		return "[" + jsonShape(t.of[0]) + "]"
+	case "STRUCT":
+		var fields []string
+		for _, f := range t.fields {
+			fields = append(fields, quote(f.name.name)+":"+jsonShape(f.typ))
+		}
+		return "{" + strings.Join(fields, ",") + "}"
+	}
+	return quote(t.duck())
+}

@@ -1,0 +1,181 @@
+package spark
+
+import (
+	"strings"
+)
+
+// simpleTypes are Spark's types that have no parts, with DuckDB's. TIMESTAMP is an instant in Spark; here the time zone
+// is always UTC, in which it is a TIMESTAMP without one.
+var simpleTypes = map[string]string{
+	"BOOLEAN": "BOOLEAN", "BYTE": "TINYINT", "TINYINT": "TINYINT", "SHORT": "SMALLINT", "SMALLINT": "SMALLINT", "INT": "INTEGER",
+	"INTEGER": "INTEGER", "LONG": "BIGINT", "BIGINT": "BIGINT", "FLOAT": "FLOAT", "REAL": "FLOAT", "DOUBLE": "DOUBLE", "STRING": "VARCHAR",
+	"VARCHAR": "VARCHAR", "CHAR": "VARCHAR", "CHARACTER": "VARCHAR", "BINARY": "BLOB", "DATE": "DATE", "TIMESTAMP": "TIMESTAMP",
+	"TIMESTAMP_NTZ": "TIMESTAMP", "TIMESTAMP_LTZ": "TIMESTAMP", "VARIANT": "JSON", "VOID": "INTEGER", "DECIMAL": "DECIMAL", "DEC": "DECIMAL",
+	"NUMERIC": "DECIMAL", "INTERVAL": "INTERVAL",
+}
+
+// castMacros are the macros that cast to a type, as Spark does.
+var castMacros = map[string]string{
+	"BOOLEAN": "as_boolean", "TINYINT": "as_tinyint", "SMALLINT": "as_smallint", "INTEGER": "as_int", "BIGINT": "as_bigint", "FLOAT": "as_float", "DOUBLE": "as_double",
+	"VARCHAR": "as_string", "BLOB": "as_binary", "DATE": "as_date", "TIMESTAMP": "as_timestamp",
+}
+
+// duck is DuckDB's spelling of a type.
+func (t *dataType) duck() string {
+	switch t.name {
+	case "ARRAY":
+		return t.of[0].duck() + "[]"
+	case "MAP":
+		return "MAP(" + t.of[0].duck() + ", " + t.of[1].duck() + ")"
+	case "STRUCT":
+		var fields []string
+		for _, f := range t.fields {
+			fields = append(fields, quoteName(f.name.name)+" "+f.typ.duck())
+		}
+		return "STRUCT(" + strings.Join(fields, ", ") + ")"
+	}
+	simple := simpleTypes[t.name]
+	if simple == "DECIMAL" {
+		switch len(t.args) {
+		case 0:
+			return "DECIMAL(10, 0)"
+		case 1:
+			return "DECIMAL(" + t.args[0] + ", 0)"
+		}
+		return "DECIMAL(" + t.args[0] + ", " + t.args[1] + ")"
+	}
+	return simple
+}
+
+// spelled is the type as Spark writes it in the name of a column.
+func (t *dataType) spelled() string {
+	switch t.name {
+	case "ARRAY":
+		return "ARRAY<" + t.of[0].spelled() + ">"
+	case "MAP":
+		return "MAP<" + t.of[0].spelled() + ", " + t.of[1].spelled() + ">"
+	case "STRUCT":
+		var fields []string
+		for _, f := range t.fields {
+			fields = append(fields, f.name.name+": "+f.typ.spelled())
+		}
+		return "STRUCT<" + strings.Join(fields, ", ") + ">"
+	case "DECIMAL", "DEC", "NUMERIC":
+		return strings.ReplaceAll(t.duck(), ", ", ",")
+	case "BYTE":
+		return "TINYINT"
+	case "SHORT":
+		return "SMALLINT"
+	case "INTEGER":
+		return "INT"
+	case "LONG":
+		return "BIGINT"
+	case "REAL":
+		return "FLOAT"
+	case "TIMESTAMP_LTZ":
+		return "TIMESTAMP"
+	}
+	return t.name
+}
+
+// dataType reads a type.
+func (p *parser) dataType() *dataType {
+	start := p.here()
+	t := &dataType{span: start}
+	if k := p.peek().Kind; k != Word {
+		p.fail("a type is missing", typeHelp)
+	}
+	t.name = strings.ToUpper(p.text(p.i))
+	p.i++
+	switch t.name {
+	case "ARRAY":
+		p.expect("<")
+		t.of = append(t.of, p.dataType())
+		p.closeType()
+	case "MAP":
+		p.expect("<")
+		t.of = append(t.of, p.dataType())
+		p.expect(",")
+		t.of = append(t.of, p.dataType())
+		p.closeType()
+	case "STRUCT":
+		p.structFields(t)
+	case "DOUBLE":
+		p.accept("precision")
+	case "INTERVAL":
+		for p.anyOf("year", "month", "day", "hour", "minute", "second", "to") {
+			p.i++
+		}
+	case "TIMESTAMP":
+		if p.accept("without", "time", "zone") {
+			t.name = "TIMESTAMP_NTZ"
+		} else {
+			p.accept("with", "local", "time", "zone")
+		}
+	default:
+		if simpleTypes[t.name] == "" {
+			p.failAt(start, typeHelp, "there is no type %s", clip(t.name))
+		}
+		p.typeArguments(t)
+	}
+	t.end = p.before()
+	return t
+}
+
+const typeHelp = "write BOOLEAN, INT, BIGINT, DOUBLE, DECIMAL(10, 2), STRING, BINARY, DATE, TIMESTAMP, ARRAY<…>, MAP<…, …> or STRUCT<name: …>"
+
+func (p *parser) typeArguments(t *dataType) {
+	if !p.accept("(") {
+		return
+	}
+	for {
+		if p.peek().Kind != Number {
+			p.fail("a number is missing in the type", typeHelp)
+		}
+		t.args = append(t.args, p.text(p.i))
+		p.i++
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.expect(")")
+	if simpleTypes[t.name] == "DECIMAL" {
+		precision, scale := atoi(t.args[0]), 0
+		if len(t.args) > 1 {
+			scale = atoi(t.args[1])
+		}
+		if precision < 1 || precision > 38 || scale < 0 || scale > precision {
+			p.failAt(span{t.start, p.before()}, "a DECIMAL has 1 to 38 digits, and no more behind the point than in all", "there is no such DECIMAL")
+		}
+	}
+}
+
+func (p *parser) structFields(t *dataType) {
+	if p.accept("<", ">") {
+		p.failAt(t.span, "give it a field", "a STRUCT without fields cannot be stored")
+	}
+	p.expect("<")
+	for {
+		name := p.ident("the name of a field")
+		p.accept(":")
+		typ := p.dataType()
+		if p.accept("not") {
+			p.expect("null")
+		}
+		if p.accept("comment") {
+			p.i++
+		}
+		t.fields = append(t.fields, typeField{name, typ})
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.closeType()
+}
+
+// closeType reads the > at the end of a type, which the lexer may have put into one token with a = behind it.
+func (p *parser) closeType() {
+	if !p.accept(">") {
+		p.fail("the type has no end", "close it with >")
+	}
+}
