@@ -133,20 +133,14 @@ func (b *builder) expression(s *specSQL, key string) *dsl.Expression {
 
 const fromPrefix = "SELECT * FROM "
 
-// withoutPreimages leaves out the rows of a change feed that tell what a row was before it was updated.
-const withoutPreimages = " WHERE _change_type <> 'update_preimage'"
-
 const dottedName = `\s*` + columnName + `(?:\s*\.\s*` + columnName + `)*\s*`
-
-var (
-	oneStream = regexp.MustCompile(`(?i)^\s*(?:STREAM\s*\(` + dottedName + `\)|(?:STREAM\s)?` + dottedName + `)\s*$`)
-	oneFeed   = regexp.MustCompile(`(?i)^\s*STREAM(?:\s*\(\s*` + feedOf + `\s*\)|\s+` + feedOf + `)\s*$`)
-)
 
 const feedOf = `CHANGES\s*\(` + dottedName + `\)`
 
-// from makes the query of a flow that takes the rows of one stream as they are, and of a change feed those that are
-// changes.
+var oneStream = regexp.MustCompile(`(?i)^\s*(?:STREAM\s*\((?:\s*` + feedOf + `\s*|` + dottedName + `)\)|STREAM\s+` + feedOf +
+	`|(?:STREAM\s)?` + dottedName + `)\s*$`)
+
+// from makes the query of a flow that takes the rows of one stream as they are.
 func (b *builder) from(s *specSQL, changes bool) *specSQL {
 	if s == nil {
 		return nil
@@ -156,8 +150,6 @@ func (b *builder) from(s *specSQL, changes bool) *specSQL {
 	case !changes:
 		b.diags.Errorf("LF0164", s.at, "write sql: "+fromPrefix+text,
 			"from stands for changes, and the table has no auto_cdc")
-	case oneFeed.MatchString(s.raw):
-		return &specSQL{fromPrefix + s.raw + withoutPreimages, behind(len(fromPrefix), s.origin), s.at}
 	case text != "" && !oneStream.MatchString(s.raw):
 		b.diags.Errorf("LF0164", s.at, "write a query as sql: SELECT … FROM STREAM …",
 			"from is one stream, as in STREAM customers_changes or STREAM CHANGES(customers)")

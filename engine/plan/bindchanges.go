@@ -27,6 +27,7 @@ func (c *compiler) bindChanges(ctx context.Context, d *dataset) error {
 	s := &out.Spec
 	s.History, s.Snapshots = m.decl.SCDType == 2, m.decl.Snapshot != nil
 	s.Truncates = m.truncate != nil
+	out.Feed = m.feed
 	out.Whole, out.Timed = s.Snapshots && !m.streams, m.timed()
 	s.Columns = c.keptColumns(d)
 	s.Keys = c.keyColumns(d, s.Columns)

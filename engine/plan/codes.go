@@ -44,7 +44,6 @@ const (
 	codeNoSequence     = "LF0273"
 	codeNoFeed         = "LF0274"
 	codeFeedColumn     = "LF0275"
-	codeFeedSequence   = "LF0276"
 	codeBatchOnly      = "LF0241"
 	codeBatchOrder     = "LF0242"
 	codeUnusedSource   = "LF0243"

@@ -9,13 +9,16 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/syntax"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
-// feed is a source whose connector says what its rows, which are changes, do to the rows of a table.
+// feed is what says by itself what its rows, which are changes, do to the rows of a table: a source, by its connector,
+// or the change feed of a table.
 type feed struct {
 	name    string
 	changes sources.Changes
+	table   bool
 }
 
 // fillIn takes what auto_cdc leaves out from the connector of the source that the changes come from, and reports what
@@ -28,7 +31,14 @@ func (c *compiler) fillIn(ctx context.Context, d *dataset) error {
 	if decl.Snapshot == nil { // rows of snapshots are no changes
 		from = c.feedOf(d)
 	}
+	if from != nil && from.table && !hasFeed(d.rows) { // its columns were left out
+		from = nil
+	}
 	if from != nil {
+		m.feed = from.table
+		if from.table && slices.ContainsFunc(from.changes.Keys, func(k string) bool { return d.rows.Column(k) == nil }) {
+			from.changes.Keys = nil
+		}
 		if err := c.fillFrom(ctx, d, from); err != nil {
 			return err
 		}
@@ -39,7 +49,7 @@ func (c *compiler) fillIn(ctx context.Context, d *dataset) error {
 		d.doubtful = true
 	default:
 		help := "write keys: [id], with the columns that tell the rows of the table apart"
-		if from != nil {
+		if from != nil && from.changes.KeysRemedy != "" {
 			help += "; or " + from.changes.KeysRemedy
 		}
 		c.diags.Errorf(codeNoKeys, decl.Range, help, "auto_cdc of %s has no keys%s", d.name, from.silent())
@@ -53,7 +63,7 @@ func (c *compiler) fillIn(ctx context.Context, d *dataset) error {
 
 // silent says of a source that it does not tell the keys.
 func (f *feed) silent() string {
-	if f == nil {
+	if f == nil || f.table {
 		return ""
 	}
 	return ", and those of source " + f.name + " are not known: no record tells them"
@@ -148,6 +158,8 @@ func (c *compiler) feedOfFlow(f *flow) *feed {
 		return nil
 	}
 	switch e := streams[0].entity; {
+	case streams[0].changes && e.dataset != nil:
+		return changeFeed(e.dataset)
 	case e.dataset != nil && e.dataset.changes == nil:
 		return c.feedOf(e.dataset)
 	case e.source == nil || e.source.Options == nil:
@@ -157,12 +169,30 @@ func (c *compiler) feedOfFlow(f *flow) *feed {
 		if said == nil {
 			return nil
 		}
-		out := &feed{e.name, *said}
+		out := &feed{name: e.name, changes: *said}
 		if len(out.changes.Keys) == 0 {
 			out.changes.Keys = c.in.Found[e.name].Keys
 		}
 		return out
 	}
+}
+
+// changeFeed is what the change feed of a table says. The rows of a table with keys are told apart by these, but for
+// versions, of which a key has several.
+func changeFeed(d *dataset) *feed {
+	said := sources.Changes{SequenceBy: "_commit_version", DeleteWhen: "_change_type = 'delete'", NoData: schemas.ChangeFeed()}
+	if d.changes != nil && d.changes.decl.SCDType == 1 {
+		for _, key := range d.changes.decl.Keys {
+			said.Keys = append(said.Keys, key.Name)
+		}
+	}
+	return &feed{name: d.name, changes: said, table: true}
+}
+
+// hasFeed reports whether rows have what tells one change of a table from another.
+func hasFeed(rows schemas.Table) bool {
+	feed := schemas.ChangeFeed()
+	return rows.Column(feed[0].Name) != nil && rows.Column(feed[1].Name) != nil
 }
 
 // streams says whether a reference gives new rows: through STREAM, or as a view that does so.

@@ -36,7 +36,10 @@ type AutoCDC struct {
 	// Filled are the keys of auto_cdc that the file leaves out, and that the connector of the source FilledBy knows.
 	Filled   []string
 	FilledBy string
-	At       diag.Range
+	// Feed is true for the change feed of a table: the rows have its columns, see schemas.ChangeFeed. What leaves a key
+	// in the same commit that brings another row of it is no change of its own.
+	Feed bool
+	At   diag.Range
 }
 
 // SCDType is 1 for a table of the rows as they are now, 2 for one of all their versions.
@@ -57,6 +60,7 @@ type changes struct {
 	streams          bool                // the flows read streams
 	filled           []string            // keys of auto_cdc that the file leaves out, and a source has filled in
 	filledBy         string              // its name
+	feed             bool                // they are the change feed of a table
 }
 
 func newChanges(decl *dsl.AutoCDC) *changes {
@@ -205,6 +209,9 @@ func (m *changes) sequenceParts() []string {
 // op says what a change does.
 func (m *changes) op() string {
 	cases := ""
+	if m.feed { // a row that is another one now, perhaps of another key
+		cases += " WHEN _change_type = 'update_preimage' THEN 'delete'"
+	}
 	if m.truncate != nil {
 		cases += " WHEN " + m.truncate.inBrackets() + " THEN 'truncate'"
 	}

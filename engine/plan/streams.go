@@ -7,7 +7,6 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/engine/syntax"
 	"github.com/lakeflow/lakeflow/schemas"
 )
 
@@ -30,9 +29,6 @@ func (c *compiler) checkStreams(context.Context) error {
 			}
 			if ok && d.out.Streaming {
 				c.warnBatchOps(f)
-			}
-			if ok && d.changes != nil {
-				c.warnSequence(f)
 			}
 		}
 	}
@@ -124,28 +120,6 @@ func (c *compiler) checkRefs(f *flow) bool {
 		ok = false
 	}
 	return ok
-}
-
-// warnSequence warns of changes of a materialized view, which has no updates, that are applied by the commit alone: of the
-// delete and the insert of one commit that make another row of a key, the delete would count.
-func (c *compiler) warnSequence(f *flow) {
-	var names []string
-	var last diag.Range
-	for _, x := range f.ds.changes.sequence {
-		if x.facts == nil || len(x.facts.items) == 0 {
-			continue
-		}
-		if ref, ok := x.facts.items[0].(syntax.ColumnRef); ok {
-			names, last = append(names, strings.ToLower(ref.Name())), at(x.query, -1, 0)
-		}
-	}
-	for _, r := range f.refs {
-		view := r.changes && r.dataset != nil && r.dataset.decl.Kind == dsl.MaterializedView
-		if view && slices.Contains(names, "_commit_version") && !slices.Contains(names, "_change_type") {
-			c.diags.Warnf(codeFeedSequence, last, "write sequence_by: [_commit_version, _change_type]",
-				"a row of %s that is another one after a commit is a delete and an insert of that commit, of which the delete counts", r.name)
-		}
-	}
 }
 
 // checkFeed reports columns of a table that have the names of those which its change feed has beside them.
