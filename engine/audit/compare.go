@@ -103,9 +103,10 @@ func rounded(x string, t schemas.Type, shift float64, depth int) string {
 		rounded(e+`."key"`, *t.Key, shift, depth+1), rounded(e+`."value"`, *t.Elem, shift, depth+1))
 }
 
-// digits is a number as text, with one digit before the point and some behind it. There is one zero.
+// digits is a number as text, with one digit before the point and some behind it. There is one zero, and one NaN: which
+// sign a NaN has that was computed is chance.
 func digits(x string, behind int, shift float64) string {
-	return fmt.Sprintf("CASE WHEN %[1]s = 0 THEN '0' ELSE"+
+	return fmt.Sprintf("CASE WHEN %[1]s = 0 THEN '0' WHEN isnan(%[1]s) THEN 'nan' ELSE"+
 		" format('{:.%[2]de}', CAST(%[1]s AS DOUBLE) * (1 + %[3]ge-%[2]d)) END", x, behind, shift)
 }
 

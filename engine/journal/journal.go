@@ -82,16 +82,26 @@ func (j *Journal) Define(p *plan.Plan) {
 	}
 	j.defined = p
 	for _, d := range p.Datasets {
-		def := schemas.DatasetDefinition{Type: strings.ToUpper(string(d.Kind)), Flows: len(d.Flows), Expectations: []schemas.ExpectationDefinition{}}
-		for _, r := range d.Rules.Rules {
-			def.Expectations = append(def.Expectations, schemas.ExpectationDefinition{Name: r.Name, Expression: r.Expr, Action: string(r.Action)})
-		}
-		j.add("dataset_definition", d.Name, "", "INFO", "Dataset "+d.Name+" is defined", def)
+		j.add("dataset_definition", d.Name, "", "INFO", "Dataset "+d.Name+" is defined", definition(d))
 		for _, f := range d.Flows {
 			j.add("flow_definition", d.Name, f.Name, "INFO", "Flow "+f.Name+" is defined", schemas.FlowDefinition{
 				Inputs: slices.Concat(f.Streams, f.Changes, f.Reads), Output: d.Name, Type: flowType(d), Language: "SQL", Comment: d.Description})
 		}
 	}
+}
+
+// Made is the event that a table has got its definition without rows. It belongs to the batch: it is written with it,
+// or never.
+func (j *Journal) Made(d *plan.Dataset) schemas.Event {
+	return j.event("dataset_definition", d.Name, "", "INFO", "Table "+d.Name+" has its definition now", definition(d))
+}
+
+func definition(d *plan.Dataset) schemas.DatasetDefinition {
+	def := schemas.DatasetDefinition{Type: strings.ToUpper(string(d.Kind)), Flows: len(d.Flows), Expectations: []schemas.ExpectationDefinition{}}
+	for _, r := range d.Rules.Rules {
+		def.Expectations = append(def.Expectations, schemas.ExpectationDefinition{Name: r.Name, Expression: r.Expr, Action: string(r.Action)})
+	}
+	return def
 }
 
 func flowType(d *plan.Dataset) string {

@@ -104,6 +104,7 @@ func (b *Batch) Define(wave int) (worked bool) {
 		case !d.Refresh.Resumes() && (!exists || !same): // its definition is that of its last computation
 		case !exists, !same, !definitions.Described(d, stored), d.Refresh.Resumes() && len(changes) > 0:
 			b.draft.stage(d)
+			b.draft.events = append(b.draft.events, b.Journal.Made(d)) // a commit has events, and there may be no others
 			worked = true
 		}
 	}

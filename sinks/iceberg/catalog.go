@@ -66,7 +66,8 @@ func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
 	}
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "synchronous(FULL)"}}
 	if !create && l.readOnly() {
-		q.Set("immutable", "1") // SQLite need not make its shared-memory file beside the catalog
+		q.Set("immutable", "1") // SQLite need not make its shared-memory file beside the catalog, and sees no later commit
+		l.frozen = true
 	}
 	dsn := url.URL{Scheme: "file", OmitHost: true, Path: l.catalogFile(), RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
@@ -85,6 +86,18 @@ func (l *Lake) openCatalog(ctx context.Context, create bool) (*sql.DB, error) {
 		return nil, fmt.Errorf("open %s: %w", l.catalogFile(), err)
 	}
 	return nil, nil // made by another program; lakeflow has never committed here
+}
+
+// thaw has a catalog that was opened as one that does not change opened anew, and reports whether it was such.
+func (l *Lake) thaw() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.frozen || l.db == nil {
+		return false
+	}
+	l.former = append(l.former, l.db) // somebody may be reading from it
+	l.db, l.frozen = nil, false
+	return true
 }
 
 // readOnly reports whether the catalog is on a file system, or in a folder, that this process cannot write to, and

@@ -1,6 +1,7 @@
 package iceberg
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -219,5 +220,63 @@ func TestPointerMovesUnderReader(t *testing.T) {
 	}
 	if l.moved(t.Context(), lostMetadata(EventLog, p.location)) || l.moved(t.Context(), os.ErrNotExist) || l.moved(t.Context(), nil) {
 		t.Error("a file that is lost is looked for for ever")
+	}
+}
+
+// A reader that may not write beside the catalog opens it as a file that never changes. Its pointers may be so old that their
+// metadata files were removed: it opens the catalog again.
+func TestFrozenCatalog(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Open(t.Context(), dir, "main", "p", Retention{Snapshots: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch, err := l.Acquire(t.Context(), lake.Holder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, _ := schemas.AssignIDs(schemas.Table{{Name: "id", Type: schemas.Type{Kind: schemas.BigInt}}}, 0)
+	commit := func(n int64) {
+		before, err := l.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &lake.Commit{Number: n, Epoch: epoch, Tables: []lake.TableChange{{Table: EventLog, Schema: columns, Base: before.Tables[EventLog].Snapshot,
+			Add: []lake.DataFile{{Path: filepath.Join(dir, fmt.Sprint(n, ".parquet")), Rows: 1}}}}}
+		if out, err := l.Commit(t.Context(), c); err != nil || out.Status != lake.Committed {
+			t.Fatal(out, err)
+		}
+	}
+	commit(1)
+	if _, err := l.db.ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(t.Context(), dir, "main", "p", Retention{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen := "file://" + filepath.Join(dir, "catalog.db") + "?immutable=1"
+	if r.db, err = sql.Open("sqlite", frozen); err != nil {
+		t.Fatal(err)
+	}
+	r.frozen = true
+	if s, err := r.State(t.Context()); err != nil || s.Commit != 1 {
+		t.Fatal(s, err)
+	}
+	for n := int64(2); n < 30; n++ {
+		commit(n)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.heads = map[string]*head{}
+	if err := r.Check(t.Context(), EventLog); err != nil {
+		t.Error(err)
+	}
+	if s, err := r.State(t.Context()); err != nil || s.Commit != 29 {
+		t.Error(s, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
 	}
 }

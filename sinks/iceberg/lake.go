@@ -43,6 +43,9 @@ type Lake struct {
 	db    *sql.DB          // nil until the catalog exists
 	lock  *os.File         // held while this process is the writer
 	heads map[string]*head // by table, as read last
+	// frozen is true while db shows the catalog as it was when it was opened; former are those of before.
+	frozen bool
+	former []*sql.DB
 }
 
 // Open returns the lake of a pipeline. It reads and creates nothing: a warehouse that does not exist is an empty lake.
@@ -158,6 +161,10 @@ func (l *Lake) Close() error {
 		errs = append(errs, l.db.Close())
 		l.db = nil
 	}
+	for _, db := range l.former {
+		errs = append(errs, db.Close())
+	}
+	l.former = nil
 	if l.lock != nil {
 		errs = append(errs, l.lock.Close()) // frees the lock
 		l.lock = nil

@@ -136,6 +136,9 @@ func (l *Lake) moved(ctx context.Context, err error) bool {
 		return false
 	}
 	p, err := l.pointer(ctx, lost.table)
+	if err == nil && p.location == lost.location && l.thaw() {
+		p, err = l.pointer(ctx, lost.table)
+	}
 	return err == nil && p.location != lost.location
 }
 
