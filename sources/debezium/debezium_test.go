@@ -115,7 +115,9 @@ func TestRecords(t *testing.T) {
 		{"truncate", "", `{"op":"t","before":null,"after":null,` + source + `}`, `{"_op":"t"` + meta},
 		{"message", "", `{"op":"m","message":{},` + source + `}`, "-"},
 		{"schema null", "", `{"schema":null,"payload":{"op":"c","after":{"id":1},` + source + `}}`, `{"id":1,"_op":"c"` + meta},
-		{"no payload", "", `{"schema":{},"payload":null}`, "!the envelope has no payload"},
+		{"no payload", "", `{"schema":{},"payload":7}`, "!the envelope has no payload"},
+		{"a tombstone as JsonConverter has it", "", `{"schema":null,"payload":null}`, "-"},
+		{"a tombstone with a schema", "", `{"schema":{},"payload":null}`, "-"},
 		{"a table of schema and payload", "", `{"schema":1,"payload":2,"x":3}`, "!has no op"},
 		{"heartbeat", "", `{"ts_ms":1}`, "-"},
 		{"transaction", "", `{"status":"END","id":"5","event_count":2}`, "-"},
@@ -133,7 +135,7 @@ func TestRecords(t *testing.T) {
 		{"a text with it", "", `{"op":"u","after":{"b":"see __debezium_unavailable_value"},` + source + `}`, `{"b":"see __debezium_unavailable_value","_op":"u"` + meta},
 		{"not JSON", "", `{"op":`, "!not valid JSON"},
 		{"array", "", `[]`, "!not a JSON object"},
-		{"null", "", `null`, "!not a JSON object"},
+		{"a tombstone in a file", "", ` null `, "-"},
 		{"no position", "", `{"op":"c","after":{"id":1}}`, `{"id":1,"_op":"c","_sequence":null,"_source_ts":null}`},
 	}
 	var d debezium.Decoder

@@ -70,7 +70,7 @@ func refused(format string, args ...any) Row { return Row{Refused: fmt.Sprintf(f
 
 // Decode decodes a record. Key is that of the record, or nil. The row is written behind out, and good as long as it.
 func (d *Decoder) Decode(out, key, value []byte) Row {
-	if value == nil {
+	if value == nil || string(bytes.TrimSpace(value)) == "null" {
 		return Row{Ignored: true} // a tombstone
 	}
 	var space, inside room
@@ -91,6 +91,9 @@ func (d *Decoder) Decode(out, key, value []byte) Row {
 	}
 	env := object(top)
 	if wrapped {
+		if string(payload) == "null" { // a tombstone too, as JsonConverter writes it
+			return Row{Ignored: true}
+		}
 		members, isObject := jsonrecords.Members(inside[:0], payload)
 		if !isObject {
 			return refused("the envelope has no payload")
