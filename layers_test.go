@@ -59,7 +59,7 @@ var layers = []struct {
 		"dsl", "dsl/diag", "dsl/sqltext", "schemas", "engine/graph", "engine/duckerr", "expectations", "sources", "sinks/lake"}},
 	{"engine/duck", []string{"schemas", "sources", "sinks/lake", "engine/failpoint"}},
 	{"engine/ledger", []string{"schemas", "sources", "sinks/lake", "engine/duck", "engine/position"}},
-	{"engine/audit", []string{"schemas", "expectations", "sources", "sinks/lake", "engine/duck", "engine/duckerr", "engine/ledger", "engine/position"}},
+	{"engine/audit", []string{"engine/cdc", "schemas", "expectations", "sources", "sinks/lake", "engine/duck", "engine/duckerr", "engine/ledger", "engine/position"}},
 	{"engine/maintain", []string{"schemas", "sinks/lake", "engine/failpoint", "engine/duck"}},
 	{"engine/retry", []string{"sources"}},
 	{"engine/event", []string{"schemas"}},

@@ -26,8 +26,8 @@ dead letters, Iceberg's own counts, the balance of the rows, what each table has
 metadata. It changes nothing, and may run beside an update.
 
 Without --deep it reads the footers of the data files, with it every byte: it compares their checksums, looks for stored rows that a drop or fail
-expectation forbids, and computes the rows again that can be: those of materialized views, and of streaming tables that only choose columns and rows of
-one table. What could not be compared is said, with the reason.
+expectation forbids, and computes the rows again that can be: those of materialized views, of streaming tables that only choose columns and rows of
+one table, and of tables to which auto_cdc applies such rows. What could not be compared is said, with the reason.
 
 The exit code is 0 when everything agrees, and 1 when something does not.`,
 		Example: "  lakeflow audit pipeline.yaml\n  lakeflow audit pipeline.yaml --deep --format json",

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/lakeflow/lakeflow/engine/cdc"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/position"
@@ -32,8 +34,18 @@ type Computed struct {
 	// Appends is true when each commit adds the rows of what is new, and false when the rows are computed from
 	// everything.
 	Appends bool
+	Merge   *Merge // the rows that the flows give are changes, which are applied by key; otherwise nil
 	// Why says why the rows cannot be computed again; empty when they can. The rules are looked at all the same.
 	Why string
+}
+
+// Merge is how changes are applied.
+type Merge struct {
+	Spec cdc.Spec
+	// Changes gives the relation of the changes that the rows of a query stand for.
+	Changes func(query string) string
+	// Keep is how long deletes are remembered, 0 where there are none, or for ever.
+	Keep time.Duration
 }
 
 // Flow is one query.
@@ -79,7 +91,7 @@ func (a *auditor) checkComputed(ctx context.Context, accounting map[string]table
 			out.Skipped = append(out.Skipped, Skipped{"rows", "something else is wrong with the table"})
 			continue
 		}
-		if slices.ContainsFunc(c.Rules.Rules, binding) {
+		if c.Merge == nil && slices.ContainsFunc(c.Rules.Rules, binding) { // else they are about changes
 			if err := a.note(ctx, out, "rules", a.checkRules(ctx, c, t, accounting[c.Name])); err != nil {
 				return err
 			}
@@ -196,6 +208,9 @@ func (a *auditor) checkRows(ctx context.Context, c Computed, t *stored, accounti
 	if err := sameQueries(c, t, accounting[c.Name]); err != nil {
 		return err
 	}
+	if c.forgets(t) {
+		return skip("deletes that it once knew may be forgotten (tombstone_retention)")
+	}
 	again := computation{auditor: a, table: c, accounting: accounting}
 	defer again.drop(context.WithoutCancel(ctx))
 	if err := again.run(ctx, computedRows, false); err != nil {
@@ -203,7 +218,11 @@ func (a *auditor) checkRows(ctx context.Context, c Computed, t *stored, accounti
 	}
 	// The rows were widened to the stored types as they were written.
 	relation := func(name string) string {
-		return fmt.Sprintf("(SELECT %s FROM (%s))", duck.Shaped(c.Columns, t.head.Schema), c.Rules.KeptSQL(name))
+		kept := "FROM " + name
+		if c.Merge == nil {
+			kept = c.Rules.KeptSQL(name)
+		}
+		return fmt.Sprintf("(SELECT %s FROM (%s))", duck.Shaped(c.Columns, t.head.Schema), kept)
 	}
 	contents := duck.ReadFiles(t.head.Schema, t.head.Files)
 	d, err := a.compare(ctx, t.head.Schema, contents, relation(computedRows))
@@ -246,6 +265,12 @@ func (a *auditor) checkRows(ctx context.Context, c Computed, t *stored, accounti
 		a.find(f)
 	}
 	return nil
+}
+
+// forgets reports whether a delete may be forgotten that an older change came after: the history is long, or begins
+// with rows of before.
+func (c Computed) forgets(t *stored) bool {
+	return c.Merge != nil && c.Merge.Keep > 0 && (t.history[0].AddedRows != t.history[0].TotalRows || time.Since(t.history[0].Time) > c.Merge.Keep)
 }
 
 // sameQueries makes sure that all stored rows come from the queries and rules as they are now.
@@ -348,7 +373,34 @@ func (c *computation) run(ctx context.Context, name string, shuffled bool) error
 			return err
 		}
 	}
+	if c.table.Merge != nil {
+		return c.merge(ctx, name)
+	}
 	return nil
+}
+
+// merge puts what the changes in a table make of nothing in their place.
+func (c *computation) merge(ctx context.Context, name string) (err error) {
+	m := c.table.Merge
+	empty := func(columns schemas.Table) string {
+		place := schemas.Type{Kind: schemas.BigInt}
+		return duck.Empty(append(columns, schemas.Column{Name: duck.FileColumn, Type: place}, schemas.Column{Name: duck.RowColumn, Type: place}))
+	}
+	from := cdc.Relations{Changes: m.Changes(c.table.Rules.KeptSQL(name)), Target: empty(m.Spec.Target()), State: empty(m.Spec.State())}
+	r, err := m.Spec.Apply(ctx, c.DB.Conn(), from, "__audit_merge_", time.Now(), m.Keep)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := r.Drop(context.WithoutCancel(ctx), c.DB.Conn()); err == nil {
+			err = e
+		}
+	}()
+	const merged = `"__audit_merged"`
+	if err := c.exec(ctx, "DROP TABLE IF EXISTS "+merged, "CREATE OR REPLACE TEMP TABLE %s AS %s", merged, r.AddTarget); err != nil {
+		return err
+	}
+	return c.exec(ctx, "", "CREATE OR REPLACE TEMP TABLE %s AS FROM %s", name, merged)
 }
 
 // input is the version of a table that the stored rows were made of.

@@ -50,6 +50,21 @@ func (m *AutoCDC) SCDType() int {
 	return 1
 }
 
+// ChangesOf is the relation of the changes that a query's rows stand for. Of a table's change feed, what leaves a key in
+// the same commit that brings another row of it is left out: the key is not deleted in between.
+func (m *AutoCDC) ChangesOf(query string) string {
+	if !m.Feed {
+		return fmt.Sprintf("(SELECT %s FROM (%s\n))", m.Changes, query)
+	}
+	keys := make([]string, len(m.Spec.Keys))
+	for i, key := range m.Spec.Keys {
+		keys[i] = ident(key)
+	}
+	return fmt.Sprintf(`(SELECT * EXCLUDE ("__commit") FROM (SELECT %s, _commit_version AS "__commit" FROM (%s
+))
+QUALIFY "__op" <> 'delete' OR NOT bool_or("__op" = 'upsert') OVER (PARTITION BY %s, "__commit"))`, m.Changes, query, strings.Join(keys, ", "))
+}
+
 // changes is a declared auto_cdc on its way through the passes.
 type changes struct {
 	decl             *dsl.AutoCDC

@@ -11,7 +11,6 @@ import (
 	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
-	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
@@ -24,8 +23,11 @@ func (p *Project) recompute(ctx context.Context) *audit.Recompute {
 	out := &audit.Recompute{}
 	for _, d := range made.Stored() {
 		c := audit.Computed{Name: d.Name, Columns: d.Columns, Rules: d.Rules, Appends: d.Refresh.Resumes()}
-		if d.Merge != nil { // its rules are about changes, of which the rows are made
-			c.Rules = expectations.RuleSet{Table: d.Name, DeadLetter: d.Rules.DeadLetter}
+		if m := d.Merge; m != nil {
+			c.Merge = &audit.Merge{Spec: m.Spec, Changes: m.ChangesOf}
+			if !m.Spec.History && (m.Feed || m.DeleteWhen != "" || m.TruncateWhen != "") {
+				c.Merge.Keep = m.Keep
+			}
 		}
 		for _, f := range d.Flows {
 			c.Flows = append(c.Flows, audit.Flow{Name: f.Name, SQL: f.Project, Fingerprint: f.Fingerprint,
@@ -92,11 +94,8 @@ func relationsOf(p *plan.Plan, f *plan.Flow) (out []audit.Relation) {
 
 // unrepeatable says why the rows of a table cannot be computed again; it is empty when they can.
 func unrepeatable(p *plan.Plan, d *plan.Dataset, st *lake.State) string {
-	if d.Merge != nil {
-		if d.Merge.Spec.Snapshots {
-			return "its rows are made of snapshots by key"
-		}
-		return "its rows are made of changes by key"
+	if d.Merge != nil && d.Merge.Spec.Snapshots {
+		return "its rows are made of snapshots by key"
 	}
 	if !d.Deterministic {
 		return "its query gives other rows at another time"
@@ -119,6 +118,9 @@ func unrepeatable(p *plan.Plan, d *plan.Dataset, st *lake.State) string {
 		return ""
 	}
 	for _, f := range d.Flows {
+		if len(f.Changes) > 0 {
+			return "it reads the changes of " + strings.Join(f.Changes, " and ") + ", which are not read again"
+		}
 		if !f.Rescan || len(f.Streams) != 1 {
 			return "its query does more than choose columns and rows of one table"
 		}

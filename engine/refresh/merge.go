@@ -35,7 +35,7 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string, ro
 	if err != nil {
 		return w, 0, err
 	}
-	changes := changesOf(d.Merge, query)
+	changes := d.Merge.ChangesOf(query)
 	parts := max(1, (rows+mergedAtOnce-1)/mergedAtOnce)
 	if d.Merge.Spec.Truncates || d.Merge.Spec.Snapshots { // which are of all keys
 		parts = 1
@@ -62,21 +62,6 @@ func (b *Batch) mergeRows(ctx context.Context, d *plan.Dataset, query string, ro
 		n = rows
 	}
 	return w, n, nil
-}
-
-// changesOf is the relation of the changes that a query's rows stand for. Of a table's change feed, what leaves a key in
-// the same commit that brings another row of it is left out: the key is not deleted in between.
-func changesOf(m *plan.AutoCDC, query string) string {
-	if !m.Feed {
-		return fmt.Sprintf("(SELECT %s FROM (%s\n))", m.Changes, query)
-	}
-	keys := make([]string, len(m.Spec.Keys))
-	for i, key := range m.Spec.Keys {
-		keys[i] = quote.Name(key)
-	}
-	return fmt.Sprintf(`(SELECT * EXCLUDE ("__commit") FROM (SELECT %s, _commit_version AS "__commit" FROM (%s
-))
-QUALIFY "__op" <> 'delete' OR NOT bool_or("__op" = 'upsert') OVER (PARTITION BY %s, "__commit"))`, m.Changes, query, strings.Join(keys, ", "))
 }
 
 // mergePart applies changes of some keys, adds what it writes to w, and returns how many there were.
