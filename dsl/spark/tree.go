@@ -271,7 +271,6 @@ type (
 		span
 		call    *call
 		lateral bool
-		stream  bool
 		alias
 	}
 	// files is a relation that reads files or another system: read_files(…), json.`path`.
