@@ -21,7 +21,7 @@ type builder struct {
 	keyed  []*selection // inner ones first
 	// written are the queries of the temporary views as SQL, with names in place of relations.
 	written map[string]string
-	// sourced are the tables whose changes are followed, and constants those of which a change has all be computed again,
+	// sourced are the tables whose changes are followed, and constants those whose changes have the view computed in full,
 	// with the reason; notes tell of them.
 	sourced   map[string]bool
 	constants map[string]Issue

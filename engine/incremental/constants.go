@@ -50,7 +50,7 @@ func (b *builder) holds(tables map[string]bool, issue Issue) {
 			b.constants[name] = issue
 		}
 	}
-	issue.Message = "A change of " + strings.Join(names, " or ") + ", " + issue.Message + ", has all be computed again."
+	issue.Message = "The view is computed in full when " + strings.Join(names, " or ") + " changes, " + issue.Message + "."
 	if !slices.Contains(b.notes, issue) {
 		b.notes = append(b.notes, issue)
 	}
