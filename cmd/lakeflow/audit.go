@@ -53,6 +53,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 	}
 	formatFlag(cmd, &format, "text", "text", "json")
 	cmd.Flags().BoolVar(&deep, "deep", false, "read every byte of the data files, and compute again what can be")
+	cmd.Flags().BoolVar(&deep, "recompute", false, "the same as --deep")
 	return cmd
 }
 
