@@ -33,7 +33,7 @@ type AutoCDC struct {
 	// SequenceBy, which for snapshots is their version, DeleteWhen and TruncateWhen are expressions as the user wrote them, for people.
 	SequenceBy               []string
 	DeleteWhen, TruncateWhen string
-	// Filled are the keys of auto_cdc that the file leaves out, and that the connector of the source FilledBy knows.
+	// Filled are the keys of auto_cdc that the file leaves out, and that FilledBy knows: a source, by its connector, or a table.
 	Filled   []string
 	FilledBy string
 	// Feed is true for the change feed of a table: the rows have its columns, see schemas.ChangeFeed. What leaves a key
@@ -73,7 +73,7 @@ type changes struct {
 	parts            []schemas.Column    // of the sequence
 	rules            []expectations.Rule // that it brings
 	streams          bool                // the flows read streams
-	filled           []string            // keys of auto_cdc that the file leaves out, and a source has filled in
+	filled           []string            // keys of auto_cdc that the file leaves out, and a source or table has filled in
 	filledBy         string              // its name
 	feed             bool                // they are the change feed of a table
 }
