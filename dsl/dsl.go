@@ -35,6 +35,7 @@ type Pipeline struct {
 	Target      Target
 	Parameters  []Parameter
 	Secrets     *Secrets // for messages
+	Functions   []*Function
 	Sources     []*Source
 	Tables      []*Table
 	Sinks       []*Sink
@@ -96,6 +97,14 @@ type Parameter struct {
 	Secret bool
 }
 
+// Function is a function of the pipeline's own, that queries call by its name.
+type Function struct {
+	Node
+	Name       string
+	Parameters []string
+	SQL        *sqltext.Query // an expression over the parameters, in DuckDB's dialect
+}
+
 // Source is a declared input.
 type Source struct {
 	Node
@@ -130,6 +139,8 @@ const (
 // Table is a declared dataset.
 type Table struct {
 	Node
+	// Name is the table's own in the pipeline. Of a table in another schema than the pipeline's it begins with the name
+	// of that schema and a dot: bronze.orders; see schemas.SplitName. Its parts have no dots.
 	Name string
 	Kind Kind
 	// Guessed is true when the file gives no kind that there is, or one that does not go with the rest: a mistake that
@@ -137,7 +148,7 @@ type Table struct {
 	Guessed     bool
 	Layer       string // bronze, silver, gold or empty: a label
 	Description string
-	Columns     []ColumnText // those that are described
+	Columns     []Column // those of which the file says something
 	Flows       []*Flow      // one for sql, sql_file or auto_cdc, named like the table; or several from flows:
 	AutoCDC     *AutoCDC     // nil for a table that rows are only added to
 	PartitionBy []PartitionBy
@@ -145,6 +156,10 @@ type Table struct {
 	Expectations []Expectation
 	// DeadLetter false discards dropped rows, counted.
 	DeadLetter bool
+	// NoReset keeps the rows of the table when everything is refreshed in full.
+	NoReset bool
+	// Ignored is what the file says of the table and has no effect: clauses and properties of Databricks.
+	Ignored []Ignored
 	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with
 	// every batch that changes one of its inputs.
 	RefreshEvery time.Duration
@@ -163,10 +178,19 @@ const (
 	RefreshFull        RefreshPolicy = "full"
 )
 
-// ColumnText says what a column holds.
-type ColumnText struct {
+// Column is what the file says of a column.
+type Column struct {
 	Node
 	Name, Description string
+	// Type is DuckDB's text of the type that the values are cast to; empty: the query's. A value that does not fit fails
+	// the update.
+	Type string
+}
+
+// Ignored is a clause or property that has no effect.
+type Ignored struct {
+	Node
+	Name, Value string // CLUSTER BY, (id); or a property's
 }
 
 // Flow is one query that feeds a table. It is flawed when its text has a mistake already, with a parameter for example.
@@ -174,6 +198,8 @@ type Flow struct {
 	Node
 	Name string
 	SQL  *sqltext.Query
+	// Once says that the query is evaluated once, over everything that is there, until a full refresh.
+	Once bool
 }
 
 // AutoCDC says how the rows that a table's flows give are applied to it: as changes, by key.

@@ -120,7 +120,7 @@ func (b *builder) columns(t *table, columns []Column) {
 			b.diags.Errorf("LF0162", c.Name.Range, "remove one of them", "the column %q is there twice", c.Name.Text)
 			continue
 		}
-		about := dsl.ColumnText{Node: option.Node{Range: c.Name.Range}, Name: c.Name.Text}
+		about := dsl.Column{Node: option.Node{Range: c.Name.Range}, Name: c.Name.Text}
 		if c.Comment != nil {
 			about.Description = c.Comment.Text
 		}

@@ -22,7 +22,7 @@ func (b *builder) table(name string, s *specTable) *dsl.Table {
 	t.Description = b.texts.Shown(s.Description, s.At("description"))
 	for _, column := range inOrder(s.Columns, func(x specDescribed) option.Node { return x.Node }) {
 		if x := s.Columns[column]; x.Description != nil {
-			t.Columns = append(t.Columns, dsl.ColumnText{Node: x.Node, Name: column, Description: b.texts.Shown(*x.Description, x.At("description"))})
+			t.Columns = append(t.Columns, dsl.Column{Node: x.Node, Name: column, Description: b.texts.Shown(*x.Description, x.At("description"))})
 		}
 	}
 	t.Flows = b.flows(name, s)
