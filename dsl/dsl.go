@@ -149,8 +149,8 @@ type Table struct {
 	Layer       string // bronze, silver, gold or empty: a label
 	Description string
 	Columns     []Column // those of which the file says something
-	Flows       []*Flow      // one for sql, sql_file or auto_cdc, named like the table; or several from flows:
-	AutoCDC     *AutoCDC     // nil for a table that rows are only added to
+	Flows       []*Flow  // one for sql, sql_file or auto_cdc, named like the table; or several from flows:
+	AutoCDC     *AutoCDC // nil for a table that rows are only added to
 	PartitionBy []PartitionBy
 	// Expectations in the order of the file.
 	Expectations []Expectation
