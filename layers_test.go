@@ -50,7 +50,7 @@ var layers = []struct {
 	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
 	{"dsl/sqlfile", []string{"schemas", "dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
-	{"dsl/load", []string{"dsl", "dsl/diag", "dsl/sqlfile", "dsl/yamlfile"}},
+	{"dsl/load", []string{"dsl", "dsl/diag", "dsl/option", "dsl/sqlfile", "dsl/yamlfile"}},
 
 	{"engine/syntax", nil},
 	{"engine/cdc", []string{"schemas"}},
