@@ -65,13 +65,13 @@ type definition struct {
 	// Inputs are what flows of streaming tables stream from: by flow and name, the connector of a source, or table.
 	Inputs map[string]map[string]string `json:"inputs,omitempty"`
 	// Changes are the tables of which they read the changes, by flow.
-	Changes   map[string][]string      `json:"changes,omitempty"`
+	Changes map[string][]string `json:"changes,omitempty"`
 	// Once are the flows that run once.
 	Once      []string                 `json:"once,omitempty"`
 	Partition []schemas.PartitionField `json:"partition,omitempty"`
 	// Types are the declared types of columns.
-	Types map[string]string `json:"types,omitempty"`
-	AutoCDC   map[string]string        `json:"auto_cdc,omitempty"` // its parts
+	Types   map[string]string `json:"types,omitempty"`
+	AutoCDC map[string]string `json:"auto_cdc,omitempty"` // its parts
 }
 
 func of(p *plan.Plan, d *plan.Dataset) definition {
