@@ -77,6 +77,14 @@ func (f *flow) narrowed(name string) string {
 	return ""
 }
 
+// givesInOrder reports whether the query gives just these columns in their order, and no cast but to their types is
+// missing.
+func (f *flow) givesInOrder(columns schemas.Table) bool {
+	return slices.EqualFunc(f.columns, columns, func(have column, want schemas.Column) bool {
+		return strings.EqualFold(have.name, want.Name) && f.narrowed(want.Name) == ""
+	})
+}
+
 // writtenTypes are the declared types by name.
 func (d *dataset) writtenTypes() map[string]string {
 	if len(d.types) == 0 {
