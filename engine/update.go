@@ -223,7 +223,7 @@ func (u *update) fail(ctx context.Context, cause error) {
 }
 
 func (u *update) result(status string) *Result {
-	r := &Result{Update: u.Update, Status: status, Commits: u.did.commits, Sinks: u.publisher.Totals(), Seconds: time.Since(u.started).Seconds()}
+	r := &Result{Update: u.Update, Status: status, Commits: u.did.commits, Sinks: u.publisher.Totals(), Kept: u.choice.Kept, Seconds: time.Since(u.started).Seconds()}
 	for _, d := range u.plan.Stored() {
 		t := event.Table{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "unchanged"}
 		switch did := u.did.tables[d.Name]; {
