@@ -69,6 +69,7 @@ type Result struct {
 	Commits int           `json:"commits"`
 	Tables  []event.Table `json:"tables"`
 	Sinks   []event.Sink  `json:"sinks,omitempty"` // those that published something
+	Kept    []string      `json:"kept,omitempty"`  // tables that a full refresh of all has left as they are
 	Seconds float64       `json:"seconds"`
 }
 

@@ -67,6 +67,11 @@ func newUpdate(env Env, opts Options) (*update, error) {
 	}
 	u.evaluator = refresh.New(refresh.Config{DB: env.DB, Lake: env.Lake, Sources: env.Sources, Journal: u.journal, Events: env.Events, Choice: choice,
 		Update: env.Update, Bisect: opts.Follow != nil})
+	for _, table := range choice.Kept {
+		text := table + " keeps its rows and goes on where it stands: it has reset: false (pipelines.reset.allowed)"
+		u.journal.Notice(table, text)
+		u.Events.Emit(event.Notice{Table: table, Message: text})
+	}
 	for _, text := range u.state.Repaired() {
 		u.journal.Notice("", text)
 		u.Events.Emit(event.Notice{Message: text})
@@ -218,7 +223,7 @@ func (u *update) fail(ctx context.Context, cause error) {
 }
 
 func (u *update) result(status string) *Result {
-	r := &Result{Update: u.Update, Status: status, Commits: u.did.commits, Sinks: u.publisher.Totals(), Seconds: time.Since(u.started).Seconds()}
+	r := &Result{Update: u.Update, Status: status, Commits: u.did.commits, Sinks: u.publisher.Totals(), Kept: u.choice.Kept, Seconds: time.Since(u.started).Seconds()}
 	for _, d := range u.plan.Stored() {
 		t := event.Table{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "unchanged"}
 		switch did := u.did.tables[d.Name]; {

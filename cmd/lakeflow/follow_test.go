@@ -220,6 +220,10 @@ tables:
   bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
   silver: {kind: streaming_table, sql: "SELECT id, CAST(text AS INTEGER) AS number FROM STREAM bronze"}
   direct: {kind: streaming_table, sql: "SELECT id, CAST(text AS INTEGER) AS number FROM STREAM feed"}
+  typed:
+    kind: streaming_table
+    sql: SELECT text AS number, id FROM STREAM bronze
+    columns: {id: {type: BIGINT}, number: {type: SMALLINT}}
 `)
 	var records strings.Builder
 	for i := range 500 {
@@ -231,10 +235,10 @@ tables:
 	}
 	put(t, filepath.Join(dir, "data", "a.json"), records.String())
 	run := startContinuous(t, file, freeAddress(t))
-	waitFor(t, file, "SELECT count(*) || ':' || sum(number) || ':' || (SELECT count(*) FROM bronze) || ':' || (SELECT count(*) FROM direct) AS x FROM silver",
-		fmt.Sprintf("497:%d:500:497", 499*500/2-77-78-499))
+	waitFor(t, file, "SELECT count(*) || ':' || sum(number) || ':' || (SELECT count(*) FROM bronze) || ':' || (SELECT count(*) FROM direct) || ':' || (SELECT sum(number) FROM typed) AS x FROM silver",
+		fmt.Sprintf("497:%d:500:497:%[1]d", 499*500/2-77-78-499))
 	waitFor(t, file, `SELECT string_agg("table" || (decode(raw)::JSON->>'id') || (file IS NOT NULL), ';' ORDER BY "table", line, decode(raw)) AS x FROM dead_letter WHERE contains(error, 'the query fails on it')`,
-		"direct499true;direct77true;direct78true;silver499false;silver77false;silver78false")
+		"direct499true;direct77true;direct78true;silver499false;silver77false;silver78false;typed499false;typed77false;typed78false")
 	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

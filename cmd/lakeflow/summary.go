@@ -34,6 +34,9 @@ func summarize(out io.Writer, s summary) error {
 	for _, r := range s.Sinks {
 		fmt.Fprintf(&b, "sink %s: %s of %s published\n", r.Sink, countRows(r.Rows), r.Table)
 	}
+	if len(s.Kept) > 0 {
+		fmt.Fprintf(&b, "not recomputed, for they have reset: false: %s\n", strings.Join(s.Kept, ", "))
+	}
 	state := s.paint(text.FgGreen, s.Status)
 	if s.Status != "completed" {
 		state = s.paint(text.FgRed, s.Status)

@@ -118,6 +118,9 @@ func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
 	q, flawed := b.query(s, t.Name, parts...)
 	text := slices.IndexFunc(parts, func(p any) bool { _, ok := p.(Text); return ok })
 	node := option.Node{Range: at, Fields: map[string]diag.Range{"sql": parts[text].(Text).Range}, Flawed: flawed}
+	if f.once {
+		node.Fields["once"] = at
+	}
 	t.Flows = append(t.Flows, &dsl.Flow{Node: node, Name: name, SQL: q, Once: f.once})
 }
 

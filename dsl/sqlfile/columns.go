@@ -27,6 +27,7 @@ func (b *builder) columns(s *scope, t *table, columns []Column) {
 			about.Fields["type"] = c.Type.Range
 			raw, origin := b.compose(s, *c.Type)
 			about.Type = spark.Type(raw, origin, b.diags)
+			about.Flawed = about.Type == ""
 		}
 		t.Columns = append(t.Columns, about)
 		switch {

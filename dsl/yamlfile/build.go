@@ -119,7 +119,7 @@ func (b *builder) sourceNamed(name string, s *specSource, path string) *dsl.Sour
 		case c.Type == nil:
 		case strings.TrimSpace(*c.Type) == "":
 			b.diags.Errorf("LF0114", c.At("type"), "write a type, as in INTEGER, or remove the column", "the type of column %q is empty", col)
-		case b.columnType(col, c) && b.columnName(col, c, out.Schema):
+		case b.columnType(col, *c.Type, c.At("type")) && b.columnName(col, c, out.Schema):
 			out.Schema = append(out.Schema, dsl.ColumnHint{Node: c.Node, Name: col, Type: *c.Type})
 		}
 	}
@@ -134,18 +134,18 @@ const typeHelp = "write one of BOOLEAN, INTEGER, BIGINT, FLOAT, DOUBLE, DECIMAL(
 	" STRUCT(a INTEGER, b VARCHAR), INTEGER[], MAP(VARCHAR, INTEGER)"
 
 // columnType checks the type that is declared for a column.
-func (b *builder) columnType(column string, c specColumn) bool {
-	_, err := schemas.Storable(*c.Type)
+func (b *builder) columnType(column, written string, at diag.Range) bool {
+	_, err := schemas.Storable(written)
 	if err == nil {
 		return true
 	}
 	help := typeHelp
-	if s := diag.Suggest(strings.ToUpper(strings.TrimSpace(*c.Type)), typeNames); s != "" {
+	if s := diag.Suggest(strings.ToUpper(strings.TrimSpace(written)), typeNames); s != "" {
 		help = "did you mean " + s + "?"
 	}
-	why := strings.TrimPrefix(err.Error(), "type "+*c.Type+": ")
+	why := strings.TrimPrefix(err.Error(), "type "+written+": ")
 	why, _, _ = strings.Cut(why, "; cast it")
-	b.diags.Errorf("LF0118", c.At("type"), help, "%q is not a type for column %q: %s", *c.Type, column, why)
+	b.diags.Errorf("LF0118", at, help, "%q is not a type for column %q: %s", written, column, why)
 	return false
 }
 

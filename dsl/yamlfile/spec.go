@@ -113,7 +113,7 @@ type specTable struct {
 	Kind          string                     `yaml:"kind" jsonschema:"required,enum=streaming_table,enum=materialized_view,enum=view" jsonschema_description:"A streaming_table appends what its queries give for new rows; a materialized_view holds the result of its query; a view is computed when it is read."`
 	Layer         string                     `yaml:"layer" jsonschema:"enum=bronze,enum=silver,enum=gold" jsonschema_description:"A label."`
 	Description   string                     `yaml:"description" jsonschema_description:"What the table holds. Iceberg readers see it as the table's comment."`
-	Columns       map[string]specDescribed   `yaml:"columns" jsonschema_description:"What columns hold, by name."`
+	Columns       map[string]specDescribed   `yaml:"columns" jsonschema_description:"What columns hold, by name, and their types. Where one has a type, all columns of the query are listed."`
 	SQL           *specSQL                   `yaml:"sql" jsonschema_description:"The query. STREAM name reads the new rows of a source or table, a name alone reads all of it."`
 	SQLFile       *string                    `yaml:"sql_file" jsonschema:"example=sql/silver_flights.sql" jsonschema_description:"File that holds the query, relative to the pipeline file."`
 	Flows         map[string]specFlow        `yaml:"flows" jsonschema_description:"Several queries that append to a streaming table, by name."`
@@ -121,6 +121,7 @@ type specTable struct {
 	PartitionBy   []specPartition            `yaml:"partition_by" jsonschema_description:"Columns or transforms of columns that the files are divided by."`
 	Expectations  map[string]specExpectation `yaml:"expectations" jsonschema_description:"Conditions that every row must satisfy, by name."`
 	DeadLetter    *bool                      `yaml:"dead_letter" jsonschema:"default=true" jsonschema_description:"Whether dropped rows go to the dead-letter table. With false they are only counted."`
+	Reset         *bool                      `yaml:"reset" jsonschema:"default=true" jsonschema_description:"Whether --full-refresh-all recomputes the table. With false its rows stay, and --full-refresh refuses it."`
 	RefreshEvery  option.Duration            `yaml:"refresh_every" jsonschema_description:"Least time between two refreshes of a materialized view in continuous mode, as in 30s. Default: with every batch that changes an input."`
 	RefreshPolicy string                     `yaml:"refresh_policy" jsonschema:"default=auto,enum=auto,enum=incremental,enum=full" jsonschema_description:"How a materialized view follows its inputs: auto takes the cheapest correct way, incremental refuses a query of which all rows would be computed again, full always computes all."`
 	Parquet       specParquet                `yaml:"parquet" jsonschema_description:"How the table's files are written."`
@@ -128,7 +129,8 @@ type specTable struct {
 
 type specDescribed struct {
 	option.Node `yaml:"-"`
-	Description *string `yaml:"description" jsonschema:"required" jsonschema_description:"What the column holds. Iceberg readers see it as the column's doc."`
+	Type        *string `yaml:"type" jsonschema:"example=DECIMAL(12\\,2)" jsonschema_description:"DuckDB type that the values are cast to. Default: the query's."`
+	Description *string `yaml:"description" jsonschema_description:"What the column holds. Iceberg readers see it as the column's doc."`
 }
 
 type specFlow struct {
@@ -136,6 +138,7 @@ type specFlow struct {
 	From        *specSQL `yaml:"from" jsonschema:"example=STREAM customers_changes" jsonschema_description:"STREAM of a source or table that gives the changes of a table with auto_cdc."`
 	SQL         *specSQL `yaml:"sql" jsonschema_description:"The query."`
 	SQLFile     *string  `yaml:"sql_file" jsonschema_description:"File that holds the query, relative to the pipeline file."`
+	Once        bool     `yaml:"once" jsonschema:"default=false" jsonschema_description:"Whether the query is evaluated once, over everything that is there, and again by a full refresh only."`
 }
 
 type specParquet struct {

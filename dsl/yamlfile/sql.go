@@ -35,6 +35,10 @@ func (b *builder) besideSQL(p *dsl.Pipeline, s *specPipeline) {
 			p.Target.Warehouse = filepath.Join(o.Dir, "warehouse")
 		}
 	}
+	b.functions(p, s)
+	if b.opts.Beside == nil && len(s.SQL) == 0 {
+		return
+	}
 	sql := &p.SQL
 	for _, x := range s.SQL {
 		sql.Files = append(sql.Files, dsl.Pattern{Node: option.Node{Range: x.at}, Text: x.text})
@@ -64,7 +68,6 @@ func (b *builder) besideSQL(p *dsl.Pipeline, s *specPipeline) {
 		source.Flawed = source.Flawed || option.Flawed((*b.diags)[before:])
 		sql.External = append(sql.External, source)
 	}
-	b.functions(p, s)
 }
 
 func (b *builder) functions(p *dsl.Pipeline, s *specPipeline) {

@@ -20,11 +20,7 @@ func (b *builder) table(name string, s *specTable) *dsl.Table {
 	b.name("table", name, s.Range)
 	t := &dsl.Table{Node: s.Node, Name: name, Kind: dsl.Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
 	t.Description = b.texts.Shown(s.Description, s.At("description"))
-	for _, column := range inOrder(s.Columns, func(x specDescribed) option.Node { return x.Node }) {
-		if x := s.Columns[column]; x.Description != nil {
-			t.Columns = append(t.Columns, dsl.Column{Node: x.Node, Name: column, Description: b.texts.Shown(*x.Description, x.At("description"))})
-		}
-	}
+	t.Columns, t.NoReset = b.columns(s), s.Reset != nil && !*s.Reset
 	t.Flows = b.flows(name, s)
 	t.AutoCDC = b.autoCDC(t, s)
 	t.Flawed = len(t.Flows) < max(len(s.Flows), 1)
@@ -59,9 +55,38 @@ func (b *builder) table(name string, s *specTable) *dsl.Table {
 	return t
 }
 
+// columns are what the file says of them.
+func (b *builder) columns(s *specTable) (columns []dsl.Column) {
+	typed := false
+	for _, x := range s.Columns {
+		typed = typed || x.Type != nil
+	}
+	for _, name := range inOrder(s.Columns, func(x specDescribed) option.Node { return x.Node }) {
+		x := s.Columns[name]
+		col := dsl.Column{Node: x.Node, Name: name}
+		if x.Description != nil {
+			col.Description = b.texts.Shown(*x.Description, x.At("description"))
+		}
+		if x.Type != nil {
+			col.Type, col.Flawed = *x.Type, !b.columnType(name, *x.Type, x.At("type"))
+		}
+		same := func(o dsl.Column) bool { return strings.EqualFold(o.Name, name) }
+		switch {
+		case slices.ContainsFunc(columns, same):
+			b.diags.Errorf("LF0107", x.Range, "remove one of them",
+				"the column %q is there twice: SQL does not tell letter case", name)
+		case x.Fields != nil && len(x.Fields) == 0 && !typed: // else it is one of all columns
+			b.diags.Errorf("LF0114", x.Range, "write {type: BIGINT}, or {description: …}", "nothing is said of column %q", name)
+		default:
+			columns = append(columns, col)
+		}
+	}
+	return columns
+}
+
 // notOnView reports keys that say something about stored rows.
 func (b *builder) notOnView(name string, s *specTable) {
-	for _, key := range []string{"expectations", "partition_by", "parquet", "dead_letter"} {
+	for _, key := range []string{"expectations", "partition_by", "parquet", "dead_letter", "reset"} {
 		if at, ok := s.Fields[key]; ok {
 			b.diags.Errorf("LF0110", at, "move it to a table that reads the view, or make "+name+" a materialized_view",
 				"a view stores no rows: %s has no effect on it", key)
@@ -108,7 +133,15 @@ func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
 	for _, name := range inOrder(s.Flows, func(x specFlow) option.Node { return x.Node }) {
 		f := s.Flows[name]
 		b.name("flow", name, f.Range)
-		out = append(out, b.flow(name, writtenQuery{f.Node, f.From, f.SQL, f.SQLFile}, changes != nil)...)
+		if f.Once && f.From != nil {
+			b.diags.Errorf("LF0164", f.From.at, "write sql: SELECT * FROM name, which reads all that is there",
+				"from stands for a stream, and the flow %s runs once", name)
+			continue
+		}
+		for _, flow := range b.flow(name, writtenQuery{f.Node, f.From, f.SQL, f.SQLFile}, changes != nil) {
+			flow.Once = f.Once
+			out = append(out, flow)
+		}
 	}
 	return out
 }

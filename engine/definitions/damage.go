@@ -102,6 +102,9 @@ func (c checker) lostPosition(d *plan.Dataset, stored lake.TableState) string {
 		return fmt.Sprintf("table %s has rows, but the position of its flow %s in %s is missing", d.Name, f.Name, what)
 	}
 	for _, f := range d.Flows {
+		if f.Once && slices.Contains(old.Once, f.Name) && !c.state.Has(plan.OnceKey(d, f)) {
+			return fmt.Sprintf("table %s has rows, but it is not known any more whether its flow %s, which runs once, has run", d.Name, f.Name)
+		}
 		for _, name := range c.plan.Inputs(f) {
 			if old.Inputs[f.Name][name] == c.plan.InputKind(name) && !c.state.Has(c.plan.Key(d, f, name)) {
 				return missing(f, name)

@@ -65,18 +65,25 @@ type definition struct {
 	// Inputs are what flows of streaming tables stream from: by flow and name, the connector of a source, or table.
 	Inputs map[string]map[string]string `json:"inputs,omitempty"`
 	// Changes are the tables of which they read the changes, by flow.
-	Changes   map[string][]string      `json:"changes,omitempty"`
+	Changes map[string][]string `json:"changes,omitempty"`
+	// Once are the flows that run once.
+	Once      []string                 `json:"once,omitempty"`
 	Partition []schemas.PartitionField `json:"partition,omitempty"`
-	AutoCDC   map[string]string        `json:"auto_cdc,omitempty"` // its parts
+	// Types are the declared types of columns.
+	Types   map[string]string `json:"types,omitempty"`
+	AutoCDC map[string]string `json:"auto_cdc,omitempty"` // its parts
 }
 
 func of(p *plan.Plan, d *plan.Dataset) definition {
-	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Shapes: map[string]plan.Shape{}, Inputs: map[string]map[string]string{}, Partition: d.Partition}
+	def := definition{Kind: string(d.Kind), Flows: map[string]string{}, Shapes: map[string]plan.Shape{}, Inputs: map[string]map[string]string{}, Partition: d.Partition, Types: d.Types}
 	if d.Merge != nil {
 		def.AutoCDC = d.Merge.Declared
 	}
 	for _, f := range d.Flows {
 		def.Flows[f.Name] = f.Fingerprint
+		if f.Once {
+			def.Once = append(def.Once, f.Name)
+		}
 		if d.Refresh.Resumes() {
 			def.Shapes[f.Name], def.Inputs[f.Name] = f.Shape, map[string]string{}
 			for _, name := range p.Inputs(f) {
@@ -231,7 +238,7 @@ func (c checker) compareFlows(d *plan.Dataset, old definition, grown bool) []cha
 	now := of(c.plan, d)
 	for _, f := range d.Flows {
 		was, ok := old.Flows[f.Name]
-		if !ok {
+		if !ok || f.Once && slices.Contains(old.Once, f.Name) { // it has run, or is still to run
 			continue
 		}
 		begun := c.exchanged(d, f, old.Inputs[f.Name], now.Inputs[f.Name])
@@ -295,7 +302,7 @@ func (c checker) report(changes []change) error {
 	}
 	var list diag.List
 	for _, ch := range changes {
-		full := c.choice.command(all, nil)
+		full := c.choice.command(all, nil) + c.protected(all)
 		if kept[ch.table.Name] {
 			keep := "keep the rows and apply the change to new ones"
 			if len(ch.begun) > 0 {
@@ -339,11 +346,30 @@ func (c checker) checkResets() error {
 	c.addReaders(all)
 	var list diag.List
 	for _, d := range c.plan.Datasets {
+		if all[d.Name] && !c.state.Reset(d.Name) && d.NoReset {
+			list.Errorf("LF0306", d.At, "remove reset: false (pipelines.reset.allowed) of "+d.Name+", or recompute other tables only",
+				"table %s streams from a table whose rows are to be recomputed, and keeps its own in a full refresh", d.Name)
+			continue
+		}
 		if all[d.Name] && !c.state.Reset(d.Name) {
-			list.Errorf("LF0306", d.At, "recompute them together: "+c.choice.command(all, nil), "table %s streams from a table whose rows are to be recomputed", d.Name)
+			list.Errorf("LF0306", d.At, "recompute them together: "+c.choice.command(all, nil)+c.protected(all), "table %s streams from a table whose rows are to be recomputed", d.Name)
 		}
 	}
 	return list.Err()
+}
+
+// protected says which of tables refuse to be computed from the beginning.
+func (c checker) protected(tables map[string]bool) string {
+	var names []string
+	for _, d := range c.plan.Datasets {
+		if tables[d.Name] && d.NoReset {
+			names = append(names, d.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ", without reset: false (pipelines.reset.allowed) of " + strings.Join(names, " and ")
 }
 
 func texts(changes []schemas.Change) string {

@@ -23,6 +23,8 @@ type Selection struct {
 type Choice struct {
 	Selection
 	selected, resets map[string]bool
+	// Kept are the tables that FullAll leaves as they are.
+	Kept []string
 }
 
 // UnknownTableError says that a selection names a table that the pipeline does not have.
@@ -35,12 +37,16 @@ func (e *UnknownTableError) Error() string {
 	return fmt.Sprintf("no table %q in this pipeline: %s", e.Name, diag.DidYouMean(e.Name, e.Tables, "see lakeflow plan for the names"))
 }
 
-// Choose finds the tables of a selection. It returns an *UnknownTableError when the plan lacks one.
+// Choose finds the tables of a selection. It returns an *UnknownTableError when the plan lacks one, and a diag.List when
+// one that is named refuses to be computed from the beginning.
 func (s Selection) Choose(p *plan.Plan) (Choice, error) {
 	c := Choice{Selection: s, selected: map[string]bool{}, resets: map[string]bool{}}
 	for _, d := range p.Stored() {
 		c.selected[d.Name] = len(s.Refresh) == 0
-		if s.FullAll {
+		switch {
+		case s.FullAll && d.NoReset:
+			c.Kept = append(c.Kept, d.Name)
+		case s.FullAll:
 			c.resets[d.Name] = true
 		}
 	}
@@ -52,10 +58,15 @@ func (s Selection) Choose(p *plan.Plan) (Choice, error) {
 	for _, name := range s.Refresh {
 		c.selected[name] = true
 	}
+	var refused diag.List
 	for _, name := range s.FullRefresh {
 		c.selected[name], c.resets[name] = true, true
+		if d := p.Dataset(name); d != nil && d.NoReset {
+			refused.Errorf("LF0286", d.At, "leave it out of --full-refresh; or, to lose its rows, remove reset: false (pipelines.reset.allowed) first",
+				"table %s is not to be computed from the beginning", name)
+		}
 	}
-	return c, nil
+	return c, refused.Err()
 }
 
 // Includes reports whether a table is to be brought up to date.

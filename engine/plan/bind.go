@@ -407,11 +407,17 @@ func (f *flow) columnOffset(name string) int {
 
 // uniteFlows unites the columns of a dataset's flows by name.
 func (c *compiler) uniteFlows(d *dataset) bool {
-	ok := true
+	ok := c.declareTypes(d)
 	var merged schemas.Table
 	for _, f := range d.flows {
 		for _, col := range f.columns {
 			t, err := f.storable(col)
+			if declared := d.typeOf(col.name); declared != nil {
+				if !d.doubtful {
+					ok = c.checkDeclared(d, declared, col) && ok
+				}
+				t, err = declared.stored, nil
+			}
 			if d.doubtful && (err != nil || merged.Column(col.name) != nil) {
 				t, err = schemas.Type{Kind: schemas.Varchar}, nil
 				if merged.Column(col.name) != nil {
@@ -443,6 +449,7 @@ func (c *compiler) uniteFlows(d *dataset) bool {
 		c.diags.Errorf(codeNotSelect, at(d.flows[0].query, -1, 0), "select a column", "%s has no columns", d.name)
 		return false
 	}
+	merged = d.inDeclaredOrder(merged)
 	d.rows, d.columns, d.out.Columns = merged, merged, merged
 	d.doubtfulRows = d.doubtful
 	return ok

@@ -37,6 +37,7 @@ var passes = []pass{
 	{"say how datasets are refreshed", (*compiler).finish},
 	{"say how materialized views follow changes", (*compiler).follow},
 	{"look for unused sources", (*compiler).unused},
+	{"tell of what has no effect", (*compiler).noEffect},
 }
 
 // Compile checks the pipeline and makes its plan. Everything that is wrong is in the list, in the order of the file;
@@ -112,6 +113,8 @@ type dataset struct {
 	// changes is how the rows of the flows are applied; nil for a dataset whose columns they have.
 	changes *changes
 	rows    schemas.Table // that the flows give, which the rules see
+	// types are the declared ones of columns, in the order of the file.
+	types []declaredType
 	// doubtfulRows is true when the types of the rows may be others: there are mistakes in the queries.
 	doubtfulRows bool
 }
@@ -177,7 +180,11 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 	for _, t := range in.Pipeline.Tables {
 		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[string]relationShape{}}}
 		d.dataset = d
-		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.Hide(t.Description), Parquet: t.Parquet, RefreshEvery: t.RefreshEvery, At: t.Range}
+		d.out = &Dataset{Name: t.Name, Kind: t.Kind, Layer: t.Layer, Description: c.secrets.Hide(t.Description), Parquet: t.Parquet, RefreshEvery: t.RefreshEvery, At: t.Range,
+			NoReset: t.NoReset}
+		for _, x := range t.Ignored {
+			d.out.Ignored = append(d.out.Ignored, dsl.Ignored{Node: x.Node, Name: c.secrets.Hide(x.Name), Value: c.secrets.Hide(x.Value)})
+		}
 		for _, e := range t.Expectations {
 			d.rules = append(d.rules, &rowExpression{query: e.Expect, title: ruleTitle(e.Name), flawed: e.Flawed})
 		}
@@ -189,7 +196,7 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 				continue
 			}
 			d.flows = append(d.flows, &flow{decl: f, query: f.SQL, ds: d, sql: f.SQL.Text, out: &Flow{
-				Name: f.Name, UsesMetadata: f.SQL.UsesMetadata, At: f.Range, query: f.SQL, casts: map[int]bool{}, secrets: c.secrets}})
+				Name: f.Name, Once: f.Once, UsesMetadata: f.SQL.UsesMetadata, At: f.Range, query: f.SQL, casts: map[int]bool{}, secrets: c.secrets}})
 		}
 		c.datasets = append(c.datasets, d)
 		c.name(d.entity)

@@ -28,7 +28,7 @@ func (c *compiler) finish(context.Context) error {
 		if d.failed || d.doubtful {
 			continue
 		}
-		d.out.Deterministic = true
+		d.out.Deterministic, d.out.Types = true, d.writtenTypes()
 		for _, f := range d.flows {
 			f.out.Project = project(f, f.out.SQL, d.rows)
 			if len(f.out.Provenance) > 0 {
@@ -107,8 +107,10 @@ func project(f *flow, query string, columns schemas.Table, hidden ...schemas.Col
 		switch have, there := own[strings.ToLower(col.Name)]; {
 		case !there:
 			cells[i] = "CAST(NULL AS " + want + ") AS " + name
-		case have == column{col.Name, want}:
+		case have == column{col.Name, want} && f.narrowed(col.Name) == "":
 			cells[i] = name
+		case f.narrowed(col.Name) != "":
+			cells[i] = "CAST(CAST(" + name + " AS " + f.narrowed(col.Name) + ") AS " + want + ") AS " + name
 		default:
 			cells[i] = "CAST(" + name + " AS " + want + ") AS " + name
 		}

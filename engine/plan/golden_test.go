@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +80,9 @@ func load(t *testing.T, files []txtar.File) (plan.Input, func(string) ([]byte, e
 			}
 		}
 	}
+	for _, f := range files {
+		declared(t, p, f)
+	}
 	read := func(name string) ([]byte, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
@@ -86,6 +90,29 @@ func load(t *testing.T, files []txtar.File) (plan.Input, func(string) ([]byte, e
 		return os.ReadFile(name)
 	}
 	return in, read
+}
+
+// declared adds what pipeline SQL declares of a pipeline, and YAML has no words for: what of a table has no effect, and views
+// whose query runs once.
+func declared(t *testing.T, p *dsl.Pipeline, f txtar.File) {
+	t.Helper()
+	if f.Name != "ignored" && f.Name != "once" {
+		return
+	}
+	for line := range strings.Lines(string(f.Data)) {
+		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		i := slices.IndexFunc(p.Tables, func(x *dsl.Table) bool { return x.Name == name })
+		if i < 0 {
+			t.Fatalf("%s: there is no table %s", f.Name, name)
+		}
+		table := p.Tables[i]
+		if f.Name == "once" {
+			table.Flows[0].Once = true
+			continue
+		}
+		at := strings.LastIndex(rest, " ")
+		table.Ignored = append(table.Ignored, dsl.Ignored{Node: table.Node, Name: rest[:at], Value: rest[at+1:]})
+	}
 }
 
 // portable takes the test's folder out of a text.
@@ -183,10 +210,10 @@ func TestEveryCodeHasAGolden(t *testing.T) {
 	}
 }
 
-// TestPlanOutput compares every rendering of a pipeline of six tables, of one that reads topics for ever, and of one
-// that applies changes.
+// TestPlanOutput compares every rendering of a pipeline of six tables, of one that reads topics for ever, of one that
+// applies changes, and of one that declares types and flows that run once.
 func TestPlanOutput(t *testing.T) {
-	for _, path := range []string{"testdata/flights.txtar", "testdata/stream.txtar", "testdata/changes.txtar", "testdata/feed.txtar"} {
+	for _, path := range []string{"testdata/flights.txtar", "testdata/stream.txtar", "testdata/changes.txtar", "testdata/feed.txtar", "testdata/declared.txtar"} {
 		t.Run(path, func(t *testing.T) { planOutput(t, path) })
 	}
 }

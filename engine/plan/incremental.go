@@ -157,7 +157,11 @@ func (c *compiler) incremental(d *dataset) *Incremental {
 	case len(unsteady) > 0:
 		return full(unsteady...)
 	}
-	v.query = incremental.Query{SQL: f.out.SQL, Columns: d.out.Columns, Relations: relations, Functions: incrementalClass}
+	sql := f.out.SQL
+	if !f.givesInOrder(d.columns) {
+		sql = f.out.Project
+	}
+	v.query = incremental.Query{SQL: sql, Columns: d.out.Columns, Relations: relations, Functions: incrementalClass}
 	if len(f.out.Provenance) > 0 {
 		plain := v.query
 		v.untraced = &plain

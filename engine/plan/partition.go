@@ -45,8 +45,12 @@ func (c *compiler) describeColumns(context.Context) error {
 		if d.failed {
 			continue
 		}
+		c.checkList(d)
 		for _, x := range d.decl.Columns {
 			col := d.columns.Column(x.Name)
+			if col == nil && len(d.types) > 0 {
+				continue // which is reported
+			}
 			if col == nil {
 				c.diags.Errorf(codeDescribed, x.Range, diag.DidYouMean(x.Name, d.columns.Names(), "name a column of the query's output"), "%s has no column %q to describe", d.name, x.Name)
 				continue

@@ -72,6 +72,12 @@ type Dataset struct {
 	Flows       []*Flow
 	Rules       expectations.RuleSet
 	Parquet     dsl.Parquet
+	// Types are the declared types of columns as they are written, by name; nil where the query alone says the types.
+	Types map[string]string
+	// NoReset keeps the rows when everything is refreshed in full.
+	NoReset bool
+	// Ignored are the clauses and properties that have no effect.
+	Ignored []dsl.Ignored
 	// RefreshEvery is the least time between two refreshes of a materialized view in continuous mode; 0 means with
 	// every batch.
 	RefreshEvery time.Duration
@@ -122,6 +128,9 @@ type Flow struct {
 	Rescan bool
 	// Fingerprint identifies the query, and those of the views that it reads, regardless of white space and comments.
 	Fingerprint string
+	// Once says that the query is evaluated once, over everything that is there, and again when the table is computed
+	// from the beginning.
+	Once bool
 	// Shape tells a query that only got more columns from one that changed.
 	Shape Shape
 	At    diag.Range
@@ -132,6 +141,7 @@ type Flow struct {
 	// inserted is what Traced has beyond sql.
 	inserted insertion
 	secrets  *dsl.Secrets
+	declared []declaredType
 }
 
 // Dataset returns the dataset of that name, or nil.

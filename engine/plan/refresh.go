@@ -87,6 +87,11 @@ func WholeKey(d *Dataset, f *Flow, input string) position.Key {
 	return position.Key{Kind: position.Whole, Table: d.Name, Flow: f.Name, Input: input}
 }
 
+// OnceKey names whether a flow that runs once has done so.
+func OnceKey(d *Dataset, f *Flow) position.Key {
+	return position.Key{Kind: position.Once, Table: d.Name, Flow: f.Name}
+}
+
 // RulesKey names the expectations that a table was computed with.
 func RulesKey(d *Dataset, f *Flow) position.Key {
 	return position.Key{Kind: position.Rules, Table: d.Name, Flow: f.Name}

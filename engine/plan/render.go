@@ -52,6 +52,12 @@ type (
 		Flows         []flowJSON   `json:"flows"`
 		Expectations  []ruleJSON   `json:"expectations,omitempty"`
 		RuleSet       string       `json:"rule_set_hash,omitempty"`
+		Reset         *bool        `json:"reset,omitempty"` // false where a full refresh leaves the rows
+		Ignored       []nameValue  `json:"ignored,omitempty"`
+	}
+	nameValue struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
 	}
 	issueJSON struct {
 		Code    string `json:"issue_type"`
@@ -100,6 +106,7 @@ type (
 		Reads       []string `json:"reads"`
 		SQL         string   `json:"sql"`
 		Fingerprint string   `json:"fingerprint"`
+		Once        bool     `json:"once,omitempty"`
 	}
 	ruleJSON struct {
 		Name   string `json:"name"`
@@ -147,10 +154,16 @@ func (d *Dataset) json() datasetJSON {
 		j.Partition = append(j.Partition, partJSON{f.Name, f.Column, f.Transform, f.Arg})
 	}
 	for _, f := range d.Flows {
-		j.Flows = append(j.Flows, flowJSON{f.Name, listJSON(f.Streams), f.Changes, listJSON(f.Reads), f.query.Raw, f.Fingerprint})
+		j.Flows = append(j.Flows, flowJSON{f.Name, listJSON(f.Streams), f.Changes, listJSON(f.Reads), f.query.Raw, f.Fingerprint, f.Once})
 	}
 	for _, r := range d.Rules.Rules {
 		j.Expectations = append(j.Expectations, ruleJSON{r.Name, r.Expr, string(r.Action)})
+	}
+	if d.NoReset {
+		j.Reset = new(bool)
+	}
+	for _, x := range d.Ignored {
+		j.Ignored = append(j.Ignored, nameValue{x.Name, x.Value})
 	}
 	if len(d.Rules.Rules) > 0 {
 		j.RuleSet = d.Rules.Hash()

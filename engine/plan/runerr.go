@@ -39,6 +39,11 @@ func (f *Flow) RunError(table string, err error, statements ...Statement) error 
 	case readDuckError(err) == nil, duckerr.World(err):
 		return errors.New(where + before + f.secrets.Hide(e.Plain()))
 	}
+	if t := f.declaredAt(e, statements); t != nil {
+		return &QueryError{"table " + table + ", flow " + f.Name + ", column " + t.decl.Name + ": " + before + f.secrets.Hide(lowerFirst(strings.TrimRight(e.Plain(), "!. "))),
+			"declare a type that holds the value; or write TRY_CAST(" + shortName(t.decl.Name) + " AS " + t.decl.Type +
+				") in the query, which gives NULL where the cast fails, and let an expectation decide about the row; nothing of this batch is published", t.decl.At("type")}
+	}
 	message, help := lowerFirst(strings.TrimRight(e.Plain(), "!. ")), "put it into TRY(…), which gives NULL where it fails"
 	if e.Type == "Conversion" {
 		help = "write TRY_CAST(… AS type), which gives NULL where the cast fails"
@@ -69,6 +74,33 @@ func (f *Flow) place(e *duckerr.Error, statements []Statement) diag.Range {
 		return at
 	}
 	return f.At
+}
+
+// declaredAt is the declared type that the cast which failed is to, nil where it is another cast.
+func (f *Flow) declaredAt(e *duckerr.Error, statements []Statement) *declaredType {
+	var found *declaredType
+	for _, s := range statements {
+		start, offset := strings.Index(s.Text, f.sql), e.Offset()
+		if start < 0 {
+			start = strings.Index(s.Text, f.inserted.into(f.sql))
+		}
+		switch {
+		case offset < 0 || offset >= len(s.Text):
+			continue
+		case s.Flow != f || offset >= start:
+			if s.Flow.casts[offset-strings.Index(s.Text, s.Flow.sql)] { // it may as well be this one
+				return nil
+			}
+			continue
+		}
+		rest := strings.TrimPrefix(strings.TrimPrefix(s.Text[offset:], "CAST("), "CAST(")
+		for i, t := range f.declared {
+			if rest != s.Text[offset:] && strings.HasPrefix(rest, ident(t.decl.Name)+" AS ") {
+				found = &f.declared[i]
+			}
+		}
+	}
+	return found
 }
 
 // castLength is the length of what is shown of a cast: :: with the type behind it, or the word CAST.

@@ -21,18 +21,48 @@ func (c *compiler) checkStreams(context.Context) error {
 			if d.decl.Guessed {
 				continue
 			}
-			ok := c.checkRefs(f)
-			if d.decl.Kind == dsl.StreamingTable && !d.followsSnapshots() && !f.out.streaming() && len(f.refs) == len(f.facts.tables) && ok {
+			ok := c.checkOnce(f) && c.checkRefs(f)
+			if d.decl.Kind == dsl.StreamingTable && !d.followsSnapshots() && !f.decl.Once && !f.out.streaming() && len(f.refs) == len(f.facts.tables) && ok {
 				c.diags.Errorf(codeNoStream, c.noStreamAt(f), c.noStreamHelp(f),
 					"the streaming table %s reads no stream%s", d.name, inFlow(d, f))
 				ok = false
 			}
-			if ok && d.out.Streaming {
+			if ok && d.out.Streaming && !f.decl.Once {
 				c.warnBatchOps(f)
 			}
 		}
 	}
 	return nil
+}
+
+// checkOnce applies the rules of flows that run once.
+func (c *compiler) checkOnce(f *flow) bool {
+	if !f.decl.Once {
+		return true
+	}
+	place := f.decl.At("once")
+	switch {
+	case f.ds.decl.Kind != dsl.StreamingTable:
+		c.diags.Errorf(codeOnceKind, place, "declare a streaming_table, or remove once",
+			"%s is a %s, which has no flows that run once", f.ds.name, strings.ReplaceAll(string(f.ds.decl.Kind), "_", " "))
+		return false
+	case f.ds.followsSnapshots():
+		c.diags.Errorf(codeOnceKind, place, "remove once: a snapshot is applied again only when it has changed",
+			"%s follows snapshots, which have no flows that run once", f.ds.name)
+		return false
+	}
+	ok := true
+	for _, r := range f.refs {
+		if c.streams(r) && r.guessed == "" {
+			help := "write " + r.name + " without STREAM, or remove once"
+			if !r.stream {
+				help = "read what the view reads, without STREAM, or remove once"
+			}
+			ok = false
+			c.diags.Errorf(codeOnceStream, r.at, help, "the flow %s runs once, over everything that is there, and %s is a stream", f.decl.Name, r.name)
+		}
+	}
+	return ok
 }
 
 // inFlow names the flow in a message when the table has several.

@@ -164,10 +164,14 @@ func (t *textWriter) snapshots(m *AutoCDC) {
 
 // refresh says how the dataset is kept up to date, and how often.
 func (d *Dataset) refresh() string {
+	text := d.Technique
 	if d.RefreshEvery > 0 {
-		return d.Technique + ", at most every " + short(d.RefreshEvery) + " in continuous mode"
+		text += ", at most every " + short(d.RefreshEvery) + " in continuous mode"
 	}
-	return d.Technique
+	if d.NoReset {
+		text += "; never from the beginning (reset: false)"
+	}
+	return text
 }
 
 // short writes a length of time without the units that are zero: 1h, not 1h0m0s.
@@ -205,7 +209,10 @@ func (f *Flow) inputs() []string {
 	}
 	in = append(in, f.Reads...)
 	if len(in) == 0 {
-		return []string{"nothing"}
+		in = []string{"nothing"}
+	}
+	if f.Once {
+		in[0] = "once: " + in[0]
 	}
 	return in
 }

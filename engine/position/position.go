@@ -24,6 +24,8 @@ const (
 	Changes Kind = "changes"
 	// Whole is what a flow saw when it last read an input in full: a source's fingerprint, or a table's commit.
 	Whole Kind = "whole"
+	// Once is the commit that has the rows of a flow that runs once; Unread while it has not run.
+	Once Kind = "once"
 	// Rules are the expectations with which a materialized view was computed, and how it is refreshed.
 	Rules Kind = "rules"
 	// Totals is what those expectations say of all rows of a materialized view that follows its inputs.
@@ -32,7 +34,7 @@ const (
 	Sink Kind = "sink"
 )
 
-var kinds = []Kind{Source, Upstream, Changes, Whole, Rules, Totals, Sink}
+var kinds = []Kind{Source, Upstream, Changes, Whole, Once, Rules, Totals, Sink}
 
 // Ordered reports whether positions of the kind are commits up to which a table was read.
 func (k Kind) Ordered() bool { return k == Upstream || k == Changes || k == Sink }
@@ -42,7 +44,7 @@ type Key struct {
 	Kind  Kind   `json:"kind"`
 	Table string `json:"table"`
 	Flow  string `json:"flow,omitempty"`  // empty for sinks
-	Input string `json:"input,omitempty"` // the source or table that is read, or the sink; empty for rules and totals
+	Input string `json:"input,omitempty"` // the source or table that is read, or the sink; empty for once, rules and totals
 }
 
 // String is for messages and tests.
@@ -57,7 +59,7 @@ func compare(a, b Key) int {
 // Set is the positions of a pipeline. A position that is not there is an input that was never read.
 type Set map[Key]sources.Position
 
-// Unread is the position of a source of which nothing was read yet, where that is known: a position that is missing
+// Unread is the position of a source of which nothing was read yet, or of a flow that has yet to run once, where that is known: a position that is missing
 // although its table has rows is damage.
 var Unread = sources.Position("null")
 

@@ -18,6 +18,14 @@ import (
 // appendNew feeds a table with what is new for each of its flows.
 func (b *Batch) appendNew(ctx context.Context, d *plan.Dataset) (worked bool, err error) {
 	for _, f := range d.Flows {
+		if f.Once {
+			did, err := b.runOnce(ctx, d, f)
+			worked = worked || did
+			if err != nil {
+				return worked, err
+			}
+			continue
+		}
 		in, err := b.gather(ctx, d, f)
 		if err != nil {
 			return worked, err
@@ -33,6 +41,26 @@ func (b *Batch) appendNew(ctx context.Context, d *plan.Dataset) (worked bool, er
 		b.advance(d, f)
 	}
 	return worked, nil
+}
+
+// runOnce evaluates a flow over everything that its inputs hold, unless that was done since the table began. Where one of
+// them is not there yet, a folder without files or a table that was never computed, it is done later.
+func (b *Batch) runOnce(ctx context.Context, d *plan.Dataset, f *plan.Flow) (worked bool, err error) {
+	k, begins := plan.OnceKey(d, f), b.state.Reset(d.Name)
+	if b.state.At(k) != nil {
+		return false, nil
+	}
+	missing, err := b.missing(ctx, f)
+	if err != nil || missing && !begins {
+		return false, err
+	}
+	if err := b.evaluate(ctx, d, f, &input{streams: map[string]string{}, feeds: map[string]string{}}); err != nil {
+		return true, err
+	}
+	if !missing {
+		b.draft.positions[k] = position.AtCommit(b.draft.number)
+	}
+	return true, nil
 }
 
 // input is what one flow reads in one batch.

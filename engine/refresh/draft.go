@@ -190,6 +190,9 @@ func (c *draft) noteUnread() {
 }
 
 func (c *draft) noteInputs(d *plan.Dataset, f *plan.Flow) {
+	if k := plan.OnceKey(d, f); f.Once && c.positions[k] == nil && !c.state.Has(k) {
+		c.positions[k] = position.Unread
+	}
 	for _, name := range c.plan.Inputs(f) {
 		k := c.plan.Key(d, f, name)
 		switch {
