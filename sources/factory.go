@@ -77,6 +77,7 @@ type Setup struct {
 	Hints     []Hint
 	Evolution Evolution
 	Texts     bool  // inferred columns are texts
+	Declared  bool  // the columns are those of Hints, and Evolution is about all others
 	MaxRows   int   // of a batch, for sources whose options do not bound it
 	MaxBytes  int64 // too
 	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes

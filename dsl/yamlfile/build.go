@@ -106,7 +106,7 @@ func (b *builder) duckdb(s *specDuckDB) dsl.DuckDB {
 
 func (b *builder) source(name string, s *specSource) *dsl.Source {
 	b.name("source", name, s.Range)
-	out := &dsl.Source{Node: s.Node, Name: name, Texts: s.Infer == "none", Evolution: sources.Evolution(cmp.Or(s.Evolution, string(sources.AddNewColumns)))}
+	out := &dsl.Source{Node: s.Node, Name: name, Texts: s.Infer == "none", Declared: s.Infer == "declared", Evolution: sources.Evolution(cmp.Or(s.Evolution, string(sources.AddNewColumns)))}
 	b.connector(name, s, out)
 	for _, col := range inOrder(s.Schema, func(x specColumn) option.Node { return x.Node }) {
 		c := s.Schema[col]

@@ -79,7 +79,7 @@ func (s *Source) nothing(l *listing) (lack, remedy string) {
 		return lack + ": there is no file or folder " + records.Shown(s.root), s.nearest()
 	case l.missing:
 		return lack + ": the folder " + records.Shown(s.root) + " is not there", s.nearest()
-	case len(l.others) > 0 && s.pattern == "":
+	case len(l.others) > 0 && s.pattern == "" && s.cfg.Names == "":
 		return lack + ": " + records.Shown(s.root) + " has " + files(l.otherFiles(), "") + " with other extensions (" + l.otherExtensions() + ")",
 			"correct the path or the format, or " + s.howToRead(l)
 	case len(l.others) > 0:
@@ -176,7 +176,7 @@ func (s *Source) howToRead(l *listing) string {
 // tellOthers adds a notice of the files in a folder that are passed over for their extension, when there is one that
 // was not told of.
 func (s *Source) tellOthers(b *sources.Batch, l *listing) {
-	if s.pattern != "" || len(l.others) == 0 {
+	if s.pattern != "" || s.cfg.Names != "" || len(l.others) == 0 {
 		return
 	}
 	news := false

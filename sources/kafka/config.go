@@ -28,6 +28,7 @@ type Config struct {
 	Hints      []sources.Hint
 	Evolution  sources.Evolution // empty means add_new_columns
 	Texts      bool              // columns that are inferred from JSON are texts
+	Declared   bool              // the columns are those of Hints, and Evolution is about all others
 	MaxRows    int               // per batch; 0 means 500,000
 	MaxBytes   int64             // per batch, of keys and values; 0 means 64 MiB. One record is always taken
 	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets
@@ -89,7 +90,7 @@ func New(cfg Config) (*Source, error) {
 		return nil, err
 	}
 	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Registry: cfg.Registry, Hints: cfg.Hints,
-		Evolution: cfg.Evolution, Texts: cfg.Texts})
+		Evolution: cfg.Evolution, Texts: cfg.Texts, Declared: cfg.Declared})
 	return s, err
 }
 

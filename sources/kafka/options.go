@@ -111,7 +111,7 @@ func (o *Options) New(s sources.Setup) (sources.Source, error) { return New(o.co
 func (o *Options) config(s sources.Setup) Config {
 	return Config{
 		Name: s.Name, Brokers: broker.Addresses(o.Brokers), Topics: o.names(), Pattern: o.pattern(), Start: o.Start.read(&diag.List{}), Key: o.Key, Value: o.Value,
-		Registry: o.Registry, Security: o.Security, Isolation: o.Isolation, Group: o.Group, Evolution: s.Evolution, Texts: s.Texts,
+		Registry: o.Registry, Security: o.Security, Isolation: o.Isolation, Group: o.Group, Evolution: s.Evolution, Texts: s.Texts, Declared: s.Declared,
 		MaxRows: s.MaxRows, MaxBytes: s.MaxBytes, Continuous: s.Continuous, AcceptGap: s.AcceptGap, Timeout: s.Timeout, Hints: s.Hints,
 	}
 }

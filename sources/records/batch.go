@@ -82,6 +82,10 @@ func (b *batch) learn(ctx context.Context) error {
 	if b.known != nil || b.in.Spill.rows == 0 {
 		return nil
 	}
+	if b.cfg.Declared && len(b.hints) > 0 && b.events == nil { // others are as in a later batch
+		b.known = b.hints.Clone()
+		return nil
+	}
 	b.first = true
 	b.known = schemas.Table{}
 	if b.events != nil {

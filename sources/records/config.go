@@ -38,6 +38,7 @@ type Config struct {
 	Hints      []sources.Hint
 	Evolution  sources.Evolution // empty means add_new_columns
 	Texts      bool              // columns that are inferred from JSON are texts
+	Declared   bool              // the columns are those of Hints, and Evolution is about all others
 }
 
 // Reader reads the records of one Config. It is never changed, and any goroutine may use it.
