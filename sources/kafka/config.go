@@ -23,6 +23,7 @@ type Config struct {
 	// Key and Value say how records are encoded. Empty means bytes for the key and json for the value.
 	Key, Value records.Format
 	Registry   confluent.Registry
+	Row        string // value, which empty means too, record or record_and_headers
 	Security   broker.Security
 	Isolation  string // read_committed, which empty means too, or read_uncommitted
 	Hints      []sources.Hint
@@ -89,7 +90,11 @@ func New(cfg Config) (*Source, error) {
 	if s.options, err = s.cfg.Security.Options(); err != nil {
 		return nil, err
 	}
-	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Registry: cfg.Registry, Hints: cfg.Hints,
+	row, err := s.cfg.row()
+	if err != nil {
+		return nil, err
+	}
+	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Row: row, Registry: cfg.Registry, Hints: cfg.Hints,
 		Evolution: cfg.Evolution, Texts: cfg.Texts, Declared: cfg.Declared})
 	return s, err
 }

@@ -154,7 +154,7 @@ func (b *batch) strict(files []*file) string {
 func (b *batch) lines() lines {
 	l := lines{columns: b.known, rescues: b.rescues(), places: b.in.Places, typed: b.values != nil || b.events != nil}
 	if b.plain() != nil {
-		l.plain = b.cfg.Value.Format
+		l.plain, l.row = b.cfg.Value.Format, b.cfg.Row
 	}
 	return l
 }
