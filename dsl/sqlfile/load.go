@@ -21,6 +21,14 @@ type Options struct {
 	Configuration map[string]string
 	// Catalog and Schema are what names without them mean; empty: the pipeline's own. USE changes it in its file.
 	Catalog, Schema string
+	// Connectors are those that read_files(…) and the like can use.
+	Connectors dsl.Connectors
+	// Dir is the folder in which relative paths start, to look for files when the format of files is not given.
+	Dir string
+	// Paths are folders on this machine for what paths begin with: s3://bucket/raw, /Volumes/main/raw/landing.
+	Paths map[string]string
+	// Brokers are the addresses of brokers by topic. They win over those in the queries.
+	Brokers map[string][]string
 }
 
 // Load reads the pipeline that the .sql files of a folder declare, and those of folders in it, in the order of their
@@ -91,12 +99,13 @@ type scope struct {
 
 // builder makes a pipeline of the statements of its files.
 type builder struct {
-	opts   Options
-	diags  *diag.List
-	tables []*table
-	byName map[string]*table
-	flows  []declaredFlow    // whose tables may be declared in any file
-	names  map[string]*table // by the name of a flow
+	opts    Options
+	diags   *diag.List
+	tables  []*table
+	byName  map[string]*table
+	flows   []declaredFlow    // whose tables may be declared in any file
+	names   map[string]*table // by the name of a flow
+	readers readers
 }
 
 // table is a table, and what is known of how it is fed.
