@@ -147,12 +147,17 @@ func (r *reading) evolution(function bool) {
 	}
 	if a, ok := r.arg("rescueddatacolumn"); ok {
 		switch {
-		case a.Value != "_rescued_data":
-			r.refuseOption(a, "write '_rescued_data', and SELECT _rescued_data AS "+a.Value, "the column is always called _rescued_data")
-		case r.source.Evolution == sources.None:
-			r.source.Evolution = sources.Rescue
+		case a.Value == "":
+			r.wrong(a, "write the name of a column, as in _rescued_data")
 		case r.source.Evolution == sources.Fail:
 			r.refuseOption(a, "write schemaEvolutionMode => 'rescue'", "a source that fails on new columns rescues nothing")
+		default:
+			if r.source.Evolution == sources.None {
+				r.source.Evolution = sources.Rescue
+			}
+			if a.Value != "_rescued_data" {
+				r.set("", "rescued_column", a.Value, a.Range)
+			}
 		}
 	}
 }
@@ -246,6 +251,12 @@ func (r *reading) fileOption(a spark.Argument) {
 	}
 }
 
+// assumesHeader says whether a CSV file is taken to have a header where nothing is said of it: Auto Loader looks for the
+// columns there, where it is to find them out.
+func (r *reading) assumesHeader() bool {
+	return (r.call.Function == "read_files" || r.legacy) && !r.source.Declared
+}
+
 // fileDefaults are what Databricks takes for granted and lakeflow would detect.
 func (r *reading) fileDefaults(at diag.Range) {
 	otherwise := func(part, key string, v any) {
@@ -256,7 +267,7 @@ func (r *reading) fileDefaults(at diag.Range) {
 	otherwise("", "name_pattern", "*")
 	switch r.format {
 	case "csv":
-		otherwise("csv", "header", false)
+		otherwise("csv", "header", r.assumesHeader())
 		otherwise("csv", "delimiter", ",")
 		otherwise("csv", "quote", `"`)
 		otherwise("csv", "skip", int64(0))

@@ -126,7 +126,7 @@ func TestReaderRows(t *testing.T) {
 		files              []string
 		columns, rows      string
 	}{
-		{"csv without header", "read_files('in', format => 'csv')", "_c0, _c1, _rescued_data",
+		{"csv without header", "read_files('in', format => 'csv', header => false)", "_c0, _c1, _rescued_data",
 			[]string{"in/a.csv", "x,1\ny,2\n"}, "_c0 VARCHAR, _c1 BIGINT, _rescued_data VARCHAR", "x|1|NULL\ny|2|NULL"},
 		{"csv header and types", "read_files('in/*.csv', header => true)", "id, d::VARCHAR, n, ok",
 			[]string{"in/a.csv", "id,d,n,ok\n1,2024-01-31,1.5,true\n2,,,\n"}, "id BIGINT, d DATE, n DOUBLE, ok BOOLEAN, _rescued_data VARCHAR", "1|2024-01-31|1.5|true\n2|NULL|NULL|NULL"},
@@ -177,6 +177,9 @@ func TestReaderRows(t *testing.T) {
 			[]string{"in/x.json", `{"id":1,"m":{"k":7},"n":2}`}, "id VARCHAR, m MAP(VARCHAR, INTEGER), n BIGINT, _rescued_data VARCHAR", "1|7|2"},
 		{"types that do not fit are rescued", "read_files('in', format => 'json', schemaHints => 'a INT')", "a, json_extract_string(_rescued_data, '$.a')",
 			[]string{"in/x.json", `{"a":"x"}`}, "a INTEGER, _rescued_data VARCHAR", "NULL|x"},
+		{"header where columns are inferred", "read_files('in', format => 'csv')", "a, b", []string{"in/a.csv", "a,b\n1,x\n"}, "a BIGINT, b VARCHAR, _rescued_data VARCHAR", "1|x"},
+		{"rescued column of another name", "read_files('in', format => 'csv', header => true, schema => 'a INT', rescuedDataColumn => '_rescued')", "a, json_extract_string(_rescued, '$.b')",
+			[]string{"in/a.csv", "a,b\n1,x\n"}, "a INTEGER, _rescued VARCHAR", "1|x"},
 		{"mode none", "read_files('in', format => 'json', schemaEvolutionMode => 'none')", "a",
 			[]string{"in/x.json", `{"a":1}`}, "a BIGINT", "1"},
 		{"text", "read_files('in', format => 'text')", "value",

@@ -33,7 +33,10 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 		return sources.Found{}, err
 	}
 	if st.Schema != nil {
-		found := sources.Found{Columns: s.visible(st.Schema)}
+		found := sources.Found{}
+		if found.Columns, err = s.outward(st.Schema); err != nil {
+			return found, err
+		}
 		found.Lack, found.Remedy, err = s.peek(ctx, st)
 		return found, err
 	}
@@ -47,7 +50,10 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 	if err := w.learn(ctx); err != nil {
 		return sources.Found{}, err
 	}
-	found := sources.Found{Columns: s.visible(w.state.Schema)}
+	found := sources.Found{}
+	if found.Columns, err = s.outward(w.state.Schema); err != nil {
+		return found, err
+	}
 	switch {
 	case len(l.files) == 0:
 		found.Lack, found.Remedy = s.nothing(l)

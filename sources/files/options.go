@@ -10,6 +10,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/records"
 )
 
@@ -30,6 +31,7 @@ type Options struct {
 	AllowOverwrites  bool             `yaml:"allow_overwrites" jsonschema:"default=false" jsonschema_description:"Read a file again when it changed after it was read."`
 	ModifiedAfter    *option.Text     `yaml:"modified_after" jsonschema:"example=2024-05-01T00:00:00Z" jsonschema_description:"Only files that were changed later are read. Without a zone it is UTC."`
 	ModifiedBefore   *option.Text     `yaml:"modified_before" jsonschema:"example=2024-06-01T00:00:00Z" jsonschema_description:"Only files that were changed earlier are read. Without a zone it is UTC."`
+	Rescued          string           `yaml:"rescued_column" jsonschema:"default=_rescued_data" jsonschema_description:"Name of the column for what no other column holds, with a schema_evolution that rescues."`
 	PartitionColumns PartitionColumns `yaml:"partition_columns" jsonschema_description:"Columns from the names of folders, as in year=2024: auto takes those that all files have, none takes none, a list names them. Default: auto."`
 	CSV              CSV              `yaml:"csv" jsonschema_description:"How CSV files are written. What is not given is detected."`
 	JSON             JSON             `yaml:"json" jsonschema_description:"How JSON files are written."`
@@ -130,6 +132,9 @@ func (o *Options) Check(_ string, diags *diag.List) {
 		o.MaxFiles = 0
 	}
 	o.checkNames(diags)
+	if name := o.Rescued; name != "" && name != jsonrecords.RescuedColumn && jsonrecords.Reserved(name) {
+		diags.Errorf("LF0107", o.At("rescued_column"), "choose another name", "the column name %q is taken", name)
+	}
 	o.CSV.check(diags)
 	if o.Has("debezium") {
 		o.Debezium.Check(o.Format == "debezium" || o.Format == "", o.At("debezium"), diags)

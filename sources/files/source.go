@@ -217,6 +217,32 @@ func (s *Source) visible(t schemas.Table) schemas.Table {
 	return records.Visible(t, s.cfg.Evolution.Rescues())
 }
 
+// outward are the columns that the source is seen with: what was rescued has the name that is declared.
+func (s *Source) outward(t schemas.Table) (schemas.Table, error) {
+	name := s.rescued()
+	if name == "" {
+		return s.visible(t), nil
+	}
+	if t.Column(name) != nil {
+		return nil, fmt.Errorf("rescued_column: the files have a column %s; choose another name", name)
+	}
+	t = s.visible(t)
+	for i := range t {
+		if t[i].Name == jsonrecords.RescuedColumn {
+			t[i].Name = name
+		}
+	}
+	return t, nil
+}
+
+// rescued is the name of the column for what was rescued, where it is another one than in the relations of the formats.
+func (s *Source) rescued() string {
+	if name := s.cfg.Rescued; s.cfg.Evolution.Rescues() && name != jsonrecords.RescuedColumn {
+		return name
+	}
+	return ""
+}
+
 // Close removes the temporary files of the last batches.
 func (s *Source) Close() error {
 	s.next.Remove()

@@ -290,7 +290,10 @@ func (w *work) finish(ctx context.Context) (err error) {
 	if b.Position, err = remembered.encode(); err != nil {
 		return err
 	}
-	b.Columns, b.Places = w.src.visible(w.state.Schema), w.locations()
+	if b.Columns, err = w.src.outward(w.state.Schema); err != nil {
+		return err
+	}
+	b.Places = w.locations()
 	b.Relation = w.relation()
 	return w.fillRejects(ctx)
 }
@@ -316,7 +319,16 @@ func (w *work) relation() string {
 	if len(w.state.Schema) == 0 {
 		return ""
 	}
-	return w.withFolders(w.parts.Relation(w.files, w.strict))
+	return w.renamed(w.withFolders(w.parts.Relation(w.files, w.strict)))
+}
+
+// renamed gives the column of what was rescued the name that is declared.
+func (w *work) renamed(relation string) string {
+	name := w.src.rescued()
+	if name == "" || relation == "" {
+		return relation
+	}
+	return fmt.Sprintf("(SELECT * RENAME (%s AS %s) FROM %s)", jsonrecords.RescuedColumn, quote.Name(name), relation)
 }
 
 func (w *work) strict(files []*file) string { return w.src.format.strict(w, files) }
