@@ -51,6 +51,8 @@ type Traits struct {
 	Ledger bool
 	// Positions is true when the rows tell the partition and position of their records, and not only the place.
 	Positions bool
+	// Columns are those of every source with these options, whatever it holds; nil where they are not known beforehand.
+	Columns schemas.Table
 	// Changes says what the source's rows do to the rows of a table; nil where they are rows and no changes.
 	Changes *Changes
 }

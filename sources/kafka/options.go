@@ -87,6 +87,11 @@ func (o *Options) Metadata() string { return Config{Key: o.Key}.Metadata() }
 // Traits implements sources.Options.
 func (o *Options) Traits() sources.Traits {
 	t := sources.Traits{Remote: broker.Addresses(o.Brokers), Loses: true, Positions: true}
+	if row, err := o.config(sources.Setup{}).row(); err == nil { // what is wrong is reported
+		for _, c := range row {
+			t.Columns = append(t.Columns, c.Column)
+		}
+	}
 	if o.Value.Format == "debezium" {
 		t.Changes = o.Debezium.Changes()
 	}
