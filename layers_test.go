@@ -48,7 +48,7 @@ var layers = []struct {
 	{"sinks/iceberg/metadata", nil},
 	{"sinks/iceberg", []string{"dsl/diag", "schemas", "sources", "sinks/lake", "sinks/iceberg/metadata", "engine/failpoint", "engine/position"}},
 	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
-	{"dsl/sqlfile", []string{"schemas", "dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark"}},
+	{"dsl/sqlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark", "schemas", "sources"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
 	{"dsl/load", []string{"dsl", "dsl/diag", "dsl/option", "dsl/sqlfile", "dsl/yamlfile"}},
 

@@ -138,6 +138,8 @@ type Source struct {
 	Schema []ColumnHint
 	// Texts says that inferred columns are texts: infer: none.
 	Texts bool
+	// Declared says that the columns are those of Schema, and no others are inferred: infer: declared.
+	Declared bool
 	// Evolution is what happens when a column shows up that the source does not have.
 	Evolution sources.Evolution
 }

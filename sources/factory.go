@@ -51,6 +51,8 @@ type Traits struct {
 	Ledger bool
 	// Positions is true when the rows tell the partition and position of their records, and not only the place.
 	Positions bool
+	// Columns are those of every source with these options, whatever it holds; nil where they are not known beforehand.
+	Columns schemas.Table
 	// Changes says what the source's rows do to the rows of a table; nil where they are rows and no changes.
 	Changes *Changes
 }
@@ -77,6 +79,7 @@ type Setup struct {
 	Hints     []Hint
 	Evolution Evolution
 	Texts     bool  // inferred columns are texts
+	Declared  bool  // the columns are those of Hints, and Evolution is about all others
 	MaxRows   int   // of a batch, for sources whose options do not bound it
 	MaxBytes  int64 // too
 	// Outside are folders, absolute and clean, whose files are not the source's wherever they lie: what lakeflow writes

@@ -183,7 +183,10 @@ func (l *loader) addSQL(p *dsl.Pipeline, files []string) error {
 	slices.Sort(files)
 	files = slices.Compact(files)
 	opts := sqlfile.Options{Configuration: p.SQL.Configuration, Catalog: p.SQL.Catalog, Schema: p.Target.Schema,
-		Functions: map[string]bool{}, External: map[string]*dsl.Source{}}
+		Functions: map[string]bool{}, External: map[string]*dsl.Source{}, Connectors: l.opts.Connectors, Paths: p.SQL.Paths, Brokers: map[string][]string{}}
+	for topic, brokers := range p.SQL.Topics {
+		opts.Brokers[topic] = strings.Split(brokers, ",")
+	}
 	for _, f := range p.Functions {
 		opts.Functions[strings.ToLower(f.Name)] = true
 	}

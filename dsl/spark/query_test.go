@@ -154,3 +154,27 @@ func TestDeep(t *testing.T) {
 		}
 	}
 }
+
+func TestFields(t *testing.T) {
+	for ddl, want := range map[string]string{
+		"a INT":                          "a INTEGER",
+		"a: int, `b c` STRING NOT NULL,": "a INTEGER, b c VARCHAR",
+		"struct<a: array<map<string, decimal(10,2)>>, b struct<c: date>>": "a MAP(VARCHAR, DECIMAL(10, 2))[], b STRUCT(c DATE)",
+		"a.b BIGINT COMMENT 'x'": "a.b BIGINT",
+		"a NUMBER":               "error: there is no type NUMBER",
+		"a INT b INT":            "error: a comma or the end is missing in front of b",
+		"":                       "error: the SQL ends too early: a column is missing",
+	} {
+		fields, err := spark.Fields(ddl)
+		var got []string
+		for _, f := range fields {
+			got = append(got, strings.Join(f.Path, ".")+" "+f.Type)
+		}
+		if err != nil {
+			got = []string{"error: " + err.Error()}
+		}
+		if text := strings.Join(got, ", "); text != want {
+			t.Errorf("%s gives %s, not %s", ddl, text, want)
+		}
+	}
+}

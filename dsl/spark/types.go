@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -198,3 +199,53 @@ func (p *parser) closeType() {
 		p.fail("the type has no end", "close it with >")
 	}
 }
+
+// Field is a column that a schema names.
+type Field struct {
+	Path []string // its name; of a field inside of a column, those of what it is in before it
+	Type string   // DuckDB's text of it
+}
+
+// Fields reads a schema such as the options of readers have it: a INT, b STRUCT<c: STRING>, d.e DATE; with STRUCT<…>
+// around it or without. The error is a clause that says what is wrong, without a place.
+func Fields(ddl string) (fields []Field, err error) {
+	var diags diag.List
+	p := newParser(ddl, func(int, int) (r diag.Range) { return r }, &diags, new(Query))
+	ok := attempt(func() {
+		wrapped := p.is("struct", "<")
+		if wrapped {
+			p.i += 2
+		}
+		for {
+			f := Field{}
+			for _, name := range p.dotted("a column") {
+				f.Path = append(f.Path, name.name)
+			}
+			p.accept(":")
+			f.Type = p.dataType().duck()
+			if p.accept("not") {
+				p.expect("null")
+			}
+			if p.accept("comment") {
+				p.i++
+			}
+			fields = append(fields, f)
+			if !p.accept(",") || p.i == len(p.toks) {
+				break
+			}
+		}
+		if wrapped {
+			p.closeType()
+		}
+		if p.i < len(p.toks) {
+			p.fail("a comma or the end is missing", typeHelp)
+		}
+	})
+	if !ok {
+		return nil, errors.New(diags[0].Message)
+	}
+	return fields, nil
+}
+
+// DatePattern is Spark's pattern of dates and times in the letters of DuckDB's strptime.
+func DatePattern(pattern string) (string, error) { return datePattern(pattern, true) }

@@ -115,13 +115,18 @@ func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
 		return
 	}
 	b.names[key] = t
+	before := len(b.sources)
 	q, flawed := b.query(s, t.Name, parts...)
 	text := slices.IndexFunc(parts, func(p any) bool { _, ok := p.(Text); return ok })
 	node := option.Node{Range: at, Fields: map[string]diag.Range{"sql": parts[text].(Text).Range}, Flawed: flawed}
 	if f.once {
 		node.Fields["once"] = at
 	}
-	t.Flows = append(t.Flows, &dsl.Flow{Node: node, Name: name, SQL: q, Once: f.once})
+	flow := &dsl.Flow{Node: node, Name: name, SQL: q, Once: f.once}
+	t.Flows = append(t.Flows, flow)
+	if len(b.sources) > before {
+		b.readings = append(b.readings, func() { flow.SQL, _ = b.query(s, t.Name, parts...) })
+	}
 }
 
 // changes adds a flow whose rows are changes, and says of the table how they are applied.

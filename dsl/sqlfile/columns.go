@@ -52,7 +52,7 @@ func (b *builder) notNull(t *table, columns []Column) {
 			continue
 		}
 		var text composed
-		text.write(quoted(c.Name.Text)+" IS NOT NULL", c.NotNull.Start)
+		text.write(inBackticks(c.Name.Text)+" IS NOT NULL", c.NotNull.Start)
 		q := spark.Expression(text.sql.String(), sqltext.Origin{File: c.NotNull.File, Marks: text.marks}, spark.Pipeline{}, b.diags)
 		t.Expectations = append(t.Expectations, dsl.Expectation{Node: option.Node{Range: c.NotNull}, Name: name, Expect: q.Query, Violation: dsl.Fail})
 	}
@@ -64,7 +64,7 @@ func (b *builder) around(s *scope, kind dsl.Kind, d *Dataset) []any {
 	var names []string
 	var generated []Column
 	for _, c := range d.Columns {
-		names = append(names, quoted(c.Name.Text))
+		names = append(names, inBackticks(c.Name.Text))
 		if c.Generated != nil {
 			generated = append(generated, c)
 		}
@@ -79,10 +79,10 @@ func (b *builder) around(s *scope, kind dsl.Kind, d *Dataset) []any {
 	before := "SELECT *, ("
 	for _, c := range generated {
 		parts = append(parts, before, *c.Generated)
-		before = ") AS " + quoted(c.Name.Text) + ", ("
+		before = ") AS " + inBackticks(c.Name.Text) + ", ("
 	}
 	return append(parts, strings.TrimSuffix(before, ", (")+" FROM (", *d.Query, "\n)")
 }
 
-// quoted is a name in Spark's quotes.
-func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+// inBackticks is a name in Spark's quotes.
+func inBackticks(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

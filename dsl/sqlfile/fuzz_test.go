@@ -42,9 +42,9 @@ func FuzzParse(f *testing.F) {
 
 func checkParse(t *testing.T, sql string) {
 	if !utf8.ValidString(sql) { // which is refused before, and has no columns
-		b := newBuilder(Options{}, "p", &diag.List{})
+		b := newBuilder(Options{}, Project{"demo", "demo", "/demo"}, &diag.List{})
 		b.file("in.sql", sql)
-		b.pipeline(Project{"demo", "demo", "/demo"})
+		b.pipeline()
 		return
 	}
 	var diags diag.List
@@ -63,9 +63,9 @@ func checkParse(t *testing.T, sql string) {
 	if flawed && !diags.HasErrors() {
 		t.Error("a statement is flawed, and nothing tells why")
 	}
-	b := newBuilder(Options{Configuration: map[string]string{"a": "b", "n": "1\n2"}}, "p", &diags)
+	b := newBuilder(Options{Configuration: map[string]string{"a": "b", "n": "1\n2"}}, Project{"demo", "demo", "/demo"}, &diags)
 	b.file("in.sql", sql)
-	b.pipeline(Project{"demo", "demo", "/demo"})
+	b.pipeline()
 	for _, d := range diags {
 		if d.Range.File == "in.sql" {
 			inside(t, lines, d.Range)

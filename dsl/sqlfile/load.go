@@ -30,6 +30,12 @@ type Options struct {
 	External map[string]*dsl.Source
 	// Known are the names of further sources and tables of the pipeline that queries may read.
 	Known []string
+	// Connectors are those that read_files(…) and the like can use.
+	Connectors dsl.Connectors
+	// Paths are absolute folders for what paths begin with: s3://bucket/raw, /Volumes/main/raw/landing.
+	Paths map[string]string
+	// Brokers are the addresses of brokers by topic. They win over those in the queries.
+	Brokers map[string][]string
 }
 
 // Project is what the statements are of.
@@ -60,7 +66,7 @@ func Files(dir string) ([]string, error) {
 // the files. The error is a failure to read a file.
 func Load(files []string, project Project, opts Options) (*dsl.Pipeline, diag.List, error) {
 	var diags diag.List
-	b := newBuilder(opts, cmp.Or(opts.Schema, project.Name), &diags)
+	b := newBuilder(opts, project, &diags)
 	for _, path := range files {
 		content, err := option.ReadLimited(path)
 		if err != nil {
@@ -70,7 +76,7 @@ func Load(files []string, project Project, opts Options) (*dsl.Pipeline, diag.Li
 			b.file(path, text)
 		}
 	}
-	p := b.pipeline(project)
+	p := b.pipeline()
 	diags.Sort()
 	return p, diags, nil
 }
@@ -112,6 +118,7 @@ type scope struct {
 // builder makes a pipeline of the statements of its files.
 type builder struct {
 	opts     Options
+	project  Project
 	diags    *diag.List
 	own      string // the schema of names without one
 	read     []scoped
@@ -122,6 +129,8 @@ type builder struct {
 	byName   map[string]*table
 	flows    []declaredFlow    // whose tables may be declared in any file
 	names    map[string]*table // by the name of a flow
+	readers  readers
+	readings []func() // which translate the queries with readers again, when the names of the sources are known
 }
 
 // table is a table, and what is known of how it is fed.
@@ -133,8 +142,8 @@ type table struct {
 	remember  time.Duration // how long deletes are remembered
 }
 
-func newBuilder(opts Options, own string, diags *diag.List) *builder {
-	return &builder{opts: opts, own: own, diags: diags, bySource: map[string]*dsl.Source{}, sources: map[diag.Range]*dsl.Source{}, declared: map[string]fullName{}, byName: map[string]*table{}, names: map[string]*table{}}
+func newBuilder(opts Options, project Project, diags *diag.List) *builder {
+	return &builder{opts: opts, project: project, own: cmp.Or(opts.Schema, project.Name), diags: diags, bySource: map[string]*dsl.Source{}, sources: map[diag.Range]*dsl.Source{}, declared: map[string]fullName{}, byName: map[string]*table{}, names: map[string]*table{}}
 }
 
 // scoped is a statement and what holds where it stands.
@@ -237,16 +246,17 @@ func goodName(name string) bool { return len(name) <= 255 && goodNames.MatchStri
 var goodNames = regexp.MustCompile(`^[\pL\pM\pN_-]+$`)
 
 // pipeline puts it all together.
-func (b *builder) pipeline(project Project) *dsl.Pipeline {
+func (b *builder) pipeline() *dsl.Pipeline {
 	b.declareAll()
 	for _, f := range b.flows {
 		b.flow(f)
 	}
-	p := &dsl.Pipeline{File: project.File, Dir: project.Dir, Name: project.Name, Mode: dsl.Triggered,
+	p := &dsl.Pipeline{File: b.project.File, Dir: b.project.Dir, Name: b.project.Name, Mode: dsl.Triggered,
 		Trigger: dsl.Trigger{Interval: dsl.DefaultInterval, MaxRows: dsl.DefaultBatchRows,
 			MaxBytes: dsl.DefaultBatchBytes},
-		Target:     dsl.Target{Warehouse: filepath.Join(project.Dir, "warehouse"), Schema: b.own},
+		Target:     dsl.Target{Warehouse: filepath.Join(b.project.Dir, "warehouse"), Schema: b.own},
 		DeadLetter: dsl.DeadLetter{Table: dsl.DefaultDeadLetter}, Retention: dsl.Retention{Snapshots: dsl.DefaultSnapshots}}
+	p.Sources = b.nameSources()
 	for _, key := range slices.Sorted(maps.Keys(b.bySource)) {
 		p.Sources = append(p.Sources, b.bySource[key])
 	}
@@ -255,10 +265,21 @@ func (b *builder) pipeline(project Project) *dsl.Pipeline {
 		p.Tables = append(p.Tables, t.Table)
 	}
 	if len(b.tables) == 0 && !b.diags.HasErrors() {
-		b.diags.Errorf("LF0114", diag.Range{File: project.File},
+		b.diags.Errorf("LF0114", diag.Range{File: b.project.File},
 			"write CREATE STREAMING TABLE … or CREATE MATERIALIZED VIEW … in one of its .sql files", "the pipeline has no tables")
 	}
 	return p
+}
+
+// nameSources gives the sources behind readers their names, and those to the queries.
+func (b *builder) nameSources() []*dsl.Source {
+	named := b.nameReaders()
+	before := len(*b.diags)
+	for _, again := range b.readings {
+		again()
+	}
+	*b.diags = (*b.diags)[:before]
+	return named
 }
 
 // fed checks that something feeds a table.

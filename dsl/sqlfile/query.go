@@ -1,6 +1,8 @@
 package sqlfile
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -134,7 +136,7 @@ func (b *builder) query(s *scope, table string, parts ...any) (*sqltext.Query, b
 	}
 	q := spark.Translate(raw, origin, spark.Pipeline{Functions: b.opts.Functions,
 		Resolve: func(t spark.Table) string { return b.resolve(s, t) },
-		Source:  func(r spark.Relation) string { return b.source(s, table, r) }}, b.diags)
+		Source:  func(r spark.Relation) string { return b.source(table, r) }}, b.diags)
 	return q.Query, option.Flawed((*b.diags)[before:])
 }
 
@@ -180,18 +182,18 @@ func (b *builder) expression(s *scope, t *Text) *dsl.Expression {
 	return &dsl.Expression{Node: option.Node{Range: t.Range, Flawed: flawed}, SQL: q}
 }
 
-// source is the name of the source that a relation is read through.
-func (b *builder) source(s *scope, table string, r spark.Relation) string {
+// source is the name of the source that a relation is read through, as far as it has one yet.
+func (b *builder) source(table string, r spark.Relation) string {
 	source := b.sources[r.Range]
 	if source == nil {
 		var ok bool
-		if source, ok = b.reader(s, table, r); !ok {
-			return r.Name
+		if source, ok = b.reader(table, r); !ok { // a source without anything, so that nothing else is said of what reads it
+			source = &dsl.Source{Node: option.Node{Range: r.Range, Flawed: true}, Name: fmt.Sprint("unread_", len(b.sources)+1)}
+			b.bySource[source.Name] = source
 		}
 		b.sources[r.Range] = source
-		b.bySource[strings.ToLower(source.Name)] = source
 	}
-	return source.Name
+	return cmp.Or(source.Name, r.Name)
 }
 
 // fullName is the name of a table, with its schema and catalog where they are not the pipeline's own.

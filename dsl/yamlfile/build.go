@@ -111,7 +111,7 @@ func (b *builder) source(name string, s *specSource) *dsl.Source {
 
 // sourceNamed is source for one of any name.
 func (b *builder) sourceNamed(name string, s *specSource, path string) *dsl.Source {
-	out := &dsl.Source{Node: s.Node, Name: name, Texts: s.Infer == "none", Evolution: sources.Evolution(cmp.Or(s.Evolution, string(sources.AddNewColumns)))}
+	out := &dsl.Source{Node: s.Node, Name: name, Texts: s.Infer == "none", Declared: s.Infer == "declared", Evolution: sources.Evolution(cmp.Or(s.Evolution, string(sources.AddNewColumns)))}
 	b.connector(name, s, path, out)
 	for _, col := range inOrder(s.Schema, func(x specColumn) option.Node { return x.Node }) {
 		c := s.Schema[col]

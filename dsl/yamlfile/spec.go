@@ -98,7 +98,7 @@ type specSource struct {
 	option.Node `yaml:"-"`
 	Rest        map[string]option.Entry `yaml:"-"` // the options of connectors, by key
 	Schema      map[string]specColumn   `yaml:"schema" jsonschema_description:"DuckDB types of columns by name. Columns that are not named here are inferred."`
-	Infer       string                  `yaml:"infer" jsonschema:"enum=auto,enum=none,default=auto" jsonschema_description:"Whether the types of columns that schema does not name are inferred from JSON and CSV; with none they are texts."`
+	Infer       string                  `yaml:"infer" jsonschema:"enum=auto,enum=none,enum=declared,default=auto" jsonschema_description:"Whether the types of columns that schema does not name are inferred from JSON and CSV; with none they are texts. With declared there are no columns but those of schema, and schema_evolution is about all others."`
 	Evolution   string                  `yaml:"schema_evolution" jsonschema:"enum=add_new_columns,enum=add_new_columns_and_rescue,enum=rescue,enum=fail,enum=none,default=add_new_columns" jsonschema_description:"What happens when records bring a column that the source does not have."`
 }
 

@@ -139,7 +139,7 @@ func TestProjectGivesTheStoredColumns(t *testing.T) {
 		{"both", 0, "{'id': 1, 'name': a;b, 'small': NULL}"},
 		{"both", 1, "{'id': 1, 'name': x, 'small': 7}"},
 		{"stars", 0, "{'id': 1, 'name': x, 'file': f}"},
-		{"kept", 0, "{'id': 1, 'name': x, '_metadata': {'file_path': /d/f, 'file_name': f, 'file_size': 3, 'file_modification_time': NULL}}"},
+		{"kept", 0, "{'id': 1, 'name': x, '_metadata': {'file_path': /d/f, 'file_name': f, 'file_size': 3, 'file_modification_time': NULL, 'file_block_start': NULL, 'file_block_length': NULL}}"},
 		{"totals", 0, "{'name': x, 'total': 1}"},
 	} {
 		d := p.Dataset(tc.dataset)

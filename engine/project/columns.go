@@ -151,7 +151,7 @@ func (v *survey) ask(ctx context.Context, s *dsl.Source, session sources.Session
 	}
 }
 
-// declared are the columns that the pipeline file gives a source.
+// declared are the columns that a source has by the pipeline file.
 func declared(s *dsl.Source) (sources.Found, error) {
 	var t schemas.Table
 	for _, h := range s.Schema {
@@ -160,6 +160,9 @@ func declared(s *dsl.Source) (sources.Found, error) {
 			return sources.Found{}, err
 		}
 		t = append(t, schemas.Column{Name: h.Name, Type: typ})
+	}
+	if t == nil {
+		t = s.Options.Traits().Columns.Clone()
 	}
 	if said := s.Options.Traits().Changes; len(t) > 0 && said != nil {
 		t = append(t, said.NoData...)

@@ -104,7 +104,7 @@ func (p *Project) checkGaps() error {
 // now.
 func (c *connections) newSource(s *dsl.Source, opts Options) (sources.Source, error) {
 	setup := sources.Setup{
-		Name: s.Name, Dir: c.pipeline.Dir, Evolution: s.Evolution, Texts: s.Texts,
+		Name: s.Name, Dir: c.pipeline.Dir, Evolution: s.Evolution, Texts: s.Texts, Declared: s.Declared,
 		MaxRows: c.pipeline.Trigger.MaxRows, MaxBytes: c.pipeline.Trigger.MaxBytes,
 		Outside:    []string{c.pipeline.Target.Warehouse, c.pipeline.DuckDB.TempDirectory},
 		Continuous: opts.Purpose == Write && c.pipeline.Mode == dsl.Continuous,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -110,10 +111,15 @@ func (w *work) positions(f *file) int {
 			break
 		}
 	}
-	for w.state.Schema.Column(fmt.Sprintf("column%d", n)) != nil {
+	for w.state.Schema.Column(w.unnamed(n)) != nil {
 		n++
 	}
 	return n
+}
+
+// unnamed is the name of the column at this index, from 0, which no header and no declaration names.
+func (w *work) unnamed(i int) string {
+	return cmp.Or(w.src.cfg.CSV.Unnamed, "column") + strconv.Itoa(i)
 }
 
 // strangeHeader says why a header is none when it names no column that is known: then the file has no header, or
@@ -148,7 +154,7 @@ func (w *work) columnNames(header []string, d dialect) ([]string, error) {
 		case !d.Header && i < len(w.src.hints):
 			name = w.src.hints[i].Name
 		case !d.Header || name == "":
-			name = fmt.Sprintf("column%d", i)
+			name = w.unnamed(i)
 		case !utf8.ValidString(name):
 			return nil, w.notDecodable(name)
 		case strings.ContainsRune(name, 0):

@@ -117,7 +117,7 @@ func (l *look) files(ctx context.Context) error {
 	if refused := l.refused.Load(); refused != nil {
 		return *refused
 	}
-	l.shape = &jsonrecords.Shape{Nulls: l.w.src.cfg.JSON.NullValues}
+	l.shape = &jsonrecords.Shape{Nulls: l.w.src.cfg.JSON.NullValues, NoTimes: l.w.src.cfg.JSON.noTimes()}
 	for _, s := range l.seen {
 		if s.failed != nil {
 			return s.failed
@@ -147,7 +147,7 @@ func (l *look) decide(t schemas.Table) {
 func (l *look) file(ctx context.Context, f *file) *seen {
 	for {
 		s := &seen{file: f, whole: true, odd: f.kind == jsonMixed}
-		s.shape.Nulls = l.w.src.cfg.JSON.NullValues
+		s.shape.Nulls, s.shape.NoTimes = l.w.src.cfg.JSON.NullValues, l.w.src.cfg.JSON.noTimes()
 		s.learner = jsonrecords.NewLearner(&s.shape, l.fitter.Clone())
 		scanner := jsonrecords.Scanner{KeysDoNotMatter: l.mode.Ignores() && !l.first}
 		n := 0

@@ -33,7 +33,10 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 		return sources.Found{}, err
 	}
 	if st.Schema != nil {
-		found := sources.Found{Columns: s.visible(st.Schema)}
+		found := sources.Found{}
+		if found.Columns, err = s.outward(st.Schema); err != nil {
+			return found, err
+		}
 		found.Lack, found.Remedy, err = s.peek(ctx, st)
 		return found, err
 	}
@@ -47,7 +50,10 @@ func (s *Source) Schema(ctx context.Context, session sources.Session, from sourc
 	if err := w.learn(ctx); err != nil {
 		return sources.Found{}, err
 	}
-	found := sources.Found{Columns: s.visible(w.state.Schema)}
+	found := sources.Found{}
+	if found.Columns, err = s.outward(w.state.Schema); err != nil {
+		return found, err
+	}
 	switch {
 	case len(l.files) == 0:
 		found.Lack, found.Remedy = s.nothing(l)
@@ -79,7 +85,7 @@ func (s *Source) nothing(l *listing) (lack, remedy string) {
 		return lack + ": there is no file or folder " + records.Shown(s.root), s.nearest()
 	case l.missing:
 		return lack + ": the folder " + records.Shown(s.root) + " is not there", s.nearest()
-	case len(l.others) > 0 && s.pattern == "":
+	case len(l.others) > 0 && s.pattern == "" && s.cfg.Names == "":
 		return lack + ": " + records.Shown(s.root) + " has " + files(l.otherFiles(), "") + " with other extensions (" + l.otherExtensions() + ")",
 			"correct the path or the format, or " + s.howToRead(l)
 	case len(l.others) > 0:
@@ -176,7 +182,7 @@ func (s *Source) howToRead(l *listing) string {
 // tellOthers adds a notice of the files in a folder that are passed over for their extension, when there is one that
 // was not told of.
 func (s *Source) tellOthers(b *sources.Batch, l *listing) {
-	if s.pattern != "" || len(l.others) == 0 {
+	if s.pattern != "" || s.cfg.Names != "" || len(l.others) == 0 {
 		return
 	}
 	news := false

@@ -66,7 +66,7 @@ func (s *Source) base() (folder, only string) {
 	return s.root, ""
 }
 
-// extensions of the formats' files in a folder, compression aside.
+// extensions of the formats' files in a folder, compression aside. Of other formats all files are read.
 var extensions = map[string][]string{
 	"json":     {".json", ".jsonl", ".ndjson"},
 	"debezium": {".json", ".jsonl", ".ndjson"},
@@ -76,15 +76,32 @@ var extensions = map[string][]string{
 
 // accepts says whether the file belongs to the source. rel is below the root.
 func (s *Source) accepts(rel, name string) bool {
+	if s.cfg.Names != "" {
+		ok, _ := doublestar.Match(s.cfg.Names, name)
+		return ok && (s.pattern == "" || s.within(rel))
+	}
 	if s.pattern != "" {
 		ok, _ := doublestar.Match(s.pattern, rel)
 		return ok
+	}
+	if extensions[s.cfg.Format] == nil {
+		return true
 	}
 	if s.cfg.Format != "parquet" {
 		name = strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
 	}
 	for _, ext := range extensions[s.cfg.Format] {
 		if len(name) > len(ext) && strings.EqualFold(name[len(name)-len(ext):], ext) {
+			return true
+		}
+	}
+	return false
+}
+
+// within says whether the pattern matches the file, or a folder that it is in.
+func (s *Source) within(rel string) bool {
+	for at := rel; at != "."; at = path.Dir(at) {
+		if ok, _ := doublestar.Match(s.pattern, at); ok {
 			return true
 		}
 	}
@@ -229,7 +246,7 @@ func (s *Source) asked(rel string) bool { return s.pattern != "" && s.pattern ==
 
 // descends says whether files below the folder can match.
 func (s *Source) descends(rel string) bool {
-	if s.pattern == "" {
+	if s.pattern == "" || s.cfg.Names != "" && s.within(rel) {
 		return true
 	}
 	head, _, found := strings.Cut(s.pattern, "**")
@@ -254,6 +271,9 @@ func (w *walker) stat() []entry {
 			var st unix.Stat_t
 			if unix.Fstatat(fd, name, &st, 0) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 				continue // gone, a dangling link, or a link to something else
+			}
+			if at := st.Mtim.Nano(); w.src.after != 0 && at <= w.src.after || w.src.before != 0 && at >= w.src.before {
+				continue
 			}
 			rel := name
 			if c.rel != "" {

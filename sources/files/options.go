@@ -1,11 +1,16 @@
 package files
 
 import (
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/invopop/jsonschema"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/sources"
+	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/records"
 )
 
@@ -19,10 +24,14 @@ func Factory() sources.Factory {
 type Options struct {
 	option.Node      `yaml:"-"`
 	Path             string           `yaml:"path" option:"local path" jsonschema:"required,example=data/flights/*.json" jsonschema_description:"File, folder or glob, relative to the pipeline file. ** matches folders of any depth."`
-	Format           string           `yaml:"format" jsonschema:"required,enum=json,enum=csv,enum=parquet,enum=debezium" jsonschema_description:"Format of the files. debezium is JSON, one change event per record. JSON and CSV may be compressed with gzip or zstd."`
+	Format           string           `yaml:"format" jsonschema:"required,enum=json,enum=csv,enum=parquet,enum=text,enum=binary,enum=debezium" jsonschema_description:"Format of the files. text has a row for each line, binary one for each file; debezium is JSON, one change event per record. What is text may be compressed with gzip or zstd."`
+	Names            string           `yaml:"name_pattern" jsonschema:"example=orders_*.json" jsonschema_description:"Glob for the names of files. With it all files are read that match, whatever their extensions, and path may be a glob of folders, which are read with the folders in them."`
 	MaxFiles         int              `yaml:"max_files_per_batch" jsonschema:"minimum=1,default=1000" jsonschema_description:"Most files that one batch reads."`
 	MaxBytes         option.Size      `yaml:"max_bytes_per_batch" default:"1GiB" jsonschema_description:"Most bytes that one batch reads, as in 64MB or 1GiB. A larger file makes a batch of its own. Default: 1GiB."`
 	AllowOverwrites  bool             `yaml:"allow_overwrites" jsonschema:"default=false" jsonschema_description:"Read a file again when it changed after it was read."`
+	ModifiedAfter    *option.Text     `yaml:"modified_after" jsonschema:"example=2024-05-01T00:00:00Z" jsonschema_description:"Only files that were changed later are read. Without a zone it is UTC."`
+	ModifiedBefore   *option.Text     `yaml:"modified_before" jsonschema:"example=2024-06-01T00:00:00Z" jsonschema_description:"Only files that were changed earlier are read. Without a zone it is UTC."`
+	Rescued          string           `yaml:"rescued_column" jsonschema:"default=_rescued_data" jsonschema_description:"Name of the column for what no other column holds, with a schema_evolution that rescues."`
 	PartitionColumns PartitionColumns `yaml:"partition_columns" jsonschema_description:"Columns from the names of folders, as in year=2024: auto takes those that all files have, none takes none, a list names them. Default: auto."`
 	CSV              CSV              `yaml:"csv" jsonschema_description:"How CSV files are written. What is not given is detected."`
 	JSON             JSON             `yaml:"json" jsonschema_description:"How JSON files are written."`
@@ -44,6 +53,7 @@ type CSV struct {
 	TimestampFormat  string       `yaml:"timestamp_format" jsonschema:"example=%d.%m.%Y %H:%M" jsonschema_description:"How times of a day are written, in the letters of strptime. Default: ISO."`
 	DecimalSeparator string       `yaml:"decimal_separator" jsonschema:"minLength=1,maxLength=1,default=." jsonschema_description:"Character before the fraction of a number."`
 	Thousands        string       `yaml:"thousands" jsonschema:"minLength=1,maxLength=1" jsonschema_description:"Character between groups of three digits."`
+	Unnamed          string       `yaml:"unnamed" jsonschema:"minLength=1,default=column" jsonschema_description:"What the names of columns begin with that the header does not name: the number of the column, from 0, follows."`
 	NullPadding      bool         `yaml:"null_padding" jsonschema:"default=false" jsonschema_description:"Whether a record with fewer fields than the header is taken, with NULL for those that are missing."`
 }
 
@@ -51,8 +61,11 @@ type CSV struct {
 type JSON struct {
 	option.Node `yaml:"-"`
 	Encoding    string       `yaml:"encoding" jsonschema:"enum=utf-8,enum=utf-16,enum=latin-1,enum=windows-1252,default=utf-8" jsonschema_description:"Encoding of the text."`
+	InferTimes  *bool        `yaml:"infer_times" jsonschema:"default=true" jsonschema_description:"Whether texts that are dates and times make DATE and TIMESTAMP columns, or VARCHAR like others."`
 	NullValues  option.Texts `yaml:"null_values" jsonschema_description:"Texts that stand for NULL in columns of other types than VARCHAR: one, or a list."`
 }
+
+func (j JSON) noTimes() bool { return j.InferTimes != nil && !*j.InferTimes }
 
 // PartitionColumns says which columns come from the names of folders, as in year=2024. Without None and Names it is
 // those that all files have.
@@ -87,7 +100,7 @@ func (PartitionColumns) JSONSchema() *jsonschema.Schema {
 func (o *Options) Describe() string { return o.Format + " files" }
 
 // MetadataStruct is the DuckDB type of _metadata.
-const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size BIGINT, file_modification_time TIMESTAMP WITH TIME ZONE)"
+const MetadataStruct = "STRUCT(file_path VARCHAR, file_name VARCHAR, file_size BIGINT, file_modification_time TIMESTAMP WITH TIME ZONE, file_block_start BIGINT, file_block_length BIGINT)"
 
 // Metadata implements sources.Options.
 func (*Options) Metadata() string { return MetadataStruct }
@@ -106,7 +119,7 @@ func (*Options) Reads(sources.Place) bool { return false }
 
 // New implements sources.Options.
 func (o *Options) New(s sources.Setup) (sources.Source, error) {
-	c := Config{Options: *o, Name: s.Name, Root: s.Dir, Outside: s.Outside, Evolution: s.Evolution, Texts: s.Texts}
+	c := Config{Options: *o, Name: s.Name, Root: s.Dir, Outside: s.Outside, Evolution: s.Evolution, Texts: s.Texts, Declared: s.Declared}
 	for _, h := range s.Hints {
 		c.Hints = append(c.Hints, Hint(h))
 	}
@@ -118,13 +131,46 @@ func (o *Options) Check(_ string, diags *diag.List) {
 	if o.Read("max_files_per_batch") && !option.Positive(int64(o.MaxFiles), o.At("max_files_per_batch"), diags) {
 		o.MaxFiles = 0
 	}
+	o.checkNames(diags)
+	if name := o.Rescued; name != "" && name != jsonrecords.RescuedColumn && jsonrecords.Reserved(name) {
+		diags.Errorf("LF0107", o.At("rescued_column"), "choose another name", "the column name %q is taken", name)
+	}
 	o.CSV.check(diags)
 	if o.Has("debezium") {
 		o.Debezium.Check(o.Format == "debezium" || o.Format == "", o.At("debezium"), diags)
 	}
+	readTime(o.ModifiedAfter, diags)
+	readTime(o.ModifiedBefore, diags)
 	for _, format := range []string{"csv", "json"} {
 		if o.Has(format) && o.Format != format && o.Format != "" {
 			diags.Errorf("LF0115", o.At(format), "remove it, or write format: "+format, "%s options have no effect on %s files", format, o.Format)
 		}
 	}
+}
+
+func (o *Options) checkNames(diags *diag.List) {
+	switch {
+	case !o.Read("name_pattern"):
+	case o.Names == "":
+		diags.Errorf("LF0114", o.At("name_pattern"), "write a glob, as in *.json, or remove the key", "the pattern of the names is empty")
+	case !doublestar.ValidatePattern(o.Names) || strings.Contains(o.Names, "/"):
+		diags.Errorf("LF0112", o.At("name_pattern"), "write a glob for the names of files, as in orders_*.json, and folders under path",
+			"%q is not a glob for names", o.Names)
+	}
+}
+
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02"}
+
+// readTime is nanoseconds since 1970; 0 where nothing is written.
+func readTime(written *option.Text, diags *diag.List) int64 {
+	if written == nil {
+		return 0
+	}
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, written.Text); err == nil {
+			return t.UnixNano()
+		}
+	}
+	diags.Errorf("LF0112", written.At, "write it as 2024-05-01T00:00:00Z, or 2024-05-01 for the beginning of a day in UTC", "%q is not a time", written.Text)
+	return 0
 }

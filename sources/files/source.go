@@ -13,6 +13,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 	"github.com/lakeflow/lakeflow/sources/jsonrecords"
@@ -32,6 +33,8 @@ type Config struct {
 	Evolution Evolution // empty means add_new_columns
 	// Texts says that columns that are inferred from JSON and CSV are texts.
 	Texts bool
+	// Declared says that the columns are those of Hints. Evolution is about all others.
+	Declared bool
 }
 
 // Hint gives the type of one column, in DuckDB's spelling.
@@ -56,6 +59,8 @@ type Source struct {
 	root    string // the folder that marks are relative to
 	pattern string // a glob relative to root; empty: everything of the format's extensions
 	format  format
+	after   int64 // files that were changed later are read, in nanoseconds; 0: all
+	before  int64 // those that were changed earlier
 	// skip are files without permission to read, already reported by this process.
 	skip map[string]bool
 	// next and snapshot are the temporary files of the last batch of each kind.
@@ -108,6 +113,10 @@ func New(cfg Config) (*Source, error) {
 		s.format = csvFormat{}
 	case "parquet":
 		s.format = parquetFormat{}
+	case "text":
+		s.format = textFormat{}
+	case "binary":
+		s.format = binaryFormat{}
 	case "debezium":
 		f, err := newDebezium(s.cfg)
 		if err != nil {
@@ -115,7 +124,12 @@ func New(cfg Config) (*Source, error) {
 		}
 		s.format = f
 	default:
-		return nil, fmt.Errorf("format %q is unknown; write json, csv, parquet or debezium", cfg.Format)
+		return nil, fmt.Errorf("format %q is unknown; write json, csv, parquet, text, binary or debezium", cfg.Format)
+	}
+	var wrong diag.List
+	s.after, s.before = readTime(cfg.ModifiedAfter, &wrong), readTime(cfg.ModifiedBefore, &wrong)
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("%s; %s", wrong[0].Message, wrong[0].Help)
 	}
 	for _, h := range cfg.Hints {
 		t, err := schemas.Storable(h.Type)
@@ -126,6 +140,9 @@ func New(cfg Config) (*Source, error) {
 			return nil, fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
 		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
+	}
+	if fixed := fixedColumns[cfg.Format]; fixed != nil && len(cfg.Hints) > 0 {
+		return nil, fmt.Errorf("schema: format %s has the columns %s; leave the schema out", cfg.Format, fixed.SQLColumns())
 	}
 	if cfg.Format == "debezium" {
 		s.hints = withMeta(s.hints)
@@ -198,6 +215,32 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 // visible is the schema that queries see.
 func (s *Source) visible(t schemas.Table) schemas.Table {
 	return records.Visible(t, s.cfg.Evolution.Rescues())
+}
+
+// outward are the columns that the source is seen with: what was rescued has the name that is declared.
+func (s *Source) outward(t schemas.Table) (schemas.Table, error) {
+	name := s.rescued()
+	if name == "" {
+		return s.visible(t), nil
+	}
+	if t.Column(name) != nil {
+		return nil, fmt.Errorf("rescued_column: the files have a column %s; choose another name", name)
+	}
+	t = s.visible(t)
+	for i := range t {
+		if t[i].Name == jsonrecords.RescuedColumn {
+			t[i].Name = name
+		}
+	}
+	return t, nil
+}
+
+// rescued is the name of the column for what was rescued, where it is another one than in the relations of the formats.
+func (s *Source) rescued() string {
+	if name := s.cfg.Rescued; s.cfg.Evolution.Rescues() && name != jsonrecords.RescuedColumn {
+		return name
+	}
+	return ""
 }
 
 // Close removes the temporary files of the last batches.

@@ -3,6 +3,7 @@ package files
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
@@ -41,6 +42,11 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 	st.CSV, st.Partitions, st.Read = pos.CSV, pos.Partitions, pos.Read
 	var err error
 	st.Schema, err = records.Recall(pos.Schema, s.hints)
+	if s.cfg.Declared && !s.cfg.Evolution.Adds() {
+		st.Schema = slices.DeleteFunc(st.Schema, func(c schemas.Column) bool {
+			return s.hints.Column(c.Name) == nil && !slices.Contains(st.Partitions, c.Name)
+		})
+	}
 	return st, err
 }
 

@@ -51,7 +51,7 @@ func (w *work) trace(ctx context.Context, session sources.Session, places map[in
 	if err != nil || t.rows == "" {
 		return nil, err
 	}
-	return &sources.Traced{Relation: again.withFolders(t.rows), Records: t.records}, nil
+	return &sources.Traced{Relation: again.renamed(again.withFolders(t.rows)), Records: t.records}, nil
 }
 
 // asTheyAre are the files whose records DuckDB has read as they stand there, one on each line.

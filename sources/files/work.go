@@ -101,7 +101,7 @@ func (w *work) build(ctx context.Context) error {
 		return err
 	}
 	w.out.Repair = w.repair
-	if w.src.cfg.Format != "parquet" {
+	if _, texts := extensions[w.src.cfg.Format]; texts && w.src.cfg.Format != "parquet" {
 		w.out.Trace = w.trace
 	}
 	return w.finish(ctx)
@@ -121,11 +121,18 @@ func (w *work) learn(ctx context.Context) error {
 			w.drop(f, errAmbiguous)
 		}
 	}
+	fresh := w.state.Schema == nil && w.src.cfg.Declared && len(w.src.hints) > 0
+	if fresh { // columns beside them are as in a later batch
+		w.state.Schema = w.src.hints.Clone()
+	}
 	if err := w.src.format.open(ctx, w); err != nil {
 		return err
 	}
 	if w.state.Schema != nil {
-		return w.learnFolders(ctx)
+		w.first = fresh
+		err := w.learnFolders(ctx)
+		w.first, w.blank = false, fresh && len(w.files) == 0
+		return err
 	}
 	w.first = true
 	l := listing{}
@@ -223,7 +230,7 @@ func (w *work) verify(ctx context.Context) {
 	var todo []*file
 	known := map[string]mark{}
 	for _, f := range w.files {
-		if !compressed(f.path) || w.src.cfg.Format == "parquet" {
+		if !compressed(f.path) || w.src.cfg.Format == "parquet" || w.src.cfg.Format == "binary" {
 			continue
 		}
 		if m := (mark{f.size, f.mtime, taken}); w.src.whole[f.path] == m {
@@ -283,7 +290,10 @@ func (w *work) finish(ctx context.Context) (err error) {
 	if b.Position, err = remembered.encode(); err != nil {
 		return err
 	}
-	b.Columns, b.Places = w.src.visible(w.state.Schema), w.locations()
+	if b.Columns, err = w.src.outward(w.state.Schema); err != nil {
+		return err
+	}
+	b.Places = w.locations()
 	b.Relation = w.relation()
 	return w.fillRejects(ctx)
 }
@@ -309,7 +319,16 @@ func (w *work) relation() string {
 	if len(w.state.Schema) == 0 {
 		return ""
 	}
-	return w.withFolders(w.parts.Relation(w.files, w.strict))
+	return w.renamed(w.withFolders(w.parts.Relation(w.files, w.strict)))
+}
+
+// renamed gives the column of what was rescued the name that is declared.
+func (w *work) renamed(relation string) string {
+	name := w.src.rescued()
+	if name == "" || relation == "" {
+		return relation
+	}
+	return fmt.Sprintf("(SELECT * RENAME (%s AS %s) FROM %s)", jsonrecords.RescuedColumn, quote.Name(name), relation)
 }
 
 func (w *work) strict(files []*file) string { return w.src.format.strict(w, files) }
@@ -468,7 +487,8 @@ func metadata(files []*file, index string) string {
 	at := "[CAST(" + index + " AS BIGINT) + 1]"
 	return "{'file_path': " + pathTexts(files) + at + ", 'file_name': " + split(names, "/") + at +
 		", 'file_size': CAST(" + split(sizes, ",") + " AS BIGINT[])" + at +
-		", 'file_modification_time': CAST(" + split(times, ",") + " AS TIMESTAMPTZ[])" + at + "} AS " + jsonrecords.MetadataColumn
+		", 'file_modification_time': CAST(" + split(times, ",") + " AS TIMESTAMPTZ[])" + at +
+		", 'file_block_start': CAST(0 AS BIGINT), 'file_block_length': CAST(" + split(sizes, ",") + " AS BIGINT[])" + at + "} AS " + jsonrecords.MetadataColumn
 }
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution.Rescues() }

@@ -23,6 +23,8 @@ const (
 type Shape struct {
 	// Nulls are texts that stand for NULL where a column is no text. It is set before the first record.
 	Nulls []string
+	// NoTimes says that dates and times are texts like others. It is set before the first record.
+	NoTimes bool
 
 	root  node
 	nodes int
@@ -189,6 +191,9 @@ func (w *shaper) content(n *node, inside []byte) bool {
 		if string(unescape(inside)) == null {
 			return w.mark(n, nulls)
 		}
+	}
+	if w.shape.NoTimes {
+		return w.scalar(n, (*values.Guess).Mixed)
 	}
 	return w.scalar(n, func(g *values.Guess) { g.JSONText(unescape(inside)) })
 }

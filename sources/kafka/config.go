@@ -23,11 +23,13 @@ type Config struct {
 	// Key and Value say how records are encoded. Empty means bytes for the key and json for the value.
 	Key, Value records.Format
 	Registry   confluent.Registry
+	Row        string // value, which empty means too, record or record_and_headers
 	Security   broker.Security
 	Isolation  string // read_committed, which empty means too, or read_uncommitted
 	Hints      []sources.Hint
 	Evolution  sources.Evolution // empty means add_new_columns
 	Texts      bool              // columns that are inferred from JSON are texts
+	Declared   bool              // the columns are those of Hints, and Evolution is about all others
 	MaxRows    int               // per batch; 0 means 500,000
 	MaxBytes   int64             // per batch, of keys and values; 0 means 64 MiB. One record is always taken
 	// Continuous makes Next return what is there, new partitions included. Else a source reads up to the end offsets
@@ -88,8 +90,12 @@ func New(cfg Config) (*Source, error) {
 	if s.options, err = s.cfg.Security.Options(); err != nil {
 		return nil, err
 	}
-	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Registry: cfg.Registry, Hints: cfg.Hints,
-		Evolution: cfg.Evolution, Texts: cfg.Texts})
+	row, err := s.cfg.row()
+	if err != nil {
+		return nil, err
+	}
+	s.records, err = records.New(records.Config{Key: cfg.Key, Value: cfg.Value, Row: row, Registry: cfg.Registry, Hints: cfg.Hints,
+		Evolution: cfg.Evolution, Texts: cfg.Texts, Declared: cfg.Declared})
 	return s, err
 }
 

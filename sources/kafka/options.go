@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -32,6 +33,7 @@ type Options struct {
 	Start       StartOptions       `yaml:"start" jsonschema_description:"Where to begin as long as nothing was read: earliest, latest, {timestamp: 2024-05-01T00:00:00Z}, or {offsets: {topic: {0: 5}}}. Default: earliest."`
 	Key         records.Format     `yaml:"key" jsonschema_description:"How keys are encoded. Default: {format: bytes}."`
 	Value       records.Format     `yaml:"value" jsonschema_description:"How values are encoded. Default: {format: json}."`
+	Row         string             `yaml:"row" jsonschema:"enum=value,enum=record,enum=record_and_headers,default=value" jsonschema_description:"What the columns are: value, what the value holds; record, those of Spark: key, value, topic, partition, offset, timestamp and timestampType; record_and_headers, those and headers."`
 	Debezium    records.Debezium   `yaml:"debezium" jsonschema_description:"How change events are read. For value: {format: debezium}."`
 	Registry    confluent.Registry `yaml:"schema_registry" jsonschema_description:"Schema registry with Confluent's interface, for Avro and Protobuf."`
 	Security    broker.Security    `yaml:"security" jsonschema_description:"How brokers are reached."`
@@ -85,6 +87,11 @@ func (o *Options) Metadata() string { return Config{Key: o.Key}.Metadata() }
 // Traits implements sources.Options.
 func (o *Options) Traits() sources.Traits {
 	t := sources.Traits{Remote: broker.Addresses(o.Brokers), Loses: true, Positions: true}
+	if row, err := o.config(sources.Setup{}).row(); err == nil { // what is wrong is reported
+		for _, c := range row {
+			t.Columns = append(t.Columns, c.Column)
+		}
+	}
 	if o.Value.Format == "debezium" {
 		t.Changes = o.Debezium.Changes()
 	}
@@ -110,10 +117,19 @@ func (o *Options) New(s sources.Setup) (sources.Source, error) { return New(o.co
 
 func (o *Options) config(s sources.Setup) Config {
 	return Config{
-		Name: s.Name, Brokers: broker.Addresses(o.Brokers), Topics: o.names(), Pattern: o.pattern(), Start: o.Start.read(&diag.List{}), Key: o.Key, Value: o.Value,
-		Registry: o.Registry, Security: o.Security, Isolation: o.Isolation, Group: o.Group, Evolution: s.Evolution, Texts: s.Texts,
+		Name: s.Name, Brokers: broker.Addresses(o.Brokers), Topics: o.names(), Pattern: o.pattern(), Start: o.Start.read(&diag.List{}), Key: o.Key, Value: o.value(), Row: o.Row,
+		Registry: o.Registry, Security: o.Security, Isolation: o.Isolation, Group: o.Group, Evolution: s.Evolution, Texts: s.Texts, Declared: s.Declared,
 		MaxRows: s.MaxRows, MaxBytes: s.MaxBytes, Continuous: s.Continuous, AcceptGap: s.AcceptGap, Timeout: s.Timeout, Hints: s.Hints,
 	}
+}
+
+// value is the format of values: of rows that are records, bytes unless another one is written.
+func (o *Options) value() records.Format {
+	f := o.Value
+	if o.Row != "" && o.Row != "value" {
+		f.Format = cmp.Or(f.Format, "bytes")
+	}
+	return f
 }
 
 // Check implements sources.Options.
@@ -121,6 +137,10 @@ func (o *Options) Check(source string, diags *diag.List) {
 	broker.CheckAddresses(o.Brokers, o.Node, diags)
 	o.checkTopics(source, diags)
 	o.checkStart(o.Start.read(diags), diags)
+	if f := o.value().Format; o.Row != "" && o.Row != "value" && f != "bytes" && f != "string" {
+		diags.Errorf("LF0115", o.At("row"), "write value: {format: bytes} or {format: string}, or leave row out",
+			"row: %s has the value as it is, and format %s makes columns of it", o.Row, f)
+	}
 	if o.Has("debezium") {
 		o.Debezium.Check(o.Value.Format == "debezium", o.At("debezium"), diags)
 	}

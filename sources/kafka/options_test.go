@@ -60,7 +60,7 @@ func TestOptions(t *testing.T) {
 		c.Name, c.Hints, c.Evolution, c.Texts, c.MaxRows, c.MaxBytes, c.Continuous, c.AcceptGap, c.Timeout =
 			"feed", []sources.Hint{{Name: "id", Type: "BIGINT"}}, sources.None, true, 10, 20, true, true, time.Second
 		if c.Isolation == "" {
-			c.Isolation, c.Security.Protocol = "read_committed", "PLAINTEXT"
+			c.Isolation, c.Security.Protocol, c.Row = "read_committed", "PLAINTEXT", "value"
 		}
 		return c
 	}
@@ -72,7 +72,7 @@ func TestOptions(t *testing.T) {
 			Registry: confluent.Registry{URL: "http://localhost:8081", Username: "me", Password: "geheim", Token: "t"},
 			Security: broker.Security{Protocol: "SASL_SSL", Mechanism: "SCRAM-SHA-512", Username: "app", Password: "geheim", CAFile: filepath.Join(dir, "ca.pem"),
 				CertFile: "/abs/c.pem", KeyFile: filepath.Join(dir, "orders/k.pem"), Token: "tok", TokenURL: "https://login.example/token", Scope: "s"},
-			Isolation: "read_uncommitted", Group: "lag"}),
+			Row: "value", Isolation: "read_uncommitted", Group: "lag"}),
 		with(Config{Brokers: []string{"localhost:9092", "b:9093"}, Topics: []string{"t"}, Start: Start{At: "latest"}, Value: records.Format{Format: "protobuf", Message: "shop.Order"}}),
 		with(Config{Brokers: []string{"b"}, Pattern: `^orders\.`, Start: Start{At: "offsets", Offsets: map[string]map[int32]int64{"orders.eu": {0: 5, 1: 7}}}}),
 		with(Config{Brokers: []string{"b"}, Topics: []string{"t"}, Start: Start{At: "earliest"}}),

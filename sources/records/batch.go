@@ -82,6 +82,10 @@ func (b *batch) learn(ctx context.Context) error {
 	if b.known != nil || b.in.Spill.rows == 0 {
 		return nil
 	}
+	if b.cfg.Declared && len(b.hints) > 0 && b.events == nil { // others are as in a later batch
+		b.known = b.hints.Clone()
+		return nil
+	}
 	b.first = true
 	b.known = schemas.Table{}
 	if b.events != nil {
@@ -150,7 +154,7 @@ func (b *batch) strict(files []*file) string {
 func (b *batch) lines() lines {
 	l := lines{columns: b.known, rescues: b.rescues(), places: b.in.Places, typed: b.values != nil || b.events != nil}
 	if b.plain() != nil {
-		l.plain = b.cfg.Value.Format
+		l.plain, l.row = b.cfg.Value.Format, b.cfg.Row
 	}
 	return l
 }

@@ -35,9 +35,17 @@ type Config struct {
 	// Key and Value say how records are encoded. Empty means bytes for the key and json for the value.
 	Key, Value Format
 	Registry   confluent.Registry
+	Row        []Cell // what rows are made of, where the value is not looked into; nil: of the value alone
 	Hints      []sources.Hint
 	Evolution  sources.Evolution // empty means add_new_columns
 	Texts      bool              // columns that are inferred from JSON are texts
+	Declared   bool              // the columns are those of Hints, and Evolution is about all others
+}
+
+// Cell is a column of rows that are records, and the SQL of it over the columns "value" and _metadata.
+type Cell struct {
+	schemas.Column
+	SQL string
 }
 
 // Reader reads the records of one Config. It is never changed, and any goroutine may use it.
@@ -88,6 +96,9 @@ func setDefault(option *string, value string) {
 }
 
 func (c Config) checkFormats() error {
+	if f := c.Value.Format; len(c.Row) > 0 && f != "bytes" && f != "string" {
+		return fmt.Errorf("value: format %s makes columns of the value, and a row that is the record has it as it is; write bytes or string", f)
+	}
 	for option, f := range map[string]Format{"key": c.Key, "value": c.Value} {
 		switch f.Format {
 		case "json", "string", "bytes", "debezium":
@@ -118,6 +129,9 @@ func (r *Reader) checkHints() error {
 		if jsonrecords.Reserved(h.Name) || r.hints.Column(h.Name) != nil || r.events != nil && debezium.Meta.Column(h.Name) != nil {
 			return fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
+		if len(r.cfg.Row) > 0 {
+			return fmt.Errorf("schema: a row that is the record has the columns %s; leave the schema out", plain.SQLColumns())
+		}
 		if plain != nil && (h.Name != plain[0].Name || !t.Equal(plain[0].Type)) {
 			return fmt.Errorf("schema: format %s gives one column, %s; leave the schema out", r.cfg.Value.Format, plain.SQLColumns())
 		}
@@ -128,6 +142,13 @@ func (r *Reader) checkHints() error {
 
 // plain are the columns of a format that does not look into values, else nil.
 func (r *Reader) plain() schemas.Table {
+	if len(r.cfg.Row) > 0 {
+		var t schemas.Table
+		for _, c := range r.cfg.Row {
+			t = append(t, c.Column)
+		}
+		return t
+	}
 	switch r.cfg.Value.Format {
 	case "string":
 		return schemas.Table{{Name: "value", Type: varchar}}

@@ -71,6 +71,7 @@ type lines struct {
 	places  Places
 	plain   string // the format of values that are not looked into
 	typed   bool   // bytes are written as texts
+	row     []Cell // what rows are made of beside the value
 }
 
 // Rejects is the relation of the records that could not be taken, as sources.Batch has it, with Places.Origin. Only is a
@@ -99,10 +100,18 @@ func (l lines) relation(paths []string, longest int) string {
 	if l.rescues {
 		fields = append(fields, "x AS "+jsonrecords.RescuedColumn)
 	}
-	return fmt.Sprintf(`(SELECT %s, %s FROM (SELECT m, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true,`+
+	relation := fmt.Sprintf(`(SELECT %s, %s FROM (SELECT m, k, h, x, v FROM read_json(%s, format='newline_delimited', records=true,`+
 		` hive_partitioning=false, maximum_object_size=%d, columns={'m': 'VARCHAR', 'k': 'VARCHAR', 'h': 'STRUCT("key" VARCHAR,`+
 		` "value" VARCHAR)[]', 'x': 'VARCHAR', 'v': %s}) AS __lakeflow_row WHERE __lakeflow_row IS NOT NULL))`,
 		strings.Join(fields, ", "), l.places.Metadata, Located(paths...), max(16<<20, longest+1), quote.Text(value))
+	if len(l.row) == 0 {
+		return relation
+	}
+	cells := make([]string, len(l.row))
+	for i, c := range l.row {
+		cells[i] = c.SQL + " AS " + quote.Name(c.Name)
+	}
+	return "(SELECT " + strings.Join(cells, ", ") + `, * EXCLUDE ("value") FROM ` + relation + ")"
 }
 
 // onWire are the columns as they stand in lines: formats with schemas write bytes as texts.
