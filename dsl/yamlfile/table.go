@@ -14,10 +14,10 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 func (b *builder) table(name string, s *specTable) *dsl.Table {
-	b.name("table", name, s.Range)
 	t := &dsl.Table{Node: s.Node, Name: name, Kind: dsl.Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
 	t.Description = b.texts.Shown(s.Description, s.At("description"))
 	for _, column := range inOrder(s.Columns, func(x specDescribed) option.Node { return x.Node }) {
@@ -107,7 +107,7 @@ func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
 	var out []*dsl.Flow
 	for _, name := range inOrder(s.Flows, func(x specFlow) option.Node { return x.Node }) {
 		f := s.Flows[name]
-		b.name("flow", name, f.Range)
+		b.tableName("flow", name, f.Range)
 		out = append(out, b.flow(name, writtenQuery{f.Node, f.From, f.SQL, f.SQLFile}, changes != nil)...)
 	}
 	return out
@@ -267,12 +267,16 @@ func (b *builder) uniqueNames(p *dsl.Pipeline) {
 	owners := map[string]string{"event_log": "the pipeline's event log", "stream": "the keyword STREAM"}
 	claim := func(name, what string, at diag.Range) {
 		key := strings.ToLower(name)
+		schema, bare := schemas.SplitName(key)
 		owner, taken := owners[key]
+		if schema != "" && bare == "event_log" { // the pipeline whose own schema it is has one
+			owner, taken = owners[bare], true
+		}
 		if taken {
 			b.diags.Errorf("LF0107", at, "choose another name", "the name %q already belongs to %s", name, owner)
 			return
 		}
-		if strings.HasPrefix(key, "__") {
+		if strings.HasPrefix(bare, "__") {
 			b.diags.Errorf("LF0107", at, "choose a name that does not begin with __", "the name %q is kept for lakeflow's own use", name)
 		}
 		owners[key] = what
