@@ -66,6 +66,7 @@ func (l *Lake) relocate(ctx context.Context, epoch int64) (*lake.Relocation, err
 	for _, t := range m.tables {
 		done.Tables = append(done.Tables, t.old.name)
 	}
+	slices.Sort(done.Tables)
 	return done, nil
 }
 
