@@ -47,7 +47,7 @@ var layers = []struct {
 	{"sinks/kafka", []string{"dsl/diag", "dsl/option", "schemas", "sources", "sources/confluent", "sources/kafka/broker", "sinks", "engine/failpoint"}},
 	{"sinks/iceberg/metadata", nil},
 	{"sinks/iceberg", []string{"dsl/diag", "schemas", "sources", "sinks/lake", "sinks/iceberg/metadata", "engine/failpoint", "engine/position"}},
-	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
+	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
 	{"dsl/sqlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark", "schemas", "sources"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
 	{"dsl/load", []string{"dsl", "dsl/diag", "dsl/option", "dsl/sqlfile", "dsl/yamlfile"}},

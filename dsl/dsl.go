@@ -4,11 +4,13 @@
 package dsl
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sinks"
 	"github.com/lakeflow/lakeflow/sources"
 )
@@ -44,6 +46,28 @@ type Pipeline struct {
 	DeadLetter DeadLetter
 	Retention  Retention
 	DuckDB     DuckDB
+}
+
+// InSchemas are the names of the tables in other schemas than the pipeline's own.
+func (p *Pipeline) InSchemas() []string {
+	var names []string
+	for _, t := range p.Tables {
+		if schema, _ := schemas.SplitName(t.Name); schema != "" {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+// Schemas are the other schemas than the pipeline's own that it has tables in, each once.
+func (p *Pipeline) Schemas() []string {
+	var found []string
+	for _, name := range p.InSchemas() {
+		if schema, _ := schemas.SplitName(name); !slices.Contains(found, schema) {
+			found = append(found, schema)
+		}
+	}
+	return found
 }
 
 // What holds where a pipeline says nothing else.

@@ -1,6 +1,24 @@
 package schemas
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// longestName is the longest name of a schema, or of a table in it, in bytes: that of a folder.
+const longestName = 255
+
+// GoodName reports whether a schema, or a table in it, can have a name: letters of any script, digits, _ and -, and
+// nothing else than one of them but - at its beginning.
+func GoodName(name string) bool {
+	if len(name) > longestName || strings.HasPrefix(name, "-") || !utf8.ValidString(name) {
+		return false
+	}
+	return name != "" && !strings.ContainsFunc(name, func(c rune) bool {
+		return c != '_' && c != '-' && !unicode.In(c, unicode.L, unicode.M, unicode.Nd)
+	})
+}
 
 // SplitName gives the schema and the name in it of a table as a pipeline calls it. The schema is empty for a table in the
 // pipeline's own.
@@ -17,4 +35,12 @@ func JoinName(schema, name string) string {
 		return name
 	}
 	return schema + "." + name
+}
+
+// LocalName is what a pipeline with a schema of its own calls a table that somebody may have named with that schema.
+func LocalName(own, table string) string {
+	if schema, name := SplitName(table); schema != "" && strings.EqualFold(schema, own) {
+		return name
+	}
+	return table
 }

@@ -50,7 +50,10 @@ func DeadLetter() Table {
 
 // Hidden reports whether a table is lakeflow's own and is shown to nobody who does not name it. Names of users do not
 // begin with two underscores.
-func Hidden(table string) bool { return strings.HasPrefix(table, "__") }
+func Hidden(table string) bool {
+	_, name := SplitName(table)
+	return strings.HasPrefix(name, "__")
+}
 
 // The hidden tables in which others keep what they must remember beside their rows begin with these.
 const (
@@ -59,12 +62,19 @@ const (
 )
 
 // ChangesState names the hidden table of one to which changes are applied by key, ViewState that of a materialized view.
-func ChangesState(table string) string { return changesPrefix + table }
-func ViewState(table string) string    { return statePrefix + table }
+// Each is in the schema of its table.
+func ChangesState(table string) string { return hidden(changesPrefix, table) }
+func ViewState(table string) string    { return hidden(statePrefix, table) }
+
+func hidden(prefix, table string) string {
+	schema, name := SplitName(table)
+	return JoinName(schema, prefix+name)
+}
 
 // Owner is the table that a hidden one belongs to; of another table, the table itself.
 func Owner(table string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(table, changesPrefix), statePrefix)
+	schema, name := SplitName(table)
+	return JoinName(schema, strings.TrimPrefix(strings.TrimPrefix(name, changesPrefix), statePrefix))
 }
 
 // DeadLetterPartition returns the partition spec of the dead-letter table: one partition per table.

@@ -72,7 +72,7 @@ type edit struct {
 }
 
 // streams replaces STREAM name and STREAM CHANGES(name), with or without brackets behind STREAM, where a relation is
-// expected. The name itself stays as written, so that aliases and qualified columns keep working.
+// expected. The name itself stays as written, so that aliases and qualified columns keep working; LIVE before it goes.
 func (r *rewriter) streams(tokens []token) {
 	sql := r.q.Raw
 	for _, i := range relations(sql, tokens) {
@@ -93,6 +93,9 @@ func (r *rewriter) streams(tokens []token) {
 		if strings.EqualFold(text(first), "changes") && text(first+1) == "(" {
 			schema, first, open = ChangesSchema, first+2, open+1
 		}
+		if strings.EqualFold(text(first), "live") && text(first+1) == "." {
+			first += 2
+		}
 		name, after, ok := dotted(sql, tokens, first)
 		shut := 0
 		for shut < open && text(after+shut) == ")" {
@@ -107,12 +110,21 @@ func (r *rewriter) streams(tokens []token) {
 				"STREAM reads a source or table by its name, not a function or query")
 			continue
 		}
-		r.edits = append(r.edits, edit{t.start, name.start, `"` + schema + `".`})
+		r.edits = append(r.edits, edit{t.start, tokens[first].start, `"` + schema + `".`})
 		if open > 0 {
 			r.edits = append(r.edits, edit{name.end, tokens[after+open-1].end, ""})
 		}
-		r.q.Streams = append(r.q.Streams, Ref{unquote(sql[name.start:name.end]), r.q.rawRange(name.start, name.end)})
+		r.q.Streams = append(r.q.Streams, Ref{path(sql, tokens[first:after]), r.q.rawRange(tokens[first].start, name.end)})
 	}
+}
+
+// path is what a dotted name says.
+func path(sql string, tokens []token) string {
+	parts := make([]string, 0, 3)
+	for i := 0; i < len(tokens); i += 2 { // the others are dots
+		parts = append(parts, unquote(sql[tokens[i].start:tokens[i].end]))
+	}
+	return strings.Join(parts, ".")
 }
 
 var reference = regexp.MustCompile(`\$\{\s*((?:env:|file:)?)([^{}\r\n]*?)\s*\}`)

@@ -5,14 +5,27 @@ import "strings"
 // clause is what one level of brackets has shown so far.
 type clause struct {
 	from bool   // inside a FROM list, where a comma leads to another relation
+	list int    // which one
 	call string // the function whose arguments these are
 }
 
-// relations gives the indexes of the significant tokens at which a relation begins: after FROM and JOIN, and after a
-// comma of a FROM list. Other uses of the word FROM, as in extract(year FROM x) and IS DISTINCT FROM, are left out.
+// relation is where a relation begins: the index of a significant token, and the number of the FROM list that it is in.
+type relation struct{ token, list int }
+
+// relations gives the indexes of the significant tokens at which a relation begins.
 func relations(sql string, tokens []token) []int {
 	var found []int
-	stack := []clause{{}}
+	for _, r := range relationLists(sql, tokens) {
+		found = append(found, r.token)
+	}
+	return found
+}
+
+// relationLists gives the relations of a query: after FROM and JOIN, and after a comma of a FROM list. Other uses of the
+// word FROM, as in extract(year FROM x) and IS DISTINCT FROM, are left out.
+func relationLists(sql string, tokens []token) []relation {
+	var found []relation
+	stack, lists := []clause{{}}, 0
 	expect := false
 	for i, t := range tokens {
 		top := &stack[len(stack)-1]
@@ -20,7 +33,7 @@ func relations(sql string, tokens []token) []int {
 		afterDot := i > 0 && sql[tokens[i-1].start:tokens[i-1].end] == "."
 		switch {
 		case text == "(" && expect:
-			stack = append(stack, clause{from: true})
+			stack = append(stack, clause{from: true, list: top.list})
 		case text == "(" || text == "[" || text == "{":
 			call := ""
 			if text == "(" && i > 0 && tokens[i-1].kind == word {
@@ -35,12 +48,16 @@ func relations(sql string, tokens []token) []int {
 		case text == ",":
 			expect = top.from
 		case t.kind == word && !afterDot && (text == "join" || text == "from" && opensList(sql, tokens[:i], top.call)):
+			if text == "from" {
+				lists++
+				top.list = lists
+			}
 			top.from, expect = true, true
 		case t.kind == word && !afterDot && expect && (text == "lateral" || text == "only"):
 		case text == ";" || t.kind == word && !afterDot && closesList(text):
 			top.from, expect = false, false
 		case expect:
-			found, expect = append(found, i), false
+			found, expect = append(found, relation{i, top.list}), false
 		}
 	}
 	return found

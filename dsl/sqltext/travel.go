@@ -8,7 +8,7 @@ import (
 
 // Travel is a dataset as it was at an earlier version or time, as a query asks for it.
 type Travel struct {
-	Name string // of the dataset
+	Name string // of the dataset, with its schema where one is written: bronze.orders
 	// Version or Timestamp is what stands after AS OF, without quotes; the other one is empty.
 	Version, Timestamp string
 	// Since and Until are the bounds of a change feed, both included: commit numbers, or times. Until is empty for the
@@ -55,6 +55,7 @@ func TimeTravel(query string) (string, []Travel, error) {
 		if !ok {
 			continue
 		}
+		end := after
 		if strings.EqualFold(text(after), "for") {
 			after++
 		}
@@ -67,7 +68,7 @@ func TimeTravel(query string) (string, []Travel, error) {
 		if timestamp && (strings.EqualFold(text(after), "timestamp") || strings.EqualFold(text(after), "date")) {
 			after++
 		}
-		t := Travel{Name: unquote(query[name.start:name.end])}
+		t := Travel{Name: path(query, tokens[i:end])}
 		value, ok := travelValue(tokens, after, text(after), version)
 		if !ok {
 			return "", nil, travelError(t.Name, version)
@@ -100,7 +101,11 @@ func changesCall(tokens []token, i int, text func(int) string) (t Travel, last i
 	if !ok || text(i+3) != "," {
 		return t, 0, wrong
 	}
-	t.Name = unquote(name[strings.LastIndex(name, ".")+1:])
+	named := significant(lex(name))
+	if _, end, ok := dotted(name, named, 0); !ok || end < len(named) {
+		return t, 0, wrong
+	}
+	t.Name = path(name, named)
 	if t.Since, ok = travelValue(tokens, i+4, text(i+4), true); !ok {
 		return t, 0, wrong
 	}

@@ -55,7 +55,7 @@ func (b *builder) pipeline(s *specPipeline) *dsl.Pipeline {
 	}
 	for _, name := range inOrder(s.Tables, func(x specTable) option.Node { return x.Node }) {
 		x := s.Tables[name]
-		p.Tables = append(p.Tables, b.table(name, &x))
+		p.Tables = append(p.Tables, b.table(b.inSchema(name, &x, p.Target.Schema), &x))
 	}
 	for _, name := range inOrder(s.Sinks, func(x specSink) option.Node { return x.Node }) {
 		x, before := s.Sinks[name], len(*b.diags)
@@ -66,6 +66,7 @@ func (b *builder) pipeline(s *specPipeline) *dsl.Pipeline {
 	if _, ok := s.Fields["tables"]; ok && len(p.Tables) == 0 && s.Tables != nil {
 		b.diags.Errorf("LF0114", s.At("tables"), "declare a table: name: {kind: materialized_view, sql: SELECT 1 AS one}", "the pipeline has no tables")
 	}
+	b.oneSpelling(p)
 	b.uniqueNames(p)
 	return p
 }

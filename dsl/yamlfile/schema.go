@@ -76,11 +76,18 @@ func oneConnector(s *jsonschema.Schema, connectors dsl.Connectors) {
 	}
 }
 
+// tableNames is what editors are told of the names of tables: not all that schemas.GoodName says, because not every
+// reader of JSON schemas knows the classes of Unicode.
+const tableNames = `^[^-.\s!-,/:-@\[-^{-~` + "`" + `][^\s!-,/:-@\[-^{-~` + "`" + `]*$`
+
 // nameKeys says that the keys of these mappings are names.
 func nameKeys(s *jsonschema.Schema, keys ...string) {
 	for _, key := range keys {
 		if p, ok := s.Properties.Get(key); ok {
 			p.PropertyNames = &jsonschema.Schema{Pattern: identifier.String()}
+			if key == "tables" || key == "flows" {
+				p.PropertyNames = &jsonschema.Schema{Pattern: tableNames}
+			}
 		}
 	}
 }

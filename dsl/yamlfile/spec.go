@@ -111,6 +111,7 @@ type specSink struct {
 type specTable struct {
 	option.Node   `yaml:"-"`
 	Kind          string                     `yaml:"kind" jsonschema:"required,enum=streaming_table,enum=materialized_view,enum=view" jsonschema_description:"A streaming_table appends what its queries give for new rows; a materialized_view holds the result of its query; a view is computed when it is read."`
+	Schema        *string                    `yaml:"schema" jsonschema:"example=bronze" jsonschema_description:"Iceberg namespace of the table, where it is another one than that of the pipeline. Queries then read it as schema.name. It can also be written in front of the name: bronze.orders."`
 	Layer         string                     `yaml:"layer" jsonschema:"enum=bronze,enum=silver,enum=gold" jsonschema_description:"A label."`
 	Description   string                     `yaml:"description" jsonschema_description:"What the table holds. Iceberg readers see it as the table's comment."`
 	Columns       map[string]specDescribed   `yaml:"columns" jsonschema_description:"What columns hold, by name, and their types. Where one has a type, all columns of the query are listed."`

@@ -14,10 +14,10 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 func (b *builder) table(name string, s *specTable) *dsl.Table {
-	b.name("table", name, s.Range)
 	t := &dsl.Table{Node: s.Node, Name: name, Kind: dsl.Kind(s.Kind), Layer: s.Layer, DeadLetter: s.DeadLetter == nil || *s.DeadLetter}
 	t.Description = b.texts.Shown(s.Description, s.At("description"))
 	t.Columns, t.NoReset = b.columns(s), s.Reset != nil && !*s.Reset
@@ -132,7 +132,7 @@ func (b *builder) flows(table string, s *specTable) []*dsl.Flow {
 	var out []*dsl.Flow
 	for _, name := range inOrder(s.Flows, func(x specFlow) option.Node { return x.Node }) {
 		f := s.Flows[name]
-		b.name("flow", name, f.Range)
+		b.tableName("flow", name, f.Range)
 		if f.Once && f.From != nil {
 			b.diags.Errorf("LF0164", f.From.at, "write sql: SELECT * FROM name, which reads all that is there",
 				"from stands for a stream, and the flow %s runs once", name)
@@ -300,12 +300,16 @@ func (b *builder) uniqueNames(p *dsl.Pipeline) {
 	owners := map[string]string{"event_log": "the pipeline's event log", "stream": "the keyword STREAM"}
 	claim := func(name, what string, at diag.Range) {
 		key := strings.ToLower(name)
+		schema, bare := schemas.SplitName(key)
 		owner, taken := owners[key]
+		if schema != "" && bare == "event_log" { // the pipeline whose own schema it is has one
+			owner, taken = owners[bare], true
+		}
 		if taken {
 			b.diags.Errorf("LF0107", at, "choose another name", "the name %q already belongs to %s", name, owner)
 			return
 		}
-		if strings.HasPrefix(key, "__") {
+		if strings.HasPrefix(bare, "__") {
 			b.diags.Errorf("LF0107", at, "choose a name that does not begin with __", "the name %q is kept for lakeflow's own use", name)
 		}
 		owners[key] = what

@@ -14,6 +14,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -37,6 +38,70 @@ func (b *builder) name(what, name string, at diag.Range) {
 		help += ", as in " + fixed
 	}
 	b.diags.Errorf("LF0106", at, help, "%q is not a good %s name", name, what)
+}
+
+// tableName checks the name of a table, of a flow, or of a schema of tables.
+func (b *builder) tableName(what, name string, at diag.Range) bool {
+	if schemas.GoodName(name) {
+		return true
+	}
+	help := "use letters, digits, _ and -, and at most 255 bytes"
+	if fixed := asIdentifier(name); fixed != "" {
+		help += ", as in " + fixed
+	}
+	b.diags.Errorf("LF0106", at, help, "%q is not a good %s name", name, what)
+	return false
+}
+
+// inSchema is what the pipeline calls a table: with its schema, where that is another one than the pipeline's.
+func (b *builder) inSchema(key string, s *specTable, own string) string {
+	schema, name := schemas.SplitName(key)
+	if schema != "" {
+		b.tableName("schema", schema, s.Range)
+	}
+	b.tableName("table", name, s.Range)
+	if s.Schema != nil {
+		at := s.At("schema")
+		written := b.texts.Text(*s.Schema, at)
+		switch {
+		case schema != "" && !strings.EqualFold(schema, written):
+			b.diags.Errorf("LF0277", at, "remove it, or leave "+schema+". out of the name", "table %q is in schema %s by its name, and in %s by this", key, schema, written)
+		case b.tableName("schema", written, at):
+			schema = written
+		}
+	}
+	if strings.EqualFold(schema, own) {
+		return name
+	}
+	for _, taken := range []string{"main", "temp", "system", "memory", "information_schema", "pg_catalog", "live", "recurring"} {
+		if strings.EqualFold(schema, taken) || strings.HasPrefix(schema, "__") {
+			at := s.Range
+			if s.Schema != nil {
+				at = s.At("schema")
+			}
+			b.diags.Errorf("LF0276", at, "choose another name", "the schema name %q is kept for DuckDB's or lakeflow's own use", schema)
+			break
+		}
+	}
+	return schemas.JoinName(schema, name)
+}
+
+// oneSpelling reports schemas that are written in two ways. SQL does not tell Bronze from bronze, and folders do.
+func (b *builder) oneSpelling(p *dsl.Pipeline) {
+	first := map[string]string{}
+	for _, t := range p.Tables {
+		schema, _ := schemas.SplitName(t.Name)
+		switch other, ok := first[strings.ToLower(schema)]; {
+		case !ok:
+			first[strings.ToLower(schema)] = schema
+		case other != schema:
+			at := t.Range
+			if in := t.At("schema"); !in.IsZero() {
+				at = in
+			}
+			b.diags.Errorf("LF0278", at, "write "+other, "the schemas %q and %q differ only in letter case, which SQL does not tell apart", other, schema)
+		}
+	}
 }
 
 // longestRule is the longest name of an expectation, in characters.

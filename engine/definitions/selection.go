@@ -8,6 +8,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // Selection is what somebody wants of an update, by the names of tables.
@@ -40,6 +41,13 @@ func (e *UnknownTableError) Error() string {
 // Choose finds the tables of a selection. It returns an *UnknownTableError when the plan lacks one, and a diag.List when
 // one that is named refuses to be computed from the beginning.
 func (s Selection) Choose(p *plan.Plan) (Choice, error) {
+	for _, names := range []*[]string{&s.Refresh, &s.FullRefresh, &s.Accept} {
+		local := make([]string, len(*names))
+		for i, name := range *names {
+			local[i] = schemas.LocalName(p.Schema, name)
+		}
+		*names = local
+	}
 	c := Choice{Selection: s, selected: map[string]bool{}, resets: map[string]bool{}}
 	for _, d := range p.Stored() {
 		c.selected[d.Name] = len(s.Refresh) == 0

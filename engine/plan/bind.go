@@ -192,7 +192,6 @@ func (c *compiler) writtenAgain(ctx context.Context, f *flow, q *sqltext.Query) 
 	if f.ds.failed {
 		return fmt.Errorf("%s: DuckDB does not parse what its query was translated to: %s", f.ds.name, q.Text)
 	}
-	c.blankSchema(f)
 	return nil
 }
 

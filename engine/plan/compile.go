@@ -128,7 +128,7 @@ type flow struct {
 	refs  []reference
 	// failed is true when the query reads what is not there, or calls what it must not.
 	failed bool
-	// sql is the query's text with the pipeline's schema name blanked out; offsets are those of query.Text.
+	// sql is the query's text without the semicolons that end it; offsets are those of query.Text.
 	sql     string
 	columns []column // of the query as DuckDB describes it
 	out     *Flow
@@ -177,6 +177,7 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 		c.sources = append(c.sources, e)
 		c.name(e)
 	}
+	inSchemas := in.Pipeline.InSchemas()
 	for _, t := range in.Pipeline.Tables {
 		d := &dataset{decl: t, entity: &entity{name: t.Name, made: map[string]relationShape{}}}
 		d.dataset = d
@@ -195,8 +196,12 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 				d.failed = true
 				continue
 			}
-			d.flows = append(d.flows, &flow{decl: f, query: f.SQL, ds: d, sql: f.SQL.Text, out: &Flow{
-				Name: f.Name, Once: f.Once, UsesMetadata: f.SQL.UsesMetadata, At: f.Range, query: f.SQL, casts: map[int]bool{}, secrets: c.secrets}})
+			query := f.SQL
+			if !query.Spark { // the names in its text are those of the pipeline
+				query = query.Qualify(in.Pipeline.Target.Schema, inSchemas)
+			}
+			d.flows = append(d.flows, &flow{decl: f, query: query, ds: d, sql: query.Text, out: &Flow{
+				Name: f.Name, Once: f.Once, UsesMetadata: query.UsesMetadata, At: f.Range, query: query, casts: map[int]bool{}, secrets: c.secrets}})
 		}
 		c.datasets = append(c.datasets, d)
 		c.name(d.entity)

@@ -2,12 +2,15 @@ package plan
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/syntax"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // resolve finds the source or dataset behind every relation that a query names.
@@ -22,7 +25,6 @@ func (c *compiler) resolve(context.Context) error {
 				f.failed = !c.resolveTable(f, t) || f.failed
 			}
 			d.failed = d.failed || f.failed
-			c.blankSchema(f)
 			f.record()
 		}
 	}
@@ -54,41 +56,94 @@ func (c *compiler) barred(f *flow) bool {
 // resolveTable resolves one reference and adds it to the flow, or says why it cannot be read.
 func (c *compiler) resolveTable(f *flow, t syntax.BaseTable) bool {
 	place := token(f.query, t.At())
-	catalog, schema, name := t.Catalog(), t.Schema(), t.Name()
-	stream := isStream(schema)
-	if catalog == "" && (schema == "" || stream || strings.EqualFold(schema, c.pipeline.Target.Schema)) {
-		if e := c.entities[strings.ToLower(name)]; e != nil {
+	n := nameOf(t)
+	if n.catalog == "" && n.schema == "" {
+		if e := c.entities[strings.ToLower(n.name)]; e != nil {
 			e.used = true
-			f.refs = append(f.refs, reference{entity: e, stream: stream, changes: schema == sqltext.ChangesSchema, at: place})
+			f.refs = append(f.refs, reference{entity: e, stream: n.stream, changes: n.changes, at: place})
 			return true
 		}
 	}
 	switch {
-	case f.decl.Flawed && !written(f.query, name):
-	case looksLikeFile(name):
+	case f.decl.Flawed && !written(f.query, n.name):
+	case looksLikeFile(n.name) && n.schema == "":
 		c.diags.Errorf(codeOutside, place, "declare it as a source, with files: {path: …, format: …}, and read the source by its name",
-			"a query cannot read the file %q", name)
-	case strings.EqualFold(name, "event_log") || strings.EqualFold(name, c.pipeline.DeadLetter.Table):
-		c.diags.Errorf(codeOwnTable, place, "query it from outside: lakeflow query \"SELECT … FROM "+name+"\"",
-			"%s is written by the update itself and cannot be read inside the pipeline", name)
-	case strings.EqualFold(schema, "live") && catalog == "":
-		c.diags.Errorf(codeUnknownName, place, "leave LIVE. out: "+name+" alone is a source or table of this pipeline", "there is no schema LIVE here, as in Delta Live Tables")
-	case schema != "" && !stream && (catalog != "" || !strings.EqualFold(schema, c.pipeline.Target.Schema)):
-		name = schema + "." + name
-		if catalog != "" {
-			name = catalog + "." + name
-		}
+			"a query cannot read the file %q", n.name)
+	case n.schema == "" && (strings.EqualFold(n.name, "event_log") || strings.EqualFold(n.name, c.pipeline.DeadLetter.Table)):
+		c.diags.Errorf(codeOwnTable, place, "query it from outside: lakeflow query \"SELECT … FROM "+n.name+"\"",
+			"%s is written by the update itself and cannot be read inside the pipeline", n.name)
+	case strings.EqualFold(n.schema, "live") && n.catalog == "":
+		c.diags.Errorf(codeUnknownName, place, "leave LIVE. out: "+n.name+" alone is a source or table of this pipeline", "there is no schema LIVE here, as in Delta Live Tables")
+	case n.schema != "" && (n.catalog != "" || !c.hasSchema(n.schema)):
 		c.diags.Errorf(codeUnknownName, place, "name a source or table of this pipeline; data from elsewhere is declared as a source",
-			"%s is not in this pipeline, whose schema is %s", name, c.pipeline.Target.Schema)
+			"%s is not in this pipeline, whose %s", n, c.schemas())
 	default:
-		names := c.readable(f.ds)
-		c.diags.Errorf(codeUnknownName, place, diag.DidYouMean(name, names, "name a source or table of this pipeline"), "there is no source or table %q", name)
-		if meant := diag.Suggest(name, names); meant != "" {
-			f.refs = append(f.refs, reference{entity: c.entities[strings.ToLower(meant)], stream: stream, changes: schema == sqltext.ChangesSchema, at: place, guessed: name})
-			return true
-		}
+		return c.unknownTable(f, n, place)
 	}
 	return false
+}
+
+// unknownTable says that there is no table of a name in a schema of the pipeline. Where it is known which one was meant,
+// the flow is taken to read that one.
+func (c *compiler) unknownTable(f *flow, n relationName, place diag.Range) bool {
+	names := c.readable(f.ds)
+	meant, help := diag.Suggest(n.String(), names), diag.DidYouMean(n.String(), names, "name a source or table of this pipeline")
+	if elsewhere := c.elsewhere(n.name, names); n.schema == "" && len(elsewhere) > 0 {
+		meant, help = elsewhere[0], "did you mean "+strconv.Quote(elsewhere[0])+"?"
+		if len(elsewhere) > 1 {
+			c.diags.Errorf(codeUnknownName, place, "write which one is meant: "+strings.Join(elsewhere, " or "), "there is no source or table %q in the schema %s", n.name, c.pipeline.Target.Schema)
+			return false
+		}
+	}
+	c.diags.Errorf(codeUnknownName, place, help, "there is no source or table %q", n)
+	if meant != "" {
+		f.refs = append(f.refs, reference{entity: c.entities[strings.ToLower(meant)], stream: n.stream, changes: n.changes, at: place, guessed: n.name})
+	}
+	return meant != ""
+}
+
+// elsewhere are the tables in other schemas that have a name.
+func (c *compiler) elsewhere(name string, tables []string) (found []string) {
+	for _, table := range tables {
+		if schema, bare := schemas.SplitName(table); schema != "" && strings.EqualFold(bare, name) {
+			found = append(found, table)
+		}
+	}
+	return found
+}
+
+// relationName is what a query calls a relation.
+type relationName struct {
+	catalog, schema, name string
+	stream, changes       bool
+}
+
+func nameOf(t syntax.BaseTable) relationName {
+	n := relationName{catalog: t.Catalog(), schema: t.Schema(), name: t.Name()}
+	for _, part := range []*string{&n.catalog, &n.schema} { // the schema of STREAM stands before another one
+		if isStream(*part) {
+			n.stream, n.changes, *part = true, *part == sqltext.ChangesSchema, ""
+		}
+	}
+	return n
+}
+
+func (n relationName) String() string {
+	return schemas.JoinName(n.catalog, schemas.JoinName(n.schema, n.name))
+}
+
+// hasSchema reports whether the pipeline has tables in a schema, or it is its own.
+func (c *compiler) hasSchema(schema string) bool {
+	return slices.ContainsFunc(append(c.pipeline.Schemas(), c.pipeline.Target.Schema), func(s string) bool { return strings.EqualFold(s, schema) })
+}
+
+// schemas names the schemas that the pipeline has.
+func (c *compiler) schemas() string {
+	others := c.pipeline.Schemas()
+	if len(others) == 0 {
+		return "schema is " + c.pipeline.Target.Schema
+	}
+	return "schemas are " + strings.Join(append([]string{c.pipeline.Target.Schema}, others...), ", ")
 }
 
 // written reports whether a name stands in a query as the user wrote it. Others come from parameters that are no part
@@ -122,41 +177,6 @@ func (c *compiler) readable(d *dataset) []string {
 		}
 	}
 	return names
-}
-
-// blankSchema overwrites the pipeline's schema name with spaces where a query qualifies a table, or a column of one,
-// with it. The relations that queries are evaluated over have no such schema, and offsets stay what they are.
-func (c *compiler) blankSchema(f *flow) {
-	blank := func(offset int) {
-		end := partEnd(f.sql, offset)
-		for end < len(f.sql) && f.sql[end] != '.' {
-			end++ // white space before the dot
-		}
-		if end < len(f.sql) {
-			f.sql = f.sql[:offset] + strings.Repeat(" ", end+1-offset) + f.sql[end+1:]
-		}
-	}
-	schema := c.pipeline.Target.Schema
-	for _, t := range f.facts.tables {
-		if own := t.Schema(); own != "" && !isStream(own) && strings.EqualFold(own, schema) && t.At() >= 0 {
-			blank(t.At())
-		}
-	}
-	for _, col := range f.facts.columns {
-		path := col.Path()
-		if len(path) >= 3 && strings.EqualFold(path[0], schema) && col.At() >= 0 && f.reads(path[1]) {
-			blank(col.At())
-		}
-	}
-}
-
-func (f *flow) reads(name string) bool {
-	for _, r := range f.refs {
-		if strings.EqualFold(r.name, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // record puts what the flow reads into the plan, each name once.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/sources"
 )
 
@@ -77,7 +78,7 @@ func (c *compiler) feeds(to sources.Place, d *dataset, seen map[string]bool) str
 // feedsThrough looks behind a source that reads where the pipeline itself publishes.
 func (c *compiler) feedsThrough(to sources.Place, from sources.Options, seen map[string]bool) string {
 	for _, s := range c.pipeline.Sinks {
-		if e := c.entities[strings.ToLower(s.From)]; s.Options != nil && e != nil && e.dataset != nil && from.Reads(s.Options.Place()) {
+		if e := c.entities[strings.ToLower(schemas.LocalName(c.pipeline.Target.Schema, s.From))]; s.Options != nil && e != nil && e.dataset != nil && from.Reads(s.Options.Place()) {
 			if by := c.feeds(to, e.dataset, seen); by != "" {
 				return by
 			}
@@ -95,7 +96,7 @@ func (c *compiler) published(s *dsl.Sink) *dataset {
 		}
 	}
 	help := diag.DidYouMean(s.From, tables, "write the name of a table")
-	e := c.entities[strings.ToLower(s.From)]
+	e := c.entities[strings.ToLower(schemas.LocalName(c.pipeline.Target.Schema, s.From))]
 	switch {
 	case s.From == "": // which is reported
 	case e == nil:

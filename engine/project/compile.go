@@ -41,7 +41,7 @@ func (p *Project) compileAll(ctx context.Context) error {
 		p.loaded.Sort()
 		return p.loaded
 	case err == nil && p.opts.Purpose == Look && !p.lenient:
-		return p.checkStored()
+		return p.checkStored(ctx)
 	}
 	return err
 }
@@ -101,11 +101,25 @@ func (p *Project) compileWith(ctx context.Context, db *duck.DB, columns map[stri
 	return made, nil
 }
 
+// claim says which of the plan's tables belong to other pipelines.
+func (p *Project) claim(ctx context.Context) error {
+	var missing []string
+	for _, d := range p.plan.Stored() {
+		if _, stored := p.place.state.Tables[d.Name]; !stored {
+			missing = append(missing, d.Name)
+		}
+	}
+	return p.place.lake.Claim(ctx, missing)
+}
+
 // checkStored says what an update would refuse of the tables that are stored. Where sources are not reached, too little
 // is known of their columns to tell.
-func (p *Project) checkStored() error {
+func (p *Project) checkStored(ctx context.Context) error {
 	if p.plan == nil || len(p.columns.unreached) > 0 {
 		return nil
+	}
+	if err := p.claim(ctx); err != nil {
+		return err
 	}
 	err := engine.CheckDefinitions(p.plan, p.place.state, engine.Options{Selection: definitions.Selection{Again: "lakeflow run " + p.Arguments()}})
 	var changed diag.List

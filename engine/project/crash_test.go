@@ -25,10 +25,10 @@ sources:
     files: {path: data, format: json, max_files_per_batch: 2}
     schema: {id: BIGINT, amount: BIGINT}
 tables:
-  bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
+  raw.bronze: {kind: streaming_table, sql: SELECT * FROM STREAM feed}
   silver:
     kind: streaming_table
-    sql: "SELECT id, amount + ${shift} AS amount FROM STREAM bronze"
+    sql: "SELECT id, amount + ${shift} AS amount FROM STREAM raw.bronze"
     expectations:
       even: {expect: amount % 2 = 0, on_violation: drop}
       known: {expect: "id < ${limit}", on_violation: fail}
@@ -37,7 +37,7 @@ tables:
 `
 
 // crashState is everything that must be right: rows and sums of the tables and dead letters, and the views.
-const crashState = `SELECT * FROM (SELECT count(*), sum(id) FROM bronze), (SELECT count(*), count(DISTINCT id), sum(amount) FROM silver),
+const crashState = `SELECT * FROM (SELECT count(*), sum(id) FROM raw.bronze), (SELECT count(*), count(DISTINCT id), sum(amount) FROM silver),
 	(SELECT count(*), sum(CAST(row->>'amount' AS BIGINT)) FROM dead_letter WHERE status = 'open'),
 	(SELECT n, amount FROM gold UNION ALL SELECT NULL, NULL LIMIT 1), (SELECT amount FROM gold_copy UNION ALL SELECT NULL LIMIT 1)`
 
@@ -210,7 +210,7 @@ func TestKilledInFullRefreshOfAll(t *testing.T) {
 			pass = 1 // it is passed once
 		}
 		c.kill(name, pass, opts, shift)
-		got := c.look(`SELECT count(DISTINCT amount // 1000) = 1 AND count(DISTINCT amount) = count(*) AND (SELECT count(DISTINCT id) = count(*) FROM bronze)
+		got := c.look(`SELECT count(DISTINCT amount // 1000) = 1 AND count(DISTINCT amount) = count(*) AND (SELECT count(DISTINCT id) = count(*) FROM raw.bronze)
 			FROM (SELECT amount FROM silver UNION ALL SELECT CAST(row->>'amount' AS BIGINT) FROM dead_letter)`)
 		if got != "true" {
 			t.Errorf("%s left old and new rows in one table: %s", name, c.look(crashState))

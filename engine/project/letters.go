@@ -30,6 +30,7 @@ func (p *Project) DeadLetters(ctx context.Context, f LetterFilter, values query.
 	if f.Limit < 0 {
 		return nil, usagef("limit", "%d: write 0 for all, or how many", f.Limit)
 	}
+	f.Table = schemas.LocalName(p.Pipeline.Target.Schema, f.Table)
 	letters, err := p.letters(ctx)
 	if err != nil {
 		return nil, p.hide(err)

@@ -56,7 +56,7 @@ func TestKilledInMaintain(t *testing.T) {
 		c.run(engine.Options{})
 		c.grow(files)
 		c.run(engine.Options{})
-		put(t, filepath.Join(filepath.Dir(c.file), "warehouse", "crash", "bronze", "data", "killed", "part.parquet"), "") // an orphan
+		put(t, filepath.Join(filepath.Dir(c.file), "warehouse", "raw", "bronze", "data", "killed", "part.parquet"), "") // an orphan
 		killed, err := kill(t, name, 1, tidy, Options{}, func(ctx context.Context, p *Project) error {
 			_, err := p.Maintain(ctx, Maintenance{})
 			return err
@@ -153,7 +153,7 @@ func agrees(ctx context.Context, file string) error {
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	rows, err := p.Query(ctx, "SELECT (SELECT count(*) FROM bronze) = (SELECT count(*) FROM silver) + (SELECT count(*) FROM dead_letter)", query.Texts)
+	rows, err := p.Query(ctx, "SELECT (SELECT count(*) FROM raw.bronze) = (SELECT count(*) FROM silver) + (SELECT count(*) FROM dead_letter)", query.Texts)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
+	"github.com/lakeflow/lakeflow/schemas"
 	"github.com/lakeflow/lakeflow/schemas/quote"
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
@@ -29,7 +31,7 @@ type names struct {
 
 // make makes a relation of every published table, of every earlier version that the query asks for, and of every view.
 func (q *names) make(ctx context.Context, travels []sqltext.Travel) error {
-	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
+	for _, schema := range append(q.schemas(), sqltext.StreamSchema) {
 		if err := q.DB.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+quote.Name(schema)); err != nil {
 			return err
 		}
@@ -66,8 +68,9 @@ func (q *names) create(ctx context.Context, name, query string) error {
 		return err
 	}
 	q.known = append(q.known, name)
-	for _, schema := range []string{q.Pipeline.Target.Schema, sqltext.StreamSchema} {
-		if err := q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW IF NOT EXISTS %s.%s AS SELECT * FROM main.%[2]s", quote.Name(schema), quote.Name(name))); err != nil {
+	schema, bare := schemas.SplitName(name)
+	for _, at := range [][2]string{{cmp.Or(schema, q.Pipeline.Target.Schema), bare}, {sqltext.StreamSchema, name}} {
+		if err := q.DB.Exec(ctx, fmt.Sprintf("CREATE VIEW IF NOT EXISTS %s.%s AS SELECT * FROM main.%s", quote.Name(at[0]), quote.Name(at[1]), quote.Name(name))); err != nil {
 			return err
 		}
 	}
@@ -86,7 +89,7 @@ func (q *names) makeViews(ctx context.Context) error {
 	for progress := true; progress; {
 		progress = false
 		waiting = slices.DeleteFunc(waiting, func(t *dsl.Table) bool {
-			err := q.createView(ctx, t.Name, t.Flows[0].SQL)
+			err := q.createView(ctx, t.Name, q.qualified(t.Flows[0].SQL))
 			q.missing[t.Name] = q.whyMissing(err)
 			if err == nil {
 				delete(q.missing, t.Name)
@@ -142,22 +145,41 @@ func (q *names) readable(s *Statement) error {
 	for _, t := range s.travels {
 		known = append(known, t.Relation)
 	}
-	ours := []string{"", "main", q.Pipeline.Target.Schema, sqltext.StreamSchema}
+	own := []string{"", "main", q.Pipeline.Target.Schema, sqltext.StreamSchema}
 	for _, r := range s.relations {
 		standard := strings.EqualFold(r.Schema, "information_schema") && fold([]string{"tables", "columns", "schemata"}, r.Name)
 		recurring := r.Catalog == "" && strings.EqualFold(r.Schema, "recurring") // DuckDB's name for all rows of a recursive query
-		here := fold([]string{"", "memory"}, r.Catalog) && fold(ours, r.Schema)
+		here, name := fold([]string{"", "memory"}, r.Catalog) && fold(own, r.Schema), r.Name
+		if !here && fold([]string{"", "memory"}, r.Catalog) && fold(q.schemas(), r.Schema) {
+			here, name = true, schemas.JoinName(r.Schema, r.Name)
+		}
 		switch {
 		case r.Schema == sqltext.ChangesSchema:
 			return fmt.Errorf("query: STREAM gives %s%s", asChanges(r.Name), s.caretAt(r.At))
-		case standard, recurring, here && fold(known, r.Name):
+		case standard, recurring, here && fold(known, name):
 		case !here && fold(known, r.Name):
 			return fmt.Errorf("query: %s is not in schema %s; write %[1]s alone%s", r.Name, r.Schema, s.caretAt(r.At))
 		default:
-			return fmt.Errorf("query: %s%s", q.whyUnknown(r.Name), s.caretAt(r.At))
+			return fmt.Errorf("query: %s%s", q.whyUnknown(name), s.caretAt(r.At))
 		}
 	}
 	return nil
+}
+
+// schemas are those that the pipeline has tables in, its own first: those of the pipeline file, and those that are stored.
+func (q *names) schemas() []string {
+	found := append([]string{q.Pipeline.Target.Schema}, q.Pipeline.Schemas()...)
+	for _, name := range slices.Sorted(maps.Keys(q.State.Tables)) {
+		if schema, _ := schemas.SplitName(name); schema != "" && !fold(found, schema) {
+			found = append(found, schema)
+		}
+	}
+	return found
+}
+
+// qualified is a query with the tables of schemas as the relations have their names.
+func (t *Tables) qualified(q *sqltext.Query) *sqltext.Query {
+	return q.Qualify(t.Pipeline.Target.Schema, slices.AppendSeq(t.Pipeline.InSchemas(), maps.Keys(t.State.Tables)))
 }
 
 // fold reports whether a name is among others, letter case aside.
@@ -205,12 +227,28 @@ func (q *names) whyUnknown(name string) string {
 	if q.isSource(name) {
 		return fmt.Sprintf("%s is a source, whose rows are not stored; query a table that it feeds", name)
 	}
+	if schema, _ := schemas.SplitName(name); schema == "" {
+		var elsewhere []string
+		for _, known := range q.known {
+			if schema, bare := schemas.SplitName(known); schema != "" && strings.EqualFold(bare, name) {
+				elsewhere = append(elsewhere, known)
+			}
+		}
+		switch len(elsewhere) {
+		case 0:
+		case 1:
+			return fmt.Sprintf("there is no table %s in the schema %s; did you mean %q?", name, q.Pipeline.Target.Schema, elsewhere[0])
+		default:
+			return fmt.Sprintf("there is no table %s in the schema %s; write which one is meant: %s", name, q.Pipeline.Target.Schema, strings.Join(elsewhere, " or "))
+		}
+	}
 	return fmt.Sprintf("there is no table %s; %s", name, diag.DidYouMean(name, q.known, "see what there is with SHOW TABLES"))
 }
 
 // travel makes the relation of an earlier version of a table.
 func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
 	name := ""
+	t.Name = schemas.LocalName(q.Pipeline.Target.Schema, t.Name)
 	for stored := range q.State.Tables {
 		if strings.EqualFold(stored, t.Name) {
 			name = stored

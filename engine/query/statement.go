@@ -64,8 +64,8 @@ var allTables = regexp.MustCompile(`^(?i:\s*SHOW\s+ALL\s+TABLES[\s;]*)$`)
 func (s *Statement) Rows(ctx context.Context, values Values) (*Rows, error) {
 	t := s.names.Tables
 	if allTables.MatchString(s.Text) {
-		return Run(ctx, t.DB, "SELECT schema, name, column_names, column_types FROM (SHOW ALL TABLES) WHERE schema = "+
-			sqltext.Literal(t.Pipeline.Target.Schema), values, func(err error) error { return err })
+		return Run(ctx, t.DB, "SELECT schema, name, column_names, column_types FROM (SHOW ALL TABLES) WHERE schema NOT IN ('main', "+
+			sqltext.Literal(sqltext.StreamSchema)+") OR schema = "+sqltext.Literal(t.Pipeline.Target.Schema), values, func(err error) error { return err })
 	}
 	return Run(ctx, t.DB, s.Text, values, func(err error) error { return s.explain(err, values) })
 }
@@ -87,6 +87,7 @@ func read(t *Tables, query string) (*Statement, error) {
 			return nil, usagef("query: %s; %s%s", d.Message, d.Help, s.caret(d.Range.Start))
 		}
 	}
+	s.Query = t.qualified(s.Query)
 	return s, nil
 }
 

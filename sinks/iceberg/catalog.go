@@ -140,12 +140,21 @@ func (l *Lake) createCatalog(ctx context.Context) error {
 // pointer is a row of the catalog: where a table's metadata is, and its head as stored beside it, if it was.
 type pointer struct{ table, location, stored string }
 
-// selectPointers selects pointers of tables; views of other programs are no tables.
-const selectPointers = `SELECT t.table_name, coalesce(t.metadata_location, ''), coalesce(h.head, '')
-	FROM iceberg_tables t LEFT JOIN lakeflow_heads h ON h.metadata_location = t.metadata_location
-	WHERE t.catalog_name = ? AND t.table_namespace = ? AND coalesce(t.iceberg_type, 'TABLE') = 'TABLE'`
+// selectPointers selects pointers of the tables of the pipeline whose own namespace is the parameter; views of other
+// programs are no tables.
+const selectPointers = `SELECT t.table_namespace, t.table_name, coalesce(t.metadata_location, ''), coalesce(h.head, '')
+	FROM ` + ownedTables + ` LEFT JOIN lakeflow_heads h ON h.metadata_location = t.metadata_location
+	WHERE t.catalog_name = '` + catalogName + `' AND ` + tableOwner + ` = ? AND coalesce(t.iceberg_type, 'TABLE') = 'TABLE'`
 
-// pointers reads the pointers of all tables of the namespace, if the tables are in this warehouse.
+// scan reads a row of selectPointers.
+func (l *Lake) scan(row interface{ Scan(...any) error }) (p pointer, err error) {
+	var namespace string
+	err = row.Scan(&namespace, &p.table, &p.location, &p.stored)
+	p.table = l.join(namespace, p.table)
+	return p, err
+}
+
+// pointers reads the pointers of all tables of the pipeline, if the tables are in this warehouse.
 func (l *Lake) pointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
 	all, err := l.allPointers(ctx, db)
 	if err == nil {
@@ -154,17 +163,17 @@ func (l *Lake) pointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
 	return all, err
 }
 
-// allPointers reads the pointers of all tables of the namespace, wherever they lead to.
+// allPointers reads the pointers of all tables of the pipeline, wherever they lead to.
 func (l *Lake) allPointers(ctx context.Context, db *sql.DB) ([]pointer, error) {
-	rows, err := db.QueryContext(ctx, selectPointers, catalogName, l.namespace)
+	rows, err := db.QueryContext(ctx, selectPointers, l.namespace)
 	if err != nil {
 		return nil, l.passing(fmt.Errorf("read catalog: %w", err))
 	}
 	defer rows.Close()
 	var out []pointer
 	for rows.Next() {
-		var p pointer
-		if err := rows.Scan(&p.table, &p.location, &p.stored); err != nil {
+		p, err := l.scan(rows)
+		if err != nil {
 			return nil, l.passing(fmt.Errorf("read catalog: %w", err))
 		}
 		out = append(out, p)
@@ -191,12 +200,12 @@ func (l *Lake) anyPointer(ctx context.Context, table string) (pointer, error) {
 		return pointer{}, err
 	}
 	if db == nil {
-		return pointer{}, fmt.Errorf("%w: %s.%s", lake.ErrNoTable, l.namespace, table)
+		return pointer{}, fmt.Errorf("%w: %s", lake.ErrNoTable, l.full(table))
 	}
-	var p pointer
-	err = db.QueryRowContext(ctx, selectPointers+" AND t.table_name = ?", catalogName, l.namespace, table).Scan(&p.table, &p.location, &p.stored)
+	namespace, name := l.split(table)
+	p, err := l.scan(db.QueryRowContext(ctx, selectPointers+" AND t.table_namespace = ? AND t.table_name = ?", l.namespace, namespace, name))
 	if errors.Is(err, sql.ErrNoRows) {
-		return pointer{}, fmt.Errorf("%w: %s.%s", lake.ErrNoTable, l.namespace, table)
+		return pointer{}, fmt.Errorf("%w: %s", lake.ErrNoTable, l.full(table))
 	}
 	if err != nil {
 		return pointer{}, l.passing(fmt.Errorf("read catalog: %w", err))
@@ -209,7 +218,7 @@ func (l *Lake) anyPointer(ctx context.Context, table string) (pointer, error) {
 func (l *Lake) checkFolder(ctx context.Context, db *sql.DB) error {
 	if db != nil {
 		var known bool
-		err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ?)
+		err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+ownedTables+` WHERE t.catalog_name = ? AND `+tableOwner+` = ?)
 			OR EXISTS (SELECT 1 FROM lakeflow_owner WHERE pipeline = ?)`, catalogName, l.namespace, l.pipeline).Scan(&known)
 		if err != nil {
 			return l.passing(fmt.Errorf("read catalog %s: %w", l.catalogFile(), err))
@@ -221,6 +230,9 @@ func (l *Lake) checkFolder(ctx context.Context, db *sql.DB) error {
 	found, err := filepath.Glob(filepath.Join(globEscape(filepath.Join(l.warehouse, l.namespace)), "*", "metadata"))
 	if err != nil {
 		return fmt.Errorf("read warehouse: %w", err)
+	}
+	if found, err = l.withoutGuests(ctx, db, found); err != nil {
+		return l.passing(err)
 	}
 	if len(found) > 0 {
 		return fmt.Errorf("%s does not know the tables in %s, for example %s: the catalog was deleted or replaced; restore it from a backup, "+

@@ -40,7 +40,7 @@ func checkCommit(c *lake.Commit) error {
 	seen := map[string]bool{}
 	logged := false
 	for _, t := range c.Tables {
-		if t.Table == "" || t.Table != filepath.Base(t.Table) || t.Table[0] == '.' {
+		if !isTable(t.Table) {
 			return fmt.Errorf("%q cannot be a table's name", t.Table)
 		}
 		if seen[t.Table] {
@@ -81,6 +81,11 @@ func (l *Lake) commit(ctx context.Context, c *lake.Commit) (lake.Outcome, error)
 		}
 		if !same {
 			return lake.Outcome{Status: lake.Conflict}, nil
+		}
+		if heads[t.Table] == nil {
+			if err := l.claimable(ctx, db, t.Table); err != nil {
+				return lake.Outcome{}, err
+			}
 		}
 	}
 	files := &output{}
@@ -330,9 +335,10 @@ func (l *Lake) transact(ctx context.Context, db *sql.DB, epoch int64, move func(
 func (l *Lake) movePointer(ctx context.Context, tx *sql.Tx, st *staged) error {
 	var result sql.Result
 	var err error
+	namespace, name := l.split(st.change.Table)
 	if st.base == nil {
 		result, err = tx.ExecContext(ctx, `INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type)
-			VALUES (?, ?, ?, ?, NULL, 'TABLE') ON CONFLICT DO NOTHING`, catalogName, l.namespace, st.change.Table, st.next.location)
+			VALUES (?, ?, ?, ?, NULL, 'TABLE') ON CONFLICT DO NOTHING`, catalogName, namespace, name, st.next.location)
 	} else {
 		location := st.base.location
 		if st.next != nil {
@@ -341,13 +347,18 @@ func (l *Lake) movePointer(ctx context.Context, tx *sql.Tx, st *staged) error {
 		result, err = tx.ExecContext(ctx, `UPDATE iceberg_tables SET
 				previous_metadata_location = CASE WHEN metadata_location = ?1 THEN previous_metadata_location ELSE metadata_location END, metadata_location = ?1
 			WHERE catalog_name = ?2 AND table_namespace = ?3 AND table_name = ?4 AND metadata_location = ?5`,
-			location, catalogName, l.namespace, st.change.Table, st.base.location)
+			location, catalogName, namespace, name, st.base.location)
 	}
 	if err != nil {
 		return fmt.Errorf("move table %s: %w", st.change.Table, err)
 	}
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
 		return errConflict
+	}
+	if st.base == nil {
+		if err := l.claim(ctx, tx, namespace, name); err != nil {
+			return err
+		}
 	}
 	return storeHead(ctx, tx, st)
 }

@@ -24,10 +24,11 @@ import (
 	"github.com/lakeflow/lakeflow/sinks/lake"
 )
 
-// EventLog is the table whose head is the commit record: every commit must add to it.
+// EventLog is the table of the pipeline's own namespace whose head is the commit record: every commit must add to it.
 const EventLog = "event_log"
 
-// Lake is one pipeline's view of a warehouse. It implements lake.Lake and lake.Reader, reads the catalog anew
+// Lake is one pipeline's view of a warehouse. Tables of the pipeline's own namespace are called by their names, those of
+// others by both: bronze.orders, see schemas.SplitName. It implements lake.Lake and lake.Reader, reads the catalog anew
 // on each call and is safe for concurrent use, except for Commit.
 type Lake struct {
 	warehouse, namespace, pipeline string // warehouse is absolute
@@ -55,7 +56,7 @@ func Open(_ context.Context, warehouse, namespace, pipeline string, keep Retenti
 	if err != nil {
 		return nil, fmt.Errorf("open warehouse: %w", err)
 	}
-	if namespace == "" || namespace != filepath.Base(namespace) || namespace[0] == '.' {
+	if !isFolder(namespace) {
 		return nil, fmt.Errorf("open warehouse: %q cannot be a schema; use letters, digits and _", namespace)
 	}
 	return &Lake{warehouse: root, namespace: namespace, pipeline: pipeline, retention: keep, heads: map[string]*head{}}, nil
@@ -65,7 +66,8 @@ func Open(_ context.Context, warehouse, namespace, pipeline string, keep Retenti
 func (l *Lake) DataDir(table string) string { return filepath.Join(l.tableDir(table), "data") }
 
 func (l *Lake) tableDir(table string) string {
-	return filepath.Join(l.warehouse, l.namespace, table)
+	namespace, name := l.split(table)
+	return filepath.Join(l.warehouse, namespace, name)
 }
 
 // Acquire makes this process the pipeline's writer, creating the warehouse and its catalog. The place is held by a lock

@@ -39,10 +39,11 @@ func (l *Lake) placed(pointers ...pointer) error {
 // count as being at home.
 func (l *Lake) home(p pointer) string {
 	path := local(p.location)
+	namespace, name := l.split(p.table)
 	if strings.HasPrefix(path, l.tableDir(p.table)+"/") || p.table != EventLog && p.stored == "" {
 		return l.warehouse
 	}
-	home, ok := strings.CutSuffix(filepath.Dir(path), filepath.Join("/", l.namespace, p.table, "metadata"))
+	home, ok := strings.CutSuffix(filepath.Dir(path), filepath.Join("/", namespace, name, "metadata"))
 	if !ok {
 		return l.warehouse
 	}

@@ -50,7 +50,11 @@ func (l *Lake) relocate(ctx context.Context, epoch int64) (*lake.Relocation, err
 		return done, err
 	}
 	m := &move{lake: l, copied: moved.Copied, manifests: map[string]placedManifest{}, named: map[string]placedFile{},
-		from: filepath.Join(moved.From, l.namespace) + "/", to: filepath.Join(l.warehouse, l.namespace) + "/"}
+		from: moved.From + "/", to: l.warehouse + "/", namespaces: map[string]bool{l.namespace: true}}
+	for _, p := range pointers {
+		namespace, _ := l.split(p.table)
+		m.namespaces[namespace] = true
+	}
 	if err := m.write(ctx, pointers); err != nil {
 		m.out.remove()
 		return nil, err
@@ -62,14 +66,16 @@ func (l *Lake) relocate(ctx context.Context, epoch int64) (*lake.Relocation, err
 	for _, t := range m.tables {
 		done.Tables = append(done.Tables, t.old.name)
 	}
+	slices.Sort(done.Tables)
 	return done, nil
 }
 
-// move is the way of a schema's tables from one folder to another. Both end in a slash.
+// move is the way of a pipeline's tables from one warehouse to another. Both folders end in a slash.
 type move struct {
-	lake     *Lake
-	from, to string
-	copied   bool
+	lake       *Lake
+	from, to   string
+	namespaces map[string]bool // that have tables of the pipeline
+	copied     bool
 
 	tables    []*movedTable
 	manifests map[string]placedManifest // by old location
@@ -96,11 +102,12 @@ type placedManifest struct {
 	old, now []entry
 }
 
-// here is the new place of a location. What is not in the old folder stays where it is.
+// here is the new place of a location. What is not in the old folders of the namespaces stays where it is.
 func (m *move) here(location string) string {
 	path := local(location)
 	rest, ok := strings.CutPrefix(path, m.from)
-	if !ok {
+	namespace, _, _ := strings.Cut(rest, "/")
+	if !ok || !m.namespaces[namespace] {
 		return location
 	}
 	return strings.TrimSuffix(location, path) + m.to + rest
@@ -432,18 +439,19 @@ func (m *move) publish(ctx context.Context, db *sql.DB, epoch int64) error {
 	return nil
 }
 
-// movePointers moves the pointers of all tables, and forgets what the catalog keeps of the old folder.
+// movePointers moves the pointers of all tables, and forgets what the catalog keeps of their old folders.
 func (m *move) movePointers(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM lakeflow_heads
-		WHERE substr(metadata_location, 1, length(?1)) = ?1`, lake.URI(m.from))
-	if err != nil {
-		return fmt.Errorf("forget heads: %w", err)
-	}
 	for _, t := range m.tables {
+		namespace, name := m.lake.split(t.old.name)
+		_, err := tx.ExecContext(ctx, `DELETE FROM lakeflow_heads
+			WHERE substr(metadata_location, 1, length(?1)) = ?1`, lake.URI(filepath.Join(m.from, namespace, name)+"/"))
+		if err != nil {
+			return fmt.Errorf("forget heads: %w", err)
+		}
 		result, err := tx.ExecContext(ctx, `UPDATE iceberg_tables
 			SET metadata_location = ?1, previous_metadata_location = NULL
 			WHERE catalog_name = ?2 AND table_namespace = ?3 AND table_name = ?4 AND metadata_location = ?5`,
-			t.next.location, catalogName, m.lake.namespace, t.old.name, t.pointer)
+			t.next.location, catalogName, namespace, name, t.pointer)
 		if err != nil {
 			return fmt.Errorf("move table %s: %w", t.old.name, err)
 		}

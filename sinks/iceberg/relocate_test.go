@@ -21,7 +21,7 @@ import (
 )
 
 // variousTables are what the tables of variousLake are called.
-var variousTables = []string{"changed", "event_log", "gone", "many", "money", "nested", "parts", "view"}
+var variousTables = []string{"changed", "event_log", "gone", "many", "money", "other.nested", "parts", "view"}
 
 // variousLake is a lake with partition values of every transform and type, nested and evolved columns, tables whose
 // rows were replaced, merged or removed one by one, one that is empty, expired snapshots, and positions. It is closed.
@@ -40,9 +40,9 @@ func variousLake(t *testing.T) *sinktest.Fixture {
 	money.Partition = []schemas.PartitionField{{Column: "big", Transform: "identity", Name: "big"}}
 	money.Add[0].Partition = map[string]*string{"big": &value}
 	f.Do(f.Commit(money), lake.Committed)
-	f.Append("nested", []string{"id INTEGER", "s STRUCT(x INTEGER)", "l STRUCT(q FLOAT)[]", "m MAP(VARCHAR, DATE)"},
+	f.Append("other.nested", []string{"id INTEGER", "s STRUCT(x INTEGER)", "l STRUCT(q FLOAT)[]", "m MAP(VARCHAR, DATE)"},
 		"SELECT 1 id, {'x': 1} s, [{'q': 1.5}] l, MAP {'k': DATE '2024-01-01'} m")
-	f.Append("nested", []string{"id BIGINT", "s STRUCT(x BIGINT, y VARCHAR)", "l STRUCT(q DOUBLE, r INTEGER)[]", "m MAP(VARCHAR, DATE)", "n BLOB", "f DOUBLE"},
+	f.Append("other.nested", []string{"id BIGINT", "s STRUCT(x BIGINT, y VARCHAR)", "l STRUCT(q DOUBLE, r INTEGER)[]", "m MAP(VARCHAR, DATE)", "n BLOB", "f DOUBLE"},
 		"SELECT 5000000000 id, {'x': 2, 'y': 'b'} s, [{'q': 2.5, 'r': 3}] l, NULL m, '\\x01'::BLOB n, 0.5::DOUBLE f")
 	for i, query := range []string{"SELECT 1 id", "SELECT 2 id", "", "SELECT 4 id", "SELECT 5 id"} {
 		c := f.Change("view", []string{"id INTEGER"}, query)
@@ -391,7 +391,7 @@ func TestRelocateCopy(t *testing.T) {
 func TestRelocateReadByPyIceberg(t *testing.T) {
 	needPyIceberg(t)
 	f := variousLake(t)
-	_, want := pyRead(t, f.Warehouse, "money", "parts", "nested", "view", "changed")
+	_, want := pyRead(t, f.Warehouse, "money", "parts", "other.nested", "view", "changed")
 	from := f.Warehouse
 	f.Warehouse += "/../to é"
 	f.Warehouse = filepath.Clean(f.Warehouse)
@@ -400,7 +400,7 @@ func TestRelocateReadByPyIceberg(t *testing.T) {
 	}
 	f.Lake = f.Reopen()
 	relocated(t, f)
-	_, got := pyRead(t, f.Warehouse, "money", "parts", "nested", "view", "changed")
+	_, got := pyRead(t, f.Warehouse, "money", "parts", "other.nested", "view", "changed")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("PyIceberg reads something else: %s", diff)
 	}

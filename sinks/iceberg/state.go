@@ -142,7 +142,7 @@ func (l *Lake) moved(ctx context.Context, err error) bool {
 	return err == nil && p.location != lost.location
 }
 
-// State reads the tables of the namespace and, from event_log's head, the commit number and the positions.
+// State reads the tables of the pipeline and, from event_log's head, the commit number and the positions.
 func (l *Lake) State(ctx context.Context) (*lake.State, error) {
 	state, err := l.state(ctx)
 	return state, l.passing(err)
@@ -335,7 +335,8 @@ func (l *Lake) checkUnborn(ctx context.Context, db *sql.DB, heads map[string]*he
 		}
 	}
 	var location string
-	err := db.QueryRowContext(ctx, "SELECT metadata_location FROM lakeflow_heads WHERE instr(metadata_location, ?) > 0 LIMIT 1", "/"+l.namespace+"/").Scan(&location) // wherever the warehouse was then
+	log := "/" + l.namespace + "/" + EventLog + "/metadata/" // wherever the warehouse was then
+	err := db.QueryRowContext(ctx, "SELECT metadata_location FROM lakeflow_heads WHERE instr(metadata_location, ?) > 0 LIMIT 1", log).Scan(&location)
 	switch {
 	case err == nil:
 		return l.lostLog("the catalog remembers tables that were there, for example " + local(location))

@@ -49,9 +49,9 @@ func (f *Fixture) unchanged(before *lake.State) {
 }
 
 func testConflictOnBase(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	stale := f.Commit(f.Change("other", ab, "SELECT 5 a"), f.Change("t", ab, "SELECT 2 a"))
-	f.Append("t", ab, "SELECT 3 a")
+	f.Append(f.Table, ab, "SELECT 1 a")
+	stale := f.Commit(f.Change("other", ab, "SELECT 5 a"), f.Change(f.Table, ab, "SELECT 2 a"))
+	f.Append(f.Table, ab, "SELECT 3 a")
 	before := f.State()
 	stale.Number = before.Commit + 1
 	for i := range stale.Tables {
@@ -61,16 +61,16 @@ func testConflictOnBase(f *Fixture) {
 	}
 	f.Do(stale, lake.Conflict)
 	f.unchanged(before)
-	stale = f.Commit(f.Change("t", ab, "SELECT 2 a"))
+	stale = f.Commit(f.Change(f.Table, ab, "SELECT 2 a"))
 	stale.Tables[0].Base = 0 // made for a table that did not exist
 	f.Do(stale, lake.Conflict)
 	f.unchanged(before)
-	f.Expect("t", "1\n3")
+	f.Expect(f.Table, "1\n3")
 }
 
 func testConflictOnEpoch(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	lost := f.Commit(f.Change("t", ab, "SELECT 2 a"))
+	f.Append(f.Table, ab, "SELECT 1 a")
+	lost := f.Commit(f.Change(f.Table, ab, "SELECT 2 a"))
 	before := f.State()
 	// The place goes to a second process, after the first gave up its lock.
 	if err := f.Lake.Close(); err != nil {
@@ -88,11 +88,11 @@ func testConflictOnEpoch(f *Fixture) {
 }
 
 func testConflictOnNumber(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	f.Append("t", ab, "SELECT 2 a")
+	f.Append(f.Table, ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 2 a")
 	before := f.State()
 	for _, number := range []int64{1, 4, 9} {
-		c := f.Commit(f.Change("t", ab, "SELECT 3 a"))
+		c := f.Commit(f.Change(f.Table, ab, "SELECT 3 a"))
 		c.Number = number
 		f.Do(c, lake.Conflict)
 	}
@@ -100,21 +100,21 @@ func testConflictOnNumber(f *Fixture) {
 }
 
 func testAlreadyCommitted(f *Fixture) {
-	c := f.Commit(f.Change("t", ab, "SELECT 1 a"))
+	c := f.Commit(f.Change(f.Table, ab, "SELECT 1 a"))
 	first := f.Do(c, lake.Committed)
 	again := f.Do(c, lake.AlreadyCommitted)
-	if again.Snapshots["t"] != first.Snapshots["t"] {
+	if again.Snapshots[f.Table] != first.Snapshots[f.Table] {
 		f.T.Errorf("snapshots %v, then %v", first.Snapshots, again.Snapshots)
 	}
 	c.Epoch++
 	f.Do(c, lake.Conflict)
-	f.Expect("t", "1")
+	f.Expect(f.Table, "1")
 }
 
 func testNeedsCommitRecord(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 1 a")
 	before := f.State()
-	c := f.Commit(f.Change("t", ab, "SELECT 2 a"))
+	c := f.Commit(f.Change(f.Table, ab, "SELECT 2 a"))
 	c.Tables = c.Tables[:1]
 	if _, err := f.Lake.Commit(context.Background(), c); err == nil || !strings.Contains(err.Error(), "event_log") {
 		f.T.Errorf("a commit without events: %v", err)
@@ -161,19 +161,19 @@ func testRecorded(f *Fixture) {
 			f.T.Errorf("recorded %v, want %v", got, want)
 		}
 	}
-	f.Append("t", ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 1 a")
 	f.Append("u", ab, "SELECT 2 a")
-	expect(map[string]int64{"t": 1, "u": 2})
-	idle := f.Change("t", ab, "SELECT 3 a")
+	expect(map[string]int64{f.Table: 1, "u": 2})
+	idle := f.Change(f.Table, ab, "SELECT 3 a")
 	idle.Add = nil
 	f.Do(f.Commit(idle), lake.Committed)
-	expect(map[string]int64{"t": 1, "u": 2})
+	expect(map[string]int64{f.Table: 1, "u": 2})
 	c := f.Commit()
 	c.Forget = []string{"u"}
 	f.Do(c, lake.Committed)
-	expect(map[string]int64{"t": 1})
+	expect(map[string]int64{f.Table: 1})
 	f.Append("u", ab, "SELECT 4 a")
-	expect(map[string]int64{"t": 1, "u": 5})
+	expect(map[string]int64{f.Table: 1, "u": 5})
 }
 
 func testTimeTravel(f *Fixture) {
@@ -181,27 +181,27 @@ func testTimeTravel(f *Fixture) {
 	var times []time.Time
 	f.Do(f.Commit(), lake.Committed)
 	for i := range 3 {
-		snapshots = append(snapshots, f.Append("t", ab, fmt.Sprint("SELECT ", i, " a")).Snapshots["t"])
+		snapshots = append(snapshots, f.Append(f.Table, ab, fmt.Sprint("SELECT ", i, " a")).Snapshots[f.Table])
 		times = append(times, time.Now())
 		time.Sleep(5 * time.Millisecond) // snapshots are told apart by milliseconds
 	}
 	f.Do(f.Commit(), lake.Committed)
 	for i, want := range []string{"0", "0\n1", "0\n1\n2"} {
 		for _, at := range []lake.Version{{Snapshot: snapshots[i]}, {Commit: int64(i) + 2}, {AsOf: times[i]}} {
-			if got := f.Read("t", at); got != want {
+			if got := f.Read(f.Table, at); got != want {
 				f.T.Errorf("at %+v the table has %q, want %q", at, got, want)
 			}
 		}
 	}
-	if got := f.Read("t", lake.Version{Commit: 99}); got != "0\n1\n2" {
+	if got := f.Read(f.Table, lake.Version{Commit: 99}); got != "0\n1\n2" {
 		f.T.Errorf("a commit to come: %q", got)
 	}
 	for _, at := range []lake.Version{{Commit: 1}, {AsOf: times[0].Add(-time.Hour)}} {
-		if _, err := f.Lake.Files(context.Background(), "t", at); !errors.Is(err, lake.ErrNoTable) {
+		if _, err := f.Lake.Files(context.Background(), f.Table, at); !errors.Is(err, lake.ErrNoTable) {
 			f.T.Errorf("before the table was made, at %+v: %v", at, err)
 		}
 	}
-	if _, err := f.Lake.Files(context.Background(), "t", lake.Version{Snapshot: 1}); err == nil {
+	if _, err := f.Lake.Files(context.Background(), f.Table, lake.Version{Snapshot: 1}); err == nil {
 		f.T.Error("an unknown snapshot was found")
 	}
 }
@@ -219,60 +219,60 @@ func (f *Fixture) appended(table string, after, maxBytes int64, wantCommit int64
 
 func testAppended(f *Fixture) {
 	for i := range 3 {
-		f.Append("t", ab, fmt.Sprint("SELECT ", i+1, " a"))
+		f.Append(f.Table, ab, fmt.Sprint("SELECT ", i+1, " a"))
 	}
 	f.Do(f.Commit(), lake.Committed) // commit 4 does not touch the table
-	f.Append("t", ab, "SELECT 5 a")
-	f.appended("t", 0, 0, 5, "1\n2\n3\n5")
-	f.appended("t", 1, 0, 5, "2\n3\n5")
-	f.appended("t", 3, 0, 5, "5")
-	f.appended("t", 4, 0, 5, "5")
-	f.appended("t", 5, 0, 5, "")
-	f.appended("t", 0, 1, 1, "1")
-	f.appended("t", 1, 1, 2, "2")
-	one, err := f.Lake.Appended(context.Background(), "t", 0, 1)
+	f.Append(f.Table, ab, "SELECT 5 a")
+	f.appended(f.Table, 0, 0, 5, "1\n2\n3\n5")
+	f.appended(f.Table, 1, 0, 5, "2\n3\n5")
+	f.appended(f.Table, 3, 0, 5, "5")
+	f.appended(f.Table, 4, 0, 5, "5")
+	f.appended(f.Table, 5, 0, 5, "")
+	f.appended(f.Table, 0, 1, 1, "1")
+	f.appended(f.Table, 1, 1, 2, "2")
+	one, err := f.Lake.Appended(context.Background(), f.Table, 0, 1)
 	if err != nil {
 		f.T.Fatal(err)
 	}
-	f.appended("t", 0, one.Files[0].Bytes+1, 2, "1\n2")
+	f.appended(f.Table, 0, one.Files[0].Bytes+1, 2, "1\n2")
 	if _, err := f.Lake.Appended(context.Background(), "none", 0, 0); !errors.Is(err, lake.ErrNoTable) {
 		f.T.Errorf("no table: %v", err)
 	}
-	f.Append("t", []string{"a BIGINT", "b DATE"}, "SELECT 6 a, NULL b")
-	f.appended("t", 3, 0, 6, "5 <nil>\n6 <nil>")
+	f.Append(f.Table, []string{"a BIGINT", "b DATE"}, "SELECT 6 a, NULL b")
+	f.appended(f.Table, 3, 0, 6, "5 <nil>\n6 <nil>")
 }
 
 func testAppendedAfterRewrite(f *Fixture) {
 	replace := func(query string) {
 		f.T.Helper()
-		c := f.Change("t", ab, query)
+		c := f.Change(f.Table, ab, query)
 		c.Mode = lake.Replace
 		f.Do(f.Commit(c), lake.Committed)
 	}
 	replace("SELECT 1 a") // its first write: nothing was replaced
-	f.appended("t", 0, 0, 1, "1")
-	f.Append("t", ab, "SELECT 2 a")
-	f.appended("t", 1, 0, 2, "2")
+	f.appended(f.Table, 0, 0, 1, "1")
+	f.Append(f.Table, ab, "SELECT 2 a")
+	f.appended(f.Table, 1, 0, 2, "2")
 	replace("SELECT 3 a")
-	f.Append("t", ab, "SELECT 4 a")
+	f.Append(f.Table, ab, "SELECT 4 a")
 	for _, after := range []int64{1, 2} {
-		if _, err := f.Lake.Appended(context.Background(), "t", after, 0); !errors.Is(err, lake.ErrRewritten) {
+		if _, err := f.Lake.Appended(context.Background(), f.Table, after, 0); !errors.Is(err, lake.ErrRewritten) {
 			f.T.Errorf("after commit %d: %v", after, err)
 		}
 	}
-	f.appended("t", 3, 0, 4, "4")
-	f.appended("t", 0, 0, 4, "3\n4") // a stream that begins takes the table as it is
-	f.appended("t", 0, 1, 3, "3")
+	f.appended(f.Table, 3, 0, 4, "4")
+	f.appended(f.Table, 0, 0, 4, "3\n4") // a stream that begins takes the table as it is
+	f.appended(f.Table, 0, 1, 3, "3")
 }
 
 func testHistory(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	f.Append("t", ab, "SELECT i a FROM range(3) r(i)")
-	c := f.Change("t", ab, "SELECT 9 a")
+	f.Append(f.Table, ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT i a FROM range(3) r(i)")
+	c := f.Change(f.Table, ab, "SELECT 9 a")
 	c.Mode = lake.Replace
 	added := c.Add[0].Path
 	f.Do(f.Commit(c), lake.Committed)
-	h, err := f.Lake.History(context.Background(), "t")
+	h, err := f.Lake.History(context.Background(), f.Table)
 	if err != nil || len(h) != 3 {
 		f.T.Fatalf("history %+v, %v", h, err)
 	}
@@ -302,7 +302,7 @@ func testHeld(f *Fixture) {
 	if _, err := second.State(context.Background()); err != nil {
 		f.T.Errorf("a reader beside the writer: %v", err)
 	}
-	f.Append("t", ab, "SELECT 1 a") // the writer is not disturbed
+	f.Append(f.Table, ab, "SELECT 1 a") // the writer is not disturbed
 	first := f.Epoch
 	if err := f.Lake.Close(); err != nil {
 		f.T.Fatal(err)
@@ -315,9 +315,9 @@ func testHeld(f *Fixture) {
 
 // testManyCommits goes past the point where lakes tidy up their metadata.
 func testManyCommits(f *Fixture) {
-	schema := f.Schema("t", "a INTEGER")
+	schema := f.Schema(f.Table, "a INTEGER")
 	const n = 130
-	file := f.Write("t", schema, "SELECT 1 a")
+	file := f.Write(f.Table, schema, "SELECT 1 a")
 	f.Acquire()
 	var base, log int64
 	logFile := f.Write("event_log", schema, "SELECT 1 a")
@@ -326,26 +326,26 @@ func testManyCommits(f *Fixture) {
 		file.Path += fmt.Sprint(".", i) // the metadata alone is looked at
 		logFile.Path += fmt.Sprint(".", i)
 		out := f.Do(&lake.Commit{Number: i, Epoch: f.Epoch, Tables: []lake.TableChange{
-			{Table: "t", Schema: schema, Base: base, Add: []lake.DataFile{file}},
+			{Table: f.Table, Schema: schema, Base: base, Add: []lake.DataFile{file}},
 			{Table: "event_log", Schema: schema, Base: log, Add: []lake.DataFile{logFile}},
 		}}, lake.Committed)
-		base, log = out.Snapshots["t"], out.Snapshots["event_log"]
+		base, log = out.Snapshots[f.Table], out.Snapshots["event_log"]
 	}
 	again := f.Reopen()
-	all, err := again.Files(context.Background(), "t", lake.Version{})
+	all, err := again.Files(context.Background(), f.Table, lake.Version{})
 	if err != nil || len(all.Files) != n {
 		f.T.Fatalf("%d files, %v", len(all.Files), err)
 	}
-	if s, err := again.State(context.Background()); err != nil || s.Tables["t"].Rows != n || s.Tables["t"].Files != n {
+	if s, err := again.State(context.Background()); err != nil || s.Tables[f.Table].Rows != n || s.Tables[f.Table].Files != n {
 		f.T.Errorf("state %+v, %v", s, err)
 	}
 	for _, after := range []int64{0, 50, n - 1} {
-		some, err := again.Appended(context.Background(), "t", after, 0)
+		some, err := again.Appended(context.Background(), f.Table, after, 0)
 		if err != nil || int64(len(some.Files)) != n-after || after > 0 && some.Files[0].Path != fmt.Sprint(file.Path, ".", after+1) {
 			f.T.Errorf("after %d: %d files, %v", after, len(some.Files), err)
 		}
 	}
-	old, err := again.Files(context.Background(), "t", lake.Version{Commit: 60})
+	old, err := again.Files(context.Background(), f.Table, lake.Version{Commit: 60})
 	if err != nil || len(old.Files) != 60 {
 		f.T.Errorf("commit 60 has %d files, %v", len(old.Files), err)
 	}

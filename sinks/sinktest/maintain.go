@@ -26,17 +26,17 @@ func (f *Fixture) grow(n int, at func(number int64) position.Set) {
 		f.Acquire()
 	}
 	s := f.State()
-	schema := f.Schema("t", "a INTEGER")
+	schema := f.Schema(f.Table, "a INTEGER")
 	log := f.Schema("event_log", "id BIGINT")
-	base, logBase := s.Tables["t"].Snapshot, s.Tables["event_log"].Snapshot
+	base, logBase := s.Tables[f.Table].Snapshot, s.Tables["event_log"].Snapshot
 	for number := s.Commit + 1; number <= s.Commit+int64(n); number++ {
 		file := func(table string) []lake.DataFile {
 			return []lake.DataFile{{Path: filepath.Join(f.Lake.DataDir(table), fmt.Sprint(number, ".parquet")), Rows: 1, Bytes: 10}}
 		}
 		out := f.Do(&lake.Commit{Number: number, Epoch: f.Epoch, Positions: at(number), Tables: []lake.TableChange{
-			{Table: "t", Schema: schema, Base: base, Add: file("t")}, {Table: "event_log", Schema: log, Base: logBase, Add: file("event_log")},
+			{Table: f.Table, Schema: schema, Base: base, Add: file(f.Table)}, {Table: "event_log", Schema: log, Base: logBase, Add: file("event_log")},
 		}}, lake.Committed)
-		base, logBase = out.Snapshots["t"], out.Snapshots["event_log"]
+		base, logBase = out.Snapshots[f.Table], out.Snapshots["event_log"]
 	}
 }
 
@@ -54,7 +54,7 @@ func nowhere(int64) position.Set { return nil }
 // testExpire: the history stays bounded, and readers that have seen what is gone go on from there.
 func testExpire(f *Fixture) {
 	f.grow(Retention+20, nowhere)
-	for _, table := range []string{"t", "event_log"} {
+	for _, table := range []string{f.Table, "event_log"} {
 		h := f.history(table)
 		if len(h) != Retention || h[0].Commit != 21 {
 			f.T.Errorf("%s has %d snapshots, the oldest of commit %d", table, len(h), h[0].Commit)
@@ -62,22 +62,22 @@ func testExpire(f *Fixture) {
 	}
 	ctx := context.Background()
 	for after, want := range map[int64]int{0: 120, 20: 100, 21: 99, 119: 1, 120: 0, 500: 0} {
-		if got, err := f.Lake.Appended(ctx, "t", after, 0); err != nil || len(got.Files) != want {
+		if got, err := f.Lake.Appended(ctx, f.Table, after, 0); err != nil || len(got.Files) != want {
 			f.T.Errorf("after commit %d: %v, %v, want %d files", after, got, err, want)
 		}
 	}
-	if first, err := f.Lake.Appended(ctx, "t", 0, 1); err != nil || len(first.Files) != 21 || first.Commit != 21 {
+	if first, err := f.Lake.Appended(ctx, f.Table, 0, 1); err != nil || len(first.Files) != 21 || first.Commit != 21 {
 		f.T.Errorf("a stream that begins takes %v, %v", first, err)
 	}
 	for _, after := range []int64{1, 19} {
-		if _, err := f.Lake.Appended(ctx, "t", after, 0); !errors.Is(err, lake.ErrExpired) || !strings.Contains(err.Error(), "--full-refresh") {
+		if _, err := f.Lake.Appended(ctx, f.Table, after, 0); !errors.Is(err, lake.ErrExpired) || !strings.Contains(err.Error(), "--full-refresh") {
 			f.T.Errorf("after commit %d: %v", after, err)
 		}
 	}
-	if _, err := f.Lake.Files(ctx, "t", lake.Version{Commit: 20}); !errors.Is(err, lake.ErrNoTable) {
+	if _, err := f.Lake.Files(ctx, f.Table, lake.Version{Commit: 20}); !errors.Is(err, lake.ErrNoTable) {
 		f.T.Errorf("an expired version: %v", err)
 	}
-	if old, err := f.Lake.Files(ctx, "t", lake.Version{Commit: 21}); err != nil || len(old.Files) != 21 {
+	if old, err := f.Lake.Files(ctx, f.Table, lake.Version{Commit: 21}); err != nil || len(old.Files) != 21 {
 		f.T.Errorf("the oldest version has %v, %v", old, err)
 	}
 	if gone, err := f.Lake.Expire(ctx, f.Epoch); err != nil || len(gone) > 0 {
@@ -88,24 +88,24 @@ func testExpire(f *Fixture) {
 // testExpireBehindStreams: what a stream has not read yet stays, up to a limit.
 func testExpireBehindStreams(f *Fixture) {
 	reader := func(flow string, kind position.Kind) position.Key {
-		return position.Key{Kind: kind, Table: flow, Flow: flow, Input: "t"}
+		return position.Key{Kind: kind, Table: flow, Flow: flow, Input: f.Table}
 	}
 	stands := func(number, commit int64) position.Set {
 		return position.Set{reader("fast", position.Upstream): position.AtCommit(number), reader("slow", position.Upstream): position.AtCommit(min(number, commit)),
 			reader("view", position.Whole): position.AtCommit(3)}
 	}
 	f.grow(Retention+20, func(number int64) position.Set { return stands(number, 7) })
-	if h := f.history("t"); len(h) != Retention+20-7 || h[0].Commit != 8 {
+	if h := f.history(f.Table); len(h) != Retention+20-7 || h[0].Commit != 8 {
 		f.T.Errorf("%d snapshots, the oldest of commit %d", len(h), h[0].Commit)
 	}
 	if h := f.history("event_log"); len(h) != Retention {
 		f.T.Errorf("%d snapshots of the event log, which nobody streams from", len(h))
 	}
-	if got, err := f.Lake.Appended(context.Background(), "t", 7, 0); err != nil || len(got.Files) != Retention+20-7 {
+	if got, err := f.Lake.Appended(context.Background(), f.Table, 7, 0); err != nil || len(got.Files) != Retention+20-7 {
 		f.T.Errorf("the slow stream gets %v, %v", got, err)
 	}
 	f.grow(1, func(number int64) position.Set { return stands(number, 100) })
-	if h := f.history("t"); len(h) != Retention {
+	if h := f.history(f.Table); len(h) != Retention {
 		f.T.Errorf("%d snapshots after the stream went on", len(h))
 	}
 }
@@ -140,50 +140,50 @@ func (f *Fixture) rewrite(r *lake.Rewrite, want lake.Status) {
 // testRewrite: the same rows in other files; streams, versions and positions do not notice.
 func testRewrite(f *Fixture) {
 	for i := range 3 {
-		f.Append("t", ab, fmt.Sprint("SELECT ", i+1, " a"))
+		f.Append(f.Table, ab, fmt.Sprint("SELECT ", i+1, " a"))
 	}
-	f.Append("t", []string{"a BIGINT", "b DATE"}, "SELECT 4 a, DATE '2024-02-29' b")
+	f.Append(f.Table, []string{"a BIGINT", "b DATE"}, "SELECT 4 a, DATE '2024-02-29' b")
 	before := f.State()
-	r := f.rewriteAll("t")
+	r := f.rewriteAll(f.Table)
 	f.rewrite(r, lake.Committed)
 	after := f.State()
-	t, old := after.Tables["t"], before.Tables["t"]
+	t, old := after.Tables[f.Table], before.Tables[f.Table]
 	if after.Commit != before.Commit || t.Commit != old.Commit || t.Rows != 4 || t.Files != 1 || t.Snapshot == old.Snapshot {
 		f.T.Errorf("the state went from %+v to %+v", old, t)
 	}
 	want := "1 <nil>\n2 <nil>\n3 <nil>\n4 2024-02-29"
-	f.Expect("t", want)
-	h := f.history("t")
+	f.Expect(f.Table, want)
+	h := f.history(f.Table)
 	last := h[len(h)-1]
 	if last.Operation != "replace" || last.Commit != 4 || last.AddedRows != 4 || last.TotalRows != 4 || !slices.Equal(last.Added, []string{r.Add[0].Path}) || len(h[0].Added) != 1 {
 		f.T.Errorf("history %+v", h)
 	}
-	f.appended("t", 0, 0, 4, want)
-	f.appended("t", 3, 0, 4, "4 2024-02-29")
-	f.appended("t", 4, 0, 4, "")
-	if got := f.Read("t", lake.Version{Commit: 2}); got != "1\n2" {
+	f.appended(f.Table, 0, 0, 4, want)
+	f.appended(f.Table, 3, 0, 4, "4 2024-02-29")
+	f.appended(f.Table, 4, 0, 4, "")
+	if got := f.Read(f.Table, lake.Version{Commit: 2}); got != "1\n2" {
 		f.T.Errorf("commit 2 has %q", got)
 	}
-	if got := f.Read("t", lake.Version{Commit: 4}); got != want {
+	if got := f.Read(f.Table, lake.Version{Commit: 4}); got != want {
 		f.T.Errorf("commit 4 has %q", got)
 	}
-	f.Append("t", []string{"a BIGINT", "b DATE"}, "SELECT 5 a, NULL b")
-	f.appended("t", 3, 0, 5, "4 2024-02-29\n5 <nil>")
-	f.appended("t", 4, 0, 5, "5 <nil>")
-	f.Expect("t", want+"\n5 <nil>")
+	f.Append(f.Table, []string{"a BIGINT", "b DATE"}, "SELECT 5 a, NULL b")
+	f.appended(f.Table, 3, 0, 5, "4 2024-02-29\n5 <nil>")
+	f.appended(f.Table, 4, 0, 5, "5 <nil>")
+	f.Expect(f.Table, want+"\n5 <nil>")
 	// What is rewritten can be replaced.
-	c := f.Change("t", []string{"a BIGINT", "b DATE"}, "SELECT 9 a, NULL b")
+	c := f.Change(f.Table, []string{"a BIGINT", "b DATE"}, "SELECT 9 a, NULL b")
 	c.Mode = lake.Replace
 	f.Do(f.Commit(c), lake.Committed)
-	f.Expect("t", "9 <nil>")
+	f.Expect(f.Table, "9 <nil>")
 }
 
 // testRewriteCommitRecord: the event log carries the commit record, which must outlive a rewrite of it.
 func testRewriteCommitRecord(f *Fixture) {
-	c := f.Commit(f.Change("t", ab, "SELECT 1 a"))
+	c := f.Commit(f.Change(f.Table, ab, "SELECT 1 a"))
 	c.Positions = position.Set{At("f"): json.RawMessage(`{"n":1}`)}
 	f.Do(c, lake.Committed)
-	again := f.Commit(f.Change("t", ab, "SELECT 2 a"))
+	again := f.Commit(f.Change(f.Table, ab, "SELECT 2 a"))
 	f.Do(again, lake.Committed)
 	f.rewrite(f.rewriteAll("event_log"), lake.Committed)
 	s, err := f.Reopen().State(context.Background())
@@ -191,19 +191,19 @@ func testRewriteCommitRecord(f *Fixture) {
 		f.T.Fatalf("state %+v, %v", s, err)
 	}
 	f.Do(again, lake.AlreadyCommitted)
-	f.Append("t", ab, "SELECT 3 a")
+	f.Append(f.Table, ab, "SELECT 3 a")
 	f.Expect("event_log", "1\n2\n3")
 }
 
 // testRewriteRefused: what would lose or move rows is an error, and leaves everything as it was.
 func testRewriteRefused(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	f.Append("t", ab, "SELECT 2 a")
+	f.Append(f.Table, ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 2 a")
 	before := f.State()
-	schema := before.Tables["t"].Schema
+	schema := before.Tables[f.Table].Schema
 	for name, damage := range map[string]func(*lake.Rewrite){
-		"fewer rows":    func(r *lake.Rewrite) { r.Add = []lake.DataFile{f.Write("t", schema, "SELECT 1 a")} },
-		"more rows":     func(r *lake.Rewrite) { r.Add = append(r.Add, f.Write("t", schema, "SELECT 1 a")) },
+		"fewer rows":    func(r *lake.Rewrite) { r.Add = []lake.DataFile{f.Write(f.Table, schema, "SELECT 1 a")} },
+		"more rows":     func(r *lake.Rewrite) { r.Add = append(r.Add, f.Write(f.Table, schema, "SELECT 1 a")) },
 		"a missing one": func(r *lake.Rewrite) { r.Add[0].Path += ".x" },
 		"a cut one":     func(r *lake.Rewrite) { r.Add[0].Bytes++ },
 		"no new files":  func(r *lake.Rewrite) { r.Add = nil },
@@ -213,53 +213,53 @@ func testRewriteRefused(f *Fixture) {
 			r.Add[0].Partition = map[string]*string{"p": &x}
 		},
 	} {
-		r := f.rewriteAll("t")
+		r := f.rewriteAll(f.Table)
 		damage(r)
 		if status, err := f.Lake.Rewrite(context.Background(), r); err == nil {
 			f.T.Errorf("%s: %d", name, status)
 		}
 	}
 	f.unchanged(before)
-	f.Expect("t", "1\n2")
+	f.Expect(f.Table, "1\n2")
 }
 
 // testRewriteLoses: against a commit that removes a file, and against another writer.
 func testRewriteLoses(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	f.Append("t", ab, "SELECT 2 a")
-	stale := f.rewriteAll("t")
-	c := f.Change("t", ab, "SELECT 3 a")
+	f.Append(f.Table, ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 2 a")
+	stale := f.rewriteAll(f.Table)
+	c := f.Change(f.Table, ab, "SELECT 3 a")
 	c.Mode = lake.Replace
 	f.Do(f.Commit(c), lake.Committed)
 	before := f.State()
 	f.rewrite(stale, lake.Conflict)
 	f.rewrite(&lake.Rewrite{Table: "none", Epoch: f.Epoch, Remove: []string{"/x"}, Add: stale.Add}, lake.Conflict)
 	f.unchanged(before)
-	lost := f.rewriteAll("t")
+	lost := f.rewriteAll(f.Table)
 	lost.Epoch++
 	f.rewrite(lost, lake.Conflict)
 	f.unchanged(before)
-	f.Expect("t", "3")
+	f.Expect(f.Table, "3")
 }
 
 // testRewriteBesideCommits: a batch that was begun before a rewrite is committed after it.
 func testRewriteBesideCommits(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	f.Append("t", ab, "SELECT 2 a")
-	prepared := f.Commit(f.Change("t", ab, "SELECT 3 a"))
-	early := f.rewriteAll("t")
-	f.rewrite(f.rewriteAll("t"), lake.Committed)
+	f.Append(f.Table, ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 2 a")
+	prepared := f.Commit(f.Change(f.Table, ab, "SELECT 3 a"))
+	early := f.rewriteAll(f.Table)
+	f.rewrite(f.rewriteAll(f.Table), lake.Committed)
 	f.rewrite(f.rewriteAll("event_log"), lake.Committed)
 	f.rewrite(early, lake.Conflict)
 	f.Do(prepared, lake.Committed)
-	f.Expect("t", "1\n2\n3")
-	f.appended("t", 1, 0, 3, "2\n3")
+	f.Expect(f.Table, "1\n2\n3")
+	f.appended(f.Table, 1, 0, 3, "2\n3")
 	// And a rewrite that was begun before a batch after it.
-	r := f.rewriteAll("t")
-	f.Append("t", ab, "SELECT 4 a")
+	r := f.rewriteAll(f.Table)
+	f.Append(f.Table, ab, "SELECT 4 a")
 	f.rewrite(r, lake.Committed)
-	f.Expect("t", "1\n2\n3\n4")
-	f.appended("t", 2, 0, 4, "3\n4")
+	f.Expect(f.Table, "1\n2\n3\n4")
+	f.appended(f.Table, 2, 0, 4, "3\n4")
 }
 
 // age makes everything in the warehouse old, but what is below a folder.
@@ -290,10 +290,10 @@ func (f *Fixture) put(path string) string {
 
 // testOrphans: exactly what is old, lakeflow's and needed by nothing goes.
 func testOrphans(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	f.Append("t", ab, "SELECT 2 a")
-	f.rewrite(f.rewriteAll("t"), lake.Committed)
-	data, root := f.Lake.DataDir("t"), f.Lake.DataDir("t")
+	f.Append(f.Table, ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 2 a")
+	f.rewrite(f.rewriteAll(f.Table), lake.Committed)
+	data, root := f.Lake.DataDir(f.Table), f.Lake.DataDir(f.Table)
 	for filepath.Dir(root) != f.Warehouse {
 		root = filepath.Dir(root)
 	}
@@ -317,7 +317,7 @@ func testOrphans(f *Fixture) {
 		var paths []string
 		for _, o := range found {
 			paths = append(paths, o.Path)
-			if o.Table != "t" || o.Bytes != 10 {
+			if o.Table != f.Table || o.Bytes != 10 {
 				f.T.Errorf("orphan %+v", o)
 			}
 		}
@@ -338,8 +338,8 @@ func testOrphans(f *Fixture) {
 		}
 	}
 	// Every version still has all it needs.
-	f.Expect("t", "1\n2")
-	if got := f.Read("t", lake.Version{Commit: 1}); got != "1" {
+	f.Expect(f.Table, "1\n2")
+	if got := f.Read(f.Table, lake.Version{Commit: 1}); got != "1" {
 		f.T.Errorf("commit 1 has %q", got)
 	}
 	if _, err := f.Reopen().RemoveOrphans(context.Background(), time.Hour); err == nil {
@@ -349,13 +349,13 @@ func testOrphans(f *Fixture) {
 
 // testOrphansGrace: the time of a file counts from when a snapshot last needed it, because somebody may be reading it.
 func testOrphansGrace(f *Fixture) {
-	f.Append("t", ab, "SELECT 1 a")
-	f.Append("t", ab, "SELECT 2 a")
-	small, err := f.Lake.Files(context.Background(), "t", lake.Version{})
+	f.Append(f.Table, ab, "SELECT 1 a")
+	f.Append(f.Table, ab, "SELECT 2 a")
+	small, err := f.Lake.Files(context.Background(), f.Table, lake.Version{})
 	if err != nil {
 		f.T.Fatal(err)
 	}
-	f.rewrite(f.rewriteAll("t"), lake.Committed)
+	f.rewrite(f.rewriteAll(f.Table), lake.Committed)
 	f.age("")
 	f.grow(Retention+10, nowhere) // expires the snapshots that have the small files
 	data := func(orphans []lake.Orphan) (paths []string) {
@@ -382,7 +382,7 @@ func testOrphansGrace(f *Fixture) {
 		f.T.Errorf("only %d files were removed, the metadata of expired snapshots stays", len(found))
 	}
 	for commit := int64(20); commit < 20+Retention/2; commit += 10 {
-		if _, err := f.Lake.Files(context.Background(), "t", lake.Version{Commit: commit}); err != nil {
+		if _, err := f.Lake.Files(context.Background(), f.Table, lake.Version{Commit: commit}); err != nil {
 			f.T.Errorf("commit %d: %v", commit, err)
 		}
 	}

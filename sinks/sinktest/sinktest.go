@@ -76,6 +76,11 @@ func Run(t *testing.T, open Open) {
 		{"OrphansGrace", testOrphansGrace},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(NewFixture(t, open)) })
+		t.Run(test.name+"InAnotherNamespace", func(t *testing.T) {
+			f := NewFixture(t, open)
+			f.Table = "other.t"
+			test.run(f)
+		})
 	}
 }
 
@@ -85,6 +90,8 @@ type Fixture struct {
 	Lake      Lake
 	Warehouse string
 	Epoch     int64
+	// Table is the one of most tests. It is in the pipeline's own namespace, or in another one.
+	Table string
 
 	open Open
 	db   *sql.DB
@@ -99,7 +106,7 @@ func NewFixture(t *testing.T, open Open) *Fixture {
 	}
 	db.SetMaxOpenConns(1) // one session, so that settings stay
 	t.Cleanup(func() { _ = db.Close() })
-	f := &Fixture{T: t, open: open, db: db, Warehouse: filepath.Join(t.TempDir(), "ware house%20x")}
+	f := &Fixture{T: t, open: open, db: db, Table: "t", Warehouse: filepath.Join(t.TempDir(), "ware house%20x")}
 	f.Query("SET TimeZone = 'UTC'")
 	f.Lake = f.Reopen()
 	return f

@@ -29,7 +29,7 @@ def files(scan):
 
 out = {"tables": sorted(t[-1] for t in catalog.list_tables(namespace)), "read": {}}
 for name in names:
-    table = catalog.load_table((namespace, name))
+    table = catalog.load_table(tuple(name.split(".")) if "." in name else (namespace, name))
     rows = table.scan().to_arrow().to_pylist()
     rows.sort(key=lambda r: r["id"])
     found = {
