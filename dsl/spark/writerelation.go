@@ -103,11 +103,10 @@ func (w *writer) derived(d *derived) {
 
 func (w *writer) files(f *files) {
 	r := &w.result.Relations[f.found]
-	r.Stream = r.Stream && !w.pipeline.Whole
 	if w.pipeline.Source != nil {
 		r.Name = w.pipeline.Source(*r)
 	}
-	if r.Stream {
+	if r.Stream && !w.pipeline.Whole {
 		w.put(`"`+sqltext.StreamSchema+`".`, f.span)
 		w.streams = append(w.streams, sqltext.Ref{Name: r.Name, Range: r.Range})
 	}
@@ -146,6 +145,7 @@ func (w *writer) tableCall(t *tableCall) {
 // tableHelp says what to write in the place of functions that other systems have.
 var tableHelp = map[string]string{
 	"table_changes": "write STREAM CHANGES(name) in a streaming table: the changes since it was read last",
+	"identifier":    "write the name itself: what is in IDENTIFIER(…) must be a text, or texts joined by ||",
 	"event_log":     "ask from outside of the pipeline: lakeflow query \"SELECT * FROM event_log\"",
 }
 
