@@ -116,7 +116,7 @@ func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
 		return
 	}
 	b.names[key] = t
-	q, flawed := b.query(s, t.Table, f.whole, parts...)
+	q, flawed := b.query(s, t.Table, f.whole, t.around(s, parts)...)
 	text := slices.IndexFunc(parts, func(p any) bool { _, ok := p.(Text); return ok })
 	node := option.Node{Range: at, Fields: map[string]diag.Range{"sql": parts[text].(Text).Range}, Flawed: flawed}
 	t.Flows = append(t.Flows, &dsl.Flow{Node: node, Name: name, SQL: q, Once: f.once})

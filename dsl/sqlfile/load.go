@@ -156,6 +156,7 @@ type builder struct {
 type table struct {
 	*dsl.Table
 	name      fullName
+	columns   []Column
 	changes   string // what is the same in all flows of changes
 	changesAt diag.Range
 	remember  time.Duration // how long deletes are remembered

@@ -74,7 +74,7 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 		return nil
 	}
 	node := option.Node{Range: d.Name.Range, Fields: map[string]diag.Range{}, Flawed: head.Flawed}
-	t := &table{name: name, remember: dsl.DefaultTombstones, Table: &dsl.Table{Node: node, Name: name.inPipeline(),
+	t := &table{name: name, columns: d.Columns, remember: dsl.DefaultTombstones, Table: &dsl.Table{Node: node, Name: name.inPipeline(),
 		Kind: kind, DeadLetter: true, Refresh: dsl.RefreshAuto, Parquet: dsl.DefaultParquet}}
 	if !b.declare(t) {
 		return nil
@@ -91,7 +91,7 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 	if d.Query != nil {
 		t.Fields["sql"] = d.Query.Range
 		whole := kind == dsl.MaterializedView && !d.Live.IsZero()
-		b.addFlow(t, feed{name: t.Name, at: d.Name.Range, whole: whole}, s, b.around(s, kind, d)...)
+		b.addFlow(t, feed{name: t.Name, at: d.Name.Range, whole: whole}, s, *d.Query)
 	}
 	b.ignored(t, d)
 	return t
