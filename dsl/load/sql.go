@@ -56,10 +56,7 @@ func (l *loader) folder(path string) (*dsl.Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read pipeline: %w", err)
 	}
-	p.files = l.onlySQL(p.files, diag.Range{File: path})
-	if !pattern && dir == path {
-		l.python(path)
-	}
+	p.files = ofPipelines(p.files)
 	return l.besideSQL(p)
 }
 
@@ -68,33 +65,11 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// python tells of files in a folder that are no part of the pipeline.
-func (l *loader) python(dir string) {
-	found, err := doublestar.FilepathGlob(filepath.Join(dir, "**", "*.py"))
-	if err == nil {
-		l.onlySQL(found, diag.Range{File: dir})
-	}
-}
-
-// onlySQL leaves out files in other languages, and tells of them once.
-func (l *loader) onlySQL(files []string, at diag.Range) []string {
-	var other []string
-	files = slices.DeleteFunc(files, func(f string) bool {
-		if ext := strings.ToLower(filepath.Ext(f)); ext != ".py" && ext != ".ipynb" {
-			return ext != ".sql"
-		}
-		other = append(other, filepath.Base(f))
-		return true
+// ofPipelines leaves out files that no pipeline is made of.
+func ofPipelines(files []string) []string {
+	return slices.DeleteFunc(files, func(f string) bool {
+		return !slices.Contains([]string{".sql", ".py", ".ipynb"}, strings.ToLower(filepath.Ext(f)))
 	})
-	if n := len(other); n > 0 {
-		shown := strings.Join(other[:min(n, 3)], ", ")
-		if n > 3 {
-			shown += ", …"
-		}
-		l.diags.Warnf("LF0552", at, "declare in SQL, or in a pipeline file, what the pipeline needs of them",
-			"Python is not run: %s", shown)
-	}
-	return files
 }
 
 // besideSQL reads the file beside a project of .sql files, if there is one, and then those.
@@ -159,7 +134,7 @@ func (l *loader) matching(p *dsl.Pipeline) ([]string, error) {
 		if len(found) == 0 {
 			l.diags.Errorf("LF0553", pattern.Range, "name .sql files that are there", "no file is named %s", pattern.Text)
 		}
-		files = append(files, l.onlySQL(shown(found, p), pattern.Range)...)
+		files = append(files, ofPipelines(shown(found, p))...)
 	}
 	return files, nil
 }

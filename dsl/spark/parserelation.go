@@ -136,7 +136,7 @@ func (p *parser) streams() bool {
 	return p.op(p.i+1) == "(" || p.i+1 < len(p.toks) && (next.Kind == Name || next.Kind == Word && !isClause(next.Text(p.sql)))
 }
 
-// stream reads STREAM t, STREAM(t), STREAM read_files(…).
+// stream reads STREAM t, STREAM(t), STREAM CHANGES(t), STREAM read_files(…).
 func (p *parser) stream(at span) relation {
 	p.i++
 	bracket := p.accept("(")
@@ -144,6 +144,12 @@ func (p *parser) stream(at span) relation {
 	switch {
 	case bracket && p.queryWord(p.i):
 		p.refuse(p.here(), "write STREAM in front of the tables in the query", "STREAM reads a table by its name, and not a query")
+	case p.is("changes", "("):
+		p.i += 2
+		t := p.tableName()
+		t.stream, t.changes = true, true
+		p.expect(")")
+		r = t
 	case p.peek().Kind == Word && p.calls():
 		if r = p.readsFiles(at, true); r == nil {
 			p.refuse(p.here(), "write STREAM name, STREAM read_files(…) or STREAM read_kafka(…)", "STREAM reads a table or files, and no function")
@@ -220,7 +226,7 @@ func (p *parser) tableEnd(t *table) {
 	p.i = start
 	t.sample = p.sample()
 	if p.is("with", "(") {
-		p.refuse(p.here(), "leave the options out", "options of a table are not supported in a query")
+		p.refuse(p.here(), "leave the options out; what was changed in a table is STREAM CHANGES(name)", "options of a table are not supported in a query")
 	}
 	t.alias = p.alias()
 	if s := p.sample(); s != nil {

@@ -145,6 +145,8 @@ type Pipeline struct {
 	// Source is the name of the relation that files or another system are read through; nil: Relation.Name. It gives the
 	// same name again for a relation at the same place.
 	Source func(Relation) string
+	// Whole says that STREAM reads all rows of what stands behind it, as what is there without it does.
+	Whole bool
 }
 
 // Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added

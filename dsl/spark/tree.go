@@ -254,10 +254,11 @@ type alias struct {
 type (
 	table struct {
 		span
-		path   []ident
-		stream bool
-		travel string // AS OF and what is behind it
-		sample *sample
+		path    []ident
+		stream  bool
+		travel  string // AS OF and what is behind it
+		changes bool   // STREAM CHANGES
+		sample  *sample
 		alias
 	}
 	derived struct {

@@ -57,8 +57,9 @@ func (w *writer) table(t *table) {
 	if w.pipeline.Resolve != nil && (len(parts) > 1 || !slices.Contains(w.ctes, strings.ToLower(full))) {
 		full = w.pipeline.Resolve(named)
 	}
-	if t.stream {
-		w.put(`"`+sqltext.StreamSchema+`".`, span{t.start, at.start})
+	if t.stream && (t.changes || !w.pipeline.Whole) {
+		schema := map[bool]string{true: sqltext.ChangesSchema, false: sqltext.StreamSchema}[t.changes]
+		w.put(`"`+schema+`".`, span{t.start, at.start})
 		w.streams = append(w.streams, sqltext.Ref{Name: full, Range: w.place(at.start, at.end)})
 	}
 	otherwise := ""
@@ -105,7 +106,7 @@ func (w *writer) files(f *files) {
 	if w.pipeline.Source != nil {
 		r.Name = w.pipeline.Source(*r)
 	}
-	if r.Stream {
+	if r.Stream && !w.pipeline.Whole {
 		w.put(`"`+sqltext.StreamSchema+`".`, f.span)
 		w.streams = append(w.streams, sqltext.Ref{Name: r.Name, Range: r.Range})
 	}
@@ -135,7 +136,7 @@ func (w *writer) tableCall(t *tableCall) {
 		w.alias(t.alias, "range", t.span)
 	default:
 		if reason := refusal(c.name); reason != "" {
-			w.fail(codeFunction, c.nameAt, reason, "the function %s is not supported", c.name)
+			w.fail(codeFunction, c.nameAt, cmp.Or(tableHelp[c.name], reason), "the function %s is not supported", c.name)
 		}
 		w.fail(codeFunction, c.nameAt, cmp.Or(tableHelp[c.name], "read files with read_files(…), and tables by their names"), "there is no function %s that gives a table", clip(c.name))
 	}
@@ -144,6 +145,7 @@ func (w *writer) tableCall(t *tableCall) {
 // tableHelp says what to write in the place of functions that other systems have.
 var tableHelp = map[string]string{
 	"table_changes": "write STREAM CHANGES(name) in a streaming table: the changes since it was read last",
+	"identifier":    "write the name itself: what is in IDENTIFIER(…) must be a text, or texts joined by ||",
 	"event_log":     "ask from outside of the pipeline: lakeflow query \"SELECT * FROM event_log\"",
 }
 

@@ -87,7 +87,7 @@ func (b *builder) insert(t *table, name string, at diag.Range, f declaredFlow) {
 		b.mixed(t, at)
 		return
 	}
-	b.addFlow(t, feed{name, at, f.flow.once()}, f.scope, *f.flow.Query)
+	b.addFlow(t, feed{name: name, at: at, once: f.flow.once()}, f.scope, *f.flow.Query)
 }
 
 func (b *builder) mixed(t *table, at diag.Range) {
@@ -97,9 +97,10 @@ func (b *builder) mixed(t *table, at diag.Range) {
 
 // feed is what is said of a flow beside its query.
 type feed struct {
-	name string
-	at   diag.Range
-	once bool
+	name  string
+	at    diag.Range
+	once  bool
+	whole bool // STREAM reads all rows, each time
 }
 
 func (f *Flow) once() bool { return !f.Once.IsZero() }
@@ -115,8 +116,8 @@ func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
 		return
 	}
 	b.names[key] = t
-	before := len(b.sources)
-	q, flawed := b.query(s, t.Name, parts...)
+	before, whole := len(b.sources), t.around(s, parts)
+	q, flawed := b.query(s, t.Table, f.whole, whole...)
 	text := slices.IndexFunc(parts, func(p any) bool { _, ok := p.(Text); return ok })
 	node := option.Node{Range: at, Fields: map[string]diag.Range{"sql": parts[text].(Text).Range}, Flawed: flawed}
 	if f.once {
@@ -125,7 +126,7 @@ func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
 	flow := &dsl.Flow{Node: node, Name: name, SQL: q, Once: f.once}
 	t.Flows = append(t.Flows, flow)
 	if len(b.sources) > before {
-		b.readings = append(b.readings, func() { flow.SQL, _ = b.query(s, t.Name, parts...) })
+		b.readings = append(b.readings, func() { flow.SQL, _ = b.query(s, t.Table, f.whole, whole...) })
 	}
 }
 
@@ -156,7 +157,7 @@ func (b *builder) changes(t *table, name string, at diag.Range, f declaredFlow) 
 			"the flows of %s apply their changes otherwise than that at %s", t.Name, t.changesAt)
 	}
 	if c.Snapshot != nil {
-		b.addFlow(t, feed{name, at, f.flow.once()}, f.scope, c.Snapshot.Query)
+		b.addFlow(t, feed{name: name, at: at, once: f.flow.once()}, f.scope, c.Snapshot.Query)
 		return
 	}
 	if c.From == nil {
@@ -166,7 +167,7 @@ func (b *builder) changes(t *table, name string, at diag.Range, f declaredFlow) 
 	if c.Where != nil {
 		parts = append(parts, " WHERE ", *c.Where)
 	}
-	b.addFlow(t, feed{name, at, f.flow.once()}, f.scope, parts...)
+	b.addFlow(t, feed{name: name, at: at, once: f.flow.once()}, f.scope, parts...)
 }
 
 // notChanges reports what lakeflow does not have.

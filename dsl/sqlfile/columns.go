@@ -58,30 +58,32 @@ func (b *builder) notNull(t *table, columns []Column) {
 	}
 }
 
-// around are the parts of a dataset's query: columns that are generated are computed around it, and the names of a view's
-// columns are those of its list, by their order.
-func (b *builder) around(s *scope, kind dsl.Kind, d *Dataset) []any {
+// around are the parts of a query that feeds a table: columns that are generated are computed around it, and the names of a
+// view's columns are those of its list, by their order.
+func (t *table) around(s *scope, parts []any) []any {
 	var names []string
-	var generated []Column
-	for _, c := range d.Columns {
+	var out []any
+	before := "SELECT *, ("
+	for _, c := range t.columns {
 		names = append(names, inBackticks(c.Name.Text))
 		if c.Generated != nil {
-			generated = append(generated, c)
+			out = append(out, before, *c.Generated)
+			before = ") AS " + inBackticks(c.Name.Text) + ", ("
 		}
 	}
+	behind := "\n)"
 	switch {
-	case kind == dsl.View && len(names) > 0 && !s.duckdb:
-		return []any{"SELECT * FROM (", *d.Query, "\n) AS __view(" + strings.Join(names, ", ") + ")"}
-	case len(generated) == 0:
-		return []any{*d.Query}
+	case t.Kind == dsl.View && len(names) > 0 && !s.duckdb:
+		before, behind = "SELECT * FROM (", "\n) AS __view("+strings.Join(names, ", ")+")"
+	case len(out) == 0:
+		return parts
+	default:
+		before = strings.TrimSuffix(before, ", (") + " FROM ("
 	}
-	var parts []any
-	before := "SELECT *, ("
-	for _, c := range generated {
-		parts = append(parts, before, *c.Generated)
-		before = ") AS " + inBackticks(c.Name.Text) + ", ("
+	if words, ok := parts[0].(string); ok {
+		before, parts = before+words, parts[1:]
 	}
-	return append(parts, strings.TrimSuffix(before, ", (")+" FROM (", *d.Query, "\n)")
+	return append(append(append(out, before), parts...), behind)
 }
 
 // inBackticks is a name in Spark's quotes.

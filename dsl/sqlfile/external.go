@@ -11,8 +11,8 @@ import (
 )
 
 // resolve is the name of the relation that a table in a query means: one that the pipeline declares, or a source in the
-// place of one that is somewhere else.
-func (b *builder) resolve(s *scope, t spark.Table) string {
+// place of one that is somewhere else. With quiet, it reports no other one.
+func (b *builder) resolve(s *scope, t spark.Table, quiet bool) string {
 	if name, ok := b.known(s, t.Path); ok {
 		return name
 	}
@@ -29,7 +29,9 @@ func (b *builder) resolve(s *scope, t spark.Table) string {
 	if i := slices.IndexFunc(b.opts.Known, func(k string) bool { return strings.EqualFold(k, full) }); i >= 0 {
 		return b.opts.Known[i]
 	}
-	b.unknown(full, t)
+	if !quiet {
+		b.unknown(full, t)
+	}
 	return full
 }
 

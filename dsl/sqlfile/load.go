@@ -45,14 +45,20 @@ type Project struct {
 	Dir  string // absolute: relative paths start here
 }
 
-// Files are the .sql files of a folder and of those in it, in the order of their names.
+// Files are the .sql files of a folder and of those in it, in the order of their names, with those of Python and the
+// notebooks, of which Load says that they are not run. Folders that begin with a dot are left out.
 func Files(dir string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && strings.EqualFold(filepath.Ext(path), ".sql") {
+		switch ext := strings.ToLower(filepath.Ext(path)); {
+		case err != nil:
+			return err
+		case e.IsDir() && path != dir && strings.HasPrefix(e.Name(), "."):
+			return filepath.SkipDir
+		case !e.IsDir() && (ext == ".sql" || ext == ".py" || ext == ".ipynb"):
 			files = append(files, path)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read pipeline: %w", err)
@@ -67,7 +73,7 @@ func Files(dir string) ([]string, error) {
 func Load(files []string, project Project, opts Options) (*dsl.Pipeline, diag.List, error) {
 	var diags diag.List
 	b := newBuilder(opts, project, &diags)
-	for _, path := range files {
+	for _, path := range b.otherFiles(files) {
 		content, err := option.ReadLimited(path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read pipeline: %w", err)
@@ -79,6 +85,28 @@ func Load(files []string, project Project, opts Options) (*dsl.Pipeline, diag.Li
 	p := b.pipeline()
 	diags.Sort()
 	return p, diags, nil
+}
+
+// otherFiles reports the files that are not run, and gives the rest.
+func (b *builder) otherFiles(files []string) []string {
+	var sql, python []string
+	for _, path := range files {
+		switch strings.ToLower(filepath.Ext(path)) {
+		case ".py":
+			python = append(python, path)
+		case ".ipynb":
+			b.diags.Errorf("LF0530", diag.Range{File: path},
+				"export it as source, a .sql file, or move it out of the folder", "a notebook in this format is not read")
+		default:
+			sql = append(sql, path)
+		}
+	}
+	if n := len(python); n > 0 {
+		what := map[bool]string{true: "this Python file is", false: fmt.Sprintf("%d Python files are", n)}[n == 1]
+		b.diags.Warnf("LF0531", diag.Range{File: python[0]}, "declare in SQL what the pipeline needs of Python",
+			"%s not run: the pipeline is made of the SQL", what)
+	}
+	return sql
 }
 
 // checkText refuses what is too large or no text, and evens out line ends and the byte order mark.
@@ -137,6 +165,7 @@ type builder struct {
 type table struct {
 	*dsl.Table
 	name      fullName
+	columns   []Column
 	changes   string // what is the same in all flows of changes
 	changesAt diag.Range
 	remember  time.Duration // how long deletes are remembered
@@ -161,9 +190,7 @@ func (b *builder) file(file, text string) {
 	for _, st := range Parse(file, text, b.diags) {
 		switch x := st.(type) {
 		case *Set:
-			if x.Value != nil {
-				s.values[x.Key.Text] = b.text(s, Text{x.Value.Text, x.Value.Range})
-			}
+			b.set(s, x)
 		case *Use:
 			b.use(s, x)
 		case *CreateTable:
@@ -182,6 +209,9 @@ var inDuckDB = regexp.MustCompile(`(?i)^(\s*--.*\n)*\s*--\s*lakeflow:\s*dialect\
 func (b *builder) name(s *scope, n Name) {
 	before := len(*b.diags)
 	if f, ok := b.fullName(s, n); ok {
+		if other, twice := b.declared[f.key()]; twice && !sameCatalog(other.catalog, f.catalog) {
+			f.catalog = "" // which is reported then, and not for each of its readers
+		}
 		b.declared[f.key()] = f
 	}
 	*b.diags = (*b.diags)[:before]
@@ -202,8 +232,9 @@ func (b *builder) declareAll() {
 			b.flows = append(b.flows, declaredFlow{s, Name{}, x.Target, Flow{Changes: &x.Changes,
 				Range: x.Range}, x.Head})
 		case *Refresh:
+			flag := map[bool]string{true: "--refresh ", false: "--full-refresh "}[x.Full.IsZero()]
 			b.without(x.Range, "REFRESH", "it is said of a table from outside of its pipeline",
-				"remove it; lakeflow run refreshes what has changed, with --full-refresh all of it")
+				"remove it, and say it when the pipeline runs: lakeflow run "+flag+lastPart(x.Name))
 		case *Alter:
 			b.without(x.Range, "ALTER", "it is said of a table from outside of its pipeline",
 				"say it where the table is created")
@@ -211,8 +242,29 @@ func (b *builder) declareAll() {
 	}
 }
 
+// lastPart is a name without those of its schema and catalog, for a message.
+func lastPart(n Name) string {
+	if len(n.Parts) == 0 {
+		return "name"
+	}
+	return n.Parts[len(n.Parts)-1].Text
+}
+
 func (s *scope) clone() *scope {
 	return &scope{s.catalog, s.schema, s.duckdb, maps.Clone(s.values)}
+}
+
+func (b *builder) set(s *scope, x *Set) {
+	key := strings.ToLower(x.Key.Text)
+	if x.Value != nil {
+		s.values[x.Key.Text] = b.text(s, Text{x.Value.Text, x.Value.Range})
+	}
+	ofSpark := slices.ContainsFunc([]string{"spark.sql.", "spark.databricks.", "pipelines."},
+		func(family string) bool { return strings.HasPrefix(key, family) })
+	if x.Value == nil && !x.Flawed || ofSpark {
+		b.without(x.Range, strings.TrimSpace("SET "+x.Key.Text), "it is a setting of Spark",
+			"remove it; SET gives ${keys} their values")
+	}
 }
 
 func (b *builder) use(s *scope, u *Use) {

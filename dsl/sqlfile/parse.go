@@ -226,9 +226,30 @@ func (p *parser) creatable(i int) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return p.match(i, w) || len(w) > 4 && p.near(i, w) })
 }
 
+// instead says what to do in the place of a statement that no pipeline is made of, by its last keyword.
+var instead = []struct{ words, help string }{
+	{"SELECT WITH FROM VALUES ( TABLE", "ask from outside of the pipeline: lakeflow query \"SELECT …\"; or give the query a name: CREATE MATERIALIZED VIEW name AS …"},
+	{"INSERT COPY LOAD", "write CREATE FLOW name AS INSERT INTO table BY NAME SELECT …"},
+	{"UPDATE DELETE MERGE", "have the changes applied by key: CREATE FLOW name AS AUTO CDC INTO table FROM …"},
+	{"DROP UNDROP", "remove it, and what creates the table"},
+	{"TRUNCATE RESTORE", "remove it; lakeflow run --full-refresh name makes a table anew"},
+	{"EXPLAIN DESCRIBE DESC SHOW", "ask from outside of the pipeline: lakeflow plan"},
+	{"GRANT REVOKE DENY", "remove it; who may read the tables is said by the permissions of the warehouse's folder"},
+	{"OPTIMIZE VACUUM REORG FSCK MSCK REPAIR", "remove it; lakeflow maintain merges small files and removes old ones"},
+	{"ANALYZE CACHE UNCACHE CLEAR", "remove it; it has no effect here"},
+	{"SCHEMA DATABASE NAMESPACE CATALOG", "remove it; a schema is there when a table is in it"},
+	{"COMMENT", "write COMMENT '…' where the table is created"},
+}
+
 func (p *parser) notPipeline(what string) {
-	p.errorf("LF0503", p.at(0),
-		"remove it; a pipeline is made of CREATE … TABLE, VIEW and FLOW, APPLY CHANGES INTO, SET and USE",
+	words := strings.Fields(what)
+	help := "remove it; a pipeline is made of CREATE … TABLE, VIEW and FLOW, APPLY CHANGES INTO, SET and USE"
+	for _, x := range instead {
+		if slices.Contains(strings.Fields(x.words), strings.ToUpper(words[len(words)-1])) {
+			help = x.help
+		}
+	}
+	p.errorf("LF0503", p.at(0), help,
 		"%s is no statement of a pipeline", what)
 }
 

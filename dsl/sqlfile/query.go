@@ -70,6 +70,14 @@ func (b *builder) expand(c *composed, s *scope, t Text) {
 			i++
 			continue
 		}
+		if name, length := b.identifier(s, t, tokens[i:]); length > 0 {
+			c.write(name, at)
+			for _, read := range tokens[i : i+length] {
+				at = moved(at, read.Text(t.SQL))
+			}
+			i += length - 1
+			continue
+		}
 		keep := func(end int) {
 			c.verbatim(text[done:end], at)
 			at, done = moved(at, text[done:end]), end
@@ -127,17 +135,41 @@ func (b *builder) text(s *scope, t Text) string {
 	return c.sql.String()
 }
 
-// query makes a query that feeds a table of parts: of Texts, and of words of ours before and behind them.
-func (b *builder) query(s *scope, table string, parts ...any) (*sqltext.Query, bool) {
+// query makes a query that feeds a table of parts: of Texts, and of words of ours before and behind them. With whole, it
+// reads all rows of streams.
+func (b *builder) query(s *scope, table *dsl.Table, whole bool, parts ...any) (*sqltext.Query, bool) {
 	before := len(*b.diags)
 	raw, origin := b.compose(s, parts...)
 	if s.duckdb {
 		return sqltext.New(raw, origin, nil, b.diags), option.Flawed((*b.diags)[before:])
 	}
-	q := spark.Translate(raw, origin, spark.Pipeline{Functions: b.opts.Functions,
-		Resolve: func(t spark.Table) string { return b.resolve(s, t) },
-		Source:  func(r spark.Relation) string { return b.source(table, r) }}, b.diags)
+	quiet := option.Flawed((*b.diags)[before:]) // a name may miss a part
+	q := spark.Translate(raw, origin, spark.Pipeline{Functions: b.opts.Functions, Whole: whole,
+		Resolve: func(t spark.Table) string { return b.resolve(s, t, quiet) },
+		Source:  func(r spark.Relation) string { return b.source(table.Name, r) }}, b.diags)
+	if whole {
+		b.wholeStreams(table, q)
+	}
 	return q.Query, option.Flawed((*b.diags)[before:])
+}
+
+// wholeStreams warns of STREAM in the query of a LIVE TABLE, which is a materialized view.
+func (b *builder) wholeStreams(t *dsl.Table, q *spark.Query) {
+	var streams []diag.Range
+	for _, x := range q.Tables {
+		if x.Stream {
+			streams = append(streams, x.Range)
+		}
+	}
+	for _, r := range q.Relations {
+		if r.Stream {
+			streams = append(streams, r.Range)
+		}
+	}
+	if len(streams) > 0 {
+		b.diags.Warnf("LF0528", streams[0], "write CREATE STREAMING TABLE "+t.Name+" for one that reads only what is new, or leave out STREAM",
+			"the LIVE TABLE %s is a materialized view: it reads all rows of the stream", t.Name)
+	}
 }
 
 // compose joins the parts of a query.
@@ -219,13 +251,12 @@ func (n fullName) place() string {
 // it is a text.
 func (b *builder) parts(s *scope, n Name) ([]string, bool) {
 	if n.Expr != nil {
-		text := strings.TrimSpace(b.text(s, *n.Expr))
-		tokens := spark.Significant(spark.Lex(text))
-		if len(tokens) != 1 || tokens[0].Kind != spark.String {
+		name, ok := constant(b.text(s, *n.Expr))
+		if !ok {
 			b.refuse(n.Range, "write the name itself, or ${key} for a part of it", "this is a name that is computed")
 			return nil, false
 		}
-		return strings.Split(unquote(text), "."), true
+		return strings.Split(strings.ReplaceAll(name, "`", ""), "."), true
 	}
 	var out []string
 	before := len(*b.diags)

@@ -69,12 +69,12 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 	if !ok { // which is reported, and so are mistakes in the rest
 		b.expectations(s, &table{Table: &dsl.Table{}}, d.Expectations)
 		if d.Query != nil {
-			b.query(s, "", *d.Query)
+			b.query(s, &dsl.Table{}, false, *d.Query)
 		}
 		return nil
 	}
 	node := option.Node{Range: d.Name.Range, Fields: map[string]diag.Range{}, Flawed: head.Flawed}
-	t := &table{name: name, remember: dsl.DefaultTombstones, Table: &dsl.Table{Node: node, Name: name.inPipeline(),
+	t := &table{name: name, columns: d.Columns, remember: dsl.DefaultTombstones, Table: &dsl.Table{Node: node, Name: name.inPipeline(),
 		Kind: kind, DeadLetter: true, Refresh: dsl.RefreshAuto, Parquet: dsl.DefaultParquet}}
 	if !b.declare(t) {
 		return nil
@@ -90,7 +90,8 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 	}
 	if d.Query != nil {
 		t.Fields["sql"] = d.Query.Range
-		b.addFlow(t, feed{name: t.Name, at: d.Name.Range}, s, b.around(s, kind, d)...)
+		whole := kind == dsl.MaterializedView && !d.Live.IsZero()
+		b.addFlow(t, feed{name: t.Name, at: d.Name.Range, whole: whole}, s, *d.Query)
 	}
 	b.ignored(t, d)
 	return t
@@ -100,6 +101,12 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 func (b *builder) declare(t *table) bool {
 	key := t.name.key()
 	other := b.byName[key]
+	if other != nil && !sameCatalog(other.name.catalog, t.name.catalog) {
+		b.diags.Errorf("LF0529", t.Range, "choose another name, or another schema",
+			"%s is in the catalog %s here and in %s at %s: the tables of a pipeline are in one catalog, whose name is no part of theirs",
+			t.Name, t.name.catalog, other.name.catalog, other.Range)
+		return false
+	}
 	if other != nil {
 		b.diags.Errorf("LF0107", t.Range,
 			"choose another name; several queries for one table are CREATE FLOW … AS INSERT INTO "+t.Name,

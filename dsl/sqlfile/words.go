@@ -1,9 +1,7 @@
 package sqlfile
 
 import (
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/lakeflow/lakeflow/dsl/spark"
 )
@@ -164,7 +162,7 @@ func (p *parser) string(what string) *Word {
 	start := p.i
 	var text strings.Builder
 	for p.kind(p.i) == spark.String {
-		text.WriteString(unquote(p.toks[p.i].Text(p.text)))
+		text.WriteString(spark.Unquote(p.toks[p.i].Text(p.text)))
 		p.i++
 	}
 	if p.i == start {
@@ -185,7 +183,7 @@ func (p *parser) word(what string) *Word {
 		case spark.Name:
 			text = unquoteName(text)
 		case spark.String:
-			text = unquote(text)
+			text = spark.Unquote(text)
 		}
 		return &Word{text, p.from(start)}
 	}
@@ -196,52 +194,4 @@ func (p *parser) word(what string) *Word {
 func unquoteName(text string) string {
 	text = strings.TrimPrefix(text, "`")
 	return strings.ReplaceAll(strings.TrimSuffix(text, "`"), "``", "`")
-}
-
-// unquote is the value of a string: its quotes may be doubled, and backslashes begin an escape unless it is a raw one.
-func unquote(text string) string {
-	raw := text[0] == 'r' || text[0] == 'R'
-	if raw {
-		text = text[1:]
-	}
-	quote := text[:1]
-	text = strings.TrimSuffix(text[1:], quote)
-	if raw {
-		return text
-	}
-	var out strings.Builder
-	for i := 0; i < len(text); {
-		switch {
-		case text[i] == '\\' && i+1 < len(text):
-			value, length := escape(text[i+1:])
-			out.WriteString(value)
-			i += 1 + length
-		case strings.HasPrefix(text[i:], quote+quote):
-			out.WriteString(quote)
-			i += 2
-		default:
-			out.WriteByte(text[i])
-			i++
-		}
-	}
-	return out.String()
-}
-
-// escape is the value of what follows a backslash, and its length.
-func escape(s string) (string, int) {
-	if i := strings.IndexByte("0bnrtZ", s[0]); i >= 0 {
-		return string("\x00\b\n\r\t\x1a"[i]), 1
-	}
-	for _, digits := range []int{4, 8} {
-		if s[0] == "uU"[digits/8] && len(s) > digits {
-			if c, err := strconv.ParseUint(s[1:1+digits], 16, 32); err == nil && utf8.ValidRune(rune(c)) {
-				return string(rune(c)), 1 + digits
-			}
-		}
-	}
-	if s[0] == '%' || s[0] == '_' {
-		return `\` + s[:1], 1 // for LIKE
-	}
-	_, n := utf8.DecodeRuneInString(s)
-	return s[:n], n
 }

@@ -50,7 +50,7 @@ func TestExample(t *testing.T) {
 		Target:     dsl.Target{Warehouse: filepath.Join(dir, "warehouse"), Schema: "flights"},
 		Parameters: []dsl.Parameter{{Name: "max_delay", Value: int64(1440)}},
 		Sources: []*dsl.Source{{Name: "flights_feed", Evolution: sources.AddNewColumns, Connector: "files",
-			Options: &files.Options{Path: "data/flights/*.json", Format: "json", MaxFiles: 1000, MaxBytes: 1 << 30,
+			Options: &files.Options{Rescued: "_rescued_data", Path: "data/flights/*.json", Format: "json", MaxFiles: 1000, MaxBytes: 1 << 30,
 				CSV: files.CSV{Encoding: "utf-8", DecimalSeparator: ".", Unnamed: "column"}, JSON: files.JSON{Encoding: "utf-8"}},
 			Schema: []dsl.ColumnHint{{Name: "date", Type: "VARCHAR"}, {Name: "delay", Type: "INTEGER"}}}},
 		Tables: []*dsl.Table{
@@ -157,7 +157,7 @@ duckdb: {memory_limit: 512MB, temp_directory: tmp, threads: 3}
 		t.Error(d)
 	}
 	f, empty, slash, two := false, "", `\`, 2
-	if d := cmp.Diff([]*dsl.Source{{Name: "feed", Evolution: sources.Rescue, Connector: "files", Options: &files.Options{Path: "in", Format: "csv", MaxFiles: 7,
+	if d := cmp.Diff([]*dsl.Source{{Name: "feed", Evolution: sources.Rescue, Connector: "files", Options: &files.Options{Rescued: "_rescued_data", Path: "in", Format: "csv", MaxFiles: 7,
 		MaxBytes: 64_000_000, AllowOverwrites: true, JSON: files.JSON{Encoding: "utf-8"},
 		CSV: files.CSV{Header: &f, Delimiter: ";", Quote: &empty, Escape: &slash, NullValues: []string{"NA"}, Skip: &two, Encoding: "utf-8", DecimalSeparator: ".", Unnamed: "column"}}}}, p.Sources, withoutPlaces); d != "" {
 		t.Error(d)
