@@ -56,6 +56,10 @@ sha(any) text = sha1($*)
 sha1(any) text
 jaro_winkler_similarity(text, text) double
 try_url_decode(text) text = TRY(url_decode(replace($1, '+', ' ')))
+quote(text) text = '''' || replace($1, '''', '\''') || ''''
+luhn_check(text) bool = @luhn($1)
+soundex(text) text = @soundex_of($1)
+conv(text, int, int) text = @converted($1, $2, $3)
 levenshtein(text, text) int = CAST(levenshtein($1, $2) AS INTEGER)
 startswith(text, text) bool = starts_with($*)
 endswith(text, text) bool = ends_with($*)
@@ -147,6 +151,12 @@ try_mod(number, number) number = ($1 % nullif($2, 0))
 nullifzero(number) 1 = nullif($1, 0)
 zeroifnull(number) 1 = coalesce($1, 0)
 rand() double = random()
+rand(any) double = random()
+random(any) double = random()
+randn() double = (sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()))
+randn(any) double = (sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()))
+uniform(any, any) any = @uniform_between($1, $2)
+width_bucket(double, double, double, int) int = @bucket($1, $2, $3, $4)
 random() double
 `
 

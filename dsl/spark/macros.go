@@ -113,10 +113,36 @@ var macros = map[string]string{
 	"unsigned_shift": `(x, n) AS CASE WHEN typeof(x) = 'BIGINT' THEN CAST((CASE WHEN x < 0 THEN CAST(x AS HUGEINT) + 18446744073709551616 ELSE CAST(x AS HUGEINT) END)
 	// CAST(pow(2, n) AS HUGEINT) AS BIGINT) ELSE (CASE WHEN x < 0 THEN CAST(x AS BIGINT) + 4294967296 ELSE CAST(x AS BIGINT) END) >> n END`,
 	"sequence": `(a DATE, b DATE) AS CAST(generate_series(a, b, CASE WHEN a <= b THEN INTERVAL 1 DAY ELSE INTERVAL '-1 day' END) AS DATE[]),
-	(a TIMESTAMP, b TIMESTAMP) AS generate_series(a, b, INTERVAL 1 DAY), (a, b) AS generate_series(a, b, CASE WHEN a <= b THEN 1 ELSE -1 END),
+	(a TIMESTAMP, b TIMESTAMP) AS generate_series(a, b, INTERVAL 1 DAY), (a INTEGER, b INTEGER) AS CAST(generate_series(a, b, CASE WHEN a <= b THEN 1 ELSE -1 END) AS INTEGER[]),
+	(a INTEGER, b INTEGER, s INTEGER) AS CAST(generate_series(a, b, s) AS INTEGER[]), (a, b) AS generate_series(a, b, CASE WHEN a <= b THEN 1 ELSE -1 END),
 	(a DATE, b DATE, s) AS CAST(generate_series(a, b, s) AS DATE[]), (a TIMESTAMP, b TIMESTAMP, s) AS generate_series(a, b, s), (a, b, s) AS generate_series(a, b, s)`,
 	"str_to_map": `(x, a, b) AS map_from_entries(list_transform(string_split(x, a), lambda p: struct_pack(key := split_part(p, b, 1),
 	value := CASE WHEN contains(p, b) THEN substring(p, instr(p, b) + length(b)) END)))`,
+	// numeral_text is a text of digits without what else its pattern has; one that does not match cannot be cast.
+	"numeral_text": `(x, p) AS CASE WHEN regexp_matches(trim(x), p) THEN regexp_replace(regexp_replace(trim(x), '[,$]', '', 'g'), '^(.*)([+-])$', '\2\1') ELSE '[INVALID_FORMAT] ' || x END`,
+	"unhexed":      `(x) AS CASE WHEN len(x) % 2 = 1 THEN unhex('0' || x) ELSE unhex(x) END`,
+	"url_part":     `(x, p) AS CASE WHEN regexp_matches(x, p) AND (contains(x, ':') OR p LIKE '%(?:[a-zA-Z]%' OR p LIKE '^[^%') THEN regexp_extract(x, p, 1) END`,
+	"masked": `(x, u, l, d, o) AS array_to_string(list_transform(string_split(x, ''), lambda c: coalesce(
+	CASE WHEN regexp_matches(c, '\p{Lu}') THEN u WHEN regexp_matches(c, '\p{Ll}') THEN l WHEN regexp_matches(c, '[0-9]') THEN d ELSE o END, c)), '')`,
+	"luhn": `(x) AS CASE WHEN x IS NOT NULL THEN regexp_matches(x, '^[0-9]+$') AND list_sum(list_transform(list_reverse(regexp_extract_all(x, '[0-9]')),
+	lambda c, i: CASE WHEN i % 2 = 1 THEN CAST(c AS INTEGER) ELSE CAST(c AS INTEGER) * 2 // 10 + CAST(c AS INTEGER) * 2 % 10 END)) % 10 = 0 END`,
+	// soundex_of keeps the first letter; vowels part equal codes, H and W do not.
+	"soundex_of": `(x) AS CASE WHEN NOT regexp_matches(x, '^[a-zA-Z]') THEN x ELSE upper(x[1]) || left(regexp_replace(substring(regexp_replace(regexp_replace(
+	translate(upper(x), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '01230127022455012623017202'), '[^0-6]', '', 'g'), '(1+|2+|3+|4+|5+|6+)', '<\1>', 'g'), 2), '[^1-6]', '', 'g') || '000', 3) END`,
+	// converted is a number in another base, of the digits in front of the first that the base has not.
+	"converted": `(x, f, t) AS list_transform([regexp_extract(upper(trim(x)), '^-?[' || substring('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', 1, f) || ']*')], lambda d: CASE
+	WHEN trim(x) = '' OR abs(f) NOT BETWEEN 2 AND 36 OR abs(t) NOT BETWEEN 2 AND 36 THEN NULL WHEN ltrim(d, '-') = '' THEN '0'
+	ELSE CASE WHEN d LIKE '-%' AND t < 0 THEN '-' ELSE '' END || @to_digits(list_transform([list_reduce(list_transform(string_split(ltrim(d, '-'), ''),
+	lambda c: CAST(instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', c) - 1 AS HUGEINT)), lambda a, c: a * f + c)],
+	lambda n: CASE WHEN d LIKE '-%' AND t > 0 THEN 18446744073709551616 - n ELSE n END)[1], abs(t)) END)[1]`,
+	"to_digits": `(n, t) AS coalesce(nullif(ltrim(array_to_string(list_transform(range(63, -1, -1), lambda i: substring('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ',
+	CAST(CASE WHEN pow(CAST(t AS DOUBLE), i) > 1e20 THEN 0 ELSE n // CAST(pow(CAST(t AS DOUBLE), i) AS HUGEINT) % t END AS INTEGER) + 1, 1)), ''), '0'), ''), '0')`,
+	"uniform_between": `(a INTEGER, b INTEGER) AS CAST(floor(a + random() * (b - a)) AS INTEGER), (a TIME, b TIME) AS a, (a, b) AS a + random() * (b - a)`,
+	"bucket": `(x, a, b, n) AS CASE WHEN n <= 0 OR a = b OR isnan(x) THEN NULL WHEN a < b AND x < a OR a > b AND x > a THEN 0 WHEN a < b AND x >= b OR a > b AND x <= b THEN CAST(n AS BIGINT) + 1
+	ELSE CAST(floor(n * (x - a) / (b - a)) AS BIGINT) + 1 END`,
+	// skewness_of is the skewness of a population, of the list of its values.
+	"skewness_of": `(l) AS list_transform([list_filter(l, lambda x: x IS NOT NULL)], lambda v: CASE WHEN len(v) > 0 THEN list_transform([list_avg(v)], lambda m:
+	(list_sum(list_transform(v, lambda x: pow(x - m, 3))) / len(v)) / pow(list_sum(list_transform(v, lambda x: pow(x - m, 2))) / len(v), 1.5))[1] END)[1]`,
 	// months_between is whole months where both are the same day, or the last day, of a month; else of 31 days each.
 	"months_between": `(x, y) AS round((year(x) - year(y)) * 12 + month(x) - month(y) + CASE
 	WHEN day(x) = day(y) OR CAST(x AS DATE) = last_day(x) AND CAST(y AS DATE) = last_day(y) THEN 0.0

@@ -22,6 +22,9 @@ func init() { // they call each other
 		"input_file_name": inputFile, "explode": misplaced, "explode_outer": misplaced, "posexplode": misplaced, "posexplode_outer": misplaced,
 		"stack": misplaced, "json_tuple": misplaced, "variant_explode": misplaced, "variant_explode_outer": misplaced, "inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
 		"window": timeWindow, "round": roundTo, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
+		"to_number": toNumber, "try_to_number": toNumber, "to_char": toChar, "to_varchar": toChar, "to_binary": toBinary, "try_to_binary": toBinary,
+		"parse_url": parseURL, "try_parse_url": parseURL, "mask": mask, "variant_get": variantGet, "try_variant_get": variantGet,
+		"array_sort": arraySort, "map_zip_with": mapZipWith,
 	}
 }
 
