@@ -11,16 +11,16 @@ array_union(any, any) any = @array_distinct($1 || $2)
 array_intersect(any, any) any = @array_distinct(list_filter($1, lambda x: list_position($2, x) > 0))
 array_except(any, any) any = @array_distinct(list_filter($1, lambda x: coalesce(list_position($2, x), 0) = 0))
 arrays_overlap(any, any) bool = CASE WHEN list_has_any($1, $2) THEN true WHEN list_count($1) < len($1) OR list_count($2) < len($2) THEN NULL ELSE false END
-array_join(any, text) text = array_to_string($*)
-array_join(any, text, text) text = array_to_string(list_transform($1, lambda x: coalesce(CAST(x AS VARCHAR), $3)), $2)
+array_join(any, text) text = array_to_string(list_transform($1, lambda x: @as_string(x)), $2)
+array_join(any, text, text) text = array_to_string(list_transform($1, lambda x: coalesce(@as_string(x), $3)), $2)
 array_max(any) any = list_max($*)
 array_min(any) any = list_min($*)
-array_position(any, any) int = CAST(coalesce(list_position($1, $2), 0) AS BIGINT)
+array_position(any, any) int = CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST(coalesce(list_position($1, $2), 0) AS BIGINT) END
 array_remove(any, any) any = list_filter($1, lambda x: x IS DISTINCT FROM $2)
-array_repeat(any, int) any = list_transform(range(CAST(greatest($2, 0) AS BIGINT)), lambda i: $1)
+array_repeat(any, int) any = list_transform(range(CAST(@natural($2) AS BIGINT)), lambda i: $1)
 array_append(any, any) any = list_append($*)
 array_prepend(any, any) any = list_prepend($2, $1)
-array_insert(any, int, any) any = ($1)[1:$2 - 1] || [$3] || ($1)[$2:]
+array_insert(any, int, any) any = @inserted($1, CASE WHEN $2 < 0 THEN len($1) + $2 + 2 ELSE $2 END, $3)
 array_compact(any) any = list_filter($1, lambda x: x IS NOT NULL)
 array_sort(any) any = list_sort($1, 'ASC', 'NULLS LAST')
 sort_array(any) any = list_sort($1, 'ASC', 'NULLS FIRST')
@@ -62,7 +62,7 @@ to_json(any) text = CAST(json_merge_patch('{}', to_json($1)) AS VARCHAR)
 
 const aggregateFunctions = `
 agg count(any) int
-agg count_if(bool) int = count_if($1) | CAST($ AS BIGINT)
+agg count_if(bool) int = count_if($1) | CAST(coalesce($, 0) AS BIGINT)
 agg sum(number) number
 agg try_sum(number) number = sum($1)
 agg avg(number) double
@@ -87,7 +87,7 @@ agg kurtosis(double) double = kurtosis_pop($1)
 agg regr_slope(double, double) double
 agg regr_intercept(double, double) double
 agg regr_r2(double, double) double
-agg regr_count(double, double) int
+agg regr_count(double, double) int = regr_count($1, $2) | CAST($ AS BIGINT)
 agg regr_avgx(double, double) double
 agg regr_avgy(double, double) double
 agg regr_sxx(double, double) double

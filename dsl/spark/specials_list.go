@@ -164,6 +164,9 @@ func fromJSON(w *writer, c *call) {
 	w.need(c, 2, 3, "from_json(text, 'a INT, b STRING')")
 	ddl := w.constant(c.args[1].value, "the schema")
 	t := w.schema(c.args[1].value.at(), ddl)
+	if strings.Contains(t.duck(), "TIMESTAMP") {
+		w.needsUTC(c.args[1].value.at(), "a TIMESTAMP in a JSON text")
+	}
 	macro := "@json_value("
 	if t.name == "STRUCT" {
 		macro = "@json_object("

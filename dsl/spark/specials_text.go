@@ -115,7 +115,8 @@ func parseURL(w *writer, c *call) {
 		}
 		re = `^[^?#]*\?(?:[^#]*&)?` + regexp.QuoteMeta(key) + `=([^&#]*)`
 	}
-	w.around(c, "@url_part(", func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(re)+")")
+	w.around(c, "@url_part(", func() { w.coerced(c.args[0].value, text) }, ", ")
+	w.put(quoteText(re)+")", span{c.end, c.end}) // it has an @
 }
 
 // mask puts other characters in the place of letters and digits; NULL keeps them.
@@ -154,4 +155,43 @@ func variantGet(w *writer, c *call) {
 		open, close = "TRY("+open, close+")"
 	}
 	w.around(c, open, path, close)
+}
+
+func encodeText(w *writer, c *call) {
+	w.need(c, 2, 2, "encode(text, 'UTF-8')")
+	w.charset(c.args[1].value)
+	w.around(c, "encode(", func() { w.coerced(c.args[0].value, text) }, ")")
+}
+
+var conversion = regexp.MustCompile(`%[-#+ 0,(]*[0-9]*(?:\.[0-9]+)?([a-zA-Z%])`)
+
+// formatText writes format_string: what %s stands for is made a text, and what %f and %e stand for a DOUBLE.
+func formatText(w *writer, c *call) {
+	w.need(c, 1, -1, c.name+"('%s: %d', a, b)")
+	format := w.constant(c.args[0].value, "the format")
+	var letters []string
+	for _, m := range conversion.FindAllStringSubmatch(format, -1) {
+		if m[1] != "%" {
+			letters = append(letters, m[1])
+		}
+	}
+	if strings.Contains(format, "$") && strings.Contains(format, "%1") || len(letters) > len(c.args)-1 {
+		w.fail(codeArguments, c.args[0].value.at(), "write one % for each argument, in their order", "the format and its arguments do not go together")
+	}
+	w.put("printf("+quoteText(format), c.nameAt)
+	for i, a := range c.args[1:] {
+		letter := ""
+		if i < len(letters) {
+			letter = letters[i]
+		}
+		switch letter {
+		case "s", "S":
+			w.around(c, ", coalesce(", func() { w.castTo("VARCHAR", a.value, a.value.at()) }, ", 'null')")
+		case "f", "e", "E", "g", "G":
+			w.around(c, ", ", func() { w.castTo("DOUBLE", a.value, a.value.at()) }, "")
+		default:
+			w.around(c, ", ", func() { w.expr(a.value) }, "")
+		}
+	}
+	w.put(")", span{c.end, c.end})
 }

@@ -4,7 +4,7 @@
     python answers.py QUESTIONS spark.sql.ansi.enabled=false > legacy.jsonl
     python answers.py functions > functions.txt
 
-QUESTIONS is a file: queries are run as they are, and every other line is selected AS v. Spark runs in ANSI mode, its
+QUESTIONS is a file of lines, or of stored answers (.jsonl): queries are run as they are, and every other line is selected AS v. Spark runs in ANSI mode, its
 default, in UTC, where no other settings are given. The first line of the output tells Spark's version and the settings.
 """
 import datetime
@@ -58,6 +58,14 @@ def ask(spark, line):
     return answer
 
 
+def questions(path):
+    """The lines of a file, or what answers that are stored are to."""
+    lines = path.read_text().split("\n")
+    if path.suffix == ".jsonl":
+        return [json.loads(line).get("sql", "") for line in lines if line]
+    return lines
+
+
 def main():
     settings = dict(s.split("=", 1) for s in sys.argv[2:])
     builder = (SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
@@ -74,7 +82,7 @@ def main():
         print("\n".join(name for name in names if name.replace("_", "").isalnum()))
         return
     print(json.dumps({"spark": spark.version, **settings}))
-    for line in pathlib.Path(sys.argv[1]).read_text().split("\n"):
+    for line in questions(pathlib.Path(sys.argv[1])):
         if line and not line.startswith("#"):
             print(json.dumps(ask(spark, line), ensure_ascii=False), flush=True)
 
