@@ -80,20 +80,20 @@ agg stddev_pop(double) double
 agg variance(double) double = var_samp($1)
 agg var_samp(double) double
 agg var_pop(double) double
-agg corr(double, double) double
+agg corr(double, double) double = corr($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
 agg covar_pop(double, double) double
 agg covar_samp(double, double) double
 agg kurtosis(double) double = kurtosis_pop($1)
-agg regr_slope(double, double) double
-agg regr_intercept(double, double) double
-agg regr_r2(double, double) double
+agg regr_slope(double, double) double = regr_slope($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
+agg regr_intercept(double, double) double = regr_intercept($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
+agg regr_r2(double, double) double = regr_r2($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
 agg regr_count(double, double) int = regr_count($1, $2) | CAST($ AS BIGINT)
 agg regr_avgx(double, double) double
 agg regr_avgy(double, double) double
 agg regr_sxx(double, double) double
 agg regr_sxy(double, double) double
 agg regr_syy(double, double) double
-agg skewness(double) double = list($1) | @skewness_of($)
+agg skewness(double) double = list($1) | nullif(@skewness_of($), CAST('NaN' AS DOUBLE))
 agg grouping_id(any...) int = grouping($*) | CAST($ AS BIGINT)
 agg median(double) double
 agg mode(any) 1

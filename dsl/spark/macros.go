@@ -142,8 +142,9 @@ var macros = map[string]string{
 	"luhn": `(x) AS CASE WHEN x IS NOT NULL THEN regexp_matches(x, '^[0-9]+$') AND list_sum(list_transform(list_reverse(regexp_extract_all(x, '[0-9]')),
 	lambda c, i: CASE WHEN i % 2 = 1 THEN CAST(c AS INTEGER) ELSE CAST(c AS INTEGER) * 2 // 10 + CAST(c AS INTEGER) * 2 % 10 END)) % 10 = 0 END`,
 	// soundex_of keeps the first letter; vowels part equal codes, H and W do not.
-	"soundex_of": `(x) AS CASE WHEN NOT regexp_matches(x, '^[a-zA-Z]') THEN x ELSE upper(x[1]) || left(regexp_replace(substring(regexp_replace(regexp_replace(
-	translate(upper(x), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '01230127022455012623017202'), '[^0-6]', '', 'g'), '(1+|2+|3+|4+|5+|6+)', '<\1>', 'g'), 2), '[^1-6]', '', 'g') || '000', 3) END`,
+	"soundex_of": `(x) AS CASE WHEN NOT regexp_matches(x, '^[a-zA-Z]') THEN x ELSE upper(x[1]) || left(list_transform(
+	[string_split(regexp_replace(translate(upper(x), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '01230127022455012623017202'), '[^0-6]', '', 'g'), '')],
+	lambda l: array_to_string(list_filter(l, lambda c, i: i > 1 AND c <> '0' AND c <> l[i - 1]), ''))[1] || '000', 3) END`,
 	// converted is a number in another base, of the digits in front of the first that the base has not.
 	"converted": `(x, f, t) AS list_transform([regexp_extract(upper(trim(x)), '^-?[' || substring('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', 1, f) || ']*')], lambda d: CASE
 	WHEN x IS NULL OR trim(x) = '' OR abs(f) NOT BETWEEN 2 AND 36 OR abs(t) NOT BETWEEN 2 AND 36 THEN NULL WHEN ltrim(d, '-') = '' THEN '0'
