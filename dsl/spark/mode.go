@@ -151,10 +151,17 @@ func (w *writer) needsUTC(at span, what string) {
 	}
 }
 
-// strict is an expression that fails in ANSI mode and is NULL else.
-func (m mode) strict() (open, close string) {
-	if m.legacy {
-		return "TRY(", ")"
+// castInMode is what stands around a value that is cast, where the session is not in ANSI mode or not in UTC.
+func (w *writer) castInMode(to string, k kind) (open, close string) {
+	switch {
+	case to == "TIMESTAMP" && k == instant, to == "DATE" && k == date, to == "VARCHAR" && k == text:
+		return "CAST(", " AS " + to + ")"
+	case k == text && (to == "DATE" || to == "TIMESTAMP" || to == "BOOLEAN"):
+		return w.macro("text_"+strings.ToLower(to)) + "(", ")"
+	case w.mode.zone != "" && k == instant && (to == "DATE" || to == "VARCHAR"):
+		return "CAST(" + w.macro("local") + "(", ") AS " + to + ")"
+	case w.mode.zone != "" && k == date && to == "TIMESTAMP":
+		return w.macro("instant") + "(CAST(", " AS TIMESTAMP))"
 	}
-	return "", ""
+	return w.macro(castMacros[to]) + "(", ")"
 }

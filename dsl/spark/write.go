@@ -468,21 +468,6 @@ func (w *writer) castTo(to string, x expr, at span) {
 	w.put(close, span{x.at().end, at.end})
 }
 
-// castInMode is what stands around a value that is cast, where the session is not in ANSI mode or not in UTC.
-func (w *writer) castInMode(to string, k kind) (open, close string) {
-	switch {
-	case to == "TIMESTAMP" && k == instant, to == "DATE" && k == date, to == "VARCHAR" && k == text:
-		return "CAST(", " AS " + to + ")"
-	case k == text && (to == "DATE" || to == "TIMESTAMP" || to == "BOOLEAN"):
-		return w.macro("text_"+strings.ToLower(to)) + "(", ")"
-	case w.mode.zone != "" && k == instant && (to == "DATE" || to == "VARCHAR"):
-		return "CAST(" + w.macro("local") + "(", ") AS " + to + ")"
-	case w.mode.zone != "" && k == date && to == "TIMESTAMP":
-		return w.macro("instant") + "(CAST(", " AS TIMESTAMP))"
-	}
-	return w.macro(castMacros[to]) + "(", ")"
-}
-
 func (w *writer) caseOf(c *caseOf) {
 	w.put("CASE", span{c.start, c.start + 4})
 	results := c.results()
