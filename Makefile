@@ -1,4 +1,4 @@
-.PHONY: build test lint ci bench chaos differential
+.PHONY: build test lint ci bench chaos differential spark-diff
 
 # The binary to hand on, without debugger tables and without the paths of this machine.
 build:
@@ -27,3 +27,7 @@ chaos:
 differential:
 	INCREMENTAL_VIEWS=$${INCREMENTAL_VIEWS:-10000} go test ./engine/incremental -count=1 -v -timeout 6h
 	CDC_HISTORIES=$${CDC_HISTORIES:-100000} go test ./engine/cdc -count=1 -timeout 6h
+
+# Spark SQL as lakeflow reads it against a real Apache Spark, which is installed from PyPI (java 17 is needed). "scripts/spark-diff --write" stores its answers.
+spark-diff:
+	scripts/spark-diff

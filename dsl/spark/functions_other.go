@@ -11,16 +11,16 @@ array_union(any, any) any = @array_distinct($1 || $2)
 array_intersect(any, any) any = @array_distinct(list_filter($1, lambda x: list_position($2, x) > 0))
 array_except(any, any) any = @array_distinct(list_filter($1, lambda x: coalesce(list_position($2, x), 0) = 0))
 arrays_overlap(any, any) bool = CASE WHEN list_has_any($1, $2) THEN true WHEN list_count($1) < len($1) OR list_count($2) < len($2) THEN NULL ELSE false END
-array_join(any, text) text = array_to_string($*)
-array_join(any, text, text) text = array_to_string(list_transform($1, lambda x: coalesce(CAST(x AS VARCHAR), $3)), $2)
+array_join(any, text) text = array_to_string(list_transform($1, lambda x: @as_string(x)), $2)
+array_join(any, text, text) text = array_to_string(list_transform($1, lambda x: coalesce(@as_string(x), $3)), $2)
 array_max(any) any = list_max($*)
 array_min(any) any = list_min($*)
-array_position(any, any) int = CAST(coalesce(list_position($1, $2), 0) AS BIGINT)
+array_position(any, any) int = CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN CAST(coalesce(list_position($1, $2), 0) AS BIGINT) END
 array_remove(any, any) any = list_filter($1, lambda x: x IS DISTINCT FROM $2)
-array_repeat(any, int) any = list_transform(range(CAST(greatest($2, 0) AS BIGINT)), lambda i: $1)
+array_repeat(any, int) any = list_transform(range(CAST(@natural($2) AS BIGINT)), lambda i: $1)
 array_append(any, any) any = list_append($*)
 array_prepend(any, any) any = list_prepend($2, $1)
-array_insert(any, int, any) any = ($1)[1:$2 - 1] || [$3] || ($1)[$2:]
+array_insert(any, int, any) any = @inserted($1, CASE WHEN $2 < 0 THEN len($1) + $2 + 2 ELSE $2 END, $3)
 array_compact(any) any = list_filter($1, lambda x: x IS NOT NULL)
 array_sort(any) any = list_sort($1, 'ASC', 'NULLS LAST')
 sort_array(any) any = list_sort($1, 'ASC', 'NULLS FIRST')
@@ -52,6 +52,9 @@ equal_null(any, any) bool = ($1 IS NOT DISTINCT FROM $2)
 greatest(any, any...) common
 least(any, any...) common
 array(any...) any = list_value($*)
+is_variant_null(any) bool = (json_type($1) = 'NULL')
+is_valid_utf8(binary) bool = CASE WHEN $1 IS NOT NULL THEN TRY(decode($1)) IS NOT NULL END
+validate_utf8(text) text = $1
 uuid() text = CAST(uuid() AS VARCHAR)
 raise_error(text) any = error($*)
 to_json(any) text = CAST(json_merge_patch('{}', to_json($1)) AS VARCHAR)
@@ -59,7 +62,7 @@ to_json(any) text = CAST(json_merge_patch('{}', to_json($1)) AS VARCHAR)
 
 const aggregateFunctions = `
 agg count(any) int
-agg count_if(bool) int = count_if($1) | CAST($ AS BIGINT)
+agg count_if(bool) int = count_if($1) | CAST(coalesce($, 0) AS BIGINT)
 agg sum(number) number
 agg try_sum(number) number = sum($1)
 agg avg(number) double
@@ -77,14 +80,21 @@ agg stddev_pop(double) double
 agg variance(double) double = var_samp($1)
 agg var_samp(double) double
 agg var_pop(double) double
-agg corr(double, double) double
+agg corr(double, double) double = corr($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
 agg covar_pop(double, double) double
 agg covar_samp(double, double) double
 agg kurtosis(double) double = kurtosis_pop($1)
-agg regr_slope(double, double) double
-agg regr_intercept(double, double) double
-agg regr_r2(double, double) double
-agg regr_count(double, double) int
+agg regr_slope(double, double) double = regr_slope($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
+agg regr_intercept(double, double) double = regr_intercept($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
+agg regr_r2(double, double) double = regr_r2($1, $2) | nullif($, CAST('NaN' AS DOUBLE))
+agg regr_count(double, double) int = regr_count($1, $2) | CAST($ AS BIGINT)
+agg regr_avgx(double, double) double
+agg regr_avgy(double, double) double
+agg regr_sxx(double, double) double
+agg regr_sxy(double, double) double
+agg regr_syy(double, double) double
+agg skewness(double) double = list($1) | nullif(@skewness_of($), CAST('NaN' AS DOUBLE))
+agg grouping_id(any...) int = grouping($*) | CAST($ AS BIGINT)
 agg median(double) double
 agg mode(any) 1
 agg approx_count_distinct(any) int
@@ -135,16 +145,16 @@ secret try_secret = declare the secret as a parameter
 aes_encrypt aes_decrypt try_aes_decrypt = encryption is not supported
 current_catalog current_database current_schema version current_version current_metastore = it depends on where the query runs
 reflect java_method try_reflect = there is no Java here
-randn uniform randstr shuffle sample = random values of this kind are not supported; use rand()
+randstr shuffle sample = random values of this kind are not supported; use rand()
 schema_of_json schema_of_json_agg schema_of_csv schema_of_variant schema_of_variant_agg schema_of_xml = it tells Spark's types, and the data has DuckDB's
-soundex luhn_check conv mask sentences to_number try_to_number to_char to_varchar to_binary width_bucket parse_url try_parse_url = it is not supported yet
+sentences = it is not supported yet
 from_csv to_csv from_xml xpath xpath_string xpath_int to_xml from_avro to_avro from_protobuf to_protobuf = other formats are read by sources, not by functions
 approx_top_k approx_top_k_accumulate approx_top_k_combine approx_top_k_estimate count_min_sketch histogram_numeric bitmap_bit_position bitmap_bucket_number bitmap_construct_agg bitmap_count bitmap_or_agg bitmap_and_agg = sketches are not supported
-variant_get try_variant_get is_variant_null to_variant_object = write the path as x:a.b::type
+to_variant_object = write the path as x:a.b::type
 session_window window_time = sessions are not supported
-skewness histogram regr_avgx regr_avgy regr_sxx regr_sxy regr_syy = it is not supported yet
+histogram = it is not supported yet
 localtime time make_time to_time try_to_time current_time time_diff time_trunc time_from_seconds time_from_millis time_from_micros time_to_seconds time_to_millis time_to_micros = there is no type TIME here
-is_valid_utf8 make_valid_utf8 validate_utf8 try_validate_utf8 is_valid_variant schema_of_avro timestamp_nanos time_bucket try_make_interval try_to_binary map_zip_with collect_union counter_diff hmac quote collation collations sql_keywords python_worker_logs current_path grouping_id from_base32 to_base32 = it is not supported yet
+make_valid_utf8 try_validate_utf8 is_valid_variant schema_of_avro timestamp_nanos time_bucket try_make_interval collect_union counter_diff hmac collation collations sql_keywords python_worker_logs current_path from_base32 to_base32 = it is not supported yet
 variant_array_append variant_delete variant_insert variant_set variant_strip_nulls try_variant_array_append try_variant_insert try_variant_set = a VARIANT is read here, and not changed
 event_log cloud_files_state table_changes = it is read by lakeflow's own commands
 `

@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 				if !ok {
 					continue
 				}
-				got := []byte(describe(string(f.Data)))
+				got := []byte(describe(string(f.Data), base))
 				if !*update && !bytes.Equal(got, wanted[base+".want"]) {
 					t.Errorf("%s:\n%s\nwant\n%s", f.Name, got, wanted[base+".want"])
 				}
@@ -56,10 +56,17 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// describe is what comes of a query.
-func describe(sql string) string {
+// describe is what comes of a query. Its name tells of a zone, and of a session that is not in ANSI mode.
+func describe(sql, name string) string {
 	var diags diag.List
 	in := spark.Pipeline{Parameters: map[string]string{"catalog": "main", "n": "10", "name": "x'y"}, Functions: map[string]bool{"risk_score": true}}
+	in.Legacy = strings.Contains(name, "legacy")
+	switch {
+	case strings.Contains(name, "no_zone"):
+		in.TimeZone = "Europe/Berlino"
+	case strings.Contains(name, "zone"):
+		in.TimeZone = "Europe/Berlin"
+	}
 	q := spark.Translate(strings.TrimSuffix(sql, "\n"), sqltext.WholeFile("q.sql"), in, &diags)
 	var b strings.Builder
 	if !diags.HasErrors() {

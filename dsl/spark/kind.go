@@ -187,7 +187,9 @@ var specialKinds = map[string]kind{"concat_ws": text, "struct": other, "named_st
 	"substr": text, "split": other, "sha2": text, "transform": other, "filter": other, "exists": boolean, "forall": boolean, "zip_with": other,
 	"map_filter": other, "transform_values": other, "transform_keys": other, "collect_list": other, "collect_set": other, "array_agg": other, "count": integer,
 	"input_file_name": text, "make_interval": duration, "make_dt_interval": duration, "make_ym_interval": duration, "window": other, "arrays_zip": other,
-	"array": other, "ceil": numeric, "floor": numeric, "ceiling": numeric, "div": integer, "mod": numeric, "pmod": numeric}
+	"array": other, "ceil": numeric, "floor": numeric, "ceiling": numeric, "array_sort": other, "map_zip_with": other, "to_number": decimals, "try_to_number": decimals, "to_char": text, "to_varchar": text, "to_binary": bytes,
+	"try_to_binary": bytes, "parse_url": text, "try_parse_url": text, "mask": text, "format_string": text, "printf": text, "encode": bytes,
+	"from_utc_timestamp": instant, "to_utc_timestamp": instant, "div": integer, "mod": numeric, "pmod": numeric}
 
 func (c *call) is() kind {
 	if k := specialKinds[c.name]; k != unknown {

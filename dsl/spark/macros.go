@@ -13,7 +13,7 @@ package spark
 // two forms with types at least, if need be one for TIME, which Spark has not, and Ambiguous leaves the macro out.
 var macros = map[string]string{
 	"as_string": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(x AS VARCHAR) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN @double_text(CAST(x AS VARCHAR))
-	WHEN typeof(x) = 'BLOB' THEN decode(TRY_CAST(x AS BLOB)) WHEN typeof(x) = 'TIMESTAMP WITH TIME ZONE' THEN CAST(TRY_CAST(x AS TIMESTAMP) AS VARCHAR) ELSE CAST(x AS VARCHAR) END`,
+	WHEN typeof(x) = 'BLOB' THEN decode(TRY_CAST(x AS BLOB)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN CAST(@local(TRY_CAST(x AS TIMESTAMP)) AS VARCHAR) ELSE CAST(x AS VARCHAR) END`,
 	// Java writes numbers from 0.001 to 10,000,000 plainly, others as 1.5E10.
 	"double_text": `(x) AS list_transform([x], lambda t: CASE
 	WHEN t IN ('inf', '-inf', 'nan') THEN replace(replace(t, 'inf', 'Infinity'), 'nan', 'NaN')
@@ -40,17 +40,18 @@ var macros = map[string]string{
 	"text_boolean": `(x) AS CASE WHEN lower(trim(x)) IN ('t', 'true', 'y', 'yes', '1') THEN true WHEN lower(trim(x)) IN ('f', 'false', 'n', 'no', '0') THEN false
 	ELSE CAST('[CAST_INVALID_INPUT] ' || x AS BOOLEAN) END`,
 	"as_binary": `(x) AS CASE WHEN typeof(x) = 'BLOB' THEN TRY_CAST(x AS BLOB) ELSE encode(CAST(x AS VARCHAR)) END`,
-	"as_date":   `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_date(CAST(x AS VARCHAR)) ELSE TRY_CAST(x AS DATE) END`,
+	"as_date":   `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_date(CAST(x AS VARCHAR)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN CAST(@local(TRY_CAST(x AS TIMESTAMP)) AS DATE) ELSE TRY_CAST(x AS DATE) END`,
 	"text_date": `(x) AS CAST(CASE WHEN regexp_matches(x, '^ *[0-9]{4} *$') THEN trim(x) || '-01-01' WHEN regexp_matches(x, '^ *[0-9]{4}-[0-9]{1,2} *$') THEN trim(x) || '-01'
 	WHEN regexp_matches(x, '^ *[+-]?[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2} *$') THEN trim(x)
 	WHEN regexp_matches(x, '^ *[+-]?[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2}[ T]') THEN regexp_extract(x, '[+-]?[0-9]+-[0-9]+-[0-9]+') ELSE '[CAST_INVALID_INPUT] ' || x END AS DATE)`,
-	"as_timestamp": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_timestamp(CAST(x AS VARCHAR)) WHEN typeof(x) = 'DATE' OR typeof(x) LIKE 'TIMESTAMP%' THEN TRY_CAST(x AS TIMESTAMP)
+	"as_timestamp": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_timestamp(CAST(x AS VARCHAR)) WHEN typeof(x) = 'DATE' THEN @instant(TRY_CAST(x AS TIMESTAMP)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN TRY_CAST(x AS TIMESTAMP)
 	ELSE make_timestamp(CAST(TRY_CAST(x AS DOUBLE) * 1000000 AS BIGINT)) END`,
 	"text_timestamp": `(x) AS CASE WHEN regexp_matches(x, ':.*([zZ]|[+-][0-9]{1,2}(:?[0-9]{2})?|UTC|GMT) *$') THEN CAST(CAST(regexp_replace(x, ' *(UTC|GMT) *$', 'Z') AS TIMESTAMPTZ) AS TIMESTAMP)
-	WHEN regexp_matches(x, '^ *[0-9]{4} *$') THEN CAST(trim(x) || '-01-01' AS TIMESTAMP) WHEN regexp_matches(x, '^ *[0-9]{4}-[0-9]{1,2} *$') THEN CAST(trim(x) || '-01' AS TIMESTAMP)
-	ELSE CAST(x AS TIMESTAMP) END`,
+	ELSE @instant(CAST(CASE WHEN regexp_matches(x, '^ *[0-9]{4} *$') THEN trim(x) || '-01-01' WHEN regexp_matches(x, '^ *[0-9]{4}-[0-9]{1,2} *$') THEN trim(x) || '-01' ELSE x END AS TIMESTAMP)) END`,
 	"type_name": `(x) AS CASE typeof(x) WHEN 'INTEGER' THEN 'int' WHEN 'VARCHAR' THEN 'string' WHEN 'BLOB' THEN 'binary' WHEN 'HUGEINT' THEN 'bigint' WHEN '"NULL"' THEN 'void'
-	WHEN 'INTEGER[]' THEN 'array<int>' WHEN 'VARCHAR[]' THEN 'array<string>' ELSE lower(regexp_replace(typeof(x), '^(.*)\[\]$', 'array<\1>')) END`,
+	WHEN 'INTEGER[]' THEN 'array<int>' WHEN 'VARCHAR[]' THEN 'array<string>' WHEN 'DOUBLE[]' THEN 'array<double>'
+	ELSE replace(replace(replace(lower(regexp_replace(regexp_replace(typeof(x), '^(.*)\[\]$', 'array<\1>'), '^MAP\((.*), (.*)\)$', 'map<\1,\2>')),
+	'integer', 'int'), 'varchar', 'string'), '"null"', 'void') END`,
 
 	// numeral is what can be cast to a DECIMAL.
 	"numeral": `(x VARCHAR) AS trim(x), (x TIMESTAMP) AS epoch(x), (x BOOLEAN) AS CAST(x AS INTEGER), (x) AS x`,
@@ -58,7 +59,7 @@ var macros = map[string]string{
 	// like_other is the first value in the type that both values have in common: only a text changes.
 	"like_other": `(x VARCHAR, y VARCHAR) AS x, (x VARCHAR, y BIGINT) AS CAST(@whole(x) AS BIGINT), (x VARCHAR, y DECIMAL) AS CAST(@fraction(x) AS DOUBLE),
 	(x VARCHAR, y DOUBLE) AS CAST(@fraction(x) AS DOUBLE), (x VARCHAR, y BOOLEAN) AS @text_boolean(x), (x VARCHAR, y DATE) AS @text_date(x),
-	(x VARCHAR, y TIMESTAMP) AS @text_timestamp(x), (x, y) AS x`,
+	(x VARCHAR, y TIMESTAMP) AS @text_timestamp(x), (x DATE, y TIMESTAMP) AS @instant(CAST(x AS TIMESTAMP)), (x, y) AS x`,
 	"like_bigint":    `(x VARCHAR) AS CAST(@whole(x) AS BIGINT), (x TIME) AS x, (x) AS x`,
 	"like_date":      `(x VARCHAR) AS @text_date(x), (x TIME) AS x, (x) AS x`,
 	"like_timestamp": `(x VARCHAR) AS @text_timestamp(x), (x TIME) AS x, (x) AS x`,
@@ -74,11 +75,14 @@ var macros = map[string]string{
 	"century":       `(t) AS CASE WHEN year(t) < 2000 THEN t + INTERVAL 100 YEAR ELSE t END`,
 	"pmod":          `(x, y) AS ((x % @divisor(y)) + y) % y`,
 	"pmod_constant": `(x, y) AS ((x % y) + y) % y`,
+	// truncated leaves the end of a moment out: one that the clocks show twice stays what it is.
+	"truncated": `(u, t) AS t - (@local(t) - date_trunc(u, @local(t)))`,
 	// shifted is a moment and an interval of whole days; moment one of any interval.
-	"shifted": `(x DATE, i) AS CAST(x + i AS DATE), (x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x, i) AS x + i`,
+	"shifted": `(x DATE, i) AS CAST(x + i AS DATE), (x VARCHAR, i) AS @as_string(@instant(@local(@text_timestamp(x)) + i)), (x, i) AS @instant(@local(x) + i)`,
 	"moment":  `(x VARCHAR, i) AS CAST(@text_timestamp(x) + i AS VARCHAR), (x TIME, i) AS x + i, (x, i) AS x + i`,
 	// minus is a difference: of texts as numbers, of dates as an interval of days.
 	"minus": `(x VARCHAR, y VARCHAR) AS CAST(x AS DOUBLE) - CAST(y AS DOUBLE), (x DATE, y DATE) AS to_days(CAST(x - y AS INTEGER)),
+	(x TIMESTAMP, y TIMESTAMP) AS @local(x) - @local(y),
 	(x VARCHAR, y) AS CAST(x AS DOUBLE) - y, (x, y VARCHAR) AS x - CAST(y AS DOUBLE), (x, y) AS x - y`,
 	"months": `(x, y) AS (year(y) - year(x)) * 12 + month(y) - month(x) - CASE
 	WHEN y >= x AND day(y) * 86400000000 + epoch_us(y) % 86400000000 < day(x) * 86400000000 + epoch_us(x) % 86400000000 THEN 1
@@ -94,7 +98,7 @@ var macros = map[string]string{
 	"json_path": `(x, p) AS CASE WHEN json_valid(CAST(x AS VARCHAR)) THEN json_extract_string(CAST(x AS VARCHAR), p) END`,
 	// json_value reads a text by a shape; NULL where there is no JSON. json_object gives an object without fields there.
 	"json_value":    `(x, s) AS CASE WHEN json_valid(x) THEN from_json(x, s) END`,
-	"json_object":   `(x, s) AS CASE WHEN json_valid(x) THEN from_json(x, s) WHEN x IS NOT NULL THEN from_json('{}', s) END`,
+	"json_object":   `(x, s) AS CASE WHEN trim(x) = '' THEN NULL WHEN json_valid(x) THEN from_json(x, s) WHEN x IS NOT NULL THEN from_json('{}', s) END`,
 	"outer_entries": `(x) AS CASE WHEN x IS NULL OR len(x) = 0 THEN [NULL] ELSE x END`,
 	"strings":       `(x VARCHAR) AS [x], (x VARCHAR[]) AS x, (x) AS [@as_string(x)]`,
 	"split_limit": `(s, d, n) AS CASE WHEN n <= 0 OR len(string_split(s, d)) <= n THEN string_split(s, d)
@@ -105,22 +109,60 @@ var macros = map[string]string{
 	// part is substring from a place that may be 0, which is 1, or negative, which counts from the end.
 	"part": `(s, p) AS substring(s, CASE WHEN p = 0 THEN 1 ELSE p END),
 	(s, p, n) AS CASE WHEN p < -length(s) THEN substring(s, 1, greatest(length(s) + p + n, 0)) ELSE substring(s, CASE WHEN p = 0 THEN 1 ELSE p END, n) END`,
+	// natural is a number that is not negative.
+	"natural": `(n) AS CASE WHEN n < 0 THEN 0 ELSE n END`,
+	"finite":  `(x) AS CASE WHEN isinf(CAST(x AS DOUBLE)) THEN CAST('NaN' AS DOUBLE) ELSE CAST(x AS DOUBLE) END`,
+	// inserted puts an element at a place; what is behind the end, or in front of the begin, is filled with NULL.
+	"inserted": `(l, p, x) AS CASE WHEN p = 0 THEN [x] || l WHEN p < 0 THEN [x] || list_transform(range(CAST(-p AS BIGINT)), lambda i: CASE WHEN false THEN x END) || l
+	WHEN p > len(l) + 1 THEN l || list_transform(range(CAST(p - len(l) - 1 AS BIGINT)), lambda i: CASE WHEN false THEN x END) || [x] ELSE l[1:p - 1] || [x] || l[p:] END`,
+	"weekday_number": `(x) AS CASE WHEN upper(x) IN ('MO', 'MON', 'MONDAY') THEN 1 WHEN upper(x) IN ('TU', 'TUE', 'TUESDAY') THEN 2 WHEN upper(x) IN ('WE', 'WED', 'WEDNESDAY') THEN 3
+	WHEN upper(x) IN ('TH', 'THU', 'THURSDAY') THEN 4 WHEN upper(x) IN ('FR', 'FRI', 'FRIDAY') THEN 5 WHEN upper(x) IN ('SA', 'SAT', 'SATURDAY') THEN 6
+	WHEN upper(x) IN ('SU', 'SUN', 'SUNDAY') THEN 7 WHEN x IS NOT NULL THEN CAST('[ILLEGAL_DAY_OF_WEEK] ' || x AS INTEGER) END`,
+	// chosen is one of several texts.
+	"chosen":   `(l, n) AS CASE WHEN n < 1 OR n > len(l) THEN l[CAST('[INVALID_ARRAY_INDEX] there is no argument ' || CAST(n AS VARCHAR) AS BIGINT)] ELSE l[n] END`,
 	"joined":   `(l, s) AS CASE WHEN s IS NOT NULL THEN array_to_string(l, s) END`,
 	"reverse":  `(x VARCHAR) AS reverse(x), (x TIME) AS x, (x) AS list_reverse(x)`,
 	"size":     `(x MAP(VARCHAR, VARCHAR)) AS CAST(cardinality(x) AS INTEGER), (x TIME) AS NULL, (x) AS CAST(len(x) AS INTEGER)`,
 	"any_true": `(l) AS CASE WHEN list_bool_or(l) THEN true WHEN list_count(l) < len(l) THEN NULL WHEN l IS NOT NULL THEN false END`,
 	"all_true": `(l) AS CASE WHEN NOT list_bool_and(l) THEN false WHEN list_count(l) < len(l) THEN NULL WHEN l IS NOT NULL THEN true END`,
-	"unsigned_shift": `(x, n) AS CASE WHEN typeof(x) = 'BIGINT' THEN CAST((CASE WHEN x < 0 THEN CAST(x AS HUGEINT) + 18446744073709551616 ELSE CAST(x AS HUGEINT) END)
-	// CAST(pow(2, n) AS HUGEINT) AS BIGINT) ELSE (CASE WHEN x < 0 THEN CAST(x AS BIGINT) + 4294967296 ELSE CAST(x AS BIGINT) END) >> n END`,
+	"unsigned_shift": `(x INTEGER, n) AS CAST((CASE WHEN x < 0 THEN CAST(x AS BIGINT) + 4294967296 ELSE CAST(x AS BIGINT) END) >> n AS INTEGER),
+	(x BIGINT, n) AS CAST((CASE WHEN x < 0 THEN CAST(x AS HUGEINT) + 18446744073709551616 ELSE CAST(x AS HUGEINT) END) // CAST(pow(2, n) AS HUGEINT) AS BIGINT)`,
 	"sequence": `(a DATE, b DATE) AS CAST(generate_series(a, b, CASE WHEN a <= b THEN INTERVAL 1 DAY ELSE INTERVAL '-1 day' END) AS DATE[]),
-	(a TIMESTAMP, b TIMESTAMP) AS generate_series(a, b, INTERVAL 1 DAY), (a, b) AS generate_series(a, b, CASE WHEN a <= b THEN 1 ELSE -1 END),
-	(a DATE, b DATE, s) AS CAST(generate_series(a, b, s) AS DATE[]), (a TIMESTAMP, b TIMESTAMP, s) AS generate_series(a, b, s), (a, b, s) AS generate_series(a, b, s)`,
+	(a TIMESTAMP, b TIMESTAMP) AS list_transform(generate_series(@local(a), @local(b), INTERVAL 1 DAY), lambda t: @instant(t)), (a INTEGER, b INTEGER) AS CAST(generate_series(a, b, CASE WHEN a <= b THEN 1 ELSE -1 END) AS INTEGER[]),
+	(a INTEGER, b INTEGER, s INTEGER) AS CAST(generate_series(a, b, s) AS INTEGER[]), (a, b) AS generate_series(a, b, CASE WHEN a <= b THEN 1 ELSE -1 END),
+	(a DATE, b DATE, s) AS CAST(generate_series(a, b, s) AS DATE[]), (a TIMESTAMP, b TIMESTAMP, s) AS CASE WHEN s >= INTERVAL 1 DAY OR s <= INTERVAL '-1 day' THEN list_transform(generate_series(@local(a), @local(b), s), lambda t: @instant(t)) ELSE generate_series(a, b, s) END, (a, b, s) AS generate_series(a, b, s)`,
 	"str_to_map": `(x, a, b) AS map_from_entries(list_transform(string_split(x, a), lambda p: struct_pack(key := split_part(p, b, 1),
 	value := CASE WHEN contains(p, b) THEN substring(p, instr(p, b) + length(b)) END)))`,
-	// months_between is whole months where both are the same day, or the last day, of a month; else of 31 days each.
-	"months_between": `(x, y) AS round((year(x) - year(y)) * 12 + month(x) - month(y) + CASE
+	// numeral_text is a text of digits without what else its pattern has; one that does not match cannot be cast.
+	"numeral_text": `(x, p) AS CASE WHEN regexp_matches(trim(x), p) THEN regexp_replace(regexp_replace(trim(x), '[,$]', '', 'g'), '^(.*)([+-])$', '\2\1') ELSE '[INVALID_FORMAT] ' || x END`,
+	"unhexed":      `(x) AS CASE WHEN len(x) % 2 = 1 THEN unhex('0' || x) ELSE unhex(x) END`,
+	"url_part":     `(x, p) AS CASE WHEN regexp_matches(x, p) AND (contains(x, ':') OR p LIKE '%(?:[a-zA-Z]%' OR p LIKE '^[^%') THEN regexp_extract(x, p, 1) END`,
+	"masked": `(x, u, l, d, o) AS array_to_string(list_transform(string_split(x, ''), lambda c: coalesce(
+	CASE WHEN regexp_matches(c, '\p{Lu}') THEN u WHEN regexp_matches(c, '\p{Ll}') THEN l WHEN regexp_matches(c, '[0-9]') THEN d ELSE o END, c)), '')`,
+	"luhn": `(x) AS CASE WHEN x IS NOT NULL THEN regexp_matches(x, '^[0-9]+$') AND list_sum(list_transform(list_reverse(regexp_extract_all(x, '[0-9]')),
+	lambda c, i: CASE WHEN i % 2 = 1 THEN CAST(c AS INTEGER) ELSE CAST(c AS INTEGER) * 2 // 10 + CAST(c AS INTEGER) * 2 % 10 END)) % 10 = 0 END`,
+	// soundex_of keeps the first letter; vowels part equal codes, H and W do not.
+	"soundex_of": `(x) AS CASE WHEN NOT regexp_matches(x, '^[a-zA-Z]') THEN x ELSE upper(x[1]) || left(list_transform(
+	[string_split(regexp_replace(translate(upper(x), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '01230127022455012623017202'), '[^0-6]', '', 'g'), '')],
+	lambda l: array_to_string(list_filter(l, lambda c, i: i > 1 AND c <> '0' AND c <> l[i - 1]), ''))[1] || '000', 3) END`,
+	// converted is a number in another base, of the digits in front of the first that the base has not.
+	"converted": `(x, f, t) AS list_transform([regexp_extract(upper(trim(x)), '^-?[' || substring('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', 1, f) || ']*')], lambda d: CASE
+	WHEN x IS NULL OR trim(x) = '' OR abs(f) NOT BETWEEN 2 AND 36 OR abs(t) NOT BETWEEN 2 AND 36 THEN NULL WHEN ltrim(d, '-') = '' THEN '0'
+	ELSE CASE WHEN d LIKE '-%' AND t < 0 THEN '-' ELSE '' END || @to_digits(list_transform([list_reduce(list_transform(string_split(ltrim(d, '-'), ''),
+	lambda c: CAST(instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', c) - 1 AS HUGEINT)), lambda a, c: a * f + c)],
+	lambda n: CASE WHEN d LIKE '-%' AND t > 0 THEN 18446744073709551616 - n ELSE n END)[1], abs(t)) END)[1]`,
+	"to_digits": `(n, t) AS coalesce(nullif(ltrim(array_to_string(list_transform(range(63, -1, -1), lambda i: substring('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ',
+	CAST(CASE WHEN pow(CAST(t AS DOUBLE), i) > 1e20 THEN 0 ELSE n // CAST(pow(CAST(t AS DOUBLE), i) AS HUGEINT) % t END AS INTEGER) + 1, 1)), ''), '0'), ''), '0')`,
+	"uniform_between": `(a INTEGER, b INTEGER) AS CAST(floor(a + random() * (b - a)) AS INTEGER), (a TIME, b TIME) AS a, (a, b) AS a + random() * (b - a)`,
+	"bucket": `(x, a, b, n) AS CASE WHEN n <= 0 OR a = b OR isnan(x) THEN NULL WHEN a < b AND x < a OR a > b AND x > a THEN 0 WHEN a < b AND x >= b OR a > b AND x <= b THEN CAST(n AS BIGINT) + 1
+	ELSE CAST(floor(n * (x - a) / (b - a)) AS BIGINT) + 1 END`,
+	// skewness_of is the skewness of a population, of the list of its values.
+	"skewness_of": `(l) AS list_transform([list_filter(l, lambda x: x IS NOT NULL)], lambda v: CASE WHEN len(v) > 0 THEN list_transform([list_avg(v)], lambda m:
+	(list_sum(list_transform(v, lambda x: pow(x - m, 3))) / len(v)) / pow(list_sum(list_transform(v, lambda x: pow(x - m, 2))) / len(v), 1.5))[1] END)[1]`,
+	// months_apart is whole months where both are the same day, or the last day, of a month; else of 31 days each.
+	"months_apart": `(x, y) AS ((year(x) - year(y)) * 12 + month(x) - month(y) + CASE
 	WHEN day(x) = day(y) OR CAST(x AS DATE) = last_day(x) AND CAST(y AS DATE) = last_day(y) THEN 0.0
-	ELSE (day(x) - day(y) + (epoch_us(x) % 86400000000 - epoch_us(y) % 86400000000) / 86400000000.0) / 31.0 END, 8)`,
+	ELSE (day(x) - day(y) + (epoch_us(x) // 1000000 % 86400 - epoch_us(y) // 1000000 % 86400) / 86400.0) / 31.0 END)`,
 }
 
 // toInteger cuts fractions off, takes the seconds of a moment, and refuses a text that is no integer.

@@ -84,7 +84,7 @@ func pretty(x expr) string {
 	case *item:
 		return pretty(x.x) + "[" + pretty(x.key) + "]"
 	case *lambda:
-		return "lambdafunction(" + pretty(x.body) + ")"
+		return x.pretty()
 	case *tuple:
 		return "struct(" + prettyList(x.items) + ")"
 	case *subquery:
@@ -179,22 +179,9 @@ func (c *call) pretty() string {
 		}
 		args = append(args, text)
 	}
-	name := c.name
-	switch { // Spark shows what it understands of some functions
-	case name == "array_agg":
-		name = "collect_list"
-	case name == "first_value" && c.over == nil || name == "first" && len(args) == 2:
-		name, args = "first", args[:1]
-	case name == "last_value" && c.over == nil || name == "last" && len(args) == 2:
-		name, args = "last", args[:1]
-	case name == "sort_array" && len(args) == 1:
-		args = append(args, "true")
-	case name == "percentile" && len(args) == 2:
-		args = append(args, "1")
-	case (name == "percentile_approx" || name == "approx_percentile") && len(args) == 2:
-		args = append(args, "10000")
-	case name == "if":
-		return "(IF(" + strings.Join(args, ", ") + "))"
+	name, args, whole := c.understood(args)
+	if whole {
+		return name
 	}
 	distinct := ""
 	if c.distinct {

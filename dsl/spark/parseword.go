@@ -36,7 +36,7 @@ func (p *parser) word() expr {
 		if !ok {
 			return l
 		}
-		return p.typed(&literal{p.since(at), typedLiterals[word], text.value, ""})
+		return p.typed(&literal{p.since(at), typedLiterals[word], text.value, strings.ToUpper(word)})
 	case word == "interval" && p.isInterval():
 		return p.interval()
 	case withoutBrackets[word] && !called:

@@ -19,6 +19,7 @@ const (
 	codeArguments   = "LF0604"
 	codeIgnored     = "LF0605"
 	codeParameter   = "LF0606"
+	codeZone        = "LF0607"
 )
 
 // Query is a query in Spark's dialect, with its text for DuckDB.
@@ -147,6 +148,12 @@ type Pipeline struct {
 	Source func(Relation) string
 	// Whole says that STREAM reads all rows of what stands behind it, as what is there without it does.
 	Whole bool
+	// Legacy is set where spark.sql.ansi.enabled is false: a cast, a division by zero or an element that is not there gives
+	// NULL, and integers overflow.
+	Legacy bool
+	// TimeZone is spark.sql.session.timeZone, as Europe/Berlin; empty for UTC. Texts and dates become instants by its clocks,
+	// and instants are shown by them. The values stay instants, of UTC.
+	TimeZone string
 }
 
 // Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added
@@ -173,11 +180,13 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 	result := &Query{choices: chosen}
 	result.again = func(c choices) *Query { return translate(raw, at, in, new(diag.List), otherwise, c, read) }
 	w := &writer{raw: raw, origin: at, expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, pipeline: in}
+	set, known := in.mode(diags, w.out.Place(0, len(raw)))
+	w.mode = set
 	for _, unknown := range e.unknown {
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
 			"the parameter %s has no value", raw[unknown.start:unknown.end])
 	}
-	if len(e.unknown) > 0 || !attempt(func() {
+	if !known || len(e.unknown) > 0 || !attempt(func() {
 		p := newParser(e.text, w.place, diags, result)
 		write := read(p)
 		w.paths = p.paths

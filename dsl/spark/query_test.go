@@ -2,6 +2,7 @@ package spark_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,24 +17,63 @@ func FuzzTranslate(f *testing.F) {
 	for _, a := range seeds() {
 		f.Add(a)
 	}
+	parameters := map[string]string{"p": "x", "e": ""}
 	f.Fuzz(func(t *testing.T, sql string) {
-		var diags diag.List
-		q := spark.Translate(sql, sqltext.WholeFile("q.sql"), spark.Pipeline{Parameters: map[string]string{"p": "x", "e": ""}}, &diags)
-		lines := strings.Count(sql, "\n") + 1
-		for _, d := range diags {
-			if d.Range.File != "q.sql" || d.Range.Start.Line < 1 || d.Range.End.Line > lines {
-				t.Errorf("%v stands at %v", d, d.Range)
-			}
-		}
-		for i := 0; i < len(q.Text); i += 7 + len(q.Text)/50 {
-			if r := q.At(i, 0); r.Start.Line < 1 || r.End.Line > lines {
-				t.Errorf("offset %d of %q is at %v", i, q.Text, r)
-			}
-		}
-		if len(q.Text) > 100*len(sql)+10000 {
-			t.Errorf("%d bytes become %d", len(sql), len(q.Text))
+		for _, in := range []spark.Pipeline{{Parameters: parameters}, {Parameters: parameters, Legacy: true, TimeZone: "Europe/Berlin"}} {
+			var diags diag.List
+			checkPlaces(t, sql, spark.Translate(sql, sqltext.WholeFile("q.sql"), in, &diags), diags)
+			diags = nil
+			checkPlaces(t, sql, spark.Expression(sql, sqltext.WholeFile("q.sql"), in, &diags), diags)
 		}
 	})
+}
+
+// checkPlaces looks at where mistakes stand, and at where pieces of the text come from: inside of the user's.
+func checkPlaces(t *testing.T, sql string, q *spark.Query, diags diag.List) {
+	t.Helper()
+	lines := strings.Split(sql, "\n")
+	inside := func(p diag.Pos) bool {
+		return p.Line >= 1 && p.Line <= len(lines) && p.Column >= 1 && p.Column <= len(lines[p.Line-1])+1
+	}
+	for _, d := range diags {
+		if d.Range.File != "q.sql" || !inside(d.Range.Start) || !inside(d.Range.End) || d.Help == "" {
+			t.Errorf("%v stands at %v to %v, in %q", d, d.Range, d.Range.End, sql)
+		}
+	}
+	for i := 0; i < len(q.Text); i += 7 + len(q.Text)/50 {
+		if r := q.At(i, 0); !inside(r.Start) || !inside(r.End) {
+			t.Errorf("offset %d of %q is at %v", i, q.Text, r)
+		}
+	}
+	if len(q.Text) > 200*len(sql)+10000 {
+		t.Errorf("%d bytes become %d", len(sql), len(q.Text))
+	}
+}
+
+// BenchmarkProject translates the 200 queries of a project.
+func BenchmarkProject(b *testing.B) {
+	var queries []string
+	for i := range 50 {
+		n := strconv.Itoa(i)
+		queries = append(queries,
+			"SELECT *, _metadata.file_path AS source FROM STREAM read_files('/landing/orders_"+n+"', format => 'json', schemaHints => 'id BIGINT, at TIMESTAMP')",
+			"SELECT CAST(id AS BIGINT) AS id, upper(trim(name)) AS name, to_date(day, 'yyyy-MM-dd') AS day, amount * 1.19 AS gross, CASE WHEN amount > 100 THEN 'large' WHEN amount > 10 THEN 'mid' ELSE 'small' END AS size, "+
+				"raw:customer.name::string AS customer, regexp_extract(mail, '@(.*)$', 1) AS domain FROM STREAM(live.bronze_"+n+") WHERE id IS NOT NULL AND amount >= 0",
+			"WITH ranked AS (SELECT o.*, row_number() OVER (PARTITION BY customer ORDER BY at DESC) AS n FROM silver_"+n+" o LEFT JOIN customers c ON o.customer = c.id AND c.__END_AT IS NULL) "+
+				"SELECT customer, explode(items) AS item, datediff(current_date(), day) AS age FROM ranked QUALIFY n = 1",
+			"SELECT date_trunc('MONTH', day) AS month, size, count(*) AS orders, sum(gross) AS gross, avg(gross) AS mean, count(DISTINCT customer) AS customers, collect_set(domain) AS domains, "+
+				"percentile_approx(gross, 0.5) AS median FROM silver_"+n+" GROUP BY ALL HAVING count(*) > 10 ORDER BY month, gross DESC")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, sql := range queries {
+			var diags diag.List
+			spark.Translate(sql, sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
+			if diags.HasErrors() {
+				b.Fatal(diags, sql)
+			}
+		}
+	}
 }
 
 // seeds are queries that hold much of the grammar.

@@ -22,6 +22,10 @@ func init() { // they call each other
 		"input_file_name": inputFile, "explode": misplaced, "explode_outer": misplaced, "posexplode": misplaced, "posexplode_outer": misplaced,
 		"stack": misplaced, "json_tuple": misplaced, "variant_explode": misplaced, "variant_explode_outer": misplaced, "inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
 		"window": timeWindow, "round": roundTo, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
+		"to_number": toNumber, "try_to_number": toNumber, "to_char": toChar, "to_varchar": toChar, "to_binary": toBinary, "try_to_binary": toBinary,
+		"parse_url": parseURL, "try_parse_url": parseURL, "mask": mask, "variant_get": variantGet, "try_variant_get": variantGet,
+		"array_sort": arraySort, "format_string": formatText, "printf": formatText, "encode": encodeText,
+		"from_utc_timestamp": shiftZone, "to_utc_timestamp": shiftZone, "map_zip_with": mapZipWith,
 	}
 }
 
@@ -270,14 +274,14 @@ func comparesConstants(rest []argument) bool {
 
 func elt(w *writer, c *call) {
 	w.need(c, 2, -1, "elt(n, a, b)")
-	w.put("([", c.nameAt)
+	w.put(w.macro("chosen")+"([", c.nameAt)
 	for i, a := range c.args[1:] {
 		if i > 0 {
 			w.put(", ", a.value.at())
 		}
 		w.coerced(a.value, text)
 	}
-	w.around(c, "])[", func() { w.coerced(c.args[0].value, integer) }, "]")
+	w.around(c, "], ", func() { w.coerced(c.args[0].value, integer) }, ")")
 }
 
 // roundTo writes round. A DOUBLE is rounded as it is written in decimal digits: 1.005 to 1.01, and not as the next lower
@@ -356,7 +360,7 @@ func substring(w *writer, c *call) {
 	w.around(c, name, func() { w.coerced(c.args[0].value, text) }, ", ")
 	w.coerced(position, integer)
 	if len(c.args) == 3 {
-		w.around(c, ", greatest(", func() { w.coerced(c.args[2].value, integer) }, ", 0)")
+		w.around(c, ", @natural(", func() { w.coerced(c.args[2].value, integer) }, ")")
 	}
 	w.put(")", span{c.end, c.end})
 }

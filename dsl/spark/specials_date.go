@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"regexp"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func extract(w *writer, c *call) {
 	if l, ok := c.args[0].value.(*literal); ok {
 		name = strings.ToLower(l.value)
 	}
-	moment := func() { w.coerced(c.args[1].value, instant) }
+	moment := func() { w.local(c.args[1].value) }
 	switch {
 	case name == "dayofweek" || name == "dow":
 		w.around(c, "CAST(dayofweek(", moment, ") + 1 AS INTEGER)")
@@ -64,9 +65,20 @@ func (w *writer) pattern(x expr, parsing bool) string {
 	return quoteText(duck)
 }
 
+// local writes a moment as the clocks of the session's zone show it.
+func (w *writer) local(x expr) {
+	if w.mode.zone == "" {
+		w.coerced(x, instant)
+		return
+	}
+	w.put(w.macro("local")+"(", x.at())
+	w.coerced(x, instant)
+	w.put(")", x.at())
+}
+
 func dateFormat(w *writer, c *call) {
 	w.need(c, 2, 2, "date_format(x, 'yyyy-MM-dd')")
-	w.around(c, "strftime(", func() { w.coerced(c.args[0].value, instant) }, ", "+w.pattern(c.args[1].value, false)+")")
+	w.around(c, "strftime(", func() { w.local(c.args[0].value) }, ", "+w.pattern(c.args[1].value, false)+")")
 }
 
 // parsed writes a text that is read by a pattern.
@@ -81,7 +93,17 @@ func (w *writer) parsed(c *call, before, after string) {
 			w.around(c, "regexp_replace(", func() { w.coerced(c.args[0].value, "text") }, ", 'Z$', '+00:00')")
 		}
 	}
-	w.around(c, before+"strptime(", text, ", "+pattern+")"+after)
+	if w.mode.zone != "" && !strings.Contains(pattern, "%z") && !strings.HasSuffix(c.name, "to_date") {
+		before, after = before+"@instant(", ")"+after
+	}
+	if strings.Contains(pattern, "%z") && strings.HasSuffix(c.name, "to_date") {
+		w.needsUTC(c.args[1].value.at(), "a pattern with a zone that makes a DATE")
+	}
+	read := "strptime("
+	if w.mode.legacy {
+		read = "try_strptime("
+	}
+	w.around(c, before+read, text, ", "+pattern+")"+after)
 }
 
 func toDate(w *writer, c *call) {
@@ -98,6 +120,9 @@ func toDate(w *writer, c *call) {
 }
 
 func toTimestamp(w *writer, c *call) {
+	if c.name == "to_timestamp_ntz" {
+		w.needsUTC(c.nameAt, "a TIMESTAMP_NTZ")
+	}
 	w.need(c, 1, 2, c.name+"(x, 'yyyy-MM-dd HH:mm:ss')")
 	open, close := "", ""
 	if strings.HasPrefix(c.name, "try_") {
@@ -129,18 +154,32 @@ func fromUnixtime(w *writer, c *call) {
 	if len(c.args) == 2 {
 		pattern = w.pattern(c.args[1].value, false)
 	}
-	w.around(c, "strftime(make_timestamp(", func() { w.castTo("BIGINT", c.args[0].value, c.span) }, " * 1000000), "+pattern+")")
+	w.around(c, "strftime(@local(make_timestamp(", func() { w.castTo("BIGINT", c.args[0].value, c.span) }, " * 1000000)), "+pattern+")")
 }
 
 func dateTrunc(w *writer, c *call) {
 	w.need(c, 2, 2, "date_trunc('MONTH', x)")
+	if l, ok := c.args[0].value.(*literal); ok && unitWords[strings.ToLower(l.value)] == "" { // Spark gives NULL
+		w.diags.Warnf(codeIgnored, w.place(l.start, l.end), "write 'YEAR', 'QUARTER', 'MONTH', 'WEEK', 'DAY', 'HOUR', 'MINUTE' or 'SECOND'", "there is no unit %s: the result is NULL", clip(l.value))
+		w.around(c, "CAST(CASE WHEN false THEN ", func() { w.coerced(c.args[1].value, instant) }, " END AS TIMESTAMP)")
+		return
+	}
 	unit := w.unitArgument(c.args[0].value)
-	w.around(c, "CAST(date_trunc('"+unit+"', ", func() { w.coerced(c.args[1].value, instant) }, ") AS TIMESTAMP)")
+	if w.mode.zone != "" && units[unit].micros%day != 0 {
+		w.around(c, "CAST(@truncated('"+unit+"', ", func() { w.coerced(c.args[1].value, instant) }, ") AS TIMESTAMP)")
+		return
+	}
+	w.around(c, "CAST(@instant(date_trunc('"+unit+"', ", func() { w.local(c.args[1].value) }, ")) AS TIMESTAMP)")
 }
 
 func truncDate(w *writer, c *call) {
 	w.need(c, 2, 2, "trunc(x, 'MONTH')")
-	unit := w.unitArgument(c.args[1].value)
+	unit := ""
+	if l, ok := c.args[1].value.(*literal); !ok || l.kind != textLiteral {
+		unit = w.unitArgument(c.args[1].value)
+	} else {
+		unit = unitWords[strings.ToLower(l.value)]
+	}
 	switch unit {
 	case "year", "quarter", "month", "week":
 		w.around(c, "CAST(date_trunc('"+unit+"', ", func() { w.coerced(c.args[0].value, date) }, ") AS DATE)")
@@ -159,12 +198,12 @@ func dateDiff(w *writer, c *call) {
 	}
 	unit := w.unitArgument(c.args[0].value)
 	if months := map[string]string{"month": "", "quarter": " // 3", "year": " // 12"}; unit == "month" || unit == "quarter" || unit == "year" {
-		w.around(c, "(@months(", func() { w.coerced(c.args[1].value, instant) }, ", ")
-		w.around(c, "", func() { w.coerced(c.args[2].value, instant) }, ")"+months[unit]+")")
+		w.around(c, "(@months(", func() { w.local(c.args[1].value) }, ", ")
+		w.around(c, "", func() { w.local(c.args[2].value) }, ")"+months[unit]+")")
 		return
 	}
-	w.around(c, "date_sub('"+unit+"', ", func() { w.coerced(c.args[1].value, instant) }, ", ")
-	w.around(c, "", func() { w.coerced(c.args[2].value, instant) }, ")")
+	w.around(c, "date_sub('"+unit+"', ", func() { w.local(c.args[1].value) }, ", ")
+	w.around(c, "", func() { w.local(c.args[2].value) }, ")")
 }
 
 // dateAdd is date_add(date, days), or date_add(UNIT, n, x).
@@ -176,8 +215,12 @@ func dateAdd(w *writer, c *call) {
 		return
 	}
 	unit := w.unitArgument(c.args[0].value)
-	w.around(c, "CAST(", func() { w.coerced(c.args[2].value, instant) }, " + ")
-	w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, " * INTERVAL 1 "+strings.ToUpper(unit)+" AS TIMESTAMP)")
+	moment, open, close := func() { w.coerced(c.args[2].value, instant) }, "CAST(", " AS TIMESTAMP)"
+	if units[unit].micros%day == 0 { // days and months are those of the calendar
+		moment, open, close = func() { w.local(c.args[2].value) }, "CAST(@instant(", ") AS TIMESTAMP)"
+	}
+	w.around(c, open, moment, " + ")
+	w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, " * INTERVAL 1 "+strings.ToUpper(unit)+close)
 }
 
 // makeInterval adds up what each argument is a number of.
@@ -194,6 +237,10 @@ func makeInterval(w *writer, c *call) {
 		before := " + "
 		if i == 0 {
 			before = "("
+		}
+		if units[i] == "SECOND" {
+			w.around(c, before+"to_microseconds(CAST(", func() { w.coerced(a.value, double) }, " * 1000000 AS BIGINT))")
+			continue
 		}
 		w.around(c, before, func() { w.coerced(a.value, integer) }, " * INTERVAL 1 "+units[i])
 	}
@@ -215,4 +262,32 @@ func timeWindow(w *writer, c *call) {
 	const epoch = ", TIMESTAMP '1970-01-01')"
 	w.around(c, `struct_pack(start := time_bucket(`+long+", ", moment, epoch)
 	w.around(c, `, "end" := time_bucket(`+long+", ", moment, epoch+" + "+long+")")
+}
+
+var zoneOffset = regexp.MustCompile(`^(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?$`)
+
+// shiftZone shows a moment of UTC on the clocks of another zone, or the other way round.
+func shiftZone(w *writer, c *call) {
+	w.need(c, 2, 2, c.name+"(time, 'Europe/Berlin')")
+	back := c.name == "to_utc_timestamp"
+	moment := func() { w.coerced(c.args[0].value, instant) }
+	if l, ok := c.args[1].value.(*literal); ok && l.kind == textLiteral {
+		if m := zoneOffset.FindStringSubmatch(l.value); m != nil {
+			sign := m[1]
+			if back {
+				sign = map[string]string{"+": "-", "-": "+"}[sign]
+			}
+			w.around(c, "(", moment, " "+sign+" INTERVAL '"+itoa(atoi(m[2])*60+atoi("0"+m[3]))+" minutes')")
+			return
+		}
+	}
+	first, second := "timezone(", ", timezone('UTC', "
+	zone := func() { w.coerced(c.args[1].value, text) }
+	if !back {
+		w.around(c, first, zone, second)
+		w.around(c, "", moment, "))")
+		return
+	}
+	w.around(c, "timezone('UTC', timezone(", zone, ", ")
+	w.around(c, "", moment, "))")
 }

@@ -47,7 +47,7 @@ func transform(w *writer, c *call) {
 	w.around(c, "list_transform(", func() { w.expr(c.args[0].value) }, ", lambda ")
 	if len(l.params) == 2 { // Spark counts from 0
 		w.put(e+", "+e+"i: ", l.span)
-		w.body(l, e, "("+e+"i - 1)")
+		w.body(l, e, "CAST("+e+"i - 1 AS INTEGER)")
 	} else {
 		w.put(e+": ", l.span)
 		w.body(l, e)
@@ -72,7 +72,7 @@ func filter(w *writer, c *call) {
 	if len(l.params) == 2 {
 		e := w.element()
 		w.around(c, "list_filter(", func() { w.expr(c.args[0].value) }, ", lambda "+e+", "+e+"i: ")
-		w.around(c, "", func() { w.body(l, e, "("+e+"i - 1)") }, ")")
+		w.around(c, "", func() { w.body(l, e, "CAST("+e+"i - 1 AS INTEGER)") }, ")")
 		return
 	}
 	w.overElements(c, "list_filter(", ")", func() { w.expr(c.args[0].value) }, l, itself)
@@ -164,6 +164,9 @@ func fromJSON(w *writer, c *call) {
 	w.need(c, 2, 3, "from_json(text, 'a INT, b STRING')")
 	ddl := w.constant(c.args[1].value, "the schema")
 	t := w.schema(c.args[1].value.at(), ddl)
+	if strings.Contains(t.duck(), "TIMESTAMP") {
+		w.needsUTC(c.args[1].value.at(), "a TIMESTAMP in a JSON text")
+	}
 	macro := "@json_value("
 	if t.name == "STRUCT" {
 		macro = "@json_object("
@@ -203,4 +206,38 @@ func jsonShape(t *dataType) string {
 		return "{" + strings.Join(fields, ",") + "}"
 	}
 	return quote(t.duck())
+}
+
+// arraySort sorts by a comparison, by insertion: lists are short, and DuckDB compares by values only.
+func arraySort(w *writer, c *call) {
+	w.need(c, 1, 2, "array_sort(list, (l, r) -> …)")
+	if len(c.args) == 1 {
+		w.around(c, "list_sort(", func() { w.expr(c.args[0].value) }, ", 'ASC', 'NULLS LAST')")
+		return
+	}
+	l := w.lambdaOf(c, 1, 2, 2)
+	e := w.element()
+	compare := func(sign string) {
+		w.put("list_filter("+e+"a, lambda "+e+": (", l.span)
+		w.body(l, e, e+"b[1]")
+		w.put(") "+sign+" 0)", l.span)
+	}
+	w.around(c, "list_transform([", func() { w.expr(c.args[0].value) }, "], lambda "+e+"l: CASE WHEN len("+e+"l) < 2 THEN "+e+"l ELSE ")
+	w.put("list_reduce(list_transform("+e+"l, lambda "+e+": ["+e+"]), lambda "+e+"a, "+e+"b: ", l.span)
+	compare("<=")
+	w.put(" || "+e+"b || ", l.span)
+	compare(">")
+	w.put(") END)[1]", span{c.end, c.end})
+}
+
+// mapZipWith makes a map of the keys of two.
+func mapZipWith(w *writer, c *call) {
+	w.need(c, 3, 3, "map_zip_with(a, b, (k, x, y) -> …)")
+	l := w.lambdaOf(c, 2, 3, 3)
+	e := w.element()
+	w.around(c, "list_transform([struct_pack(a := ", func() { w.expr(c.args[0].value) }, ", b := ")
+	w.around(c, "", func() { w.expr(c.args[1].value) }, ")], lambda "+e+": CASE WHEN "+e+".a IS NOT NULL AND "+e+".b IS NOT NULL THEN ")
+	w.written("map_from_entries(list_transform(@array_distinct(map_keys("+e+".a) || map_keys("+e+".b)), lambda "+e+"k: struct_pack(key := "+e+"k, value := ", l.span)
+	w.body(l, e+"k", e+".a["+e+"k]", e+".b["+e+"k]")
+	w.put("))) END)[1]", span{c.end, c.end})
 }

@@ -27,6 +27,7 @@ type writer struct {
 	row      string    // the name of the only relation behind FROM
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
+	mode     mode
 }
 
 func (w *writer) place(start, end int) diag.Range {
@@ -91,11 +92,11 @@ type guess struct {
 
 // guess reports whether a macro may ask for the type of x. Where it may, the name of the macro has to be written next.
 func (w *writer) guess(macro string, x expr) bool {
-	if w.choices.plain[x.at()] || !bindable(x) || depth(x) > deepestGuess {
+	if w.choices.plain[x.at()] || kindOf(x) == nullKind || !bindable(x) || depth(x) > deepestGuess {
 		return false
 	}
 	at := w.out.Len()
-	w.guesses = append(w.guesses, guess{at, at + len(Schema) + 1 + len(quoteName(macro)), x.at()})
+	w.guesses = append(w.guesses, guess{at, at + len(Schema) + 1 + len(quoteName(macro+w.mode.suffix())), x.at()})
 	return true
 }
 
@@ -217,6 +218,7 @@ func (w *writer) macroOf(macro string, x expr) {
 
 // macro tells that the text calls a macro, and gives the name to call it by.
 func (w *writer) macro(name string) string {
+	name += w.mode.suffix()
 	w.result.macros = append(w.result.macros, name)
 	return Schema + "." + quoteName(name)
 }
@@ -387,15 +389,25 @@ func (w *writer) unary(u *unary) {
 }
 
 func (w *writer) cast(c *cast) {
-	if c.try {
+	if c.try { // also in a session that is not in ANSI mode
+		before := w.mode.legacy
+		w.mode.legacy = false
+		defer func() { w.mode.legacy = before }()
 		w.put("TRY(", span{c.start, c.start})
 	}
 	to := c.to.duck()
+	open := "CAST("
+	if w.mode.legacy {
+		open = "TRY_CAST("
+	}
+	if c.to.name == "TIMESTAMP_NTZ" {
+		w.needsUTC(c.to.span, "a TIMESTAMP_NTZ")
+	}
 	switch {
 	case castMacros[to] != "":
 		w.castTo(to, c.x, c.span)
 	case strings.HasPrefix(to, "DECIMAL"):
-		w.put("CAST(", span{c.start, c.start})
+		w.put(open, span{c.start, c.start})
 		switch k := kindOf(c.x); {
 		case k.isNumber():
 			w.expr(c.x)
@@ -410,7 +422,7 @@ func (w *writer) cast(c *cast) {
 		}
 		w.put(" AS "+to+")", c.to.span)
 	default:
-		w.put("CAST(", span{c.start, c.start})
+		w.put(open, span{c.start, c.start})
 		w.expr(c.x)
 		w.put(" AS "+to+")", c.to.span)
 	}
@@ -422,6 +434,13 @@ func (w *writer) cast(c *cast) {
 // castTo writes a cast to a type without parts. What is known of the value saves a macro.
 func (w *writer) castTo(to string, x expr, at span) {
 	k := kindOf(x)
+	if w.mode != (mode{}) && k != nullKind {
+		open, close := w.castInMode(to, k)
+		w.put(open, span{at.start, x.at().start})
+		w.expr(x)
+		w.put(close, span{x.at().end, at.end})
+		return
+	}
 	whole := strings.HasSuffix(to, "INT") || to == "INTEGER"
 	open, close := "", ""
 	switch {
@@ -482,11 +501,39 @@ func (w *writer) oneOf(all []expr, i int) {
 			continue
 		}
 		if k := kindOf(x); k != nullKind && (k != kindOf(all[i]) || k == unknown) {
-			w.operand(all[i], x)
+			if w.mode.legacy {
+				w.besides(all[i], x)
+			} else {
+				w.operand(all[i], x)
+			}
 			return
 		}
 	}
 	w.expr(all[i])
+}
+
+// besides writes x, which is a text where the other value is one and the session is not in ANSI mode.
+func (w *writer) besides(x, other expr) {
+	k, o := kindOf(x), kindOf(other)
+	switch {
+	case k == text || k == nullKind || k == jsonKind:
+		w.expr(x)
+	case o == text:
+		w.castTo("VARCHAR", x, x.at())
+	case k.isNumber() && o == unknown || k == unknown && o == unknown:
+		if !bindable(other) || depth(other) > deepestGuess || w.choices.plain[other.at()] || !w.guess("beside", x) {
+			w.expr(x)
+			return
+		}
+		at := x.at()
+		w.put(w.macro("beside")+"(", span{at.start, at.start})
+		w.expr(x)
+		w.put(", ", span{at.end, at.end})
+		w.expr(other)
+		w.put(")", span{at.end, at.end})
+	default:
+		w.operand(x, other)
+	}
 }
 
 func (w *writer) lambda(l *lambda) {

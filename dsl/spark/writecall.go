@@ -30,6 +30,10 @@ func (w *writer) call(c *call) {
 		return
 	}
 	f, v := lookup(c.name, len(c.args))
+	if v = w.zoned(c, v); w.mode.legacy && failing[c.name] {
+		w.put("TRY(", c.nameAt)
+		defer w.put(")", span{c.end, c.end})
+	}
 	switch {
 	case refusal(c.name) != "":
 		w.fail(codeFunction, c.nameAt, refusal(c.name), "the function %s is not supported", c.name)
@@ -44,6 +48,37 @@ func (w *writer) call(c *call) {
 	default:
 		w.scalar(c, v)
 	}
+}
+
+// failing are functions that fail in ANSI mode where they give NULL else, and that call no macro which knows of it.
+var failing = map[string]bool{"make_date": true, "make_timestamp": true, "make_timestamp_ltz": true, "make_timestamp_ntz": true}
+
+// zonedBodies are functions that depend on the zone of the session.
+var zonedBodies = map[string]string{"hour": "CAST(hour(@local($1)) AS INTEGER)", "minute": "CAST(minute(@local($1)) AS INTEGER)", "second": "CAST(second(@local($1)) AS INTEGER)",
+	"current_date": "CAST(@local(CAST(now() AS TIMESTAMP)) AS DATE)", "curdate": "CAST(@local(CAST(now() AS TIMESTAMP)) AS DATE)",
+	"make_timestamp": "@instant(make_timestamp($*))", "make_timestamp_ltz": "@instant(make_timestamp($*))", "try_make_timestamp": "@instant(TRY(make_timestamp($*)))",
+	"try_make_timestamp_ltz": "@instant(TRY(make_timestamp($*)))"}
+
+// zoned is the form of a function in the zone of the session.
+func (w *writer) zoned(c *call, v *variant) *variant {
+	if w.mode.zone == "" || v == nil {
+		return v
+	}
+	body := zonedBodies[c.name]
+	switch c.name {
+	case "current_timezone":
+		body = quoteText(w.mode.zone)
+	case "make_timestamp_ntz", "try_make_timestamp_ntz", "localtimestamp", "convert_timezone", "to_timestamp_ntz":
+		w.needsUTC(c.nameAt, "a TIMESTAMP_NTZ")
+	case "months_between":
+		body = "round(@months_apart(@local($1), @local($2)), 8)"
+	}
+	if body == "" || len(c.args) > len(v.params) {
+		return v
+	}
+	other := *v
+	other.body, other.macro = body, false
+	return &other
 }
 
 // castFunctions are types that are called as functions.
@@ -111,8 +146,8 @@ func (w *writer) template(body string, c *call, v *variant) {
 
 // written writes a part of a body, in which macros have an @ in front.
 func (w *writer) written(text string, at span) {
-	w.result.macros = append(w.result.macros, macroCalls(text)...)
-	w.put(expandMacros(text), at)
+	w.result.macros = append(w.result.macros, w.mode.calls(text)...)
+	w.put(w.mode.expand(text), at)
 }
 
 // arguments writes some arguments, with commas between them.

@@ -19,6 +19,9 @@ func (w *writer) literal(l *literal) {
 	case dateLiteral:
 		w.put(w.macro("text_date")+"("+quoteText(l.value)+")", l.span)
 	case timestampLiteral:
+		if strings.EqualFold(l.typ, "TIMESTAMP_NTZ") {
+			w.needsUTC(l.span, "a TIMESTAMP_NTZ")
+		}
 		w.put(w.macro("text_timestamp")+"("+quoteText(l.value)+")", l.span)
 	}
 }

@@ -48,7 +48,15 @@ func (w *writer) operand(x, with expr) {
 	like := map[kind]string{integer: "like_bigint", date: "like_date", instant: "like_timestamp", boolean: "like_boolean"}
 	to := map[kind]string{integer: "BIGINT", double: "DOUBLE", decimals: "DOUBLE", numeric: "DOUBLE", date: "DATE", instant: "TIMESTAMP", boolean: "BOOLEAN"}
 	switch {
-	case k == text && o == unknown && constant: // DuckDB gives a constant the type of what it meets
+	case w.mode.zone != "" && k == date && o == instant:
+		w.castTo("TIMESTAMP", x, at)
+	case w.mode.zone != "" && (k == date && o == unknown || k == unknown && o == instant) && bindable(with) && depth(with) <= deepestGuess && !w.choices.plain[with.at()] && w.guess("like_other", x):
+		w.put(w.macro("like_other")+"(", span{at.start, at.start})
+		w.expr(x)
+		w.put(", ", span{at.end, at.end})
+		w.expr(with)
+		w.put(")", span{at.end, at.end})
+	case k == text && o == unknown && constant && w.mode == (mode{}): // DuckDB gives a constant the type of what it meets
 		w.expr(x)
 	case k != unknown && k != text || o == nullKind || o == text || o == other || o == jsonKind || o == duration || o == bytes:
 		w.expr(x)
@@ -158,6 +166,8 @@ func (w *writer) arithmetic(b *binary) {
 		macro = "moment"
 		if v.daysOnly {
 			macro = "shifted"
+		} else if v.months != 0 || v.micros >= day || v.micros <= -day {
+			w.needsUTC(v.span, "an interval of days and hours")
 		}
 		w.shift(b, macro, moment, span1)
 		return
@@ -168,6 +178,10 @@ func (w *writer) arithmetic(b *binary) {
 		w.put(" AS INTEGER))", span{b.end, b.end})
 		return
 	}
+	if l == instant && r == instant && b.op == "-" && w.mode.zone != "" { // by the clocks, as Spark counts
+		w.infix(b, "-", func() { w.local(b.l) }, func() { w.local(b.r) })
+		return
+	}
 	if l == unknown && r == unknown && b.op == "-" && bindable(b.r) && depth(b.r) <= deepestGuess && !w.choices.plain[b.r.at()] && w.guess("minus", b.l) {
 		w.put(w.macro("minus")+"(", span{b.start, b.start})
 		w.expr(b.l)
@@ -176,17 +190,38 @@ func (w *writer) arithmetic(b *binary) {
 		w.put(")", span{b.end, b.end})
 		return
 	}
+	if w.mode.zone != "" && b.op != "*" && (l == duration) != (r == duration) {
+		w.needsUTC(b.span, "an interval that is computed")
+	}
+	integers := (l == integer || l == unknown) && (r == integer || r == unknown)
+	if w.mode.legacy && integers && bindable(b.r) && depth(b.r) <= deepestGuess && !w.choices.plain[b.r.at()] && w.guess(overflowing[b.op], b.l) {
+		w.put(w.macro(overflowing[b.op])+"(", span{b.start, b.start})
+		w.addend(b.l, b.r)
+		w.put(", ", b.opAt)
+		w.addend(b.r, b.l)
+		w.put(")", span{b.end, b.end})
+		return
+	}
 	w.infix(b, b.op, func() { w.addend(b.l, b.r) }, func() { w.addend(b.r, b.l) })
 }
+
+// overflowing are the operators on integers outside of ANSI mode.
+var overflowing = map[string]string{"+": "added", "-": "subtracted", "*": "multiplied"}
 
 // shift writes a moment and an interval.
 func (w *writer) shift(b *binary, macro string, moment, v expr) {
 	open, close := "(", ")"
 	between := " " + b.op + " "
 	k := kindOf(moment)
+	if w.mode.zone != "" && k == date && macro == "moment" {
+		moment, k = &cast{moment.at(), moment, &dataType{span: moment.at(), name: "TIMESTAMP"}, false}, instant
+	}
 	switch {
 	case k == date && macro == "shifted":
 		open, close = "CAST(", " AS DATE)"
+	case k == instant && macro == "shifted" && w.mode.zone != "":
+		open, close = w.macro("instant")+"("+w.macro("local")+"(", ")"
+		between = ")" + between
 	case k == unknown && w.guess(macro, moment):
 		open, between = w.macro(macro)+"(", ", "
 		if b.op == "-" {
@@ -205,15 +240,15 @@ func (w *writer) addend(x, with expr) {
 	k, o := kindOf(x), kindOf(with)
 	number := o == unknown || o.isNumber() || o == text || o == nullKind
 	switch b, arithmetic := x.(*binary); {
-	case k == text && (o == integer || o == text):
+	case k == text && (o == integer || o == text) && !w.mode.legacy:
 		w.castTo("BIGINT", x, x.at())
 	case k == text:
 		w.castTo("DOUBLE", x, x.at())
 	case k != unknown || !number || arithmetic && b.op != "||":
 		w.expr(x)
-	case o == integer && w.guess("like_bigint", x):
+	case o == integer && !w.mode.legacy && w.guess("like_bigint", x):
 		w.macroOf("like_bigint", x)
-	case o != integer && w.guess("number", x):
+	case (o != integer || w.mode.legacy) && w.guess("number", x):
 		w.macroOf("number", x)
 	default:
 		w.expr(x)
@@ -243,7 +278,7 @@ func (w *writer) concatenation(b *binary) {
 		if k == nullKind {
 			return func() { w.put("CAST(NULL AS VARCHAR)", x.at()) }
 		}
-		if k == other || k == bytes {
+		if k == other || k == bytes || k == unknown && (l == bytes || r == bytes) {
 			return func() { w.expr(x) }
 		}
 		return func() { w.coerced(x, text) }

@@ -161,7 +161,7 @@ func (w *writer) selection(s *selection) {
 func (w *writer) windowGroups(s *selection) {
 	for _, g := range s.groups {
 		if c, ok := g.(*call); ok && c.name == "window" {
-			inner := &writer{expanded: w.expanded, out: sqltext.NewBuilder(w.raw, w.origin), diags: w.diags, result: &Query{}, replaced: w.replaced}
+			inner := &writer{expanded: w.expanded, out: sqltext.NewBuilder(w.raw, w.origin), diags: w.diags, result: &Query{}, replaced: w.replaced, mode: w.mode}
 			inner.expr(c)
 			w.result.macros = append(w.result.macros, inner.result.macros...)
 			replaced := map[string]string{"window": "(" + inner.out.Query().Text + ")"}

@@ -259,7 +259,7 @@ func (b *builder) set(s *scope, x *Set) {
 	if x.Value != nil {
 		s.values[x.Key.Text] = b.text(s, Text{x.Value.Text, x.Value.Range})
 	}
-	ofSpark := slices.ContainsFunc([]string{"spark.sql.", "spark.databricks.", "pipelines."},
+	ofSpark := key != ansiMode && key != strings.ToLower(timeZone) && slices.ContainsFunc([]string{"spark.sql.", "spark.databricks.", "pipelines."},
 		func(family string) bool { return strings.HasPrefix(key, family) })
 	if x.Value == nil && !x.Flawed || ofSpark {
 		b.without(x.Range, strings.TrimSpace("SET "+x.Key.Text), "it is a setting of Spark",

@@ -144,9 +144,11 @@ func (b *builder) query(s *scope, table *dsl.Table, whole bool, parts ...any) (*
 		return sqltext.New(raw, origin, nil, b.diags), option.Flawed((*b.diags)[before:])
 	}
 	quiet := option.Flawed((*b.diags)[before:]) // a name may miss a part
-	q := spark.Translate(raw, origin, spark.Pipeline{Functions: b.opts.Functions, Whole: whole,
-		Resolve: func(t spark.Table) string { return b.resolve(s, t, quiet) },
-		Source:  func(r spark.Relation) string { return b.source(table.Name, r) }}, b.diags)
+	in := b.mode(s)
+	in.Whole = whole
+	in.Resolve = func(t spark.Table) string { return b.resolve(s, t, quiet) }
+	in.Source = func(r spark.Relation) string { return b.source(table.Name, r) }
+	q := spark.Translate(raw, origin, in, b.diags)
 	if whole {
 		b.wholeStreams(table, q)
 	}
@@ -201,7 +203,7 @@ func (b *builder) condition(s *scope, t Text) (*sqltext.Query, bool) {
 	if s.duckdb {
 		return sqltext.New(raw, origin, nil, b.diags), option.Flawed((*b.diags)[before:])
 	}
-	q := spark.Expression(raw, origin, spark.Pipeline{Functions: b.opts.Functions}, b.diags)
+	q := spark.Expression(raw, origin, b.mode(s), b.diags)
 	return q.Query, option.Flawed((*b.diags)[before:])
 }
 
@@ -213,6 +215,18 @@ func (b *builder) expression(s *scope, t *Text) *dsl.Expression {
 	q, flawed := b.condition(s, *t)
 	return &dsl.Expression{Node: option.Node{Range: t.Range, Flawed: flawed}, SQL: q}
 }
+
+// mode is what the configuration says of how queries are evaluated.
+func (b *builder) mode(s *scope) spark.Pipeline {
+	plain := func(key string) string { return strings.Trim(strings.TrimSpace(s.values[key]), `'"`) }
+	return spark.Pipeline{Functions: b.opts.Functions, Legacy: strings.EqualFold(plain(ansiMode), "false"), TimeZone: plain(timeZone)}
+}
+
+// The keys of the configuration that queries depend on.
+const (
+	ansiMode = "spark.sql.ansi.enabled"
+	timeZone = "spark.sql.session.timeZone"
+)
 
 // source is the name of the source that a relation is read through, as far as it has one yet.
 func (b *builder) source(table string, r spark.Relation) string {

@@ -1,16 +1,19 @@
 """Asks Apache Spark for the answers that the tests of this folder compare with.
 
-    pip install pyspark && python answers.py > answers.jsonl
+    python answers.py QUESTIONS > answers.jsonl
+    python answers.py QUESTIONS spark.sql.ansi.enabled=false > legacy.jsonl
     python answers.py functions > functions.txt
 
-Every line of expressions.txt is selected AS v; the lines of queries.txt are run as they are. Spark runs in ANSI mode,
-its default, in UTC. The first line of the output tells Spark's version.
+QUESTIONS is a file of lines, or of stored answers (.jsonl): queries are run as they are, and every other line is selected AS v. Spark runs in ANSI mode, its
+default, in UTC, where no other settings are given. The first line of the output tells Spark's version and the settings.
 """
 import datetime
 import decimal
 import json
+import os
 import pathlib
 import sys
+import time
 
 from pyspark.sql import Row, SparkSession
 
@@ -40,39 +43,51 @@ def plain(v):
     return {"other": str(v)}
 
 
-def ask(spark, line, query):
+def ask(spark, line):
+    query = line if line.lower().startswith(("select", "with ", "values (", "from ")) else "SELECT " + line + " AS v"
     answer = {"sql": line}
     try:
         frame = spark.sql(query)
-        rows = frame.collect()
         answer["columns"] = [[f.name, f.dataType.simpleString()] for f in frame.schema.fields]
-        answer["rows"] = [[plain(v) for v in row] for row in rows]
+        answer["rows"] = [[plain(v) for v in row] for row in frame.collect()]
     except Exception as e:  # whatever Spark refuses is an answer
-        condition = getattr(e, "getCondition", lambda: None)() or type(e).__name__
-        answer["error"] = condition
+        condition = getattr(e, "getCondition", lambda: None)()
+        if condition is None:  # what Python cannot show is none
+            condition = "NOT_IMPLEMENTED" if isinstance(e, (ValueError, OverflowError)) else type(e).__name__
+        answer = {"sql": line, "error": condition}
     return answer
 
 
+def questions(path):
+    """The lines of a file, or what answers that are stored are to."""
+    lines = path.read_text().split("\n")
+    if path.suffix == ".jsonl":
+        return [json.loads(line).get("sql", "") for line in lines if line]
+    return lines
+
+
 def main():
-    here = pathlib.Path(__file__).parent
-    spark = (SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-             .config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "1").getOrCreate())
+    settings = dict(s.split("=", 1) for s in sys.argv[2:])
+    builder = (SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+               .config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "1")
+               .config("spark.sql.codegen.wholeStage", "false").config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+               .config("spark.sql.adaptive.enabled", "false")  # nothing runs twice: to compile takes longer
+               .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1"))
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
-    if sys.argv[1:] == ["functions"]:
+    if sys.argv[1] == "functions":
         names = sorted(row[0] for row in spark.sql("SHOW SYSTEM FUNCTIONS").collect())
         print("\n".join(name for name in names if name.replace("_", "").isalnum()))
         return
-    print(json.dumps({"spark": spark.version}))
-    for name, prefix in ("expressions.txt", "SELECT "), ("queries.txt", ""):
-        for line in (here / name).read_text().splitlines():
-            if line and not line.startswith("#"):
-                suffix = " AS v" if prefix else ""
-                print(json.dumps(ask(spark, line, prefix + line + suffix), ensure_ascii=False), flush=True)
+    print(json.dumps({"spark": spark.version, **settings}))
+    for line in questions(pathlib.Path(sys.argv[1])):
+        if line and not line.startswith("#"):
+            print(json.dumps(ask(spark, line), ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":
-    import os
-    import time
     os.environ["TZ"] = "UTC"
     time.tzset()
     sys.exit(main())
