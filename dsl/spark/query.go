@@ -145,6 +145,9 @@ type Pipeline struct {
 	// Source is the name of the relation that files or another system are read through; nil: Relation.Name. It gives the
 	// same name again for a relation at the same place.
 	Source func(Relation) string
+	// Published is set for a query over what is published, outside of an update: event_log(…) and table_changes(…) are
+	// written as they are, for sqltext.TimeTravel.
+	Published bool
 }
 
 // Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added
