@@ -122,11 +122,7 @@ func (q *names) createBound(ctx context.Context, name string, query *sqltext.Que
 	create := "CREATE OR REPLACE VIEW main." + quote.Name(name) + " AS "
 	for {
 		err := q.DB.Exec(ctx, create+query.Text+"\n")
-		_, e := duckerr.Read(err)
-		if e == nil || query.Rewrite == nil {
-			break
-		}
-		next, ok := query.Rewrite(e.Offset()-len(create), e.Message)
+		next, ok := again(query, err, func(offset int) int { return offset - len(create) })
 		if !ok {
 			break
 		}
@@ -210,6 +206,13 @@ func (q *names) whyUnknown(name string) string {
 
 // travel makes the relation of an earlier version of a table.
 func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
+	if t.Of != "" {
+		if !fold(q.known, q.published(t.Of)) {
+			return fmt.Errorf("query: %s", q.whyUnknown(t.Of))
+		}
+		return nil
+	}
+	t.Name = q.published(t.Name)
 	name := ""
 	for stored := range q.State.Tables {
 		if strings.EqualFold(stored, t.Name) {
