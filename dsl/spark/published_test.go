@@ -14,7 +14,7 @@ import (
 func TestPublished(t *testing.T) {
 	for raw, want := range map[string]string{
 		`SELECT * FROM event_log("04c78631-3dd7-4856-b2a6-7d84e9b2638b")`: `event_log('04c78631-3dd7-4856-b2a6-7d84e9b2638b')`,
-		"SELECT e.id FROM event_log(TABLE(main.sales.`my orders`)) AS e": `event_log(TABLE(main.sales."my orders")) AS e`,
+		"SELECT e.id FROM event_log(TABLE(main.sales.`my orders`)) AS e":  `event_log(TABLE(main.sales."my orders")) AS e`,
 		`SELECT * FROM event_log(TABLE(orders)) WHERE level = "ERROR"`:    `event_log(TABLE(orders)) WHERE (level = 'ERROR')`,
 		`SELECT * FROM table_changes("s.orders", 3, 7) c`:                 `table_changes('s.orders', 3, 7) AS c`,
 	} {
