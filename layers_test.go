@@ -63,7 +63,7 @@ var layers = []struct {
 	{"engine/maintain", []string{"schemas", "sinks/lake", "engine/failpoint", "engine/duck"}},
 	{"engine/retry", []string{"sources"}},
 	{"engine/event", []string{"schemas"}},
-	{"engine/journal", []string{"schemas", "engine/plan", "engine/duckerr"}},
+	{"engine/journal", []string{"schemas", "engine/incremental", "engine/plan", "engine/duckerr"}},
 	{"engine/state", []string{"sources", "sinks/lake", "engine/plan", "engine/position"}},
 	{"engine/definitions", []string{"dsl/diag", "schemas", "sinks/lake", "engine/plan", "engine/state", "engine/ledger"}},
 	{"engine/publish", []string{"dsl/diag", "schemas", "sinks", "sinks/lake", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/position", "engine/retry",

@@ -32,7 +32,7 @@ type Statement struct {
 	travels   []sqltext.Travel
 	back      func(int) int // from an offset of Text to one that At knows; nil where it is not known
 	tables    [][]string    // that are named with a schema; of a query in Spark's dialect
-	relations []plan.Named // that it reads, once it is checked
+	relations []plan.Named  // that it reads, once it is checked
 }
 
 // Prepare makes one SELECT, DESCRIBE, SUMMARIZE or SHOW ready to be run: with AS OF behind tables, ${parameters} of the
