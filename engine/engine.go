@@ -98,7 +98,9 @@ func Run(ctx context.Context, env Env, opts Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.journal.Created()
+	u.journal.Created(schemas.UpdateDefinition{FullRefresh: opts.FullAll, FullSelection: opts.FullRefresh, RefreshSelection: opts.Refresh,
+		Continuous: opts.Follow != nil})
+	u.journal.Progress("SETTING_UP_TABLES")
 	u.journal.Define(u.plan)
 	u.journal.Progress("RUNNING")
 	if opts.Follow == nil {

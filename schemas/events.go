@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Event is one row of the event_log table: Databricks' field names and event types where they apply. Its JSON, one
 // object per line, is read by read_json with the columns of EventLog.
@@ -31,11 +34,17 @@ type DataPlaneID struct {
 	SeqNo    int64  `json:"seq_no"`
 }
 
-// Origin says where an event comes from.
+// Origin says where an event comes from. The column has more fields, which are there because Databricks' queries select
+// them: its cloud and cluster, of which there are none.
 type Origin struct {
+	PipelineID   string `json:"pipeline_id,omitempty"`
+	PipelineType string `json:"pipeline_type,omitempty"` // WORKSPACE
 	PipelineName string `json:"pipeline_name"`
 	UpdateID     string `json:"update_id"`
+	TableName    string `json:"table_name,omitempty"` // DatasetName
 	DatasetName  string `json:"dataset_name,omitempty"`
+	SinkName     string `json:"sink_name,omitempty"`
+	FlowID       string `json:"flow_id,omitempty"`
 	FlowName     string `json:"flow_name,omitempty"`
 	BatchID      int64  `json:"batch_id,omitempty"` // the commit number
 	Host         string `json:"host,omitempty"`
@@ -82,8 +91,42 @@ type FlowDefinition struct {
 	Inputs   []string `json:"input_datasets"`
 	Output   string   `json:"output_dataset"`
 	Type     string   `json:"flow_type"` // APPEND, CHANGE, MATERIALIZED_VIEW, VIEW
+	Schema   any      `json:"schema"`    // of the output, as SparkSchema
 	Language string   `json:"language"`
 	Comment  string   `json:"comment,omitempty"`
+}
+
+// UpdateDefinition is the details of a create_update event.
+type UpdateDefinition struct {
+	Cause            string   `json:"cause"`            // USER_ACTION
+	RunAs            string   `json:"run_as,omitempty"` // the user of the operating system
+	FullRefresh      bool     `json:"full_refresh"`     // of all tables
+	FullSelection    []string `json:"full_refresh_selection,omitempty"`
+	RefreshSelection []string `json:"refresh_selection,omitempty"`
+	Continuous       bool     `json:"continuous"`
+}
+
+// PlanningInformation is the details of a planning_information event.
+type PlanningInformation struct {
+	Techniques []TechniqueInformation `json:"technique_information"`
+}
+
+// TechniqueInformation is a way to bring a materialized view up to date.
+type TechniqueInformation struct {
+	Type       string                  `json:"maintenance_type"` // MAINTENANCE_TYPE_ROW_BASED and others
+	Chosen     bool                    `json:"is_chosen"`
+	Applicable bool                    `json:"is_applicable"`
+	Issues     []IncrementalizingIssue `json:"incrementalization_issues,omitempty"`
+}
+
+// IncrementalizingIssue is in the way of a cheaper technique. Type and the sub-types are Databricks' names; Type is empty
+// where it has none. The message is lakeflow's addition.
+type IncrementalizingIssue struct {
+	Type             string `json:"issue_type,omitempty"`
+	Prevents         bool   `json:"prevent_incrementalization"`
+	NotIncremental   string `json:"plan_not_incrementalizable_sub_type,omitempty"`
+	NotDeterministic string `json:"plan_not_deterministic_sub_type,omitempty"`
+	Message          string `json:"issue_message"`
 }
 
 // FlowMetrics are Databricks' figures of a flow.
@@ -94,6 +137,34 @@ type FlowMetrics struct {
 	// Upserted and Deleted are those of change rows that are applied by key.
 	Upserted int64 `json:"num_upserted_rows,omitempty"`
 	Deleted  int64 `json:"num_deleted_rows,omitempty"`
+	Backlog
+	Sources []SourceMetrics `json:"source_metrics,omitempty"`
+}
+
+// Backlog is what is known to wait behind a batch: files and their bytes, or records of topics. nil is not known.
+type Backlog struct {
+	Bytes   *int64 `json:"backlog_bytes,omitempty"`
+	Records *int64 `json:"backlog_records,omitempty"`
+	Files   *int64 `json:"backlog_files,omitempty"`
+}
+
+// Add adds what waits elsewhere.
+func (b *Backlog) Add(c Backlog) {
+	b.Bytes, b.Records, b.Files = plus(b.Bytes, c.Bytes), plus(b.Records, c.Records), plus(b.Files, c.Files)
+}
+
+func plus(a, b *int64) *int64 {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	n := *a + *b
+	return &n
+}
+
+// SourceMetrics is the backlog of one source.
+type SourceMetrics struct {
+	Source string `json:"source_name"`
+	Backlog
 }
 
 // DataQuality is Databricks' block that dashboards read.

@@ -139,11 +139,13 @@ type Batch struct {
 	// Notices are things the user should know: a file changed after it was read, a column was added.
 	Notices []Notice
 	// Items and Bytes say how much the batch reads: files and their sizes. More is true when the next batch
-	// should follow at once; Backlog says how many items are waiting, if known.
+	// should follow at once; Backlog says how many items are waiting, if known, and BacklogBytes the sizes of files.
 	Items   int
 	Bytes   int64
 	More    bool
 	Backlog int
+	// BacklogBytes is 0 where items are records.
+	BacklogBytes int64
 	// Ignored is how many records bring no row and are no mistake, as they are no data.
 	Ignored int64
 	// Newest is the time of the newest record of the batch, as the source tells it; zero when it does not.

@@ -62,7 +62,14 @@ func exitWith(err error) {
 
 // TestScripts runs the scripts in testdata/script: the contract of the product.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Condition: condition})
+	data, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Condition: condition, Setup: func(e *testscript.Env) error {
+		e.Setenv("TESTDATA", data)
+		return nil
+	}})
 }
 
 // condition knows pyiceberg: whether Python can read tables back here.

@@ -66,7 +66,7 @@ func TestTempDirectoryOfKilledProcesses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	rows, err := living.Query(t.Context(), "SELECT count(*) FROM t", query.Texts)
+	rows, err := living.Query(t.Context(), "SELECT count(*) FROM t", query.DuckDB, query.Texts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,12 @@ import "strings"
 // the same.
 func outputName(x expr) (string, bool) {
 	switch x := x.(type) {
-	case *column, *star, *field:
+	case *column, *star:
+		return "", false
+	case *field:
+		if _, ok := x.x.(*item); ok { // a field of an element
+			return pretty(x), true
+		}
 		return "", false
 	case *path:
 		if name := x.steps[len(x.steps)-1].name; name != "" {

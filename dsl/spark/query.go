@@ -154,6 +154,9 @@ type Pipeline struct {
 	// TimeZone is spark.sql.session.timeZone, as Europe/Berlin; empty for UTC. Texts and dates become instants by its clocks,
 	// and instants are shown by them. The values stay instants, of UTC.
 	TimeZone string
+	// Published is set for a query over what is published, outside of an update: event_log(…) and table_changes(…) are
+	// written as they are, for sqltext.TimeTravel.
+	Published bool
 }
 
 // Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added

@@ -162,8 +162,7 @@ func arraysZip(w *writer, c *call) {
 // fromJSON reads a text by a schema, in DDL or as a type.
 func fromJSON(w *writer, c *call) {
 	w.need(c, 2, 3, "from_json(text, 'a INT, b STRING')")
-	ddl := w.constant(c.args[1].value, "the schema")
-	t := w.schema(c.args[1].value.at(), ddl)
+	t := w.jsonSchema(c.args[1].value)
 	if strings.Contains(t.duck(), "TIMESTAMP") {
 		w.needsUTC(c.args[1].value.at(), "a TIMESTAMP in a JSON text")
 	}
@@ -172,6 +171,20 @@ func fromJSON(w *writer, c *call) {
 		macro = "@json_object("
 	}
 	w.around(c, macro, func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(jsonShape(t))+")")
+}
+
+// jsonSchema reads a schema: a type, or schema_of_json of a constant.
+func (w *writer) jsonSchema(x expr) *dataType {
+	c, ok := x.(*call)
+	if !ok || c.name != "schema_of_json" {
+		return w.schema(x.at(), w.constant(x, "the schema"))
+	}
+	w.need(c, 1, 1, "schema_of_json('{\"a\": 1}')")
+	t, ok := sampleType(w.constant(c.args[0].value, "the sample"))
+	if !ok {
+		w.fail(codeArguments, c.args[0].value.at(), "write a sample as '{\"a\": 1}'", "this is no JSON")
+	}
+	return t
 }
 
 // schema reads a type, or fields without STRUCT<…> around them.

@@ -134,6 +134,9 @@ func (w *writer) tableCall(t *tableCall) {
 		}
 		w.put("))", span{c.end, c.end})
 		w.alias(t.alias, "range", t.span)
+	case w.pipeline.Published && (c.name == "event_log" || c.name == "table_changes"):
+		w.publishedCall(c)
+		w.alias(t.alias, "", t.span)
 	default:
 		if reason := refusal(c.name); reason != "" {
 			w.fail(codeFunction, c.nameAt, cmp.Or(tableHelp[c.name], reason), "the function %s is not supported", c.name)
@@ -147,6 +150,33 @@ var tableHelp = map[string]string{
 	"table_changes": "write STREAM CHANGES(name) in a streaming table: the changes since it was read last",
 	"identifier":    "write the name itself: what is in IDENTIFIER(…) must be a text, or texts joined by ||",
 	"event_log":     "ask from outside of the pipeline: lakeflow query \"SELECT * FROM event_log\"",
+}
+
+// publishedCall writes event_log(…) or table_changes(…) for sqltext.TimeTravel: texts and numbers in DuckDB's spelling,
+// and TABLE(name).
+func (w *writer) publishedCall(c *call) {
+	w.put(c.name+"(", c.nameAt)
+	for i, a := range c.args {
+		at := a.value.at()
+		if i > 0 {
+			w.put(", ", span{at.start, at.start})
+		}
+		named, _ := a.value.(*call)
+		l, constant := a.value.(*literal)
+		switch {
+		case constant && l.kind == numberLiteral:
+			w.put(l.value, at)
+		case constant:
+			w.put(quoteText(l.value), at)
+		case named != nil && named.name == "table" && len(named.args) == 1:
+			w.put("TABLE(", named.nameAt)
+			w.expr(named.args[0].value)
+			w.put(")", span{named.end, named.end})
+		default:
+			w.fail(codeArguments, at, "write a text or a number; a table as TABLE(name)", "this is no constant")
+		}
+	}
+	w.put(")", span{c.end, c.end})
 }
 
 func (w *writer) join(j *join) {

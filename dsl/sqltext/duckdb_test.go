@@ -103,7 +103,7 @@ func TestRewritten(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", query, got, want)
 		}
 	}
-	text, _, err := sqltext.TimeTravel("SELECT orders.id FROM orders VERSION AS OF 3 WHERE orders.id > 0")
+	text, _, _, err := sqltext.TimeTravel("SELECT orders.id FROM orders VERSION AS OF 3 WHERE orders.id > 0")
 	if err != nil {
 		t.Fatal(err)
 	}

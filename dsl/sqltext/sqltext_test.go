@@ -201,9 +201,12 @@ func TestTimeTravel(t *testing.T) {
 		{"SELECT * FROM table_changes('s.o', 3, 7) c JOIN TABLE_CHANGES ( 'o','2025-01-31' ) USING (x)", `SELECT * FROM "s.o@changes=3..7" c JOIN "o@changes=2025-01-31.." USING (x)`,
 			[]sqltext.Travel{{Name: "s.o", Since: "3", Until: "7", Relation: "s.o@changes=3..7"}, {Name: "o", Since: "2025-01-31", Relation: "o@changes=2025-01-31.."}}},
 		{"SELECT table_changes(1) FROM table_changes", "SELECT table_changes(1) FROM table_changes", nil},
+		{"SELECT e.id FROM event_log('04c78631') e, Event_Log(\"04c78631\")", "SELECT e.id FROM event_log e, event_log", nil},
+		{"FROM event_log(TABLE(a.b.orders)) WHERE x", "FROM event_log WHERE x", []sqltext.Travel{{Name: "event_log", Relation: "event_log", Of: "orders"}}},
+		{"SELECT event_log('x') FROM event_log", "SELECT event_log('x') FROM event_log", nil},
 	}
 	for _, tt := range tests {
-		got, travels, err := sqltext.TimeTravel(tt.in)
+		got, travels, _, err := sqltext.TimeTravel(tt.in)
 		if err != nil || got != tt.want {
 			t.Errorf("%s\n got %s (%v)\nwant %s", tt.in, got, err, tt.want)
 		}
@@ -212,12 +215,36 @@ func TestTimeTravel(t *testing.T) {
 		}
 	}
 	for _, in := range []string{"FROM o VERSION AS OF", "FROM o VERSION AS OF x", "FROM o TIMESTAMP AS OF 3", "FROM o TIMESTAMP AS OF ''", "FROM o VERSION AS OF 'x"} {
-		if _, _, err := sqltext.TimeTravel(in); err == nil || !strings.Contains(err.Error(), "write o ") {
+		if _, _, _, err := sqltext.TimeTravel(in); err == nil || !strings.Contains(err.Error(), "write o ") {
 			t.Errorf("%s: %v", in, err)
 		}
 	}
 	for _, in := range []string{"FROM table_changes()", "FROM table_changes(o, 1)", "FROM table_changes('o')", "FROM table_changes('o', 1, 2, 3)", "FROM table_changes('o', 1"} {
-		if _, _, err := sqltext.TimeTravel(in); err == nil || !strings.Contains(err.Error(), "table_changes('orders', 3, 7)") {
+		if _, _, _, err := sqltext.TimeTravel(in); err == nil || !strings.Contains(err.Error(), "table_changes('orders', 3, 7)") {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}
+
+// TestTimeTravelBack finds the place of what stands in a rewritten query.
+func TestTimeTravelBack(t *testing.T) {
+	raw := "SELECT a FROM event_log('some id') e JOIN orders VERSION AS OF 3 USING (b) WHERE c"
+	text, _, back, err := sqltext.TimeTravel(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"a FROM", "e JOIN", "USING (b)", "WHERE c"} {
+		if got, want := back(strings.Index(text, part)), strings.Index(raw, part); got != want {
+			t.Errorf("%s is at %d, want %d", part, got, want)
+		}
+	}
+	for at, want := range map[string]string{"event_log e": "event_log('", "3\"": "orders VERSION"} {
+		if got := back(strings.Index(text, at)); got != strings.Index(raw, want) {
+			t.Errorf("%s is at %d, want %d", at, got, strings.Index(raw, want))
+		}
+	}
+	for _, in := range []string{"FROM event_log()", "FROM event_log(1)", "FROM event_log(TABLE())", "FROM event_log(TABLE(a)", "FROM event_log('x', 'y')", "FROM event_log(t)"} {
+		if _, _, _, err := sqltext.TimeTravel(in); err == nil || !strings.Contains(err.Error(), "event_log(TABLE(orders))") {
 			t.Errorf("%s: %v", in, err)
 		}
 	}
@@ -269,15 +296,22 @@ func FuzzTimeTravel(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		text, travels, err := sqltext.TimeTravel(raw)
+		text, travels, back, err := sqltext.TimeTravel(raw)
 		switch {
 		case err != nil && text != "":
 			t.Fatalf("both a text and an error for %q", raw)
-		case err == nil && len(travels) == 0 && text != raw:
+		case err == nil && len(travels) == 0 && text != raw && !strings.Contains(strings.ToLower(raw), "event_log"):
 			t.Fatalf("%q became %q", raw, text)
 		}
+		for offset, last := 0, 0; err == nil && offset <= len(text); offset++ {
+			at := back(offset)
+			if at < last || at > len(raw) {
+				t.Fatalf("offset %d of %q is %d of %q, after %d", offset, text, at, raw, last)
+			}
+			last = at
+		}
 		for _, tr := range travels {
-			if (tr.Version == "") == (tr.Timestamp == "") || !strings.Contains(text, strings.ReplaceAll(tr.Relation, `"`, `""`)) {
+			if tr.Of == "" && tr.Since == "" && (tr.Version == "") == (tr.Timestamp == "") || !strings.Contains(text, strings.ReplaceAll(tr.Relation, `"`, `""`)) {
 				t.Fatalf("%q: %+v in %q", raw, tr, text)
 			}
 		}

@@ -14,6 +14,9 @@ type Travel struct {
 	// Since and Until are the bounds of a change feed, both included: commit numbers, or times. Until is empty for the
 	// last commit; both are for what is no change feed.
 	Since, Until string
+	// Of is what event_log(TABLE(name)) asks for: a table of the pipeline whose event log is read. Name and Relation are
+	// the event log's then.
+	Of string
 	// Relation is the name, not quoted, that stands in the rewritten query instead. The caller makes
 	// a relation of that name.
 	Relation string
@@ -24,71 +27,153 @@ type Travel struct {
 //	name [FOR] VERSION AS OF 123
 //	name [FOR] TIMESTAMP AS OF '2025-01-31 12:00:00'
 //	table_changes('name', 3 [, 7])
+//	event_log('id')
+//	event_log(TABLE(name))
 //
 // of a query (and SYSTEM_VERSION, SYSTEM_TIME, as in Spark) to a relation of its own, and lists each
-// pair of dataset and version once. The error says what is missing after AS OF, or between the brackets.
-func TimeTravel(query string) (string, []Travel, error) {
-	tokens := significant(lex(query))
-	text := func(i int) string {
-		if i >= len(tokens) {
-			return ""
+// pair of dataset and version once; what has an id in brackets is the event log and not listed. back turns an offset of
+// text into one of the query. The error says what is missing after AS OF, or between the brackets.
+func TimeTravel(query string) (text string, travels []Travel, back func(int) int, err error) {
+	r := &traveler{query: query, tokens: significant(lex(query))}
+	for _, i := range relations(query, r.tokens) {
+		if err := r.relation(i); err != nil {
+			return "", nil, nil, err
 		}
-		return query[tokens[i].start:tokens[i].end]
 	}
-	var out strings.Builder
-	var travels []Travel
-	done := 0
-	for _, i := range relations(query, tokens) {
-		if strings.EqualFold(text(i), changesFunction) && text(i+1) == "(" {
-			t, last, err := changesCall(tokens, i, text)
-			if err != nil {
-				return "", nil, err
-			}
-			if !slices.Contains(travels, t) {
-				travels = append(travels, t)
-			}
-			out.WriteString(query[done:tokens[i].start] + quote(t.Relation))
-			done = tokens[last].end
-			continue
-		}
-		name, after, ok := dotted(query, tokens, i)
-		if !ok {
-			continue
-		}
-		end := after
-		if strings.EqualFold(text(after), "for") {
-			after++
-		}
-		version := strings.EqualFold(text(after), "version") || strings.EqualFold(text(after), "system_version")
-		timestamp := strings.EqualFold(text(after), "timestamp") || strings.EqualFold(text(after), "system_time")
-		if !version && !timestamp || !strings.EqualFold(text(after+1), "as") || !strings.EqualFold(text(after+2), "of") {
-			continue
-		}
-		after += 3
-		if timestamp && (strings.EqualFold(text(after), "timestamp") || strings.EqualFold(text(after), "date")) {
-			after++
-		}
-		t := Travel{Name: path(query, tokens[i:end])}
-		value, ok := travelValue(tokens, after, text(after), version)
-		if !ok {
-			return "", nil, travelError(t.Name, version)
-		}
-		if version {
-			t.Version, t.Relation = value, t.Name+"@version="+value
-		} else {
-			t.Timestamp, t.Relation = value, t.Name+"@timestamp="+value
-		}
-		if !slices.Contains(travels, t) {
-			travels = append(travels, t)
-		}
-		out.WriteString(query[done:tokens[i].start] + quote(t.Relation))
-		if !strings.EqualFold(text(after+1), "as") && (after+1 >= len(tokens) || !isName(query, tokens[after+1])) {
-			out.WriteString(" AS " + query[name.start:name.end])
-		}
-		done = tokens[after].end
+	r.out.WriteString(query[r.done:])
+	return r.out.String(), r.travels, r.back, nil
+}
+
+// traveler rewrites a query for TimeTravel.
+type traveler struct {
+	query   string
+	tokens  []token
+	out     strings.Builder
+	travels []Travel
+	done    int    // how far the query is in out
+	edits   []edit // of the query, with what stands there instead
+}
+
+func (r *traveler) text(i int) string {
+	if i >= len(r.tokens) {
+		return ""
 	}
-	out.WriteString(query[done:])
-	return out.String(), travels, nil
+	return r.query[r.tokens[i].start:r.tokens[i].end]
+}
+
+// is reports whether a word stands at token i.
+func (r *traveler) is(i int, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(r.text(i), w) })
+}
+
+// put has text stand for the tokens from first to last.
+func (r *traveler) put(text string, first, last int) {
+	start, end := r.tokens[first].start, r.tokens[last].end
+	r.out.WriteString(r.query[r.done:start] + text)
+	r.edits = append(r.edits, edit{start, end, text})
+	r.done = end
+}
+
+func (r *traveler) found(t Travel) {
+	if !slices.Contains(r.travels, t) {
+		r.travels = append(r.travels, t)
+	}
+}
+
+// back turns an offset of the rewritten text into one of the query: the beginning of what was rewritten.
+func (r *traveler) back(offset int) int {
+	grown := 0
+	for _, e := range r.edits {
+		switch at := e.start + grown; {
+		case offset < at:
+			return offset - grown
+		case offset < at+len(e.text):
+			return e.start
+		}
+		grown += len(e.text) - (e.end - e.start)
+	}
+	return offset - grown
+}
+
+// relation rewrites the relation that begins at token i.
+func (r *traveler) relation(i int) error {
+	switch {
+	case r.tokens[i].start < r.done:
+		return nil
+	case r.is(i, changesFunction) && r.text(i+1) == "(":
+		t, last, err := changesCall(r.tokens, i, r.text)
+		if err != nil {
+			return err
+		}
+		r.found(t)
+		r.put(quote(t.Relation), i, last)
+		return nil
+	case r.is(i, eventLog) && r.text(i+1) == "(":
+		return r.log(i)
+	}
+	return r.version(i)
+}
+
+// version rewrites a name with AS OF behind it.
+func (r *traveler) version(i int) error {
+	name, after, ok := dotted(r.query, r.tokens, i)
+	if !ok {
+		return nil
+	}
+	end := after
+	if r.is(after, "for") {
+		after++
+	}
+	version := r.is(after, "version", "system_version")
+	timestamp := r.is(after, "timestamp", "system_time")
+	if !version && !timestamp || !r.is(after+1, "as") || !r.is(after+2, "of") {
+		return nil
+	}
+	after += 3
+	if timestamp && r.is(after, "timestamp", "date") {
+		after++
+	}
+	t := Travel{Name: path(r.query, r.tokens[i:end])}
+	value, ok := travelValue(r.tokens, after, r.text(after), version)
+	if !ok {
+		return travelError(t.Name, version)
+	}
+	if version {
+		t.Version, t.Relation = value, t.Name+"@version="+value
+	} else {
+		t.Timestamp, t.Relation = value, t.Name+"@timestamp="+value
+	}
+	r.found(t)
+	text := quote(t.Relation)
+	if !r.is(after+1, "as") && (after+1 >= len(r.tokens) || !isName(r.query, r.tokens[after+1])) {
+		text += " AS " + r.query[name.start:name.end]
+	}
+	r.put(text, i, after)
+	return nil
+}
+
+// eventLog is the event log's table, and Databricks' table function for it.
+const eventLog = "event_log"
+
+// log rewrites event_log('id') and event_log(TABLE(name)). A pipeline has one event log, whatever its id.
+func (r *traveler) log(i int) error {
+	wrong := fmt.Errorf("%s needs the id of a pipeline or one of its tables: %[1]s('id') or %[1]s(TABLE(orders))", eventLog)
+	last := i + 3
+	if r.is(i+2, "table") && r.text(i+3) == "(" && i+4 < len(r.tokens) {
+		_, after, ok := dotted(r.query, r.tokens, i+4)
+		if !ok || r.text(after) != ")" {
+			return wrong
+		}
+		r.found(Travel{Name: eventLog, Relation: eventLog, Of: path(r.query, r.tokens[i+4:after])})
+		last = after + 1
+	} else if i+2 >= len(r.tokens) || r.tokens[i+2].kind != str && r.tokens[i+2].kind != quoted {
+		return wrong
+	}
+	if r.text(last) != ")" {
+		return wrong
+	}
+	r.put(eventLog, i, last)
+	return nil
 }
 
 // changesFunction is Databricks' and Spark's table function of a table's change feed.

@@ -24,6 +24,7 @@ func (b *batch) few(ctx context.Context, what, rows string, all int64, share flo
 		return err
 	}
 	if all > 0 && n > FewRows && float64(n) > share*float64(all) {
+		b.result.Code = TooCostly
 		b.result.Recompute = fmt.Sprintf("%d of its %s may have changed, of %d", n, what, all)
 	}
 	return nil

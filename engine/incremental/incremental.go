@@ -80,6 +80,7 @@ const (
 	NotIncrementalizable = "OPERATOR_NOT_INCREMENTALIZABLE"
 	SubqueryExpression   = "SUBQUERY_EXPRESSION_NOT_INCREMENTALIZABLE"
 	WindowNoPartition    = "WINDOW_WITHOUT_PARTITION_BY"
+	TooCostly            = "INCREMENTAL_PLAN_REJECTED_BY_COST_MODEL" // of Result
 )
 
 // Issue says why there is no cheaper technique.
@@ -146,6 +147,7 @@ type Result struct {
 	AddView, AddState       string // SELECTs of the view's and the state's columns; empty where nothing is added
 	// Recompute says why the view must be computed in full after all; empty otherwise.
 	Recompute string
+	Code      string // of the reason, where it has one
 
 	tables []string
 }
@@ -202,6 +204,7 @@ func (t *Technique) Apply(ctx context.Context, conn *sql.Conn, in Inputs, prefix
 		return b.result, nil
 	}
 	if b.result.Recompute = t.constantsChanged(b.c); b.result.Recompute != "" {
+		b.result.Code = SubqueryExpression
 		return b.result, nil
 	}
 	err := t.way.apply(ctx, b)

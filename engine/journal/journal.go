@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,6 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/schemas/quote"
 )
 
 // Table is the table of the lake that is part of every commit.
@@ -25,19 +25,31 @@ const Table = "event_log"
 
 // Journal collects the events of one update. It is used by one goroutine.
 type Journal struct {
-	pipeline, update string
-	hide             func(string) string
-	host             string
-	seq              int64
-	commit           int64 // the number of the next commit
-	waiting          []schemas.Event
-	defined          *plan.Plan // that the events tell of
+	origin  schemas.Origin // of every event
+	update  string
+	hide    func(string) string
+	seq     int64
+	commit  int64 // the number of the next commit
+	waiting []schemas.Event
+	defined *plan.Plan // that the events tell of
 }
 
 // New makes the journal of an update that goes on after a commit. Messages pass through hide, which knows the secrets.
 func New(p *plan.Plan, update string, commit int64) *Journal {
 	host, _ := os.Hostname()
-	return &Journal{pipeline: p.Name, update: update, hide: p.Secrets.Hide, host: host, commit: commit + 1}
+	return &Journal{origin: schemas.Origin{PipelineID: PipelineID(p.Schema, p.Name), PipelineType: "WORKSPACE", PipelineName: p.Name, UpdateID: update, Host: host},
+		update: update, hide: p.Secrets.Hide, commit: commit + 1}
+}
+
+// ids are the names that the ids of pipelines and flows are made of.
+var ids = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://github.com/lakeflow/lakeflow"))
+
+// PipelineID is the id of a pipeline, which follows from its name and that of its schema.
+func PipelineID(schema, pipeline string) string { return id(schema, pipeline) }
+
+// id is the same for the same names.
+func id(names ...string) string {
+	return uuid.NewSHA1(ids, []byte(strings.Join(names, "\x00"))).String()
 }
 
 // Waiting are the events that the next commit is to write.
@@ -60,14 +72,23 @@ func (j *Journal) event(eventType, dataset, flow, level, message string, details
 		panic(err) // details are plain structs and maps of this package
 	}
 	j.seq++
+	from := j.origin
+	from.TableName, from.DatasetName, from.FlowName, from.BatchID = dataset, dataset, flow, j.commit
+	if flow != "" {
+		from.FlowID = id(from.PipelineID, dataset, flow)
+	}
 	return schemas.Event{ID: uuid.NewString(), Sequence: schemas.Sequence{DataPlane: schemas.DataPlaneID{Instance: j.update, SeqNo: j.seq}},
-		Origin:    schemas.Origin{PipelineName: j.pipeline, UpdateID: j.update, DatasetName: dataset, FlowName: flow, BatchID: j.commit, Host: j.host},
-		Timestamp: time.Now().UTC(), Message: j.hide(message), Level: level, Maturity: "STABLE", Details: string(text), EventType: eventType}
+		Origin: from, Timestamp: time.Now().UTC(), Message: j.hide(message), Level: level, Maturity: "STABLE", Details: string(text), EventType: eventType}
 }
 
-// Created notes that the update begins.
-func (j *Journal) Created() {
-	j.add("create_update", "", "", "INFO", "Update "+j.update+" started", map[string]any{"cause": "USER_ACTION"})
+// Created notes that the update begins, and what was asked of it.
+func (j *Journal) Created(as schemas.UpdateDefinition) {
+	as.Cause = "USER_ACTION"
+	if u, err := user.Current(); err == nil {
+		as.RunAs = u.Username
+	}
+	j.add("user_action", "", "", "INFO", "User "+as.RunAs+" started update "+j.update, map[string]any{"action": "START", "user_name": as.RunAs})
+	j.add("create_update", "", "", "INFO", "Update "+j.update+" started", as)
 }
 
 // Progress notes a state of the update.
@@ -85,7 +106,7 @@ func (j *Journal) Define(p *plan.Plan) {
 		j.add("dataset_definition", d.Name, "", "INFO", "Dataset "+d.Name+" is defined", definition(d))
 		for _, f := range d.Flows {
 			j.add("flow_definition", d.Name, f.Name, "INFO", "Flow "+f.Name+" is defined", schemas.FlowDefinition{
-				Inputs: slices.Concat(f.Streams, f.Changes, f.Reads), Output: d.Name, Type: flowType(d), Language: "SQL", Comment: d.Description})
+				Inputs: slices.Concat(f.Streams, f.Changes, f.Reads), Output: d.Name, Type: flowType(d), Schema: schemas.SparkSchema(d.Columns), Language: "SQL", Comment: d.Description})
 		}
 	}
 }
@@ -124,14 +145,18 @@ func (j *Journal) Flow(table, flow, message string, p schemas.FlowProgress) sche
 
 // Published notes what was published to a sink.
 func (j *Journal) Published(sink, table string, rows int64, took time.Duration) {
-	j.waiting = append(j.waiting, j.Flow(table, sink, sink+" published "+Rows(rows),
-		schemas.FlowProgress{Status: "RUNNING", Metrics: &schemas.FlowMetrics{OutputRows: rows, ExecutorMS: took.Milliseconds()}}))
+	e := j.Flow(table, sink, sink+" published "+Rows(rows),
+		schemas.FlowProgress{Status: "RUNNING", Metrics: &schemas.FlowMetrics{OutputRows: rows, ExecutorMS: took.Milliseconds()}})
+	e.Origin.SinkName = sink
+	j.waiting = append(j.waiting, e)
 }
 
-// Violated notes that rows violate a fail rule of a flow.
-func (j *Journal) Violated(table, flow string, rules []schemas.ExpectationResult) {
-	j.add("flow_progress", table, flow, "ERROR", "expectation failed",
+// Violated notes that rows violate a fail rule of a flow, which ends the update with the error.
+func (j *Journal) Violated(table, flow string, rules []schemas.ExpectationResult, cause error) {
+	e := j.event("flow_progress", table, flow, "ERROR", "expectation failed",
 		schemas.FlowProgress{Status: "FAILED", DataQuality: &schemas.DataQuality{Expectations: rules}})
+	e.Error = j.failure(cause)
+	j.waiting = append(j.waiting, e)
 }
 
 // Notice notes what the user should know.
@@ -139,22 +164,10 @@ func (j *Journal) Notice(table, message string) {
 	j.add("flow_progress", table, table, "WARN", message, map[string]any{"status": "RUNNING"})
 }
 
-// Planned notes how a materialized view is kept up to date in this update, in Databricks' words: NO_OP,
-// COMPLETE_RECOMPUTE and others, and why it is not done in a cheaper way, where something is in its way.
-func (j *Journal) Planned(table, technique, why string) {
-	chosen := map[string]any{"maintenance_type": "MAINTENANCE_TYPE_" + technique, "is_chosen": true, "is_applicable": true}
-	message := table + " has been planned to be executed as " + technique
-	if why != "" {
-		chosen["incrementalization_issues"] = []map[string]string{{"issue_message": why}}
-		message += ": " + why
-	}
-	j.add("planning_information", table, table, "INFO", message, map[string]any{"technique_information": []map[string]any{chosen}})
-}
-
 // Skipped notes that a materialized view is left as it is.
 func (j *Journal) Skipped(table, why string) {
 	j.add("flow_progress", table, table, "INFO", table+" is skipped: "+why, schemas.FlowProgress{Status: "SKIPPED"})
-	j.Planned(table, "NO_OP", "")
+	j.Planned(table, "NO_OP")
 }
 
 // Ended notes how a flow of an update stands that came to its end: COMPLETED or EXCLUDED.
@@ -171,8 +184,12 @@ func (j *Journal) Canceled() {
 func (j *Journal) Failed(cause error) {
 	text := duckerr.Text(cause)
 	e := j.event("update_progress", "", "", "ERROR", fmt.Sprintf("Update %s is FAILED: %s", j.update, text), map[string]any{"state": "FAILED"})
-	e.Error = &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: className(cause), Message: j.hide(text)}}}
+	e.Error = j.failure(cause)
 	j.waiting = append(j.waiting, e)
+}
+
+func (j *Journal) failure(cause error) *schemas.EventError {
+	return &schemas.EventError{Fatal: true, Exceptions: []schemas.Exception{{ClassName: className(cause), Message: j.hide(duckerr.Text(cause))}}}
 }
 
 // className names the kind of an error for those who count failures: the first in the chain that has a type of its own.
@@ -193,32 +210,4 @@ func Rows(n int64) string {
 		return "1 row"
 	}
 	return fmt.Sprintf("%d rows", n)
-}
-
-// SQL is a query that gives events as rows of the event log.
-func SQL(events []schemas.Event) string {
-	text, err := json.Marshal(events)
-	if err != nil {
-		panic(err) // events hold nothing that JSON cannot
-	}
-	shape, err := json.Marshal([]any{shapeOf(schemas.Type{Kind: schemas.Struct, Fields: schemas.EventLog()})})
-	if err != nil {
-		panic(err) // made of strings
-	}
-	return "SELECT unnest(from_json(" + quote.Text(string(text)) + ", " + quote.Text(string(shape)) + "), max_depth := 2)"
-}
-
-// shapeOf is a type as DuckDB's from_json wants it: objects and arrays with type names in them.
-func shapeOf(t schemas.Type) any {
-	switch t.Kind {
-	case schemas.Struct:
-		fields := map[string]any{}
-		for _, f := range t.Fields {
-			fields[f.Name] = shapeOf(f.Type)
-		}
-		return fields
-	case schemas.List:
-		return []any{shapeOf(*t.Elem)}
-	}
-	return t.String()
 }

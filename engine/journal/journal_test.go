@@ -26,7 +26,7 @@ func TestEventsBecomeRows(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(t, "events") {
 			e := schemas.Event{ID: texts.Draw(t, "id"), Message: texts.Draw(t, "message"), Level: "INFO", Maturity: "STABLE", EventType: texts.Draw(t, "type"),
 				Sequence:  schemas.Sequence{DataPlane: schemas.DataPlaneID{Instance: texts.Draw(t, "instance"), SeqNo: rapid.Int64().Draw(t, "seq")}},
-				Origin:    schemas.Origin{PipelineName: texts.Draw(t, "pipeline"), UpdateID: "u", DatasetName: "d", FlowName: "f", BatchID: 1 + rapid.Int64Range(0, 1e15).Draw(t, "batch"), Host: "h"},
+				Origin:    schemas.Origin{PipelineID: texts.Draw(t, "pipeline id"), PipelineType: "WORKSPACE", TableName: "d", SinkName: texts.Draw(t, "sink"), FlowID: "i", PipelineName: texts.Draw(t, "pipeline"), UpdateID: "u", DatasetName: "d", FlowName: "f", BatchID: 1 + rapid.Int64Range(0, 1e15).Draw(t, "batch"), Host: "h"},
 				Timestamp: time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "time")).UTC()}
 			details, err := json.Marshal(map[string]string{"text": texts.Draw(t, "details")})
 			if err != nil {

@@ -153,7 +153,7 @@ func agrees(ctx context.Context, file string) error {
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	rows, err := p.Query(ctx, "SELECT (SELECT count(*) FROM raw.bronze) = (SELECT count(*) FROM silver) + (SELECT count(*) FROM dead_letter)", query.Texts)
+	rows, err := p.Query(ctx, "SELECT (SELECT count(*) FROM raw.bronze) = (SELECT count(*) FROM silver) + (SELECT count(*) FROM dead_letter)", query.DuckDB, query.Texts)
 	if err != nil {
 		return err
 	}

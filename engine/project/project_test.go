@@ -70,7 +70,7 @@ func mustAudit(t *testing.T, file string) {
 // read gives the rows of a query, their values divided by commas.
 func read(t *testing.T, p *Project, text string) (all []string) {
 	t.Helper()
-	rows, err := p.Query(t.Context(), text, query.Texts)
+	rows, err := p.Query(t.Context(), text, query.DuckDB, query.Texts)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}

@@ -19,8 +19,8 @@ import (
 // Query runs one SELECT, DESCRIBE, SUMMARIZE or SHOW over the published tables and the pipeline's views, all of them as
 // one commit left them. See query.Prepare. The caller closes the rows before the next call. What is no query is a
 // *UsageError.
-func (p *Project) Query(ctx context.Context, text string, values query.Values) (*query.Rows, error) {
-	s, err := query.Prepare(ctx, p.tables(), text)
+func (p *Project) Query(ctx context.Context, text string, in query.Dialect, values query.Values) (*query.Rows, error) {
+	s, err := query.Prepare(ctx, p.tables(), text, in)
 	if err != nil {
 		return nil, p.hide(usage(err))
 	}

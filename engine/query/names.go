@@ -125,11 +125,7 @@ func (q *names) createBound(ctx context.Context, name string, query *sqltext.Que
 	create := "CREATE OR REPLACE VIEW main." + quote.Name(name) + " AS "
 	for {
 		err := q.DB.Exec(ctx, create+query.Text+"\n")
-		_, e := duckerr.Read(err)
-		if e == nil || query.Rewrite == nil {
-			break
-		}
-		next, ok := query.Rewrite(e.Offset()-len(create), e.Message)
+		next, ok := again(query, err, func(offset int) int { return offset - len(create) })
 		if !ok {
 			break
 		}
@@ -179,6 +175,9 @@ func (q *names) schemas() []string {
 
 // qualified is a query with the tables of schemas as the relations have their names.
 func (t *Tables) qualified(q *sqltext.Query) *sqltext.Query {
+	if q.Spark { // its names are those of the pipeline already
+		return q
+	}
 	return q.Qualify(t.Pipeline.Target.Schema, slices.AppendSeq(t.Pipeline.InSchemas(), maps.Keys(t.State.Tables)))
 }
 
@@ -247,6 +246,13 @@ func (q *names) whyUnknown(name string) string {
 
 // travel makes the relation of an earlier version of a table.
 func (q *names) travel(ctx context.Context, t sqltext.Travel) error {
+	if t.Of != "" {
+		if !fold(q.known, q.published(t.Of)) {
+			return fmt.Errorf("query: %s", q.whyUnknown(t.Of))
+		}
+		return nil
+	}
+	t.Name = q.published(t.Name)
 	name := ""
 	t.Name = schemas.LocalName(q.Pipeline.Target.Schema, t.Name)
 	for stored := range q.State.Tables {

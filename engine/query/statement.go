@@ -30,7 +30,9 @@ type Statement struct {
 	*sqltext.Query
 	names     *names
 	travels   []sqltext.Travel
-	relations []plan.Named // that it reads, once it is checked
+	back      func(int) int // from an offset of Text to one that At knows; nil where it is not known
+	tables    [][]string    // that are named with a schema; of a query in Spark's dialect
+	relations []plan.Named  // that it reads, once it is checked
 }
 
 // Prepare makes one SELECT, DESCRIBE, SUMMARIZE or SHOW ready to be run: with AS OF behind tables, ${parameters} of the
@@ -39,8 +41,8 @@ type Statement struct {
 //
 // A text that is no query, or of a version that there is not, is a *UsageError; other errors say what the query may not
 // do or name, with the place in the text.
-func Prepare(ctx context.Context, t *Tables, text string) (*Statement, error) {
-	s, err := read(t, text)
+func Prepare(ctx context.Context, t *Tables, text string, in Dialect) (*Statement, error) {
+	s, err := read(t, text, in)
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +52,13 @@ func Prepare(ctx context.Context, t *Tables, text string) (*Statement, error) {
 	if err := s.names.make(ctx, s.travels); err != nil {
 		return nil, err
 	}
+	if err := s.names.withSchemas(ctx, s.tables); err != nil {
+		return nil, err
+	}
 	if err := s.names.readable(s); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.bind(ctx, t.DB)
 }
 
 // allTables is a query for the tables of all schemas. Those of which every table is a view here are left out, beside
@@ -71,8 +76,11 @@ func (s *Statement) Rows(ctx context.Context, values Values) (*Rows, error) {
 }
 
 // read reads the query as written: AS OF, parameters of the pipeline, STREAM.
-func read(t *Tables, query string) (*Statement, error) {
-	text, travels, err := sqltext.TimeTravel(query)
+func read(t *Tables, query string, in Dialect) (*Statement, error) {
+	if in == Spark && !describes.MatchString(query) {
+		return readSpark(t, query)
+	}
+	text, travels, _, err := sqltext.TimeTravel(query)
 	if err != nil {
 		return nil, &UsageError{err}
 	}
@@ -129,14 +137,18 @@ func (s *Statement) caretAt(offset int) string {
 	if offset < 0 || offset > len(s.Text) {
 		return ""
 	}
+	if s.back != nil {
+		offset = s.back(offset)
+	} else if len(s.travels) > 0 {
+		return "" // AS OF was rewritten, so that places behind one are not the user's
+	}
 	return s.caret(s.At(offset, 0).Start)
 }
 
-// caret shows a line of the query and a mark below it. AS OF was rewritten, so that places behind one are not the
-// user's.
+// caret shows a line of the query and a mark below it.
 func (s *Statement) caret(at diag.Pos) string {
 	lines := strings.Split(s.Raw, "\n")
-	if len(s.travels) > 0 || at.Line < 1 || at.Line > len(lines) {
+	if s.back == nil && len(s.travels) > 0 || at.Line < 1 || at.Line > len(lines) {
 		return ""
 	}
 	line := []rune(strings.TrimRight(lines[at.Line-1], "\r"))

@@ -32,9 +32,11 @@ type Tables struct {
 	DB *duck.DB
 }
 
+const eventLog = "event_log"
+
 // systemTables are the tables that every pipeline has, also before anything is written to them.
 func (t *Tables) systemTables() map[string]schemas.Table {
-	return map[string]schemas.Table{"event_log": schemas.EventLog(), t.Pipeline.DeadLetter.Table: schemas.DeadLetter()}
+	return map[string]schemas.Table{eventLog: schemas.EventLog(), t.Pipeline.DeadLetter.Table: schemas.DeadLetter()}
 }
 
 // Relations are tables by name, all of them without names, as table expressions for DB. What is not stored is left out.
@@ -78,9 +80,23 @@ func (t *Tables) relationsNow(ctx context.Context, names []string) (map[string]s
 		if err := checkDeletes(contents.Files); err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
-		out[name] = t.shown(name, duck.ReadFiles(contents.Schema, contents.Files))
+		columns := contents.Schema
+		if name == eventLog {
+			columns = asWrittenNow(columns, stored.LastID)
+		}
+		out[name] = t.shown(name, duck.ReadFiles(columns, contents.Files))
 	}
 	return out, nil
+}
+
+// asWrittenNow are the columns of an event log with those that have come to it since it was written to last.
+func asWrittenNow(stored schemas.Table, lastID int) schemas.Table {
+	columns, _, incompatible := schemas.Evolve(stored, schemas.EventLog())
+	if len(incompatible) > 0 {
+		return stored // another program has changed it
+	}
+	columns, _ = schemas.AssignIDs(columns, lastID)
+	return columns
 }
 
 // checkDeletes compares the files that name removed rows with their checksums: where one of them is another file, rows

@@ -265,7 +265,7 @@ func (b *Batch) sample(ctx context.Context, d *plan.Dataset, f *plan.Flow, v exp
 			return fmt.Errorf("keep a sample of the offending rows: %w", err)
 		}
 	}
-	b.Journal.Violated(d.Name, f.Name, v.Results)
+	b.Journal.Violated(d.Name, f.Name, v.Results, violation)
 	return violation
 }
 
@@ -331,7 +331,7 @@ func (b *Batch) account(ctx context.Context, d *plan.Dataset, f *plan.Flow, in *
 		}
 	}
 	b.noteSnapshots(d, out.written)
-	b.record(d, f, a, out, time.Since(began))
+	b.record(d, f, a, in, out, time.Since(began))
 	return nil
 }
 
@@ -404,7 +404,7 @@ func partitionKey(p map[string]*string) map[string]string {
 }
 
 // record notes what a flow did, in the batch's results and events.
-func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out outcome, took time.Duration) {
+func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, in *input, out outcome, took time.Duration) {
 	did := event.Table{Table: d.Name, Kind: string(d.Kind), Layer: d.Layer, Status: "updated", Written: a.Written, DeadLettered: a.DeadLettered,
 		Discarded: a.Discarded, Unreadable: a.Unreadable, Files: a.Files, Bytes: bytesOf(out.rows), Seconds: took.Seconds(), Rules: out.whole().Results}
 	if a.Changes != nil {
@@ -418,14 +418,35 @@ func (b *Batch) record(d *plan.Dataset, f *plan.Flow, a schemas.Accounting, out 
 	}
 	b.draft.events = append(b.draft.events, b.Journal.Flow(d.Name, f.Name, d.Name+" wrote "+journal.Rows(a.Written), schemas.FlowProgress{
 		Status:      "RUNNING",
-		Metrics:     out.metrics(a.Written, did.Bytes, took),
+		Metrics:     out.metrics(a.Written, did.Bytes, took, b.backlogs(in)),
 		DataQuality: &schemas.DataQuality{DroppedRecords: out.whole().Dropped, Expectations: out.whole().Results},
 		Lakeflow:    &a,
 	}))
 }
 
-func (o *outcome) metrics(rows, bytes int64, took time.Duration) *schemas.FlowMetrics {
-	return &schemas.FlowMetrics{OutputRows: rows, OutputBytes: bytes, ExecutorMS: took.Milliseconds(), Upserted: o.upserted, Deleted: o.deleted}
+func (o *outcome) metrics(rows, bytes int64, took time.Duration, waiting []schemas.SourceMetrics) *schemas.FlowMetrics {
+	m := &schemas.FlowMetrics{OutputRows: rows, OutputBytes: bytes, ExecutorMS: took.Milliseconds(), Upserted: o.upserted, Deleted: o.deleted, Sources: waiting}
+	for _, s := range waiting {
+		m.Backlog.Add(s.Backlog)
+	}
+	return m
+}
+
+// backlogs are what waits in the sources that a flow has read a batch of.
+func (b *Batch) backlogs(in *input) (waiting []schemas.SourceMetrics) {
+	for _, r := range in.reads {
+		if r.whole {
+			continue
+		}
+		m, n := schemas.SourceMetrics{Source: r.source}, int64(r.batch.Backlog)
+		if slices.ContainsFunc(b.plan.Sources, func(s *plan.Source) bool { return s.Name == r.source && s.Ledger }) {
+			m.Files, m.Bytes = &n, &r.batch.BacklogBytes
+		} else {
+			m.Records = &n
+		}
+		waiting = append(waiting, m)
+	}
+	return waiting
 }
 
 func bytesOf(files []lake.DataFile) (n int64) {

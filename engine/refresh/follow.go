@@ -13,6 +13,7 @@ import (
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/incremental"
+	"github.com/lakeflow/lakeflow/engine/journal"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/expectations"
 	"github.com/lakeflow/lakeflow/schemas"
@@ -34,58 +35,60 @@ func (b *Batch) followInputs(ctx context.Context, d *plan.Dataset) (worked bool,
 	if err := d.Incremental.Analyze(ctx, b.DB.Conn(), definitions.Taken(stored)); err != nil {
 		return true, fmt.Errorf("find out how %s can follow its inputs: %w", d.Name, err)
 	}
-	why := b.unfollowed(d)
-	if why == "" {
-		why, err = b.applyInputs(ctx, d)
+	whys := b.unfollowed(d)
+	if len(whys) == 0 {
+		whys, err = b.applyInputs(ctx, d)
 	}
-	if err == nil && why != "" {
-		err = b.computeAll(ctx, d, why)
+	if err == nil && len(whys) > 0 {
+		err = b.computeAll(ctx, d, whys)
 	}
 	return true, err
 }
 
 // unfollowed says why a view must be computed from the beginning; it is empty when its rows can follow its inputs.
-func (b *Batch) unfollowed(d *plan.Dataset) string {
+func (b *Batch) unfollowed(d *plan.Dataset) []journal.Why {
 	stored, exists := b.state.Table(d.Name)
 	switch {
 	case d.Incremental.Name == incremental.CompleteRecompute:
 		return whyInFull(d)
 	case !exists:
-		return "it is computed for the first time"
+		return because(journal.NothingToFollow, "it is computed for the first time")
 	case b.state.Reset(d.Name):
-		return "it is computed from the beginning"
+		return because(journal.NothingToFollow, "it is computed from the beginning")
 	case !definitions.Equal(b.plan, d, stored):
-		return "its definition has changed"
+		return because(journal.DefinitionChanged, "its definition has changed")
 	case stored.Snapshot != 0 && stored.Commit == 0:
-		return "another program has written to it"
+		return because(journal.RowsChanged, "another program has written to it")
 	case string(b.state.At(plan.RulesKey(d, d.Flows[0]))) != string(b.draft.positions[plan.RulesKey(d, d.Flows[0])]):
-		return "its expectations have changed, or how it is refreshed"
+		return because(journal.ConfigurationOther, "its expectations have changed, or how it is refreshed")
 	}
 	if _, known := b.totals(d); !known && len(d.Rules.Rules) > 0 {
-		return "it is not known what its expectations said of its rows"
+		return because(journal.NothingToFollow, "it is not known what its expectations said of its rows")
 	}
 	for _, name := range b.plan.Whole(d.Flows[0]) {
 		if !b.state.Has(plan.WholeKey(d, d.Flows[0], name)) {
-			return "it did not read " + name + " the last time"
+			return because(journal.NothingToFollow, "it did not read "+name+" the last time")
 		}
 	}
 	if table, columns := d.State(); table != "" {
 		state, exists := b.state.Table(table)
 		never := !exists && b.state.Recorded(table) == 0 && d.Incremental.State == nil // no row was ever dropped
 		if !never && (!exists || state.Commit == 0 || state.Commit < b.state.Recorded(table) || !columns.Equal(state.Schema)) {
-			return "what it must remember of its groups is not there, or another program has changed it"
+			return because(journal.NothingToFollow, "what it must remember of its groups is not there, or another program has changed it")
 		}
 	}
-	return ""
+	return nil
 }
 
+func because(code, text string) []journal.Why { return []journal.Why{{Code: code, Text: text}} }
+
 // computeAll computes a view from everything that its inputs hold.
-func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, why string) error {
+func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, whys []journal.Why) error {
 	table, _ := d.State()
 	delete(b.draft.changes, d.Name) // begun for changes, of which nothing came
 	delete(b.draft.changes, table)
 	b.draft.full[d.Name] = true
-	b.Journal.Planned(d.Name, incremental.CompleteRecompute, why)
+	b.Journal.Planned(d.Name, incremental.CompleteRecompute, whys...)
 	if err := b.evaluate(ctx, d, d.Flows[0], &input{}); err != nil {
 		return err
 	}
@@ -106,21 +109,21 @@ func (b *Batch) computeAll(ctx context.Context, d *plan.Dataset, why string) err
 
 // applyInputs computes what the changes of its inputs do to a view. It says why that was not done, if it was not: then
 // nothing is left of it.
-func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, err error) {
+func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (whys []journal.Why, err error) {
 	began := time.Now()
-	in, why, err := b.changedInputs(ctx, d)
-	if err != nil || why != "" {
-		return why, err
+	in, whys, err := b.changedInputs(ctx, d)
+	if err != nil || len(whys) > 0 {
+		return whys, err
 	}
 	view, state, err := b.placesOf(ctx, d)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	totals, _ := b.totals(d)
 	in.View, in.State = asComputed(d, view, state, totals.Dropped)
 	r, err := d.Incremental.Apply(ctx, b.DB.Conn(), in, mergePrefix)
 	if errors.Is(err, lake.ErrExpired) {
-		return "the rows that its inputs had have been expired; keep more with retention.snapshots", nil
+		return because(journal.NothingToFollow, "the rows that its inputs had have been expired; keep more with retention.snapshots"), nil
 	}
 	if err != nil {
 		return b.failedToFollow(ctx, d, err)
@@ -131,18 +134,18 @@ func (b *Batch) applyInputs(ctx context.Context, d *plan.Dataset) (why string, e
 		}
 	}()
 	if r.Recompute != "" {
-		return r.Recompute, nil
+		return because(r.Code, r.Recompute), nil
 	}
 	out, err := b.writeComputed(ctx, d, r, view, state, in.View.Rows)
 	var violation *ViolationError
 	switch {
 	case errors.As(err, &violation):
-		return "", err
+		return nil, err
 	case err != nil:
 		return b.failedToFollow(ctx, d, err)
 	}
-	b.Journal.Planned(d.Name, r.Technique, "")
-	return "", b.account(ctx, d, d.Flows[0], &input{}, out, began)
+	b.Journal.Planned(d.Name, r.Technique)
+	return nil, b.account(ctx, d, d.Flows[0], &input{}, out, began)
 }
 
 // writeComputed writes what the changes of its inputs do to a view. After an error nothing of it is left.
@@ -159,18 +162,18 @@ func (b *Batch) writeComputed(ctx context.Context, d *plan.Dataset, r *increment
 }
 
 // failedToFollow has a view computed in full after an error: where its query fails on a value, that tells where.
-func (b *Batch) failedToFollow(ctx context.Context, d *plan.Dataset, cause error) (why string, err error) {
+func (b *Batch) failedToFollow(ctx context.Context, d *plan.Dataset, cause error) ([]journal.Why, error) {
 	if ctx.Err() != nil || duckerr.World(cause) {
-		return "", cause
+		return nil, cause
 	}
-	why = "its rows could not be computed from what has changed: " + duckerr.FirstLine(cause)
+	why := "its rows could not be computed from what has changed: " + duckerr.FirstLine(cause)
 	b.notice(d.Name, d.Name+" is computed in full: "+why)
-	return why, nil
+	return because("", why), nil
 }
 
 // changedInputs are a view's inputs, with what has changed since it was refreshed the last time. It says why that is of
 // no use, if it is not.
-func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremental.Inputs, why string, err error) {
+func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremental.Inputs, whys []journal.Why, err error) {
 	since := func(name string) int64 { return b.state.CommitAt(plan.WholeKey(d, d.Flows[0], name)) }
 	in = incremental.Inputs{New: b.tablesNow(ctx, d), Added: map[string]string{}, Removed: map[string]string{}}
 	in.Old = func(name string) (string, error) { return b.relationAt(ctx, d, name, since(name)) }
@@ -178,13 +181,14 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 	for _, name := range b.plan.Whole(d.Flows[0]) {
 		c, err := b.changesSince(ctx, name, since(name))
 		if errors.Is(err, lake.ErrRewritten) {
-			return in, "the rows or columns of " + name + " were replaced", nil
+			return in, because(journal.NothingToFollow, "the rows or columns of "+name+" were replaced"), nil
 		}
 		if errors.Is(err, lake.ErrExpired) {
-			return in, fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since(name)), nil
+			return in, because(journal.NothingToFollow,
+				fmt.Sprintf("what has changed in %s since commit %d has been expired; keep more with retention.snapshots", name, since(name))), nil
 		}
 		if err != nil {
-			return in, "", err
+			return in, nil, err
 		}
 		in.Added[name], in.Removed[name] = b.changeRelations(d, name, c)
 		table, _ := b.state.Table(name)
@@ -192,9 +196,9 @@ func (b *Batch) changedInputs(ctx context.Context, d *plan.Dataset) (in incremen
 	}
 	linear := d.Incremental.Name == incremental.AppendOnly || d.Incremental.Name == incremental.RowBased
 	if changed > incremental.FewRows && (changed > total/2 || linear && removed > total/removedShare) {
-		return in, fmt.Sprintf("%d rows of its inputs have changed, of %d", changed, total), nil
+		return in, because(incremental.TooCostly, fmt.Sprintf("%d rows of its inputs have changed, of %d", changed, total)), nil
 	}
-	return in, "", nil
+	return in, nil, nil
 }
 
 // removedShare is the part of the inputs' rows that may go where each is looked for in the view by all of its values:

@@ -3,10 +3,10 @@ package refresh
 import (
 	"context"
 	"maps"
-	"strings"
 
 	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/incremental"
+	"github.com/lakeflow/lakeflow/engine/journal"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/position"
 	"github.com/lakeflow/lakeflow/sinks/lake"
@@ -23,7 +23,7 @@ func (b *Batch) replaceAll(ctx context.Context, d *plan.Dataset) (worked bool, e
 		return false, nil
 	}
 	maps.Copy(b.draft.positions, holds)
-	b.Journal.Planned(d.Name, incremental.CompleteRecompute, whyInFull(d))
+	b.Journal.Planned(d.Name, incremental.CompleteRecompute, whyInFull(d)...)
 	for _, f := range d.Flows {
 		if err := b.evaluate(ctx, d, f, &input{}); err != nil {
 			return true, err
@@ -33,15 +33,14 @@ func (b *Batch) replaceAll(ctx context.Context, d *plan.Dataset) (worked bool, e
 }
 
 // whyInFull are the reasons of a view's query, or of its table, against a cheaper way.
-func whyInFull(d *plan.Dataset) string {
+func whyInFull(d *plan.Dataset) (whys []journal.Why) {
 	if d.Incremental == nil || d.Incremental.Technique == nil {
-		return ""
+		return nil
 	}
-	var why []string
 	for _, issue := range d.Incremental.Issues {
-		why = append(why, issue.Code+": "+issue.Message)
+		whys = append(whys, journal.Why{Code: issue.Code, Text: issue.Code + ": " + issue.Message})
 	}
-	return strings.Join(why, " ")
+	return whys
 }
 
 // outdated reports whether a table is to be computed again: from inputs that now hold this.

@@ -54,6 +54,9 @@ func (s *Source) Next(ctx context.Context, session sources.Session, from sources
 		w.reportChanges(changes)
 		l.files = l.files[len(w.files):]
 		w.out.More, w.out.Backlog = len(l.files) > 0, len(l.files)
+		for _, f := range l.files {
+			w.out.BacklogBytes += f.size
+		}
 		if err := w.build(ctx); err != nil {
 			return nil, err
 		}
