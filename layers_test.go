@@ -49,7 +49,7 @@ var layers = []struct {
 	{"sinks/iceberg", []string{"dsl/diag", "schemas", "sources", "sinks/lake", "sinks/iceberg/metadata", "engine/failpoint", "engine/position"}},
 	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
 	{"dsl/sqlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark"}},
-	{"dsl/yamlfile", []string{"dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
+	{"dsl/yamlfile", []string{"dsl", "dsl/spark", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
 	{"dsl/spark", nil},
 
 	{"engine/syntax", nil},

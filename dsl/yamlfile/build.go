@@ -24,6 +24,7 @@ type builder struct {
 	diags   *diag.List
 	texts   *option.Resolver
 	decoder *option.Decoder
+	spark   bool // the dialect of the table that is being read
 }
 
 func newBuilder(file, dir string, opts Options, diags *diag.List) *builder {
@@ -55,6 +56,7 @@ func (b *builder) pipeline(s *specPipeline) *dsl.Pipeline {
 	}
 	for _, name := range inOrder(s.Tables, func(x specTable) option.Node { return x.Node }) {
 		x := s.Tables[name]
+		b.spark = cmp.Or(x.Dialect, s.Dialect) == sparkDialect
 		p.Tables = append(p.Tables, b.table(name, &x))
 	}
 	for _, name := range inOrder(s.Sinks, func(x specSink) option.Node { return x.Node }) {
