@@ -29,18 +29,28 @@ type Query struct {
 	Tables []Table
 	// Relations are the calls that read files or another system, in the order of the text.
 	Relations []Relation
-	// Macros are the names of the macros of the schema "spark" that Text calls; see Create.
-	Macros []string
-
-	guesses []guess
-	choices choices
-	again   func(choices) *Query
+	macros    []string // that Text calls; see Create
+	guesses   []guess
+	choices   choices
+	again     func(choices) *Query
 }
 
 // choices are what DuckDB taught of the types in a query.
 type choices struct {
 	plain map[span]bool   // expressions that are written without the macros that tell types apart
 	lists map[string]bool // fields that are taken of lists, behind the last name of the list and a dot
+}
+
+// rewrite is Elements or Ambiguous, whichever goes with what DuckDB says.
+func (q *Query) rewrite(offset int, message string) (*sqltext.Query, bool) {
+	again, ok := q.Elements(message)
+	if !ok && strings.Contains(message, "multiple overloads") {
+		again, ok = q.Ambiguous(offset)
+	}
+	if !ok {
+		return nil, false
+	}
+	return again.Query, true
 }
 
 // Ambiguous writes the query again when DuckDB cannot choose a form of the macro that stands at an offset of Text, which
@@ -80,12 +90,12 @@ func (q *Query) Elements(message string) (*Query, bool) {
 
 func listField(list, field string) string { return strings.ToLower(list + "." + field) }
 
-// Calls are the offsets in Text at which a macro is called.
-func (q *Query) Calls(macro string) []int {
+// Calls are the offsets in a translated text at which a macro is called.
+func Calls(text, macro string) []int {
 	var offsets []int
 	name := Schema + "." + quoteName(macro) + "("
 	for at := 0; ; {
-		i := strings.Index(q.Text[at:], name)
+		i := strings.Index(text[at:], name)
 		if i < 0 {
 			return offsets
 		}
@@ -172,14 +182,15 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 		w.out.Put(otherwise, 0, len(raw))
 	}
 	result.Query = w.out.Query()
+	result.Spark, result.Rewrite = true, result.rewrite
 	result.Streams, result.guesses = w.streams, w.guesses
 	result.UsesMetadata = w.metadata
 	for _, s := range e.bound {
 		name := parameter.FindStringSubmatch(raw[s.start:s.end])[1]
 		result.Params = append(result.Params, sqltext.Ref{Name: name, Range: w.out.Place(s.start, s.end)})
 	}
-	slices.Sort(result.Macros)
-	result.Macros = slices.Compact(result.Macros)
+	slices.Sort(result.macros)
+	result.Macros = slices.Compact(result.macros)
 	return result
 }
 

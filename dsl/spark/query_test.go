@@ -57,7 +57,7 @@ func TestMacroAt(t *testing.T) {
 		t.Fatal("the size of a number is no mistake")
 	}
 	name := spark.MacroAt(created, position(err))
-	calls := q.Calls(name)
+	calls := spark.Calls(q.Text, name)
 	if name != "size" || len(calls) != 1 || q.At(calls[0], 0).String() != "q.sql:2:3" {
 		t.Errorf("%v is in %q, called at %v of %s", err, name, calls, q.Text)
 	}

@@ -216,7 +216,7 @@ func (w *writer) macroOf(macro string, x expr) {
 
 // macro tells that the text calls a macro, and gives the name to call it by.
 func (w *writer) macro(name string) string {
-	w.result.Macros = append(w.result.Macros, name)
+	w.result.macros = append(w.result.macros, name)
 	return Schema + "." + quoteName(name)
 }
 

@@ -111,7 +111,7 @@ func (w *writer) template(body string, c *call, v *variant) {
 
 // written writes a part of a body, in which macros have an @ in front.
 func (w *writer) written(text string, at span) {
-	w.result.Macros = append(w.result.Macros, macroCalls(text)...)
+	w.result.macros = append(w.result.macros, macroCalls(text)...)
 	w.put(expandMacros(text), at)
 }
 

@@ -156,7 +156,7 @@ func (w *writer) windowGroups(s *selection) {
 		if c, ok := g.(*call); ok && c.name == "window" {
 			inner := &writer{expanded: w.expanded, out: sqltext.NewBuilder(w.raw, w.origin), diags: w.diags, result: &Query{}, replaced: w.replaced}
 			inner.expr(c)
-			w.result.Macros = append(w.result.Macros, inner.result.Macros...)
+			w.result.macros = append(w.result.macros, inner.result.macros...)
 			replaced := map[string]string{"window": "(" + inner.out.Query().Text + ")"}
 			for name, text := range w.replaced {
 				replaced[name] = text

@@ -28,8 +28,9 @@ type Query struct {
 	Params []Ref
 	// UsesMetadata is true when an identifier _metadata occurs.
 	UsesMetadata bool
-	// Spark is true of a query that was written in Spark's dialect. Text then calls macros of the schema spark.
-	Spark bool
+	// Spark is true of a query that was written in Spark's dialect. Text then calls Macros, of the schema spark.
+	Spark  bool
+	Macros []string
 	// Rewrite gives the query as it has to be where DuckDB cannot bind it as it is: in a text that was translated, some
 	// words depend on types. It is told what DuckDB says and of which offset of Text (-1: of none), and is false when
 	// nothing can be done about it. It is nil for a text that was not translated.

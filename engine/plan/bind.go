@@ -143,7 +143,7 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 		}
 		doubtful = doubtful || r.doubtful || r.guessed != ""
 	}
-	known, err := c.bindText(ctx, binding{query: f.decl.SQL, sql: f.sql, before: describePrefix, items: f.facts.items, code: codeBind, what: f.ds.name, doubtful: doubtful})
+	known, err := c.bindText(ctx, f.binding(c, doubtful))
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 		}
 	}
 	if at, found := f.rowid(); found {
-		c.diags.Errorf(codeBind, token(f.decl.SQL, at), "number rows yourself, as in row_number() OVER (ORDER BY …)", "%s: there is no column \"rowid\"", f.ds.name)
+		c.diags.Errorf(codeBind, token(f.query, at), "number rows yourself, as in row_number() OVER (ORDER BY …)", "%s: there is no column \"rowid\"", f.ds.name)
 		f.ds.failed = true
 		return nil
 	}
@@ -167,6 +167,32 @@ func (c *compiler) bindFlow(ctx context.Context, f *flow) error {
 		f.hideMetadata()
 	}
 	f.ds.failed = !c.checkColumns(f) || f.ds.failed
+	return nil
+}
+
+// binding is the flow's query to be bound.
+func (f *flow) binding(c *compiler, doubtful bool) binding {
+	return binding{query: f.query, sql: f.sql, before: describePrefix, items: f.facts.items, code: codeBind, what: f.ds.name, doubtful: doubtful,
+		again: func(ctx context.Context, q *sqltext.Query) (binding, error) {
+			err := c.writtenAgain(ctx, f, q)
+			return f.binding(c, doubtful), err
+		}}
+}
+
+// writtenAgain puts another text in the place of a flow's query, which reads the same.
+func (c *compiler) writtenAgain(ctx context.Context, f *flow, q *sqltext.Query) error {
+	parsed, err := syntax.ParseAll(ctx, c.tx, []string{q.Text})
+	if err != nil {
+		return err
+	}
+	f.query, f.sql, f.out.query, f.out.casts = q, q.Text, q, map[int]bool{}
+	if err := c.parsedFlow(ctx, f, q.Text, parsed[0]); err != nil {
+		return err
+	}
+	if f.ds.failed {
+		return fmt.Errorf("%s: DuckDB does not parse what its query was translated to: %s", f.ds.name, q.Text)
+	}
+	c.blankSchema(f)
 	return nil
 }
 
@@ -376,7 +402,7 @@ func (f *flow) columnOffset(name string) int {
 	case star >= 0:
 		return star
 	}
-	return findName(f.decl.SQL.Text, name)
+	return findName(f.query.Text, name)
 }
 
 // uniteFlows unites the columns of a dataset's flows by name.
@@ -385,7 +411,7 @@ func (c *compiler) uniteFlows(d *dataset) bool {
 	var merged schemas.Table
 	for _, f := range d.flows {
 		for _, col := range f.columns {
-			t, err := schemas.Storable(col.duckType)
+			t, err := f.storable(col)
 			if d.doubtful && (err != nil || merged.Column(col.name) != nil) {
 				t, err = schemas.Type{Kind: schemas.Varchar}, nil
 				if merged.Column(col.name) != nil {
@@ -414,12 +440,20 @@ func (c *compiler) uniteFlows(d *dataset) bool {
 		}
 	}
 	if ok && len(merged) == 0 {
-		c.diags.Errorf(codeNotSelect, at(d.flows[0].decl.SQL, -1, 0), "select a column", "%s has no columns", d.name)
+		c.diags.Errorf(codeNotSelect, at(d.flows[0].query, -1, 0), "select a column", "%s has no columns", d.name)
 		return false
 	}
 	d.rows, d.columns, d.out.Columns = merged, merged, merged
 	d.doubtfulRows = d.doubtful
 	return ok
+}
+
+// storable is the type that a column of the flow is stored in.
+func (f *flow) storable(col column) (schemas.Type, error) {
+	if f.query.Spark && col.duckType == "HUGEINT" { // Spark's sums of whole numbers are BIGINT, and too large ones are errors
+		return schemas.Type{Kind: schemas.BigInt}, nil
+	}
+	return schemas.Storable(col.duckType)
 }
 
 // widest returns the one of two types that the other one widens to.
@@ -434,4 +468,4 @@ func widest(a, b schemas.Type) (schemas.Type, bool) {
 }
 
 // columnPlace is where in the file an output column comes from.
-func (f *flow) columnPlace(name string) diag.Range { return token(f.decl.SQL, f.columnOffset(name)) }
+func (f *flow) columnPlace(name string) diag.Range { return token(f.query, f.columnOffset(name)) }

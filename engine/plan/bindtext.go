@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lakeflow/lakeflow/dsl/spark"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/engine/syntax"
 )
@@ -27,6 +28,8 @@ type binding struct {
 	items         []syntax.Expression // the select list of a query
 	code, what    string
 	doubtful      bool // there are mistakes already in it, or in what it reads
+	// again is the binding with the query written again; its error is one of the world.
+	again func(context.Context, *sqltext.Query) (binding, error)
 }
 
 // bound is what is known of a binding. Of a doubtful one the columns' names are known, and not their types.
@@ -37,7 +40,7 @@ type bound struct {
 
 func (c *compiler) bindText(ctx context.Context, b binding) (bound, error) {
 	p, told := patches{}, map[string]bool{}
-	for range mostMistakes {
+	for tries := 0; tries < mostMistakes; tries++ {
 		doubtful := b.doubtful || len(p) > 0
 		columns, err := c.describe(ctx, b.before+p.apply(b.sql)+b.after)
 		if err == nil {
@@ -47,7 +50,16 @@ func (c *compiler) bindText(ctx context.Context, b binding) (bound, error) {
 		if e == nil {
 			return bound{}, err
 		}
-		offset, known := b.offset(e, p)
+		if b.query.Rewrite != nil && len(p) == 0 { // the types that its translation depends on are known now
+			if next, ok := b.query.Rewrite(e.Offset()-len(b.before), e.Message); ok {
+				if b, err = b.again(ctx, next); err != nil {
+					return bound{}, err
+				}
+				tries--
+				continue
+			}
+		}
+		offset, known := b.offset(e, p, c.in.Macros)
 		name := e.missing()
 		if !doubtful || name != "" && !told[name] && written(b.query, name) {
 			c.refusedBinding(b, e, offset)
@@ -76,7 +88,13 @@ func (c *compiler) refusedBinding(b binding, e *duckError, offset int) {
 }
 
 // offset is where in the query DuckDB found a mistake. known is false where that is a guess.
-func (b binding) offset(e *duckError, p patches) (offset int, known bool) {
+func (b binding) offset(e *duckError, p patches, macros string) (offset int, known bool) {
+	if macro := spark.MacroAt(macros, e.Offset()); macro != "" { // it is in the text of a macro, and where that is called is to blame
+		if calls := spark.Calls(b.query.Text, macro); len(calls) > 0 {
+			return calls[0], false
+		}
+		return -1, false
+	}
 	n := e.Offset() - len(b.before)
 	if n < 0 {
 		if m := quotedName.FindStringSubmatch(e.Message); m != nil {

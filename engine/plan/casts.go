@@ -42,7 +42,7 @@ func (c *compiler) checkCasts(ctx context.Context, f *flow) error {
 		from := strings.TrimSuffix(strings.TrimPrefix(e.Call, probe+"("), ")")
 		name, _, _ := strings.Cut(from, "(")
 		if listed(wrong, strings.TrimSuffix(name, "_LITERAL")) {
-			c.diags.Errorf(codeBind, f.decl.SQL.At(x.At(), castLength(f.sql, x.At())), castHelp(from, to, f.sql[start:end]), "%s: %s cannot be cast to %s",
+			c.diags.Errorf(codeBind, f.query.At(x.At(), castLength(f.sql, x.At())), castHelp(from, to, f.sql[start:end]), "%s: %s cannot be cast to %s",
 				f.ds.name, typeWithArticle(strings.TrimSuffix(from, "_LITERAL")), to)
 		}
 	}

@@ -71,9 +71,11 @@ type compiler struct {
 	entities map[string]*entity // by name in lower case
 	sources  []*entity
 	datasets []*dataset // in the order of the file
-	sinks    []*Sink
-	ordered  []*dataset // upstream first, without those on cycles or behind them
-	secrets  *dsl.Secrets
+	// functions are the bodies of the pipeline's own: as an expectation does, each gives a value of one row.
+	functions []*rowExpression
+	sinks     []*Sink
+	ordered   []*dataset // upstream first, without those on cycles or behind them
+	secrets   *dsl.Secrets
 }
 
 // entity is what a query can read: a source or a dataset.
@@ -117,12 +119,13 @@ type dataset struct {
 // flow is a declared flow on its way through the passes.
 type flow struct {
 	decl  *dsl.Flow
+	query *sqltext.Query // of decl, until it has to be written again
 	ds    *dataset
 	facts *facts // nil when the query does not parse
 	refs  []reference
 	// failed is true when the query reads what is not there, or calls what it must not.
 	failed bool
-	// sql is the query's text with the pipeline's schema name blanked out; offsets are those of decl.SQL.Text.
+	// sql is the query's text with the pipeline's schema name blanked out; offsets are those of query.Text.
 	sql     string
 	columns []column // of the query as DuckDB describes it
 	out     *Flow
@@ -163,6 +166,9 @@ type column struct{ name, duckType string }
 
 func newCompiler(in Input, tx *sql.Tx) *compiler {
 	c := &compiler{in: in, pipeline: in.Pipeline, tx: tx, entities: map[string]*entity{}, secrets: in.Pipeline.Secrets}
+	for _, f := range in.Pipeline.Functions {
+		c.functions = append(c.functions, &rowExpression{query: f.SQL, title: "function " + f.Name, value: true, flawed: f.Flawed})
+	}
 	for _, s := range in.Pipeline.Sources {
 		e := &entity{name: s.Name, source: s, columns: in.SourceColumns[s.Name], made: map[string]relationShape{}}
 		c.sources = append(c.sources, e)
@@ -182,7 +188,7 @@ func newCompiler(in Input, tx *sql.Tx) *compiler {
 				d.failed = true
 				continue
 			}
-			d.flows = append(d.flows, &flow{decl: f, ds: d, sql: f.SQL.Text, out: &Flow{
+			d.flows = append(d.flows, &flow{decl: f, query: f.SQL, ds: d, sql: f.SQL.Text, out: &Flow{
 				Name: f.Name, UsesMetadata: f.SQL.UsesMetadata, At: f.Range, query: f.SQL, casts: map[int]bool{}, secrets: c.secrets}})
 		}
 		c.datasets = append(c.datasets, d)

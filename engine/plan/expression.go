@@ -135,14 +135,30 @@ func emptyRow(t schemas.Table) string {
 
 // bindExpression binds one expression, and reports what is wrong with it.
 func (c *compiler) bindExpression(ctx context.Context, d *dataset, x *rowExpression) (bound, error) {
-	statement := rowQuery(d, []*rowExpression{x})
-	known, err := c.bindText(ctx, binding{query: x.query, sql: x.query.Text, before: describePrefix + rowQueryPrefix,
-		after: statement[len(rowQueryPrefix)+len(x.query.Text):], code: codeRuleBind, what: x.title,
-		doubtful: d.doubtfulRows || x.flawed})
+	known, err := c.bindText(ctx, x.binding(c, d))
 	if err == nil && known.ok && !known.doubtful {
 		c.checkCondition(x, known.columns[0])
 	}
 	return known, err
+}
+
+// binding is the expression to be bound to the rows of a dataset.
+func (x *rowExpression) binding(c *compiler, d *dataset) binding {
+	statement := rowQuery(d, []*rowExpression{x})
+	return binding{query: x.query, sql: x.query.Text, before: describePrefix + rowQueryPrefix,
+		after: statement[len(rowQueryPrefix)+len(x.query.Text):], code: codeRuleBind, what: x.title, doubtful: d.doubtfulRows || x.flawed,
+		again: func(ctx context.Context, q *sqltext.Query) (binding, error) {
+			parsed, err := syntax.ParseAll(ctx, c.tx, []string{expressionPrefix + q.Text})
+			if err != nil {
+				return binding{}, err
+			}
+			x.query, x.facts = q, nil
+			c.parsedExpression(x, expressionPrefix+q.Text, parsed[0])
+			if x.facts == nil {
+				return binding{}, fmt.Errorf("%s: DuckDB does not parse what it was translated to: %s", x.title, q.Text)
+			}
+			return x.binding(c, d), nil
+		}}
 }
 
 // checkCondition reports a condition that is none.

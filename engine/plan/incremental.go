@@ -185,7 +185,7 @@ func traced(f *flow, relations map[string]incremental.Relation) map[string]incre
 // relationsOf are the tables and views that a query reads, by itself and through views, the queries of the views, its own
 // by the empty name, and a source among what is read, if any.
 func (c *compiler) relationsOf(f *flow) (relations map[string]incremental.Relation, queries map[string]*sqltext.Query, source string) {
-	relations, queries = map[string]incremental.Relation{}, map[string]*sqltext.Query{"": f.decl.SQL}
+	relations, queries = map[string]incremental.Relation{}, map[string]*sqltext.Query{"": f.query}
 	var add func(f *flow)
 	add = func(f *flow) {
 		for _, r := range f.refs {
@@ -194,7 +194,7 @@ func (c *compiler) relationsOf(f *flow) (relations map[string]incremental.Relati
 				source = r.name
 			case r.dataset.decl.Kind == dsl.View:
 				view := r.dataset.flows[0]
-				relations[r.name], queries[r.name] = incremental.Relation{View: view.out.SQL}, view.decl.SQL
+				relations[r.name], queries[r.name] = incremental.Relation{View: view.out.SQL}, view.query
 				add(view)
 			default:
 				relations[r.name] = incremental.Relation{Columns: r.columns, RowsChange: r.dataset.out.Refresh != Append}

@@ -43,17 +43,17 @@ func (c *compiler) barred(f *flow) bool {
 		if fn.name == "query" || fn.name == "query_table" {
 			help = "name the table itself, so that lakeflow sees what is read"
 		}
-		c.diags.Errorf(codeOutside, token(f.decl.SQL, fn.at), help, "a query cannot read %s()", fn.name)
+		c.diags.Errorf(codeOutside, token(f.query, fn.at), help, "a query cannot read %s()", fn.name)
 	}
 	for _, fn := range calls {
-		c.diags.Errorf(codeOutside, token(f.decl.SQL, fn.at), callHelp(fn.name), "a query cannot call %s()", fn.name)
+		c.diags.Errorf(codeOutside, token(f.query, fn.at), callHelp(fn.name), "a query cannot call %s()", fn.name)
 	}
 	return len(reads)+len(calls) > 0
 }
 
 // resolveTable resolves one reference and adds it to the flow, or says why it cannot be read.
 func (c *compiler) resolveTable(f *flow, t syntax.BaseTable) bool {
-	place := token(f.decl.SQL, t.At())
+	place := token(f.query, t.At())
 	catalog, schema, name := t.Catalog(), t.Schema(), t.Name()
 	stream := isStream(schema)
 	if catalog == "" && (schema == "" || stream || strings.EqualFold(schema, c.pipeline.Target.Schema)) {
@@ -64,7 +64,7 @@ func (c *compiler) resolveTable(f *flow, t syntax.BaseTable) bool {
 		}
 	}
 	switch {
-	case f.decl.Flawed && !written(f.decl.SQL, name):
+	case f.decl.Flawed && !written(f.query, name):
 	case looksLikeFile(name):
 		c.diags.Errorf(codeOutside, place, "declare it as a source, with files: {path: …, format: …}, and read the source by its name",
 			"a query cannot read the file %q", name)

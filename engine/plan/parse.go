@@ -11,12 +11,15 @@ import (
 	"github.com/lakeflow/lakeflow/engine/syntax"
 )
 
-// parse has DuckDB parse every query and expression over a row, all in one statement.
+// parse has DuckDB parse every query, expression over a row and function, all in one statement.
 func (c *compiler) parse(ctx context.Context) error {
 	var texts []string
+	for _, x := range c.functions {
+		texts = append(texts, expressionPrefix+x.query.Text)
+	}
 	for _, d := range c.datasets {
 		for _, f := range d.flows {
-			texts = append(texts, f.decl.SQL.Text)
+			texts = append(texts, f.query.Text)
 		}
 		for _, x := range d.expressions() {
 			texts = append(texts, expressionPrefix+x.query.Text)
@@ -28,6 +31,10 @@ func (c *compiler) parse(ctx context.Context) error {
 	}
 	next := 0
 	take := func() (string, syntax.Parsed) { next++; return texts[next-1], parsed[next-1] }
+	for _, x := range c.functions {
+		text, parsed := take()
+		c.parsedExpression(x, text, parsed)
+	}
 	for _, d := range c.datasets {
 		for _, f := range d.flows {
 			text, parsed := take()
@@ -60,7 +67,7 @@ func (c *compiler) parsedFlow(ctx context.Context, f *flow, text string, parsed 
 	if statement, ok := parsed.Only(); ok {
 		found = factsOf(text, statement)
 	}
-	q := f.decl.SQL
+	q := f.query
 	switch {
 	case f.decl.Flawed && (found == nil || found.show || found.parameters):
 	case parsed.Refused != nil:

@@ -153,6 +153,8 @@ type Input struct {
 	// Conn is a DuckDB connection with nothing in it that matters, on which errors_as_json is set. Compile creates and
 	// drops relations in the schemas main, __stream and __changes of its TEMP or in-memory database.
 	Conn *sql.Conn
+	// Macros are the statements that have made what translated queries call on the connection; see spark.Create.
+	Macros string
 	// SourceColumns are the columns of each source; a source that is missing could not be inferred (no files, no
 	// hints).
 	SourceColumns map[string]schemas.Table

@@ -22,7 +22,6 @@ func (c *compiler) bindRules(ctx context.Context) error {
 		if d.failed {
 			continue
 		}
-		d.out.Rules = c.ruleSet(d)
 		sound := slices.DeleteFunc(slices.Clone(d.rules), func(x *rowExpression) bool { return x.facts == nil })
 		switch {
 		case len(sound) == 0:
@@ -38,6 +37,11 @@ func (c *compiler) bindRules(ctx context.Context) error {
 	for group := range slices.Chunk(ruled, chunk) {
 		if err := c.bindGroup(ctx, group); err != nil {
 			return err
+		}
+	}
+	for _, d := range c.ordered {
+		if !d.failed {
+			d.out.Rules = c.ruleSet(d)
 		}
 	}
 	return nil
@@ -84,7 +88,7 @@ func (c *compiler) ruleSet(d *dataset) expectations.RuleSet {
 			continue
 		}
 		found := d.rules[i].facts
-		rs.Rules = append(rs.Rules, expectations.Rule{Name: e.Name, Expr: c.shown(e.Expect), SQL: e.Expect.Text,
+		rs.Rules = append(rs.Rules, expectations.Rule{Name: e.Name, Expr: c.shown(e.Expect), SQL: d.rules[i].query.Text,
 			Action: expectations.Action(e.Violation), Deterministic: found != nil && found.deterministic()})
 	}
 	if d.changes != nil {

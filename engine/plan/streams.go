@@ -53,7 +53,7 @@ func (c *compiler) noStreamAt(f *flow) diag.Range {
 	if len(f.refs) > 0 {
 		return f.refs[0].at
 	}
-	return at(f.decl.SQL, -1, 0)
+	return at(f.query, -1, 0)
 }
 
 func (c *compiler) noStreamHelp(f *flow) string {
@@ -157,7 +157,7 @@ func (d *dataset) streamed() string {
 func (c *compiler) warnBatchOps(f *flow) {
 	computes, orders := false, false
 	for _, op := range f.facts.batchOps {
-		place := token(f.decl.SQL, op.at)
+		place := token(f.query, op.at)
 		switch {
 		case op.order && !orders:
 			orders = true

@@ -79,13 +79,16 @@ func (p *Project) recompile(ctx context.Context, columns map[string]schemas.Tabl
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := makeMacros(ctx, db, p.macros); err != nil {
+		return nil, err
+	}
 	return p.compileWith(ctx, db, columns)
 }
 
 func (p *Project) compileWith(ctx context.Context, db *duck.DB, columns map[string]schemas.Table) (*plan.Plan, error) {
 	made, diags, err := plan.Compile(ctx, plan.Input{Pipeline: p.Pipeline, Flawed: p.loaded.HasErrors(), Conn: db.Conn(),
-		SourceColumns: columns, Found: p.columns.found,
-		Unreached: p.columns.unreached})
+		Macros:        p.macros,
+		SourceColumns: columns, Found: p.columns.found, Unreached: p.columns.unreached})
 	if err != nil {
 		return nil, err
 	}

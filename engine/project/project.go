@@ -66,6 +66,7 @@ type Project struct {
 	update   string // the id of the update, and of this process's temp folder
 	wait     *patience
 	place    place
+	macros   string // see macros
 	temp     tempFolder
 	engine   *duck.Engine // until it is opened
 	db       *duck.DB
@@ -113,7 +114,7 @@ func newProject(pipeline *dsl.Pipeline, file string, opts Options, diags diag.Li
 	id := uuid.NewString()
 	opts.Events = opts.Events.Hiding(pipeline.Secrets.Hide)
 	p := &Project{Pipeline: pipeline, file: file, opts: opts, update: id, loaded: diags, warnings: diags,
-		ends: newConnections(pipeline)}
+		ends: newConnections(pipeline), macros: macros(pipeline)}
 	p.wait = &patience{allowed: opts.Purpose == Write && pipeline.Mode == dsl.Continuous, tell: opts.Events.Emit}
 	if opts.Placed != nil && opts.Purpose == Write {
 		p.wait.first = func() error { return opts.Placed(pipeline) }
@@ -171,8 +172,10 @@ func (p *Project) openDuck(ctx context.Context) error {
 		e = duck.Start()
 	}
 	var err error
-	p.db, err = e.Open(ctx, c)
-	return err
+	if p.db, err = e.Open(ctx, c); err != nil {
+		return err
+	}
+	return makeMacros(ctx, p.db, p.macros)
 }
 
 // Warnings are those of the file and of the compiler.

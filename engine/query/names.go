@@ -86,7 +86,7 @@ func (q *names) makeViews(ctx context.Context) error {
 	for progress := true; progress; {
 		progress = false
 		waiting = slices.DeleteFunc(waiting, func(t *dsl.Table) bool {
-			err := q.createView(ctx, t.Name, t.Flows[0].SQL.Text)
+			err := q.createView(ctx, t.Name, t.Flows[0].SQL)
 			q.missing[t.Name] = q.whyMissing(err)
 			if err == nil {
 				delete(q.missing, t.Name)
@@ -99,8 +99,8 @@ func (q *names) makeViews(ctx context.Context) error {
 }
 
 // createView makes a view of the pipeline, unless its query would do more than read.
-func (q *names) createView(ctx context.Context, name, query string) error {
-	in, err := plan.Inspect(ctx, q.DB.Conn(), query)
+func (q *names) createView(ctx context.Context, name string, query *sqltext.Query) error {
+	in, err := plan.Inspect(ctx, q.DB.Conn(), query.Text)
 	switch {
 	case err != nil:
 		return err
@@ -114,7 +114,25 @@ func (q *names) createView(ctx context.Context, name, query string) error {
 			return errors.New("it reads " + asChanges(r.Name))
 		}
 	}
-	return q.create(ctx, name, query)
+	return q.createBound(ctx, name, query)
+}
+
+// createBound makes it, with another text where the translation of its query depends on types.
+func (q *names) createBound(ctx context.Context, name string, query *sqltext.Query) error {
+	create := "CREATE OR REPLACE VIEW main." + quote.Name(name) + " AS "
+	for {
+		err := q.DB.Exec(ctx, create+query.Text+"\n")
+		_, e := duckerr.Read(err)
+		if e == nil || query.Rewrite == nil {
+			break
+		}
+		next, ok := query.Rewrite(e.Offset()-len(create), e.Message)
+		if !ok {
+			break
+		}
+		query = next
+	}
+	return q.create(ctx, name, query.Text)
 }
 
 // readable refuses relations that are neither tables nor views: files, and DuckDB's own lists, which tell where files
