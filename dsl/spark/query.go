@@ -139,6 +139,12 @@ type Pipeline struct {
 	Parameters map[string]string
 	// Functions are functions of the pipeline's own, in lower case. Their calls are written as they are.
 	Functions map[string]bool
+	// Resolve is the name of the relation that a table's path means, in one piece; nil: the whole path. It is not asked
+	// for names of common table expressions.
+	Resolve func(path []string) string
+	// Source is the name of the relation that files or another system are read through; nil: Relation.Name. It gives the
+	// same name again for a relation at the same place.
+	Source func(Relation) string
 }
 
 // Translate reads a query in Spark's dialect and writes it in DuckDB's. at says where the text stands. Mistakes are added
@@ -164,7 +170,7 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 	e := expand(raw, in.Parameters)
 	result := &Query{choices: chosen}
 	result.again = func(c choices) *Query { return translate(raw, at, in, new(diag.List), otherwise, c, read) }
-	w := &writer{raw: raw, origin: at, expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, own: in.Functions}
+	w := &writer{raw: raw, origin: at, expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, pipeline: in}
 	for _, unknown := range e.unknown {
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
 			"the parameter %s has no value", raw[unknown.start:unknown.end])

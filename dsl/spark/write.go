@@ -19,11 +19,12 @@ type writer struct {
 	metadata  bool
 	generated int // names that were made
 	// guesses are the macros in the text that tell types apart.
-	choices choices
-	guesses []guess
-	own     map[string]bool // functions of the pipeline
-	paths   [][]ident       // tables that are named with a schema
-	row     string          // the name of the only relation behind FROM
+	choices  choices
+	guesses  []guess
+	pipeline Pipeline
+	ctes     []string  // in lower case, that are seen at this place
+	paths    [][]ident // tables that are named with a schema
+	row      string    // the name of the only relation behind FROM
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
 }

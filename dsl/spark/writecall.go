@@ -11,7 +11,7 @@ type special func(w *writer, c *call)
 
 // call writes the call of a function.
 func (w *writer) call(c *call) {
-	if w.own[c.name] {
+	if w.pipeline.Functions[c.name] {
 		w.put(quoteName(c.name)+"(", c.nameAt)
 		w.arguments(c, &variant{}, 0, len(c.args))
 		w.put(")", span{c.end, c.end})

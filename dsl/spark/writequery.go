@@ -1,14 +1,15 @@
 package spark
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
 
 func (w *writer) query(q *query) {
-	before := w.replaced
-	defer func() { w.replaced = before }()
+	before, ctes := w.replaced, w.ctes
+	defer func() { w.replaced, w.ctes = before, ctes }()
 	if len(q.with) > 0 {
 		w.put("WITH ", span{q.start, q.start})
 		if q.recursive {
@@ -21,7 +22,13 @@ func (w *writer) query(q *query) {
 			w.ident(c.name)
 			w.columnNames(c.columns)
 			w.put(" AS (", c.name.span)
+			outside := slices.Clip(w.ctes)
+			seen := append(outside, strings.ToLower(c.name.name))
+			if q.recursive {
+				w.ctes = seen
+			}
 			w.query(c.query)
+			w.ctes = seen
 			w.put(")", span{c.query.end, c.query.end})
 		}
 		w.put(" ", span{q.body.at().start, q.body.at().start})

@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
@@ -51,12 +52,15 @@ func (w *writer) table(t *table) {
 	at := pathSpan(t.path)
 	w.result.Tables = append(w.result.Tables, Table{parts, t.stream, w.place(at.start, at.end)})
 	full := strings.Join(parts, ".")
+	if w.pipeline.Resolve != nil && (len(parts) > 1 || !slices.Contains(w.ctes, strings.ToLower(full))) {
+		full = w.pipeline.Resolve(parts)
+	}
 	if t.stream {
 		w.put(`"`+sqltext.StreamSchema+`".`, span{t.start, at.start})
 		w.streams = append(w.streams, sqltext.Ref{Name: full, Range: w.place(at.start, at.end)})
 	}
 	otherwise := ""
-	if len(t.path) > 1 {
+	if len(t.path) > 1 || full != parts[0] {
 		w.put(quoteName(full), at)
 		otherwise = parts[len(parts)-1]
 	} else {
@@ -96,11 +100,14 @@ func (w *writer) derived(d *derived) {
 
 func (w *writer) files(f *files) {
 	r := &w.result.Relations[f.found]
+	if w.pipeline.Source != nil {
+		r.Name = w.pipeline.Source(*r)
+	}
 	if r.Stream {
 		w.put(`"`+sqltext.StreamSchema+`".`, f.span)
 		w.streams = append(w.streams, sqltext.Ref{Name: r.Name, Range: r.Range})
 	}
-	w.put(r.Name, f.span)
+	w.put(quoteName(r.Name), f.span)
 	w.alias(f.alias, "", f.span)
 }
 

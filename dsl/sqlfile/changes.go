@@ -38,9 +38,8 @@ func (b *builder) flow(f declaredFlow) {
 	name, at := t.Name, f.head.Range
 	if parts, ok := b.parts(f.scope, f.name); ok && len(parts) > 0 {
 		name, at = parts[len(parts)-1], f.name.Range
-		if !identifier.MatchString(name) {
-			b.diags.Errorf("LF0106", at, "use letters, digits and _, and begin with a letter",
-				"%q is not a good flow name", name)
+		if !goodName(name) {
+			b.diags.Errorf("LF0106", at, "use letters, digits, _ and -", "%q is not a good flow name", name)
 		}
 	} else if len(f.name.Parts) > 0 {
 		return
@@ -108,7 +107,7 @@ func (b *builder) addFlow(t *table, name string, at diag.Range, s *scope, parts 
 		return
 	}
 	b.names[key] = t
-	q, flawed := b.query(s, parts...)
+	q, flawed := b.query(s, t.Name, parts...)
 	text := slices.IndexFunc(parts, func(p any) bool { _, ok := p.(Text); return ok })
 	node := option.Node{Range: at, Fields: map[string]diag.Range{"sql": parts[text].(Text).Range}, Flawed: flawed}
 	t.Flows = append(t.Flows, &dsl.Flow{Node: node, Name: name, SQL: q})

@@ -42,9 +42,9 @@ func FuzzParse(f *testing.F) {
 
 func checkParse(t *testing.T, sql string) {
 	if !utf8.ValidString(sql) { // which is refused before, and has no columns
-		b := newBuilder(Options{}, &diag.List{})
+		b := newBuilder(Options{}, "p", &diag.List{})
 		b.file("in.sql", sql)
-		b.pipeline("demo", "/demo")
+		b.pipeline("p", "demo", "/demo")
 		return
 	}
 	var diags diag.List
@@ -63,9 +63,9 @@ func checkParse(t *testing.T, sql string) {
 	if flawed && !diags.HasErrors() {
 		t.Error("a statement is flawed, and nothing tells why")
 	}
-	b := newBuilder(Options{Configuration: map[string]string{"a": "b", "n": "1\n2"}}, &diags)
+	b := newBuilder(Options{Configuration: map[string]string{"a": "b", "n": "1\n2"}}, "p", &diags)
 	b.file("in.sql", sql)
-	b.pipeline("demo", "/demo")
+	b.pipeline("p", "demo", "/demo")
 	for _, d := range diags {
 		if d.Range.File == "in.sql" {
 			inside(t, lines, d.Range)

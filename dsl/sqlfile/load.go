@@ -1,11 +1,13 @@
 package sqlfile
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,6 +23,8 @@ type Options struct {
 	Configuration map[string]string
 	// Catalog and Schema are what names without them mean; empty: the pipeline's own. USE changes it in its file.
 	Catalog, Schema string
+	// Functions are the pipeline's own functions, in lower case.
+	Functions map[string]bool
 }
 
 // Load reads the pipeline that the .sql files of a folder declare, and those of folders in it, in the order of their
@@ -34,7 +38,8 @@ func Load(dir string, opts Options) (*dsl.Pipeline, diag.List, error) {
 		return nil, nil, fmt.Errorf("read pipeline: %w", err)
 	}
 	var diags diag.List
-	b := newBuilder(opts, &diags)
+	name := projectName(absolute)
+	b := newBuilder(opts, cmp.Or(opts.Schema, name), &diags)
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !strings.EqualFold(filepath.Ext(path), ".sql") {
 			return err
@@ -51,7 +56,7 @@ func Load(dir string, opts Options) (*dsl.Pipeline, diag.List, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read pipeline: %w", err)
 	}
-	p := b.pipeline(dir, absolute)
+	p := b.pipeline(name, dir, absolute)
 	diags.Sort()
 	return p, diags, nil
 }
@@ -91,12 +96,17 @@ type scope struct {
 
 // builder makes a pipeline of the statements of its files.
 type builder struct {
-	opts   Options
-	diags  *diag.List
-	tables []*table
-	byName map[string]*table
-	flows  []declaredFlow    // whose tables may be declared in any file
-	names  map[string]*table // by the name of a flow
+	opts     Options
+	diags    *diag.List
+	own      string // the schema of names without one
+	read     []scoped
+	declared map[string]string          // names of tables in the pipeline, by key; they may be declared in any file
+	sources  map[diag.Range]*dsl.Source // by the place of the relation that they stand for
+	bySource map[string]*dsl.Source     // by their names, in lower case
+	tables   []*table
+	byName   map[string]*table
+	flows    []declaredFlow    // whose tables may be declared in any file
+	names    map[string]*table // by the name of a flow
 }
 
 // table is a table, and what is known of how it is fed.
@@ -108,11 +118,17 @@ type table struct {
 	remember  time.Duration // how long deletes are remembered
 }
 
-func newBuilder(opts Options, diags *diag.List) *builder {
-	return &builder{opts: opts, diags: diags, byName: map[string]*table{}, names: map[string]*table{}}
+func newBuilder(opts Options, own string, diags *diag.List) *builder {
+	return &builder{opts: opts, own: own, diags: diags, bySource: map[string]*dsl.Source{}, sources: map[diag.Range]*dsl.Source{}, declared: map[string]string{}, byName: map[string]*table{}, names: map[string]*table{}}
 }
 
-// file reads the statements of a file.
+// scoped is a statement and what holds where it stands.
+type scoped struct {
+	*scope
+	statement Statement
+}
+
+// file reads the statements of a file, and takes up the names of its tables.
 func (b *builder) file(file, text string) {
 	s := &scope{b.opts.Catalog, b.opts.Schema, maps.Clone(b.opts.Configuration)}
 	if s.values == nil {
@@ -127,13 +143,36 @@ func (b *builder) file(file, text string) {
 		case *Use:
 			b.use(s, x)
 		case *CreateTable:
+			b.name(s, x.Name)
+		case *CreateView:
+			b.name(s, x.Name)
+		}
+		b.read = append(b.read, scoped{s.clone(), st})
+	}
+}
+
+// name takes up the name of a table. Mistakes in it are reported when it is declared.
+func (b *builder) name(s *scope, n Name) {
+	before := len(*b.diags)
+	if f, ok := b.fullName(s, n); ok {
+		b.declared[f.key()] = f.inPipeline()
+	}
+	*b.diags = (*b.diags)[:before]
+}
+
+// declareAll declares what the statements of all files do.
+func (b *builder) declareAll() {
+	for _, r := range b.read {
+		s := r.scope
+		switch x := r.statement.(type) {
+		case *CreateTable:
 			b.createTable(s, x)
 		case *CreateView:
 			b.createView(s, x)
 		case *CreateFlow:
-			b.flows = append(b.flows, declaredFlow{s.clone(), x.Name, x.Target, x.Flow, x.Head})
+			b.flows = append(b.flows, declaredFlow{s, x.Name, x.Target, x.Flow, x.Head})
 		case *ApplyChanges:
-			b.flows = append(b.flows, declaredFlow{s.clone(), Name{}, x.Target, Flow{Changes: &x.Changes,
+			b.flows = append(b.flows, declaredFlow{s, Name{}, x.Target, Flow{Changes: &x.Changes,
 				Range: x.Range}, x.Head})
 		case *Refresh:
 			b.without(x.Range, "REFRESH", "it is said of a table from outside of its pipeline",
@@ -174,22 +213,36 @@ func (b *builder) refuse(at diag.Range, help, format string, args ...any) {
 	}
 }
 
+// goodName reports whether a text may be the name of a schema, table or flow.
+func goodName(name string) bool { return len(name) <= 255 && goodNames.MatchString(name) }
+
+var goodNames = regexp.MustCompile(`^[\pL\pM\pN_-]+$`)
+
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// pipeline puts it all together.
-func (b *builder) pipeline(dir, absolute string) *dsl.Pipeline {
+// projectName is the name of the pipeline in a folder.
+func projectName(absolute string) string {
 	name := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9_]+`).ReplaceAllString(filepath.Base(absolute), "_"), "_")
 	if !identifier.MatchString(name) {
 		name = "pipeline"
 	}
+	return name
+}
+
+// pipeline puts it all together.
+func (b *builder) pipeline(name, dir, absolute string) *dsl.Pipeline {
+	b.declareAll()
 	for _, f := range b.flows {
 		b.flow(f)
 	}
 	p := &dsl.Pipeline{File: dir, Dir: absolute, Name: name, Mode: dsl.Triggered,
 		Trigger: dsl.Trigger{Interval: dsl.DefaultInterval, MaxRows: dsl.DefaultBatchRows,
 			MaxBytes: dsl.DefaultBatchBytes},
-		Target:     dsl.Target{Warehouse: filepath.Join(absolute, "warehouse"), Schema: b.schema(name)},
+		Target:     dsl.Target{Warehouse: filepath.Join(absolute, "warehouse"), Schema: b.own},
 		DeadLetter: dsl.DeadLetter{Table: dsl.DefaultDeadLetter}, Retention: dsl.Retention{Snapshots: dsl.DefaultSnapshots}}
+	for _, key := range slices.Sorted(maps.Keys(b.bySource)) {
+		p.Sources = append(p.Sources, b.bySource[key])
+	}
 	for _, t := range b.tables {
 		b.fed(t)
 		p.Tables = append(p.Tables, t.Table)
@@ -199,34 +252,6 @@ func (b *builder) pipeline(dir, absolute string) *dsl.Pipeline {
 			"write CREATE STREAMING TABLE … or CREATE MATERIALIZED VIEW … in a .sql file of it", "the folder has no tables")
 	}
 	return p
-}
-
-// schema is the one that all tables are in. More than one is reported, and so are several catalogs.
-func (b *builder) schema(otherwise string) string {
-	var first, cataloged *table // the first, and the first of which the catalog is told
-	for _, t := range b.tables {
-		differs := func(o *table) bool {
-			return !strings.EqualFold(t.name.schema, o.name.schema) ||
-				t.name.catalog != "" && o.name.catalog != "" && !strings.EqualFold(t.name.catalog, o.name.catalog)
-		}
-		if first == nil {
-			first = t
-		}
-		if cataloged == nil && t.name.catalog != "" {
-			cataloged = t
-		}
-		for _, o := range []*table{first, cataloged} {
-			if o != nil && differs(o) {
-				b.diags.Errorf("LF0521", t.Range, "declare the tables of each schema in a folder of their own",
-					"%s is in %s, and %s is in %s: a pipeline has one schema", t.Name, t.name.place(), o.Name, o.name.place())
-				return otherwise
-			}
-		}
-	}
-	if first != nil && first.name.schema != "" {
-		return first.name.schema
-	}
-	return otherwise
 }
 
 // fed checks that something feeds a table.

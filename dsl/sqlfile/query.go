@@ -12,6 +12,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl/option"
 	"github.com/lakeflow/lakeflow/dsl/spark"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
+	"github.com/lakeflow/lakeflow/schemas"
 )
 
 // composed is a query that is put together of texts of a file, in which ${keys} have their values, and words of ours.
@@ -96,10 +97,19 @@ func (b *builder) text(s *scope, t Text) string {
 	return c.sql.String()
 }
 
-// query makes a query of parts: of Texts, and of words of ours before and behind them.
-func (b *builder) query(s *scope, parts ...any) (*sqltext.Query, bool) {
-	var c composed
+// query makes a query that feeds a table of parts: of Texts, and of words of ours before and behind them.
+func (b *builder) query(s *scope, table string, parts ...any) (*sqltext.Query, bool) {
 	before := len(*b.diags)
+	raw, origin := b.compose(s, parts...)
+	q := spark.Translate(raw, origin, spark.Pipeline{Functions: b.opts.Functions,
+		Resolve: func(path []string) string { return b.resolve(s, path) },
+		Source:  func(r spark.Relation) string { return b.source(s, table, r) }}, b.diags)
+	return q.Query, option.Flawed((*b.diags)[before:])
+}
+
+// compose joins the parts of a query.
+func (b *builder) compose(s *scope, parts ...any) (string, sqltext.Origin) {
+	var c composed
 	file := ""
 	for i, part := range parts {
 		switch x := part.(type) {
@@ -114,17 +124,48 @@ func (b *builder) query(s *scope, parts ...any) (*sqltext.Query, bool) {
 			}
 		}
 	}
-	q := sqltext.New(c.sql.String(), sqltext.Origin{File: file, Marks: c.marks}, nil, b.diags)
-	return q, option.Flawed((*b.diags)[before:])
+	return c.sql.String(), sqltext.Origin{File: file, Marks: c.marks}
 }
 
-// expression makes an expression over a row.
+// condition makes an expression over a row.
+func (b *builder) condition(s *scope, t Text) (*sqltext.Query, bool) {
+	before := len(*b.diags)
+	raw, origin := b.compose(s, t)
+	q := spark.Expression(raw, origin, spark.Pipeline{Functions: b.opts.Functions}, b.diags)
+	return q.Query, option.Flawed((*b.diags)[before:])
+}
+
+// expression is condition for one that may be left out.
 func (b *builder) expression(s *scope, t *Text) *dsl.Expression {
 	if t == nil {
 		return nil
 	}
-	q, flawed := b.query(s, *t)
+	q, flawed := b.condition(s, *t)
 	return &dsl.Expression{Node: option.Node{Range: t.Range, Flawed: flawed}, SQL: q}
+}
+
+// resolve is the name of the relation that a table's path means.
+func (b *builder) resolve(s *scope, path []string) string {
+	for _, place := range []*scope{s, {catalog: b.opts.Catalog}} { // LIVE.x is in the pipeline's own schema
+		if name, ok := b.declared[b.named(place, path).key()]; ok {
+			return name
+		}
+	}
+	return strings.Join(path, ".")
+}
+
+// source is the name of the source that a relation is read through.
+func (b *builder) source(s *scope, table string, r spark.Relation) string {
+	source := b.sources[r.Range]
+	if source == nil {
+		var ok bool
+		if source, ok = b.reader(s, table, r); !ok {
+			return r.Name
+		}
+		b.sources[r.Range] = source
+		b.bySource[strings.ToLower(source.Name)] = source
+	}
+	return source.Name
 }
 
 // fullName is the name of a table, with its schema and catalog where they are not the pipeline's own.
@@ -132,6 +173,9 @@ type fullName struct{ catalog, schema, name string }
 
 // key is what names of the same table have in common. Catalogs are no part of it: a pipeline is in one.
 func (n fullName) key() string { return strings.ToLower(n.schema + "." + n.name) }
+
+// inPipeline is the table's name in the pipeline.
+func (n fullName) inPipeline() string { return schemas.JoinName(n.schema, n.name) }
 
 func (n fullName) place() string {
 	switch {
@@ -175,14 +219,25 @@ func (b *builder) fullName(s *scope, n Name) (fullName, bool) {
 	if !ok || len(parts) > 3 {
 		return fullName{}, false
 	}
-	f := fullName{s.catalog, s.schema, parts[len(parts)-1]}
-	switch {
-	case !n.Live.IsZero():
-		f.catalog, f.schema = b.opts.Catalog, b.opts.Schema
-	case len(parts) == 3:
-		f.catalog, f.schema = parts[0], parts[1]
-	case len(parts) == 2:
-		f.schema = parts[0]
+	f := b.named(s, parts)
+	if !n.Live.IsZero() && len(parts) == 1 {
+		f.catalog, f.schema = b.opts.Catalog, ""
 	}
 	return f, true
+}
+
+// named is what the parts of a name mean. The schema is empty for the pipeline's own.
+func (b *builder) named(s *scope, parts []string) fullName {
+	f := fullName{s.catalog, s.schema, parts[len(parts)-1]}
+	switch len(parts) {
+	case 1:
+	case 2:
+		f.schema = parts[0]
+	default:
+		f.catalog, f.schema = parts[len(parts)-3], parts[len(parts)-2]
+	}
+	if f.schema = strings.ToLower(f.schema); f.schema == strings.ToLower(b.own) {
+		f.schema = ""
+	}
+	return f
 }

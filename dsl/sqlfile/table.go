@@ -63,12 +63,12 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 	if !ok { // which is reported, and so are mistakes in the rest
 		b.expectations(s, &table{Table: &dsl.Table{}}, d.Expectations)
 		if d.Query != nil {
-			b.query(s, *d.Query)
+			b.query(s, "", *d.Query)
 		}
 		return nil
 	}
 	node := option.Node{Range: d.Name.Range, Fields: map[string]diag.Range{}, Flawed: head.Flawed}
-	t := &table{name: name, remember: dsl.DefaultTombstones, Table: &dsl.Table{Node: node, Name: name.name,
+	t := &table{name: name, remember: dsl.DefaultTombstones, Table: &dsl.Table{Node: node, Name: name.inPipeline(),
 		Kind: kind, DeadLetter: true, Refresh: dsl.RefreshAuto, Parquet: dsl.DefaultParquet}}
 	if !b.declare(t) {
 		return nil
@@ -100,12 +100,12 @@ func (b *builder) declare(t *table) bool {
 	}
 	b.byName[key] = t
 	b.tables = append(b.tables, t)
-	lower := strings.ToLower(t.Name)
+	lower := strings.ToLower(t.name.name)
+	own := t.name.schema == ""
 	switch {
-	case !identifier.MatchString(t.Name):
-		b.diags.Errorf("LF0106", t.Range, "use letters, digits and _, and begin with a letter",
-			"%q is not a good table name", t.Name)
-	case lower == "event_log" || lower == "stream" || lower == dsl.DefaultDeadLetter || strings.HasPrefix(lower, "__"):
+	case !goodName(t.name.name) || t.name.schema != "" && !goodName(t.name.schema):
+		b.diags.Errorf("LF0106", t.Range, "use letters, digits, _ and -", "%q is not a good table name", t.Name)
+	case own && (lower == "event_log" || lower == "stream" || lower == dsl.DefaultDeadLetter) || strings.HasPrefix(lower, "__"):
 		b.diags.Errorf("LF0107", t.Range, "choose another name", "the name %q is kept for lakeflow's own use", t.Name)
 	}
 	return true
@@ -163,7 +163,7 @@ func (b *builder) expectations(s *scope, t *table, rules []Expectation) {
 				e.Name.Text)
 			continue
 		}
-		q, flawed := b.query(s, e.Condition)
+		q, flawed := b.condition(s, e.Condition)
 		action := map[string]dsl.Action{"DROP": dsl.Drop, "FAIL": dsl.Fail, "": dsl.Warn}[e.OnViolation.Text]
 		node := option.Node{Range: e.Name.Range, Fields: map[string]diag.Range{"expect": e.Condition.Range},
 			Flawed: flawed}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/dsl/yamlfile"
+	"github.com/lakeflow/lakeflow/dsl/load"
 	"github.com/lakeflow/lakeflow/engine/duck"
 	"github.com/lakeflow/lakeflow/engine/event"
 	"github.com/lakeflow/lakeflow/engine/plan"
@@ -90,7 +90,7 @@ func Open(ctx context.Context, file string, opts Options) (_ *Project, err error
 	for _, p := range opts.Params {
 		params[p.Name] = p.Value
 	}
-	pipeline, diags, err := yamlfile.Load(file, yamlfile.Options{Connectors: Connectors(), Params: params})
+	pipeline, diags, err := load.Load(file, load.Options{Connectors: Connectors(), Params: params})
 	if err != nil {
 		db.Close()
 		return nil, err
