@@ -50,7 +50,7 @@ var layers = []struct {
 	{"dsl", []string{"dsl/option", "dsl/diag", "dsl/sqltext", "sources", "sinks"}},
 	{"dsl/sqlfile", []string{"schemas", "dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/spark", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
-	{"dsl/convert", []string{"dsl", "dsl/diag", "dsl/option", "dsl/sqltext"}},
+	{"dsl/convert", []string{"dsl", "dsl/diag", "dsl/option", "dsl/yamlfile", "sources"}},
 	{"dsl/load", []string{"dsl", "dsl/diag", "dsl/sqlfile", "dsl/yamlfile"}},
 
 	{"engine/syntax", nil},

@@ -17,6 +17,8 @@ type Options struct {
 	Connectors dsl.Connectors
 	// Params take the place of the values that the pipeline gives its parameters, or of its configuration.
 	Params map[string]string
+	// Keep leaves ${references} in the texts of a pipeline file as they are: see yamlfile.Options.
+	Keep bool
 }
 
 // Load reads the pipeline that path names: a pipeline file, a folder of .sql files, or one of them.
@@ -27,5 +29,5 @@ func Load(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() || strings.EqualFold(filepath.Ext(path), ".sql") {
 		return sqlfile.Load(path, sqlfile.Options{Configuration: opts.Params})
 	}
-	return yamlfile.Load(path, yamlfile.Options{Connectors: opts.Connectors, Params: opts.Params})
+	return yamlfile.Load(path, yamlfile.Options{Connectors: opts.Connectors, Params: opts.Params, Keep: opts.Keep})
 }

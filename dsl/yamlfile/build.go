@@ -28,7 +28,7 @@ type builder struct {
 }
 
 func newBuilder(file, dir string, opts Options, diags *diag.List) *builder {
-	texts := &option.Resolver{Dir: dir, Params: map[string]any{}, Env: opts.Env, Diags: diags}
+	texts := &option.Resolver{Dir: dir, Params: map[string]any{}, Env: opts.Env, Diags: diags, Keep: opts.Keep}
 	keys := map[reflect.Type][]string{reflect.TypeFor[specSource](): {}, reflect.TypeFor[specSink](): {}}
 	for _, c := range opts.Connectors.Sources {
 		keys[reflect.TypeFor[specSource]()] = append(keys[reflect.TypeFor[specSource]()], c.Name)

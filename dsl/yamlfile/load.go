@@ -20,6 +20,9 @@ type Options struct {
 	Params map[string]string
 	// Env looks up ${env:NAME}; nil means the environment of the process.
 	Env func(name string) (string, bool)
+	// Keep leaves ${references} in texts and paths as they are written, for who writes the file again: secrets are not
+	// among the values then. What mistakes there are, Load says without it.
+	Keep bool
 }
 
 // Load reads the pipeline file at path and the SQL files that it names.

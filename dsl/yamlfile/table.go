@@ -156,7 +156,7 @@ func (b *builder) flow(name string, w writtenQuery, changes bool) []*dsl.Flow {
 
 // sqlFile reads the file of a query.
 func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
-	path := b.texts.Path(written, at)
+	path := b.texts.Resolving().Path(written, at)
 	if path == "" {
 		return nil
 	}
