@@ -2,8 +2,10 @@
 package load
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -27,7 +29,36 @@ type Options struct {
 // to read them.
 func Load(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() || strings.EqualFold(filepath.Ext(path), ".sql") {
-		return sqlfile.Load(path, sqlfile.Options{Configuration: opts.Params})
+		return folder(path, opts)
 	}
 	return yamlfile.Load(path, yamlfile.Options{Connectors: opts.Connectors, Params: opts.Params, Keep: opts.Keep})
 }
+
+// folder reads the .sql files of a folder, or one.
+func folder(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read pipeline: %w", err)
+	}
+	files, err := sqlfile.Files(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	project := sqlfile.Project{Name: projectName(absolute), File: path, Dir: absolute}
+	if strings.EqualFold(filepath.Ext(path), ".sql") {
+		project.Dir = filepath.Dir(absolute)
+	}
+	return sqlfile.Load(files, project, sqlfile.Options{Configuration: opts.Params})
+}
+
+// projectName is the name of the pipeline in a folder or file.
+func projectName(path string) string {
+	base := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	name := strings.Trim(noName.ReplaceAllString(base, "_"), "_")
+	if name == "" || name[0] >= '0' && name[0] <= '9' {
+		name = strings.TrimSuffix("pipeline_"+name, "_")
+	}
+	return name
+}
+
+var noName = regexp.MustCompile(`[^A-Za-z0-9_]+`)

@@ -77,7 +77,7 @@ func (p *parser) before() int {
 	if p.i == 0 {
 		return 0
 	}
-	return p.toks[p.i-1].End
+	return p.toks[min(p.i, len(p.toks))-1].End
 }
 
 func (p *parser) since(s span) span { return span{s.start, max(p.before(), s.start)} }

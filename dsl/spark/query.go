@@ -139,9 +139,9 @@ type Pipeline struct {
 	Parameters map[string]string
 	// Functions are functions of the pipeline's own, in lower case. Their calls are written as they are.
 	Functions map[string]bool
-	// Resolve is the name of the relation that a table's path means, in one piece; nil: the whole path. It is not asked
-	// for names of common table expressions.
-	Resolve func(path []string) string
+	// Resolve is the name of the relation that a table means, in one piece; nil: its whole path. It is not asked for names
+	// of common table expressions.
+	Resolve func(Table) string
 	// Source is the name of the relation that files or another system are read through; nil: Relation.Name. It gives the
 	// same name again for a relation at the same place.
 	Source func(Relation) string

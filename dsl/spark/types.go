@@ -2,6 +2,9 @@ package spark
 
 import (
 	"strings"
+
+	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
 
 // simpleTypes are Spark's types that have no parts, with DuckDB's. TIMESTAMP is an instant in Spark; here the time zone
@@ -45,6 +48,19 @@ func (t *dataType) duck() string {
 		return "DECIMAL(" + t.args[0] + ", " + t.args[1] + ")"
 	}
 	return simple
+}
+
+// Type reads one of Spark's types and gives DuckDB's spelling. It is empty for one with a mistake, which is added to diags.
+func Type(raw string, at sqltext.Origin, diags *diag.List) string {
+	typ := ""
+	translate(raw, at, Pipeline{}, diags, "NULL", choices{}, func(p *parser) func(*writer) {
+		t := p.dataType()
+		return func(w *writer) {
+			typ = t.duck()
+			w.put(typ, t.span)
+		}
+	})
+	return typ
 }
 
 // spelled is the type as Spark writes it in the name of a column.
@@ -163,6 +179,9 @@ func (p *parser) structFields(t *dataType) {
 			p.expect("null")
 		}
 		if p.accept("comment") {
+			if p.peek().Kind != String {
+				p.fail("a comment in quotes is missing", "write COMMENT 'text'")
+			}
 			p.i++
 		}
 		t.fields = append(t.fields, typeField{name, typ})

@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -50,10 +51,11 @@ func (w *writer) table(t *table) {
 		parts[i] = name.name
 	}
 	at := pathSpan(t.path)
-	w.result.Tables = append(w.result.Tables, Table{parts, t.stream, w.place(at.start, at.end)})
+	named := Table{parts, t.stream, w.place(at.start, at.end)}
+	w.result.Tables = append(w.result.Tables, named)
 	full := strings.Join(parts, ".")
 	if w.pipeline.Resolve != nil && (len(parts) > 1 || !slices.Contains(w.ctes, strings.ToLower(full))) {
-		full = w.pipeline.Resolve(parts)
+		full = w.pipeline.Resolve(named)
 	}
 	if full != strings.Join(parts, ".") {
 		w.rename(at, full)
@@ -166,8 +168,14 @@ func (w *writer) tableCall(t *tableCall) {
 		if reason := refusal(c.name); reason != "" {
 			w.fail(codeFunction, c.nameAt, reason, "the function %s is not supported", c.name)
 		}
-		w.fail(codeFunction, c.nameAt, "read files with read_files(…), and tables by their names", "there is no function %s that gives a table", clip(c.name))
+		w.fail(codeFunction, c.nameAt, cmp.Or(tableHelp[c.name], "read files with read_files(…), and tables by their names"), "there is no function %s that gives a table", clip(c.name))
 	}
+}
+
+// tableHelp says what to write in the place of functions that other systems have.
+var tableHelp = map[string]string{
+	"table_changes": "write STREAM CHANGES(name) in a streaming table: the changes since it was read last",
+	"event_log":     "ask from outside of the pipeline: lakeflow query \"SELECT * FROM event_log\"",
 }
 
 func (w *writer) join(j *join) {

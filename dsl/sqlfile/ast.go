@@ -101,11 +101,11 @@ type Column struct {
 	Collation  *Word
 }
 
-// Expectation is CONSTRAINT name EXPECT (condition) [ON VIOLATION DROP ROW | FAIL UPDATE].
+// Expectation is CONSTRAINT name EXPECT (condition) [ON VIOLATION DROP ROW | FAIL UPDATE | QUARANTINE | WARN].
 type Expectation struct {
 	Name        Word
 	Condition   Text
-	OnViolation Word // DROP or FAIL, empty where only counted
+	OnViolation Word // DROP, FAIL, QUARANTINE or WARN, empty where only counted
 	Range       diag.Range
 }
 

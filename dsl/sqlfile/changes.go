@@ -61,8 +61,6 @@ func (b *builder) flow(f declaredFlow) {
 
 // notFlows reports what lakeflow does not have.
 func (b *builder) notFlows(f *Flow) {
-	b.refuse(f.Once, "read the rows by a flow that goes on, or load them by a pipeline of their own",
-		"this is a flow that runs once")
 	if f.ReplaceWhere != nil {
 		b.refuse(f.ReplaceWhere.Range, "write a MATERIALIZED VIEW, or AUTO CDC", "this flow replaces rows")
 	}
@@ -89,7 +87,7 @@ func (b *builder) insert(t *table, name string, at diag.Range, f declaredFlow) {
 		b.mixed(t, at)
 		return
 	}
-	b.addFlow(t, name, at, f.scope, *f.flow.Query)
+	b.addFlow(t, feed{name, at, f.flow.once()}, f.scope, *f.flow.Query)
 }
 
 func (b *builder) mixed(t *table, at diag.Range) {
@@ -97,8 +95,18 @@ func (b *builder) mixed(t *table, at diag.Range) {
 		"%s has rows that are added, and changes that are applied by key", t.Name)
 }
 
+// feed is what is said of a flow beside its query.
+type feed struct {
+	name string
+	at   diag.Range
+	once bool
+}
+
+func (f *Flow) once() bool { return !f.Once.IsZero() }
+
 // addFlow adds a query to a table.
-func (b *builder) addFlow(t *table, name string, at diag.Range, s *scope, parts ...any) {
+func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
+	name, at := f.name, f.at
 	key := strings.ToLower(name)
 	own := key == strings.ToLower(t.Name) // as of a table of that name in another schema
 	if other := b.names[key]; other != nil && (other == t || !own || key != strings.ToLower(other.Name)) {
@@ -110,7 +118,7 @@ func (b *builder) addFlow(t *table, name string, at diag.Range, s *scope, parts 
 	q, flawed := b.query(s, t.Name, parts...)
 	text := slices.IndexFunc(parts, func(p any) bool { _, ok := p.(Text); return ok })
 	node := option.Node{Range: at, Fields: map[string]diag.Range{"sql": parts[text].(Text).Range}, Flawed: flawed}
-	t.Flows = append(t.Flows, &dsl.Flow{Node: node, Name: name, SQL: q})
+	t.Flows = append(t.Flows, &dsl.Flow{Node: node, Name: name, SQL: q, Once: f.once})
 }
 
 // changes adds a flow whose rows are changes, and says of the table how they are applied.
@@ -139,6 +147,10 @@ func (b *builder) changes(t *table, name string, at diag.Range, f declaredFlow) 
 		b.diags.Errorf("LF0525", at, "write the same KEYS, SEQUENCE BY, COLUMNS, … in both",
 			"the flows of %s apply their changes otherwise than that at %s", t.Name, t.changesAt)
 	}
+	if c.Snapshot != nil {
+		b.addFlow(t, feed{name, at, f.flow.once()}, f.scope, c.Snapshot.Query)
+		return
+	}
 	if c.From == nil {
 		return
 	}
@@ -146,13 +158,14 @@ func (b *builder) changes(t *table, name string, at diag.Range, f declaredFlow) 
 	if c.Where != nil {
 		parts = append(parts, " WHERE ", *c.Where)
 	}
-	b.addFlow(t, name, at, f.scope, parts...)
+	b.addFlow(t, feed{name, at, f.flow.once()}, f.scope, parts...)
 }
 
 // notChanges reports what lakeflow does not have.
 func (b *builder) notChanges(c *Changes) {
-	if c.Snapshot != nil {
-		b.refuse(c.Snapshot.Range, "read the changes as a stream", "these are changes between snapshots")
+	if c.Snapshot != nil && c.Snapshot.Version != nil {
+		b.refuse(c.Snapshot.Version.Range, "leave it out: the query is read anew when what it reads has changed, and the time of the update is the version",
+			"this is a version of the snapshot that a query tells")
 	}
 	if c.StoredAs != nil && c.StoredAs.Text == "BITEMPORAL" {
 		b.refuse(c.StoredAs.Range, "write SCD TYPE 2", "this is BITEMPORAL history")
@@ -232,6 +245,9 @@ func (b *builder) autoCDC(s *scope, c *Changes, head Head) *dsl.AutoCDC {
 		if len(x.Names) == 0 {
 			out.IgnoreNullUpdates.Except = true // of all
 		}
+	}
+	if c.Snapshot != nil {
+		out.Snapshot = &dsl.Snapshot{Node: option.Node{Range: c.Snapshot.Range}}
 	}
 	for _, t := range sequence(c.SequenceBy) {
 		out.SequenceBy = append(out.SequenceBy, b.expression(s, &t))

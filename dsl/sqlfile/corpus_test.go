@@ -81,7 +81,7 @@ func corpusOf(t *testing.T, dir string) {
 	if err != nil {
 		t.Error(err)
 	}
-	pipeline, diags, err := Load(dir, Options{})
+	pipeline, diags, err := loadFolder(dir, Options{})
 	if err != nil {
 		t.Error(err)
 	}

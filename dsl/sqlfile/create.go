@@ -221,7 +221,7 @@ func (p *parser) expectation(d *Dataset, start int, name Word) {
 
 func (p *parser) violation() Word {
 	start := p.i
-	word, ok := p.keyword("DROP", "FAIL")
+	word, ok := p.keyword("DROP", "FAIL", "QUARANTINE", "WARN")
 	switch {
 	case !ok:
 		p.errorf("LF0501", p.at(p.i), "write DROP ROW or FAIL UPDATE, or leave ON VIOLATION out: then rows are only counted",
@@ -230,6 +230,7 @@ func (p *parser) violation() Word {
 		return Word{}
 	case word == "DROP":
 		p.expect("ROW")
+	case word != "FAIL":
 	default:
 		p.expect("UPDATE")
 	}

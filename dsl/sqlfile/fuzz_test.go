@@ -44,7 +44,7 @@ func checkParse(t *testing.T, sql string) {
 	if !utf8.ValidString(sql) { // which is refused before, and has no columns
 		b := newBuilder(Options{}, "p", &diag.List{})
 		b.file("in.sql", sql)
-		b.pipeline("p", "demo", "/demo")
+		b.pipeline(Project{"demo", "demo", "/demo"})
 		return
 	}
 	var diags diag.List
@@ -65,7 +65,7 @@ func checkParse(t *testing.T, sql string) {
 	}
 	b := newBuilder(Options{Configuration: map[string]string{"a": "b", "n": "1\n2"}}, "p", &diags)
 	b.file("in.sql", sql)
-	b.pipeline("p", "demo", "/demo")
+	b.pipeline(Project{"demo", "demo", "/demo"})
 	for _, d := range diags {
 		if d.Range.File == "in.sql" {
 			inside(t, lines, d.Range)
@@ -84,7 +84,7 @@ func inside(t *testing.T, lines []string, r diag.Range) {
 		return p.Line >= 1 && p.Line <= len(lines) && p.Column >= 1 && p.Column <= len([]rune(lines[p.Line-1]))+1
 	}
 	if !ok(r.Start) || !ok(r.End) || before(r.End, r.Start) {
-		t.Errorf("no range of the file: %+v", r)
+		t.Errorf("no range of the file: %#v\n%s", r, strings.Join(lines, "\n"))
 	}
 }
 

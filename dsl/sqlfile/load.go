@@ -25,38 +25,52 @@ type Options struct {
 	Catalog, Schema string
 	// Functions are the pipeline's own functions, in lower case.
 	Functions map[string]bool
+	// External are the sources in the place of tables that are somewhere else, by the names of those in lower case, with
+	// dots.
+	External map[string]*dsl.Source
+	// Known are the names of further sources and tables of the pipeline that queries may read.
+	Known []string
 }
 
-// Load reads the pipeline that the .sql files of a folder declare, and those of folders in it, in the order of their
-// names. What a pipeline declares does not depend on it.
+// Project is what the statements are of.
+type Project struct {
+	Name string
+	File string // that the user has named
+	Dir  string // absolute: relative paths start here
+}
+
+// Files are the .sql files of a folder and of those in it, in the order of their names.
+func Files(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && strings.EqualFold(filepath.Ext(path), ".sql") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read pipeline: %w", err)
+	}
+	return files, nil
+}
+
+// Load reads the pipeline that .sql files declare. What a pipeline declares does not depend on their order.
 //
 // All mistakes in the files are in the list, sorted. With errors in the list the pipeline holds what could be made of
-// the files. The error is a failure to read the folder or a file.
-func Load(dir string, opts Options) (*dsl.Pipeline, diag.List, error) {
-	absolute, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
-	}
+// the files. The error is a failure to read a file.
+func Load(files []string, project Project, opts Options) (*dsl.Pipeline, diag.List, error) {
 	var diags diag.List
-	name := projectName(absolute)
-	b := newBuilder(opts, cmp.Or(opts.Schema, name), &diags)
-	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.EqualFold(filepath.Ext(path), ".sql") {
-			return err
-		}
+	b := newBuilder(opts, cmp.Or(opts.Schema, project.Name), &diags)
+	for _, path := range files {
 		content, err := option.ReadLimited(path)
 		if err != nil {
-			return err
+			return nil, nil, fmt.Errorf("read pipeline: %w", err)
 		}
 		if text, ok := checkText(path, content, &diags); ok {
 			b.file(path, text)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
 	}
-	p := b.pipeline(name, dir, absolute)
+	p := b.pipeline(project)
 	diags.Sort()
 	return p, diags, nil
 }
@@ -91,6 +105,7 @@ func checkText(file, text string, diags *diag.List) (string, bool) {
 // scope is what holds for the statements of a file from a place on.
 type scope struct {
 	catalog, schema string
+	duckdb          bool              // queries are in DuckDB's dialect
 	values          map[string]string // by key
 }
 
@@ -100,7 +115,7 @@ type builder struct {
 	diags    *diag.List
 	own      string // the schema of names without one
 	read     []scoped
-	declared map[string]string          // names of tables in the pipeline, by key; they may be declared in any file
+	declared map[string]fullName        // by key; in any file
 	sources  map[diag.Range]*dsl.Source // by the place of the relation that they stand for
 	bySource map[string]*dsl.Source     // by their names, in lower case
 	tables   []*table
@@ -119,7 +134,7 @@ type table struct {
 }
 
 func newBuilder(opts Options, own string, diags *diag.List) *builder {
-	return &builder{opts: opts, own: own, diags: diags, bySource: map[string]*dsl.Source{}, sources: map[diag.Range]*dsl.Source{}, declared: map[string]string{}, byName: map[string]*table{}, names: map[string]*table{}}
+	return &builder{opts: opts, own: own, diags: diags, bySource: map[string]*dsl.Source{}, sources: map[diag.Range]*dsl.Source{}, declared: map[string]fullName{}, byName: map[string]*table{}, names: map[string]*table{}}
 }
 
 // scoped is a statement and what holds where it stands.
@@ -130,7 +145,7 @@ type scoped struct {
 
 // file reads the statements of a file, and takes up the names of its tables.
 func (b *builder) file(file, text string) {
-	s := &scope{b.opts.Catalog, b.opts.Schema, maps.Clone(b.opts.Configuration)}
+	s := &scope{b.opts.Catalog, b.opts.Schema, inDuckDB.MatchString(text), maps.Clone(b.opts.Configuration)}
 	if s.values == nil {
 		s.values = map[string]string{}
 	}
@@ -151,11 +166,14 @@ func (b *builder) file(file, text string) {
 	}
 }
 
+// inDuckDB finds the comment that says which dialect the queries of a file are in, in front of its statements.
+var inDuckDB = regexp.MustCompile(`(?i)^(\s*--.*\n)*\s*--\s*lakeflow:\s*dialect\s+duckdb\s*(\n|$)`)
+
 // name takes up the name of a table. Mistakes in it are reported when it is declared.
 func (b *builder) name(s *scope, n Name) {
 	before := len(*b.diags)
 	if f, ok := b.fullName(s, n); ok {
-		b.declared[f.key()] = f.inPipeline()
+		b.declared[f.key()] = f
 	}
 	*b.diags = (*b.diags)[:before]
 }
@@ -185,7 +203,7 @@ func (b *builder) declareAll() {
 }
 
 func (s *scope) clone() *scope {
-	return &scope{s.catalog, s.schema, maps.Clone(s.values)}
+	return &scope{s.catalog, s.schema, s.duckdb, maps.Clone(s.values)}
 }
 
 func (b *builder) use(s *scope, u *Use) {
@@ -218,27 +236,16 @@ func goodName(name string) bool { return len(name) <= 255 && goodNames.MatchStri
 
 var goodNames = regexp.MustCompile(`^[\pL\pM\pN_-]+$`)
 
-var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// projectName is the name of the pipeline in a folder.
-func projectName(absolute string) string {
-	name := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9_]+`).ReplaceAllString(filepath.Base(absolute), "_"), "_")
-	if !identifier.MatchString(name) {
-		name = "pipeline"
-	}
-	return name
-}
-
 // pipeline puts it all together.
-func (b *builder) pipeline(name, dir, absolute string) *dsl.Pipeline {
+func (b *builder) pipeline(project Project) *dsl.Pipeline {
 	b.declareAll()
 	for _, f := range b.flows {
 		b.flow(f)
 	}
-	p := &dsl.Pipeline{File: dir, Dir: absolute, Name: name, Mode: dsl.Triggered,
+	p := &dsl.Pipeline{File: project.File, Dir: project.Dir, Name: project.Name, Mode: dsl.Triggered,
 		Trigger: dsl.Trigger{Interval: dsl.DefaultInterval, MaxRows: dsl.DefaultBatchRows,
 			MaxBytes: dsl.DefaultBatchBytes},
-		Target:     dsl.Target{Warehouse: filepath.Join(absolute, "warehouse"), Schema: b.own},
+		Target:     dsl.Target{Warehouse: filepath.Join(project.Dir, "warehouse"), Schema: b.own},
 		DeadLetter: dsl.DeadLetter{Table: dsl.DefaultDeadLetter}, Retention: dsl.Retention{Snapshots: dsl.DefaultSnapshots}}
 	for _, key := range slices.Sorted(maps.Keys(b.bySource)) {
 		p.Sources = append(p.Sources, b.bySource[key])
@@ -248,8 +255,8 @@ func (b *builder) pipeline(name, dir, absolute string) *dsl.Pipeline {
 		p.Tables = append(p.Tables, t.Table)
 	}
 	if len(b.tables) == 0 && !b.diags.HasErrors() {
-		b.diags.Errorf("LF0114", diag.Range{File: dir},
-			"write CREATE STREAMING TABLE … or CREATE MATERIALIZED VIEW … in a .sql file of it", "the folder has no tables")
+		b.diags.Errorf("LF0114", diag.Range{File: project.File},
+			"write CREATE STREAMING TABLE … or CREATE MATERIALIZED VIEW … in one of its .sql files", "the pipeline has no tables")
 	}
 	return p
 }

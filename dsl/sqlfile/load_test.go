@@ -28,7 +28,8 @@ func TestLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(t.TempDir(), "demo")
-			opts, want := Options{Configuration: map[string]string{}}, ""
+			opts, want := Options{Configuration: map[string]string{}, Known: strings.Fields("changes more raw s x y z"),
+				External: map[string]*dsl.Source{"samples.nyctaxi.trips": {Name: "samples.nyctaxi.trips"}}}, ""
 			kept := archive.Files[:0:0]
 			for _, f := range archive.Files {
 				switch f.Name {
@@ -45,7 +46,7 @@ func TestLoad(t *testing.T) {
 				}
 				kept = append(kept, f)
 			}
-			p, diags, err := Load(dir, opts)
+			p, diags, err := loadFolder(dir, opts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,12 +112,18 @@ func dumpPipeline(p *dsl.Pipeline) string {
 		if t.Refresh != dsl.RefreshAuto {
 			fmt.Fprintf(&b, ", refresh %s", t.Refresh)
 		}
+		if t.NoReset {
+			b.WriteString(", no reset")
+		}
 		if t.Flawed {
 			b.WriteString(", flawed")
 		}
 		b.WriteString("\n")
 		for _, c := range t.Columns {
-			fmt.Fprintf(&b, "  column %s: %s\n", c.Name, c.Description)
+			fmt.Fprintf(&b, "  column %s %s: %s\n", c.Name, c.Type, c.Description)
+		}
+		for _, x := range t.Ignored {
+			fmt.Fprintf(&b, "  without effect %s: %s\n", x.Name, x.Value)
 		}
 		for _, x := range t.PartitionBy {
 			fmt.Fprintf(&b, "  partition %s %s %d\n", x.Transform, x.Column, x.Arg)
@@ -125,7 +132,11 @@ func dumpPipeline(p *dsl.Pipeline) string {
 			fmt.Fprintf(&b, "  expect %s, %s: %s\n", e.Name, e.Violation, e.Expect.Text)
 		}
 		for _, f := range t.Flows {
-			fmt.Fprintf(&b, "  flow %s: %s\n", f.Name, f.SQL.Text)
+			once := ""
+			if f.Once {
+				once = ", once"
+			}
+			fmt.Fprintf(&b, "  flow %s%s: %s\n", f.Name, once, f.SQL.Text)
 		}
 		dumpAutoCDC(&b, t.AutoCDC)
 	}
@@ -145,6 +156,9 @@ func dumpAutoCDC(b *strings.Builder, c *dsl.AutoCDC) {
 	}
 	fmt.Fprintf(b, "  changes by %s, type %d, deletes remembered for %v\n", names(c.Keys), c.SCDType,
 		c.TombstoneRetention)
+	if c.Snapshot != nil {
+		b.WriteString("    from snapshots\n")
+	}
 	for _, e := range c.SequenceBy {
 		fmt.Fprintf(b, "    sequence by %s\n", e.SQL.Text)
 	}
@@ -169,9 +183,9 @@ func dumpAutoCDC(b *strings.Builder, c *dsl.AutoCDC) {
 func TestQueryPlaces(t *testing.T) {
 	dir := t.TempDir()
 	const sql = `SET where = 'Köln'; SET tab = Köln; SET col = a, b;
-CREATE VIEW v AS SELECT ${col}, /* ${none} */ ${ col } AS `+"`ä`"+`,
+CREATE VIEW v AS SELECT ${col}, /* ${none} */ ${ col } AS ` + "`ä`" + `,
   ${where} FROM  -- ${none}
-    `+"`${tab}_t`"+` WHERE last;
+    ` + "`${tab}_t`" + ` WHERE last;
 CREATE STREAMING TABLE t;
 APPLY CHANGES INTO t
 FROM STREAM s KEYS (id) WHERE
@@ -179,7 +193,7 @@ FROM STREAM s KEYS (id) WHERE
   c));
 `
 	write(t, filepath.Join(dir, "a.sql"), sql)
-	p, _, err := Load(dir, Options{})
+	p, _, err := loadFolder(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +240,7 @@ func TestFiles(t *testing.T) {
 	} {
 		write(t, filepath.Join(dir, name), text)
 	}
-	p, diags, err := Load(dir, Options{})
+	p, diags, err := loadFolder(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +255,16 @@ func TestFiles(t *testing.T) {
 		Column: 9}) {
 		t.Errorf("%v", diags)
 	}
-	if _, _, err := Load(filepath.Join(dir, "gone"), Options{}); err == nil {
+	if _, _, err := loadFolder(filepath.Join(dir, "gone"), Options{}); err == nil {
 		t.Error("no error for a folder that is not there")
 	}
+}
+
+// loadFolder loads the files of a folder.
+func loadFolder(dir string, opts Options) (*dsl.Pipeline, diag.List, error) {
+	files, err := Files(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return Load(files, Project{filepath.Base(dir), dir, dir}, opts)
 }

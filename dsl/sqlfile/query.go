@@ -57,8 +57,17 @@ var reference = regexp.MustCompile(`\$\{\s*([^{}\r\n]*?)\s*\}`)
 // expand adds a text in which ${keys} have their values, as text, also within names and quotes, but not in comments.
 func (b *builder) expand(c *composed, s *scope, t Text) {
 	at := t.Range.Start
-	for _, token := range spark.Lex(t.SQL) {
+	tokens := spark.Lex(t.SQL)
+	for i := 0; i < len(tokens); i++ {
+		token := tokens[i]
 		text, done := token.Text(t.SQL), 0
+		if value, ok := s.named(t.SQL, tokens[:i], tokens[i:]); ok {
+			text += tokens[i+1].Text(t.SQL)
+			c.write(value, at)
+			at = moved(at, text)
+			i++
+			continue
+		}
 		keep := func(end int) {
 			c.verbatim(text[done:end], at)
 			at, done = moved(at, text[done:end]), end
@@ -73,6 +82,25 @@ func (b *builder) expand(c *composed, s *scope, t Text) {
 		}
 		keep(len(text))
 	}
+}
+
+// named is the literal that :key stands for, if that is what the rest begins with, and not the path behind a value that
+// is JSON.
+func (s *scope) named(sql string, before, rest []spark.Token) (string, bool) {
+	if len(rest) < 2 || !rest[0].Is(sql, ":") || rest[1].Kind != spark.Word {
+		return "", false
+	}
+	if n := len(before); n > 0 {
+		last := before[n-1]
+		if last.Kind == spark.Word || last.Kind == spark.Name || last.Is(sql, ")") || last.Is(sql, "]") {
+			return "", false
+		}
+	}
+	value, ok := s.values[rest[1].Text(sql)]
+	if tokens := spark.Lex(value); ok && (len(tokens) != 1 || tokens[0].Kind != spark.Number && tokens[0].Kind != spark.String) {
+		value = "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'"
+	}
+	return value, ok
 }
 
 // value is what a ${key} stands for.
@@ -101,8 +129,11 @@ func (b *builder) text(s *scope, t Text) string {
 func (b *builder) query(s *scope, table string, parts ...any) (*sqltext.Query, bool) {
 	before := len(*b.diags)
 	raw, origin := b.compose(s, parts...)
+	if s.duckdb {
+		return sqltext.New(raw, origin, nil, b.diags), option.Flawed((*b.diags)[before:])
+	}
 	q := spark.Translate(raw, origin, spark.Pipeline{Functions: b.opts.Functions,
-		Resolve: func(path []string) string { return b.resolve(s, path) },
+		Resolve: func(t spark.Table) string { return b.resolve(s, t) },
 		Source:  func(r spark.Relation) string { return b.source(s, table, r) }}, b.diags)
 	return q.Query, option.Flawed((*b.diags)[before:])
 }
@@ -119,9 +150,11 @@ func (b *builder) compose(s *scope, parts ...any) (string, sqltext.Origin) {
 		case string:
 			if i == 0 {
 				c.write(x, parts[1].(Text).Range.Start)
-			} else {
-				c.write(x, parts[i-1].(Text).Range.End)
+				continue
 			}
+			at := parts[i-1].(Text).Range.End
+			c.write(x, at)
+			c.marks = append(c.marks, sqltext.Mark{Offset: c.sql.Len(), Pos: at}) // where the text ends, if it does
 		}
 	}
 	return c.sql.String(), sqltext.Origin{File: file, Marks: c.marks}
@@ -131,6 +164,9 @@ func (b *builder) compose(s *scope, parts ...any) (string, sqltext.Origin) {
 func (b *builder) condition(s *scope, t Text) (*sqltext.Query, bool) {
 	before := len(*b.diags)
 	raw, origin := b.compose(s, t)
+	if s.duckdb {
+		return sqltext.New(raw, origin, nil, b.diags), option.Flawed((*b.diags)[before:])
+	}
 	q := spark.Expression(raw, origin, spark.Pipeline{Functions: b.opts.Functions}, b.diags)
 	return q.Query, option.Flawed((*b.diags)[before:])
 }
@@ -142,16 +178,6 @@ func (b *builder) expression(s *scope, t *Text) *dsl.Expression {
 	}
 	q, flawed := b.condition(s, *t)
 	return &dsl.Expression{Node: option.Node{Range: t.Range, Flawed: flawed}, SQL: q}
-}
-
-// resolve is the name of the relation that a table's path means.
-func (b *builder) resolve(s *scope, path []string) string {
-	for _, place := range []*scope{s, {catalog: b.opts.Catalog}} { // LIVE.x is in the pipeline's own schema
-		if name, ok := b.declared[b.named(place, path).key()]; ok {
-			return name
-		}
-	}
-	return strings.Join(path, ".")
 }
 
 // source is the name of the source that a relation is read through.

@@ -27,20 +27,26 @@ func (b *builder) createTable(s *scope, c *CreateTable) {
 	if t == nil {
 		return
 	}
-	if !c.Private.IsZero() {
-		b.without(c.Private, "PRIVATE", "the table is published like others",
-			"write CREATE TEMPORARY VIEW for what need not be stored, or leave it out")
-	}
+	t.ignore(c.Private, "PRIVATE", "")
 	b.stored(t, c)
 	if c.Flow != nil {
 		b.flow(declaredFlow{s, Name{}, c.Name, *c.Flow, c.Head})
 	}
 }
 
-// createView declares a view.
+// createView declares a view. One whose rows are judged is stored as a table: a view has no place for rows that break a
+// rule, and would count them again for each of its readers.
 func (b *builder) createView(s *scope, c *CreateView) {
 	t := b.dataset(s, dsl.View, c.Head, &c.Dataset)
 	if t == nil {
+		return
+	}
+	if !c.Live.IsZero() && len(t.Expectations) > 0 {
+		t.Kind = dsl.MaterializedView
+		if !c.Streaming.IsZero() || len(t.Flows) > 0 && len(t.Flows[0].SQL.Streams) > 0 {
+			t.Kind = dsl.StreamingTable
+		}
+		t.ignore(c.Live, "LIVE VIEW", "stored as a table, because it has expectations")
 		return
 	}
 	for _, e := range c.Expectations {
@@ -76,15 +82,17 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 	if c := d.Clauses.Comment; c != nil {
 		t.Description = c.Text
 	}
-	b.columns(t, d.Columns)
+	b.columns(s, t, d.Columns)
 	b.expectations(s, t, d.Expectations)
+	b.notNull(t, d.Columns)
 	for _, p := range d.Clauses.Properties {
 		b.property(t, p)
 	}
 	if d.Query != nil {
 		t.Fields["sql"] = d.Query.Range
-		b.addFlow(t, t.Name, d.Name.Range, s, *d.Query)
+		b.addFlow(t, feed{name: t.Name, at: d.Name.Range}, s, b.around(s, kind, d)...)
 	}
+	b.ignored(t, d)
 	return t
 }
 
@@ -111,44 +119,6 @@ func (b *builder) declare(t *table) bool {
 	return true
 }
 
-// columns keeps what is said of columns, and has their names checked.
-func (b *builder) columns(t *table, columns []Column) {
-	typed := false
-	for i, c := range columns {
-		same := func(o Column) bool { return strings.EqualFold(o.Name.Text, c.Name.Text) }
-		if slices.ContainsFunc(columns[:i], same) {
-			b.diags.Errorf("LF0162", c.Name.Range, "remove one of them", "the column %q is there twice", c.Name.Text)
-			continue
-		}
-		about := dsl.Column{Node: option.Node{Range: c.Name.Range}, Name: c.Name.Text}
-		if c.Comment != nil {
-			about.Description = c.Comment.Text
-		}
-		if c.Comment != nil || !strings.HasPrefix(c.Name.Text, "__") { // those that AUTO CDC adds are not the query's
-			t.Columns = append(t.Columns, about)
-		}
-		switch {
-		case c.Default != nil:
-			b.refuse(c.Default.Range, "write the value in the query, as in COALESCE(x, value)",
-				"this is a default value of a column")
-		case c.Generated != nil:
-			b.refuse(c.Generated.Range, "compute it in the query", "this is a generated column")
-		case c.Mask != nil:
-			b.refuse(c.Mask.Range, "compute what may be seen in a view", "this is a mask of a column")
-		}
-		b.refuse(c.Identity, "number the rows in a view, or use a key of the source", "this is an identity column")
-		if !c.NotNull.IsZero() {
-			b.without(c.NotNull, "NOT NULL", "it is not checked",
-				"write CONSTRAINT "+c.Name.Text+"_is_set EXPECT ("+c.Name.Text+" IS NOT NULL) ON VIOLATION FAIL UPDATE")
-		}
-		if c.Type != nil && !typed {
-			typed = true
-			b.without(c.Type.Range, "the type of a column", "columns have the types that the query gives",
-				"cast them in the query where those are others")
-		}
-	}
-}
-
 // expectations declares rules.
 func (b *builder) expectations(s *scope, t *table, rules []Expectation) {
 	for _, e := range rules {
@@ -164,7 +134,7 @@ func (b *builder) expectations(s *scope, t *table, rules []Expectation) {
 			continue
 		}
 		q, flawed := b.condition(s, e.Condition)
-		action := map[string]dsl.Action{"DROP": dsl.Drop, "FAIL": dsl.Fail, "": dsl.Warn}[e.OnViolation.Text]
+		action := map[string]dsl.Action{"DROP": dsl.Drop, "FAIL": dsl.Fail, "QUARANTINE": dsl.Drop, "WARN": dsl.Warn, "": dsl.Warn}[e.OnViolation.Text]
 		node := option.Node{Range: e.Name.Range, Fields: map[string]diag.Range{"expect": e.Condition.Range},
 			Flawed: flawed}
 		t.Expectations = append(t.Expectations, dsl.Expectation{Node: node, Name: e.Name.Text, Expect: q,
@@ -178,9 +148,8 @@ func (b *builder) property(t *table, p Property) {
 	switch {
 	case p.Key.Text == "quality" && slices.Contains([]string{"bronze", "silver", "gold"}, value):
 		t.Layer = value
-	case p.Key.Text == "pipelines.reset.allowed" && value == "false":
-		b.without(p.Key.Range, p.Key.Text, "a full refresh of the table is not refused",
-			"name the tables that are to be refreshed behind --full-refresh")
+	case p.Key.Text == "pipelines.reset.allowed":
+		t.NoReset = value == "false"
 	case strings.EqualFold(p.Key.Text, "pipelines.cdc.tombstoneGCThresholdInSeconds"):
 		n, err := strconv.ParseInt(value, 10, 32)
 		if err != nil || n < 1 {
@@ -189,6 +158,8 @@ func (b *builder) property(t *table, p Property) {
 			return
 		}
 		t.remember = time.Duration(n) * time.Second
+	default:
+		t.ignore(p.Key.Range, p.Key.Text, p.Value.Text)
 	}
 }
 
@@ -202,20 +173,12 @@ func (b *builder) stored(t *table, c *CreateTable) {
 	if f := c.Clauses.RowFilter; f != nil {
 		b.refuse(f.Range, "filter the rows in a view", "this is a row filter")
 	}
-	if l := c.Clauses.Location; l != nil {
-		b.without(c.Clauses.At("LOCATION"), "LOCATION", "tables are in the warehouse of the pipeline", "remove it")
-	}
 	if r := c.Clauses.RefreshPolicy; r != nil {
 		word, _, _ := strings.Cut(strings.ToLower(r.Text), " ")
 		t.Refresh, t.RefreshAt = dsl.RefreshPolicy(word), r.Range
 		if t.Kind != dsl.MaterializedView {
 			b.diags.Errorf("LF0151", r.Range, "remove it; a streaming table only reads what is new",
 				"REFRESH POLICY has no effect on the streaming table %s", t.Name)
-		}
-	}
-	for _, k := range c.Constraints {
-		if k.Check != nil {
-			b.without(k.Range, "CHECK", "it is not checked", "write CONSTRAINT … EXPECT (…) ON VIOLATION FAIL UPDATE")
 		}
 	}
 }
