@@ -74,7 +74,7 @@ var layers = []struct {
 	{"engine", []string{"schemas", "sources", "sinks", "sinks/lake", "engine/failpoint", "engine/plan", "engine/duck", "engine/duckerr", "engine/retry", "engine/event",
 		"engine/journal", "engine/state", "engine/definitions", "engine/publish", "engine/refresh"}},
 	{"engine/query", []string{"engine/cdc", "engine/definitions", "dsl", "dsl/diag", "dsl/sqltext", "schemas", "sinks/lake", "engine/plan", "engine/duck", "engine/duckerr"}},
-	{"engine/project", []string{"dsl", "dsl/load", "dsl/yamlfile", "dsl/diag", "dsl/spark", "schemas/quote", "dsl/sqltext", "schemas", "expectations", "expectations/report", "sources", "sources/files", "sources/kafka",
+	{"engine/project", []string{"dsl", "dsl/convert", "dsl/load", "dsl/yamlfile", "dsl/diag", "dsl/spark", "schemas/quote", "dsl/sqltext", "schemas", "expectations", "expectations/report", "sources", "sources/files", "sources/kafka",
 		"sources/jsonrecords", "sinks", "sinks/lake", "sinks/iceberg", "sinks/kafka", "engine", "engine/plan", "engine/duck", "engine/duckerr", "engine/position", "engine/retry", "engine/event",
 		"engine/definitions", "engine/publish", "engine/audit",
 		"engine/maintain", "engine/query"}},

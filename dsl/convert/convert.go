@@ -35,6 +35,7 @@ type converter struct {
 	p       *dsl.Pipeline
 	encoder option.Encoder
 	dialect string // of the pipeline
+	inline  bool   // no query has a file of its own: it would be taken for one of the project's
 	files   map[string]string
 	lost    diag.List
 }
@@ -43,6 +44,10 @@ type converter struct {
 // parameters and secrets are in the file where the pipeline was read so as to keep them.
 func Pipeline(p *dsl.Pipeline, folder string) (Result, error) {
 	c := &converter{p: p, encoder: option.Encoder{Path: option.Rebase(p.Dir, folder)}, files: map[string]string{}}
+	if inside, err := filepath.Rel(p.Dir, folder); err == nil && filepath.IsLocal(inside) {
+		ext := strings.ToLower(filepath.Ext(p.File))
+		c.inline = ext != ".yaml" && ext != ".yml"
+	}
 	text, err := yamlfile.Write(c.pipeline(folder))
 	if err != nil {
 		return Result{}, err

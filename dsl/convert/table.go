@@ -118,7 +118,7 @@ func (c *converter) query(f *dsl.Flow, changes bool, out *option.Value) {
 		out.Put("from", text(m[1]))
 		return
 	}
-	if strings.Count(sql, "\n") >= longQuery && !changes {
+	if strings.Count(sql, "\n") >= longQuery && !changes && !c.inline {
 		name := "sql/" + strings.ReplaceAll(f.Name, "/", "_") + ".sql"
 		for n := range c.files {
 			if strings.EqualFold(n, name) {

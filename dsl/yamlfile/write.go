@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 
@@ -20,7 +21,10 @@ func Write(v *option.Value) (string, error) {
 		return "", fmt.Errorf("write YAML: %w", err)
 	}
 	var diags diag.List
-	again := parseYAML("pipeline.yaml", string(text), &diags)
+	var again *option.Value
+	if content, ok := checkText("pipeline.yaml", string(text), &diags); ok {
+		again = parseYAML("pipeline.yaml", content, &diags)
+	}
 	if again == nil || len(diags) > 0 {
 		return "", fmt.Errorf("write YAML: what was written cannot be read: %v", diags)
 	}
@@ -58,7 +62,8 @@ func plainValue(v *option.Value) any {
 func plainText(s string) any {
 	oneLine := !strings.ContainsAny(s, "\n\r")
 	body := strings.TrimRight(s, "\n")
-	if !oneLine && !strings.Contains(s, "\r") && strings.TrimSpace(body) == body && body != "" {
+	if !oneLine && !strings.Contains(s, "\r") && strings.TrimSpace(body) == body && body != "" &&
+		!strings.ContainsFunc(strings.ReplaceAll(body, "\n", ""), unprintable) {
 		return s
 	}
 	if oneLine && readAsText(s) {
@@ -73,14 +78,33 @@ func readAsText(s string) bool {
 	if err != nil {
 		return false
 	}
+	if strings.ContainsFunc(s, unprintable) {
+		return false
+	}
 	var diags diag.List
 	v := parseYAML("", string(text), &diags)
 	return v != nil && len(diags) == 0 && reflect.DeepEqual(contents(v), map[string]any{"x": s})
 }
 
+// unprintable reports a character that a file should not hold as it is.
+func unprintable(c rune) bool { return !unicode.IsPrint(c) && c != '\t' }
+
 // doubleQuoted spells a text with YAML's escapes.
 func doubleQuoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(s) + `"`
+	var b strings.Builder
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteString(`\` + string(c))
+		case c == '\n':
+			b.WriteString(`\n`)
+		case !unicode.IsPrint(c):
+			fmt.Fprintf(&b, `\U%08x`, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return `"` + b.String() + `"`
 }
 
 // contents are a value without its places.
