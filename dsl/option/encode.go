@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -127,13 +128,17 @@ func (e *Encoder) any(x reflect.Value) *Value {
 }
 
 // TextValue makes a text that is not of a file.
-func TextValue(text string) *Value { return &Value{Kind: KindText, Scalar: text} }
+func TextValue(text string) *Value { return &Value{Kind: KindText, Scalar: text, Written: text} }
 
 // IntValue makes a whole number.
-func IntValue(n int64) *Value { return &Value{Kind: KindInt, Scalar: n} }
+func IntValue(n int64) *Value {
+	return &Value{Kind: KindInt, Scalar: n, Written: strconv.FormatInt(n, 10)}
+}
 
 // BoolValue makes true or false.
-func BoolValue(b bool) *Value { return &Value{Kind: KindBool, Scalar: b} }
+func BoolValue(b bool) *Value {
+	return &Value{Kind: KindBool, Scalar: b, Written: strconv.FormatBool(b)}
+}
 
 // ListValue makes a list of texts.
 func ListValue(texts ...string) *Value {
@@ -210,9 +215,21 @@ func Rebase(from, to string) func(path string, absolute bool) string {
 		if strings.HasPrefix(path, "${") { // what was made absolute as if it were relative
 			return path
 		}
-		if rel, err := filepath.Rel(to, filepath.Join(from, path)); err == nil {
-			return rel
+		way, err := filepath.Rel(to, from)
+		switch {
+		case err != nil:
+			return filepath.Join(from, path)
+		case !absolute && strings.ContainsAny(way, signs):
+			if !strings.ContainsAny(path, signs) {
+				path = literal.Replace(path)
+			}
+			way = literal.Replace(way)
 		}
-		return filepath.Join(from, path)
+		return filepath.Join(way, path)
 	}
 }
+
+// signs are what makes a pattern of a path that stays relative, and literal writes them so that they make none.
+const signs = "*?[{"
+
+var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`, "{", `\{`, "}", `\}`)

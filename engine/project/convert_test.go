@@ -105,7 +105,7 @@ func TestConvertedPlans(t *testing.T) {
 		}
 	}
 	t.Logf("%d plans", compared)
-	if compared < 20 {
+	if compared < 90 {
 		t.Errorf("only %d plans were compared", compared)
 	}
 }
