@@ -51,7 +51,7 @@ var layers = []struct {
 	{"dsl/sqlfile", []string{"schemas", "dsl", "dsl/option", "dsl/diag", "dsl/sqltext", "dsl/spark"}},
 	{"dsl/yamlfile", []string{"dsl", "dsl/spark", "dsl/option", "dsl/diag", "dsl/sqltext", "schemas", "sources", "sinks"}},
 	{"dsl/convert", []string{"dsl", "dsl/diag", "dsl/option", "dsl/yamlfile", "sources"}},
-	{"dsl/load", []string{"dsl", "dsl/diag", "dsl/sqlfile", "dsl/yamlfile"}},
+	{"dsl/load", []string{"dsl", "dsl/diag", "dsl/option", "dsl/sqlfile", "dsl/yamlfile"}},
 
 	{"engine/syntax", nil},
 	{"engine/cdc", []string{"schemas"}},
@@ -174,7 +174,6 @@ func TestWrongImports(t *testing.T) {
 		{"sources/files", module + "sources/records", false},
 		{"sources/records", module + "sources/kafka/broker", true},
 		{"dsl", module + "sources/files", true},
-		{"dsl/yamlfile", module + "sinks/kafka", true},
 		{"sources", module + "sinks", true},
 		{"sinks", module + "sources", false},
 		{"dsl/diag", module + "schemas", true},

@@ -39,9 +39,11 @@ type Pipeline struct {
 	Sources     []*Source
 	Tables      []*Table
 	Sinks       []*Sink
-	DeadLetter  DeadLetter
-	Retention   Retention
-	DuckDB      DuckDB
+	// SQL is what the file says of .sql files, whose tables and sources dsl/load has added.
+	SQL        SQL
+	DeadLetter DeadLetter
+	Retention  Retention
+	DuckDB     DuckDB
 }
 
 // What holds where a pipeline says nothing else.
@@ -95,6 +97,27 @@ type Parameter struct {
 	Value any
 	// Secret is true when the value comes from ${env:NAME} or ${file:path}: it must not be shown.
 	Secret bool
+}
+
+// SQL is what a pipeline file says of .sql files that belong to the pipeline.
+type SQL struct {
+	Files []Pattern
+	// Catalog is the one that names without a catalog mean; it is no part of names here.
+	Catalog string
+	// Configuration are the values of ${keys} in them, beside the parameters.
+	Configuration map[string]string
+	// Paths are absolute folders in the place of paths that begin otherwise: with s3://bucket/raw, /Volumes/main/default.
+	Paths map[string]string
+	// Topics are the brokers of topics, by the names of those.
+	Topics map[string]string
+	// External are sources in the place of tables that are somewhere else, by the names of those, with dots.
+	External []*Source
+}
+
+// Pattern is a path that may have * and **, as it is written.
+type Pattern struct {
+	Node
+	Text string
 }
 
 // Function is a function of the pipeline's own, that queries call by its name.

@@ -29,7 +29,7 @@ listed on the standard error and in comments of the file.`,
 			if err != nil {
 				return err
 			}
-			made, err := project.Convert(args[0], params, folder)
+			made, err := project.Convert(args[0], project.Options{Params: params, Overlay: flags.overlay, Target: flags.target, Resource: flags.resource}, folder)
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
+	"github.com/lakeflow/lakeflow/dsl/load"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
 	"github.com/lakeflow/lakeflow/engine/plan"
 	"github.com/lakeflow/lakeflow/engine/project"
@@ -57,6 +58,9 @@ func wrongUsage(err error) bool {
 type globalFlags struct {
 	pipeline string   // the pipeline file, where no argument names it
 	params   []string // name=value
+	overlay  string
+	target   string // of a bundle
+	resource string // of a bundle
 	noColor  bool
 }
 
@@ -66,6 +70,7 @@ func (g *globalFlags) open(ctx context.Context, file string, opts project.Option
 	if opts.Params, err = g.parameters(); err != nil {
 		return nil, err
 	}
+	opts.Overlay, opts.Target, opts.Resource = g.overlay, g.target, g.resource
 	return project.Open(ctx, file, opts)
 }
 
@@ -191,9 +196,12 @@ Exit codes:
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
-	root.PersistentFlags().StringVarP(&flags.pipeline, "pipeline", "f", "pipeline.yaml", "the pipeline file")
+	root.PersistentFlags().StringVarP(&flags.pipeline, "pipeline", "f", load.Here(), "the pipeline: a pipeline file, a folder or pattern of .sql files, spark-pipeline.yaml or databricks.yml")
 	cobra.CheckErr(root.MarkPersistentFlagFilename("pipeline", "yaml", "yml"))
 	root.PersistentFlags().StringArrayVar(&flags.params, "param", nil, "set a parameter of the pipeline, as in --param name=value (repeatable)")
+	root.PersistentFlags().StringVar(&flags.overlay, "overlay", "", "the file that maps what only exists in the cloud (default: lakeflow.yaml beside .sql files)")
+	root.PersistentFlags().StringVar(&flags.target, "target", "", "the target of a Databricks bundle (default: its default)")
+	root.PersistentFlags().StringVar(&flags.resource, "resource", "", "the pipeline of a Databricks bundle, by its key (default: its only one)")
 	root.PersistentFlags().BoolVar(&flags.noColor, "no-color", os.Getenv("NO_COLOR") != "", "write messages without colours")
 	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), newRunCmd(flags), newReportCmd(flags),
 		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newConvertCmd(flags), newMaintainCmd(flags), newRelocateCmd(flags), newSchemaCmd(), newVersionCmd())
@@ -222,7 +230,7 @@ func takePipeline(cmd *cobra.Command, flags *globalFlags) {
 			return run(cmd, args)
 		}
 		if _, err := os.Stat(flags.pipeline); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("pipeline") {
-			return usagef("there is no pipeline.yaml in this folder; name the pipeline file, or make one with lakeflow init")
+			return usagef("there is no pipeline.yaml in this folder; name the pipeline file or a folder of .sql files, or make one with lakeflow init")
 		}
 		return run(cmd, []string{flags.pipeline})
 	}

@@ -1,16 +1,14 @@
-// Package load reads a pipeline, whatever kind of file or folder declares it.
+// Package load reads a pipeline, whatever kind of file or folder declares it: a pipeline file, .sql files, the spec of a
+// Spark declarative pipeline, or a Databricks bundle.
 package load
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/dsl/sqlfile"
 	"github.com/lakeflow/lakeflow/dsl/yamlfile"
 )
 
@@ -21,44 +19,96 @@ type Options struct {
 	Params map[string]string
 	// Keep leaves ${references} in the texts of a pipeline file as they are: see yamlfile.Options.
 	Keep bool
+	// Overlay is the file that maps what only exists in the cloud; empty: lakeflow.yaml beside the pipeline, if it is there.
+	Overlay string
+	// Target and Resource choose a target of a bundle and one of its pipelines; empty: the default, and the only one.
+	Target, Resource string
 }
 
-// Load reads the pipeline that path names: a pipeline file, a folder of .sql files, or one of them.
+// The files that a folder may have instead of .sql files, by their names.
+const (
+	pipelineFile = "pipeline.yaml"
+	sparkFile    = "spark-pipeline.yaml"
+	bundleFile   = "databricks.yml"
+	overlayFile  = "lakeflow.yaml"
+)
+
+// Load reads the pipeline that path names.
 //
 // Mistakes are in the list, sorted; the pipeline is nil when nothing could be made of the files. The error is a failure
 // to read them.
 func Load(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() || strings.EqualFold(filepath.Ext(path), ".sql") {
-		return folder(path, opts)
+	l := &loader{opts: opts}
+	path = l.inFolder(path)
+	var p *dsl.Pipeline
+	var err error
+	base := strings.ToLower(filepath.Base(path))
+	switch name := strings.TrimSuffix(base, filepath.Ext(base)); {
+	case l.diags.HasErrors():
+	case name == "spark-pipeline":
+		p, err = l.spark(path)
+	case name == "databricks" || name == "bundle":
+		p, err = l.bundle(path)
+	case filepath.Ext(base) == ".yaml" || filepath.Ext(base) == ".yml":
+		p, err = l.pipeline(path)
+	case isFile(path) && filepath.Ext(base) != ".sql":
+		p, err = l.pipeline(path)
+	default:
+		p, err = l.folder(path)
 	}
-	return yamlfile.Load(path, yamlfile.Options{Connectors: opts.Connectors, Params: opts.Params, Keep: opts.Keep})
+	l.diags.Sort()
+	return p, l.diags, err
 }
 
-// folder reads the .sql files of a folder, or one.
-func folder(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
-	absolute, err := filepath.Abs(path)
+// loader reads one pipeline.
+type loader struct {
+	opts  Options
+	diags diag.List
+}
+
+// inFolder is the file that declares the pipeline of a folder; a folder of .sql files stays what it is.
+func (l *loader) inFolder(path string) string {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return path
+	}
+	spec, short := filepath.Join(path, sparkFile), filepath.Join(path, "spark-pipeline.yml")
+	if isFile(spec) && isFile(short) {
+		l.diags.Errorf("LF0551", diag.Range{File: path}, "remove one of them, or name the one that is meant",
+			"the folder has both %s and %s", filepath.Base(spec), filepath.Base(short))
+	}
+	for _, file := range []string{filepath.Join(path, pipelineFile), spec, short, filepath.Join(path, bundleFile)} {
+		if isFile(file) {
+			return file
+		}
+	}
+	return path
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// pipeline reads a pipeline file, and the .sql files that it names.
+func (l *loader) pipeline(path string) (*dsl.Pipeline, error) {
+	p, diags, err := yamlfile.Load(path, yamlfile.Options{Connectors: l.opts.Connectors, Params: l.opts.Params, Keep: l.opts.Keep})
+	l.diags = append(l.diags, diags...)
+	if err != nil || p == nil || len(p.SQL.Files) == 0 {
+		return p, err
+	}
+	files, err := l.matching(p)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
+		return nil, err
 	}
-	files, err := sqlfile.Files(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	project := sqlfile.Project{Name: projectName(absolute), File: path, Dir: absolute}
-	if strings.EqualFold(filepath.Ext(path), ".sql") {
-		project.Dir = filepath.Dir(absolute)
-	}
-	return sqlfile.Load(files, project, sqlfile.Options{Configuration: opts.Params})
+	return p, l.addSQL(p, files)
 }
 
-// projectName is the name of the pipeline in a folder or file.
-func projectName(path string) string {
-	base := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	name := strings.Trim(noName.ReplaceAllString(base, "_"), "_")
-	if name == "" || name[0] >= '0' && name[0] <= '9' {
-		name = strings.TrimSuffix("pipeline_"+name, "_")
+// Here is the file that declares the pipeline of the working folder, pipeline.yaml where there is none.
+func Here() string {
+	for _, file := range []string{pipelineFile, sparkFile, "spark-pipeline.yml", bundleFile} {
+		if isFile(file) {
+			return file
+		}
 	}
-	return name
+	return pipelineFile
 }
-
-var noName = regexp.MustCompile(`[^A-Za-z0-9_]+`)

@@ -73,7 +73,7 @@ func (b *builder) unknown(full string, t spark.Table) {
 		names = append(names, d.inPipeline())
 	}
 	slices.Sort(names)
-	help := "say in lakeflow.yaml where its rows are: tables: {" + full + ": {files: {path: data/" + t.Path[len(t.Path)-1] + ".parquet, format: parquet}}}"
+	help := "say in lakeflow.yaml where its rows are: external: {" + full + ": {files: {path: data/" + t.Path[len(t.Path)-1] + ".parquet, format: parquet}}}"
 	if near := diag.Suggest(full, append(names, b.opts.Known...)); near != "" {
 		help = "did you mean " + near + "? For a table of somewhere else, " + help
 	}

@@ -108,8 +108,13 @@ func (b *builder) duckdb(s *specDuckDB) dsl.DuckDB {
 
 func (b *builder) source(name string, s *specSource) *dsl.Source {
 	b.name("source", name, s.Range)
+	return b.sourceNamed(name, s, "sources."+name)
+}
+
+// sourceNamed is source for one of any name.
+func (b *builder) sourceNamed(name string, s *specSource, path string) *dsl.Source {
 	out := &dsl.Source{Node: s.Node, Name: name, Texts: s.Infer == "none", Evolution: sources.Evolution(cmp.Or(s.Evolution, string(sources.AddNewColumns)))}
-	b.connector(name, s, out)
+	b.connector(name, s, path, out)
 	for _, col := range inOrder(s.Schema, func(x specColumn) option.Node { return x.Node }) {
 		c := s.Schema[col]
 		switch {

@@ -20,12 +20,12 @@ type checked interface {
 	Check(of string, diags *diag.List)
 }
 
-func (b *builder) connector(name string, s *specSource, out *dsl.Source) {
+func (b *builder) connector(name string, s *specSource, path string, out *dsl.Source) {
 	var all []factory[sources.Options]
 	for _, c := range b.opts.Connectors.Sources {
 		all = append(all, factory[sources.Options]{c.Name, c.Example, c.Options})
 	}
-	d := declaration{name: name, what: "source", does: "reads from", path: "sources." + name, Node: s.Node, rest: s.Rest}
+	d := declaration{name: name, what: "source", does: "reads from", path: path, Node: s.Node, rest: s.Rest}
 	out.Connector, out.Options = readOptions(b, d, all)
 }
 

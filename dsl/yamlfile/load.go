@@ -18,11 +18,27 @@ type Options struct {
 	Connectors dsl.Connectors
 	// Params override parameters by name. Each is read as the type of the value that the file declares.
 	Params map[string]string
+	// Beside is what the file is read for when it is not the pipeline itself but stands beside .sql files; nil for a
+	// pipeline file.
+	Beside *Beside
 	// Env looks up ${env:NAME}; nil means the environment of the process.
 	Env func(name string) (string, bool)
 	// Keep leaves ${references} in texts and paths as they are written, for who writes the file again: secrets are not
 	// among the values then. What mistakes there are, Load says without it.
 	Keep bool
+}
+
+// Beside is what is known of a pipeline of .sql files without the file beside them.
+type Beside struct {
+	Name, File string
+	Dir        string // absolute, of the pipeline
+}
+
+// Empty is what a file with nothing in it says.
+func Empty(opts Options) (*dsl.Pipeline, diag.List, error) {
+	var diags diag.List
+	p := parse(opts.Beside.File, opts.Beside.Dir, "{}", opts, &diags)
+	return p, diags, nil
 }
 
 // Load reads the pipeline file at path and the SQL files that it names.
@@ -70,9 +86,27 @@ func parse(path, dir, content string, opts Options, diags *diag.List) *dsl.Pipel
 	if root.Kind != option.KindMapping {
 		return nil
 	}
+	if opts.Beside == nil {
+		b.complete(&spec, root.At)
+	}
 	pipeline := b.pipeline(&spec)
+	b.besideSQL(pipeline, &spec)
 	pipeline.Parameters, pipeline.Secrets = parameters, dsl.NewSecrets(b.texts.Secrets)
 	return pipeline
+}
+
+// Parse reads a file of YAML that is no pipeline file. It is nil for one with mistakes, which are added to diags; the
+// error is a failure to read it.
+func Parse(path string, diags *diag.List) (*option.Value, error) {
+	content, err := option.ReadLimited(path)
+	if err != nil {
+		return nil, fmt.Errorf("read pipeline: %w", err)
+	}
+	content, ok := checkText(path, content, diags)
+	if !ok {
+		return nil, nil
+	}
+	return parseYAML(path, content, diags), nil
 }
 
 // checkText refuses what is too large or no text, and evens out line ends and the byte order mark.

@@ -12,7 +12,7 @@ import (
 
 type specPipeline struct {
 	option.Node `yaml:"-"`
-	Name        *string                  `yaml:"name" jsonschema:"required,pattern=^[A-Za-z_][A-Za-z0-9_]*$,example=flights" jsonschema_description:"Name of the pipeline."`
+	Name        *string                  `yaml:"name" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$,example=flights" jsonschema_description:"Name of the pipeline."`
 	Description string                   `yaml:"description" jsonschema_description:"What the pipeline is for."`
 	Mode        string                   `yaml:"mode" jsonschema:"enum=triggered,enum=continuous,default=triggered" jsonschema_description:"triggered ends when everything that was there at the start is in the tables, continuous when it is stopped."`
 	Trigger     specTrigger              `yaml:"trigger" jsonschema_description:"When a batch of a stream is closed: by whichever comes first."`
@@ -20,11 +20,61 @@ type specPipeline struct {
 	Target      specTarget               `yaml:"target" jsonschema_description:"Where the tables are published."`
 	Parameters  map[string]specParameter `yaml:"parameters" jsonschema_description:"Typed values that SQL and texts refer to as ${name}. Overridden by --param name=value."`
 	Sources     map[string]specSource    `yaml:"sources" jsonschema_description:"Inputs by name."`
-	Tables      map[string]specTable     `yaml:"tables" jsonschema:"required" jsonschema_description:"Tables and views by name."`
+	Tables      map[string]specTable     `yaml:"tables" jsonschema_description:"Tables and views by name."`
+	SQL         []specPattern            `yaml:"sql" jsonschema_description:"Files of pipeline SQL, as Databricks and Spark have it, that declare further tables; * stands for a part of a name, ** for folders."`
+	Catalog     *string                  `yaml:"catalog" jsonschema:"example=main" jsonschema_description:"Catalog of tables that the .sql files name without one."`
+	Config      map[string]specParameter `yaml:"configuration" jsonschema_description:"Values of ${keys} and :keys in .sql files, beside the parameters."`
+	Paths       map[string]specFolder    `yaml:"paths" jsonschema_description:"Local folders in the place of paths of the cloud, by what those begin with."`
+	External    map[string]specSource    `yaml:"external" jsonschema_description:"Sources in the place of tables that .sql files read and no file declares, by the names of those tables."`
+	Functions   map[string]specFunction  `yaml:"functions" jsonschema_description:"Functions that queries call, by name."`
+	Topics      map[string]specTopic     `yaml:"topics" jsonschema_description:"Brokers of the topics that .sql files read, by topic."`
 	Sinks       map[string]specSink      `yaml:"sinks" jsonschema_description:"Topics that new rows of tables are published to, by name."`
 	DeadLetter  specDeadLetter           `yaml:"dead_letter" jsonschema_description:"Where rows and records go that cannot be written to their table."`
 	Retention   specRetention            `yaml:"retention" jsonschema_description:"How much of the past is kept."`
 	DuckDB      specDuckDB               `yaml:"duckdb" jsonschema_description:"Bounds of the embedded engine."`
+}
+
+// specPattern is a path that may have * and **.
+type specPattern struct {
+	text string
+	at   diag.Range
+}
+
+func (p *specPattern) Decode(d *option.Decoder, v *option.Value, at diag.Range, path string) bool {
+	p.at = v.At
+	return d.Decode(&p.text, v, at, path)
+}
+
+// JSONSchema describes the type in the schema of the file.
+func (specPattern) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Examples: []any{"transformations/**/*.sql"}}
+}
+
+// specFolder is a local folder.
+type specFolder struct {
+	option.Node `yaml:"-"`
+	text        string
+}
+
+func (f *specFolder) Decode(d *option.Decoder, v *option.Value, at diag.Range, path string) bool {
+	f.Node = option.Node{Range: at, Fields: map[string]diag.Range{"path": v.At}}
+	return d.Decode(&f.text, v, at, path)
+}
+
+// JSONSchema describes the type in the schema of the file.
+func (specFolder) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Description: "A local folder, relative to the file.", Examples: []any{"./data/raw"}}
+}
+
+type specFunction struct {
+	option.Node `yaml:"-"`
+	Parameters  []option.Text `yaml:"parameters" jsonschema_description:"Names of the parameters."`
+	SQL         *specSQL      `yaml:"sql" jsonschema:"required" jsonschema_description:"An expression over the parameters, in DuckDB's dialect."`
+}
+
+type specTopic struct {
+	option.Node `yaml:"-"`
+	Brokers     string `yaml:"brokers" jsonschema:"required,example=localhost:9092" option:"text" jsonschema_description:"Addresses of brokers, with commas between them."`
 }
 
 type specTrigger struct {

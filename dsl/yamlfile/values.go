@@ -81,7 +81,7 @@ func (b *builder) parameters(s *specPipeline) []dsl.Parameter {
 		out = append(out, p)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.opts.Params)) {
-		if _, ok := b.texts.Params[name]; !ok {
+		if _, ok := b.texts.Params[name]; !ok && b.opts.Beside == nil && !s.Has("sql") { // those are keys of .sql files
 			b.diags.Errorf("LF0140", diag.Range{File: "--param"}, diag.DidYouMean(name, names, "declare it in the file, under parameters:"),
 				"the pipeline has no parameter %q", name)
 		}

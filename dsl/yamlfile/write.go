@@ -53,13 +53,13 @@ func plainValue(v *option.Value) any {
 		}
 		return list
 	case option.KindText:
-		return plainText(v.Scalar.(string))
+		return writtenText(v.Scalar.(string))
 	}
 	return v.Scalar
 }
 
-// plainText leaves the spelling of a text to the library where that is read as it was written.
-func plainText(s string) any {
+// writtenText leaves the spelling of a text to the library where that is read as it was written.
+func writtenText(s string) any {
 	oneLine := !strings.ContainsAny(s, "\n\r")
 	body := strings.TrimRight(s, "\n")
 	if !oneLine && !strings.Contains(s, "\r") && strings.TrimSpace(body) == body && body != "" &&

@@ -19,6 +19,11 @@ func (p *Project) Arguments() string {
 		}
 		text += " --param " + Quote(param.Name+"="+param.Value)
 	}
+	for _, flag := range [][2]string{{"--overlay", p.opts.Overlay}, {"--target", p.opts.Target}, {"--resource", p.opts.Resource}} {
+		if flag[1] != "" {
+			text += " " + flag[0] + " " + Quote(flag[1])
+		}
+	}
 	return text
 }
 

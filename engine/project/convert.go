@@ -20,9 +20,9 @@ type Converted struct {
 // Convert gives the pipeline file of what file names, for a folder; empty: the pipeline's own. It writes nothing, and
 // looks neither at data nor at tables. Mistakes in the files are a diag.List. Secrets are not in the result: what refers
 // to them still does.
-func Convert(file string, params []Param, folder string) (Converted, error) {
-	opts := load.Options{Connectors: Connectors(), Params: map[string]string{}}
-	for _, p := range params {
+func Convert(file string, from Options, folder string) (Converted, error) {
+	opts := load.Options{Connectors: Connectors(), Params: map[string]string{}, Overlay: from.Overlay, Target: from.Target, Resource: from.Resource}
+	for _, p := range from.Params {
 		opts.Params[p.Name] = p.Value
 	}
 	p, diags, err := load.Load(file, opts)

@@ -85,7 +85,7 @@ func TestConvertedPlans(t *testing.T) {
 		}
 		compared++
 		folder := filepath.Join(t.TempDir(), "elsewhere")
-		made, err := project.Convert(file, nil, folder)
+		made, err := project.Convert(file, project.Options{}, folder)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 			continue

@@ -45,6 +45,8 @@ type Options struct {
 	Purpose Purpose
 	// Params take the place of parameters' values in the file.
 	Params []Param
+	// Overlay, Target and Resource say more of what is named; see load.Options.
+	Overlay, Target, Resource string
 	// AcceptGaps are sources of topics that go on behind records which they have lost. It is for Write.
 	AcceptGaps []string
 	// Events are told what Open waits for, and what Run does. Messages show no secrets. They are called from the
@@ -90,7 +92,7 @@ func Open(ctx context.Context, file string, opts Options) (_ *Project, err error
 	for _, p := range opts.Params {
 		params[p.Name] = p.Value
 	}
-	pipeline, diags, err := load.Load(file, load.Options{Connectors: Connectors(), Params: params})
+	pipeline, diags, err := load.Load(file, load.Options{Connectors: Connectors(), Params: params, Overlay: opts.Overlay, Target: opts.Target, Resource: opts.Resource})
 	if err != nil {
 		db.Close()
 		return nil, err
