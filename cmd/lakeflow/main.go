@@ -66,15 +66,25 @@ type globalFlags struct {
 
 // open opens a pipeline file with the parameters that were given. The caller closes the project.
 func (g *globalFlags) open(ctx context.Context, file string, opts project.Options) (*project.Project, error) {
+	var err error
+	if opts.Params, err = g.parameters(); err != nil {
+		return nil, err
+	}
+	opts.Overlay, opts.Target, opts.Resource = g.overlay, g.target, g.resource
+	return project.Open(ctx, file, opts)
+}
+
+// parameters are those of --param.
+func (g *globalFlags) parameters() ([]project.Param, error) {
+	var params []project.Param
 	for _, p := range g.params {
 		name, value, ok := strings.Cut(p, "=")
 		if !ok || name == "" {
 			return nil, usagef("--param %s: write it as name=value", p)
 		}
-		opts.Params = append(opts.Params, project.Param{Name: name, Value: value})
+		params = append(params, project.Param{Name: name, Value: value})
 	}
-	opts.Overlay, opts.Target, opts.Resource = g.overlay, g.target, g.resource
-	return project.Open(ctx, file, opts)
+	return params, nil
 }
 
 // with opens a pipeline file for what is published, and closes it when work is done.
@@ -194,7 +204,7 @@ Exit codes:
 	root.PersistentFlags().StringVar(&flags.resource, "resource", "", "the pipeline of a Databricks bundle, by its key (default: its only one)")
 	root.PersistentFlags().BoolVar(&flags.noColor, "no-color", os.Getenv("NO_COLOR") != "", "write messages without colours")
 	root.AddCommand(newInitCmd(), newValidateCmd(flags), newPlanCmd(flags), newRunCmd(flags), newReportCmd(flags),
-		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newMaintainCmd(flags), newRelocateCmd(flags), newSchemaCmd(), newVersionCmd())
+		newQueryCmd(flags), newDeadLettersCmd(flags), newAuditCmd(flags), newConvertCmd(flags), newMaintainCmd(flags), newRelocateCmd(flags), newSchemaCmd(), newVersionCmd())
 	for _, cmd := range root.Commands() {
 		if strings.HasSuffix(cmd.Use, " pipeline.yaml") {
 			takePipeline(cmd, flags)

@@ -17,6 +17,8 @@ type Options struct {
 	Connectors dsl.Connectors
 	// Params take the place of the values that the pipeline gives its parameters, or of its configuration.
 	Params map[string]string
+	// Keep leaves ${references} in the texts of a pipeline file as they are: see yamlfile.Options.
+	Keep bool
 	// Overlay is the file that maps what only exists in the cloud; empty: lakeflow.yaml beside the pipeline, if it is there.
 	Overlay string
 	// Target and Resource choose a target of a bundle and one of its pipelines; empty: the default, and the only one.
@@ -89,7 +91,7 @@ func isFile(path string) bool {
 
 // pipeline reads a pipeline file, and the .sql files that it names.
 func (l *loader) pipeline(path string) (*dsl.Pipeline, error) {
-	p, diags, err := yamlfile.Load(path, yamlfile.Options{Connectors: l.opts.Connectors, Params: l.opts.Params})
+	p, diags, err := yamlfile.Load(path, yamlfile.Options{Connectors: l.opts.Connectors, Params: l.opts.Params, Keep: l.opts.Keep})
 	l.diags = append(l.diags, diags...)
 	if err != nil || p == nil || len(p.SQL.Files) == 0 {
 		return p, err

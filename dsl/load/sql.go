@@ -74,7 +74,7 @@ func ofPipelines(files []string) []string {
 
 // besideSQL reads the file beside a project of .sql files, if there is one, and then those.
 func (l *loader) besideSQL(x project) (*dsl.Pipeline, error) {
-	opts := yamlfile.Options{Connectors: l.opts.Connectors, Params: l.opts.Params, Beside: &yamlfile.Beside{Name: x.name, File: x.file, Dir: x.dir}}
+	opts := yamlfile.Options{Connectors: l.opts.Connectors, Params: l.opts.Params, Keep: l.opts.Keep, Beside: &yamlfile.Beside{Name: x.name, File: x.file, Dir: x.dir}}
 	overlay := l.opts.Overlay
 	if file := filepath.Join(x.dir, overlayFile); overlay == "" && isFile(file) {
 		overlay = filepath.Join(filepath.Dir(x.file), overlayFile)

@@ -22,6 +22,8 @@ type Resolver struct {
 	Env     func(name string) (string, bool)
 	Diags   *diag.List
 	Secrets []string // the values that came from outside of the file
+	// Keep leaves references in texts and paths as they are, for who writes the file again.
+	Keep bool
 }
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -44,6 +46,16 @@ func (r *Resolver) Text(s string, at diag.Range) string {
 	})
 }
 
+// Resolving is the resolver, or another one in the place of one that keeps references.
+func (r *Resolver) Resolving() *Resolver {
+	if !r.Keep {
+		return r
+	}
+	resolving := *r
+	resolving.Keep = false
+	return &resolving
+}
+
 // Refers reports whether a text refers to anything.
 func Refers(s string) bool { return reference.MatchString(s) }
 
@@ -54,6 +66,9 @@ var secret = regexp.MustCompile(`\$\{\s*(env|file):[^{}\r\n]*\}`)
 
 // Shown replaces ${name} in a text that is there to be shown: the value of a secret is not.
 func (r *Resolver) Shown(s string, at diag.Range) string {
+	if r.Keep {
+		return s
+	}
 	return r.Text(secret.ReplaceAllString(s, "***"), at)
 }
 
@@ -66,6 +81,9 @@ func (r *Resolver) Parameter(s string, at diag.Range) string {
 }
 
 func (r *Resolver) replace(s string, at diag.Range, param func(string) string) string {
+	if r.Keep {
+		return s
+	}
 	return reference.ReplaceAllStringFunc(s, func(m string) string {
 		inner := strings.TrimSpace(m[2 : len(m)-1])
 		if name, ok := strings.CutPrefix(inner, "env:"); ok {

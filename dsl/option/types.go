@@ -121,7 +121,7 @@ func (d *Decoder) measure(into interface{ UnmarshalText([]byte) error }, v *Valu
 	}
 	text := written
 	if d.Resolver != nil {
-		text = d.Resolver.Text(written, at)
+		text = d.Resolver.Resolving().Text(written, at) // a number has no spelling to keep
 	}
 	if strings.TrimSpace(text) == "" {
 		return true

@@ -33,7 +33,7 @@ func (p *parser) readsFiles(at span, stream bool) relation {
 func (p *parser) found(r Relation, at span, stream bool) relation {
 	r.Name = "__files_" + strconv.Itoa(len(p.result.Relations)+1)
 	r.Range = p.place(at.start, p.before())
-	f := &files{span: p.since(at), found: len(p.result.Relations)}
+	f := &files{span: p.since(at), found: len(p.result.Relations), call: span{at.start, p.before()}, bare: r.Stream && !stream}
 	p.result.Relations = append(p.result.Relations, r)
 	if !stream { // what STREAM stands in front of may have an alias behind its bracket
 		f.alias = p.alias()

@@ -1,6 +1,8 @@
 package spark
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -161,4 +163,36 @@ func decimal(digits string) (plain string, precision, scale int, ok bool) {
 		plain += "." + fraction
 	}
 	return plain, precision, scale, precision <= 38
+}
+
+// Literal spells a value in Spark's SQL: nil, bool, int64, float64 or string. What it gives can stand in a comment too.
+func Literal(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "NULL"
+	case bool:
+		return strings.ToUpper(strconv.FormatBool(v))
+	case int64:
+		return inBrackets(strconv.FormatInt(v, 10))
+	case float64:
+		switch {
+		case math.IsNaN(v):
+			return "CAST('NaN' AS DOUBLE)"
+		case math.IsInf(v, 0):
+			return "CAST('" + map[bool]string{true: "-"}[v < 0] + "Infinity' AS DOUBLE)"
+		}
+		return inBrackets(strconv.FormatFloat(v, 'e', -1, 64)) // with an exponent it is a DOUBLE
+	default:
+		return "'" + escaper.Replace(fmt.Sprint(v)) + "'"
+	}
+}
+
+var escaper = strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`, "\r", `\r`, "*/", `*\/`)
+
+// inBrackets keeps a minus from making a comment of one in front of it.
+func inBrackets(number string) string {
+	if strings.HasPrefix(number, "-") {
+		return "(" + number + ")"
+	}
+	return number
 }

@@ -204,7 +204,7 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 	result.Query = w.out.Query()
 	result.Spark, result.Rewrite = true, result.rewrite
 	result.Streams, result.guesses = w.streams, w.guesses
-	result.UsesMetadata = w.metadata
+	result.UsesMetadata, result.Renames = w.metadata, w.renames
 	for _, s := range e.bound {
 		name := parameter.FindStringSubmatch(raw[s.start:s.end])[1]
 		result.Params = append(result.Params, sqltext.Ref{Name: name, Range: w.out.Place(s.start, s.end)})

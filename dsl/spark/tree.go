@@ -277,7 +277,9 @@ type (
 	// files is a relation that reads files or another system: read_files(…), json.`path`.
 	files struct {
 		span
-		found int // number of the Relation
+		found int  // number of the Relation
+		call  span // without the alias
+		bare  bool // cloud_files without STREAM in front of it
 		alias
 	}
 	join struct {

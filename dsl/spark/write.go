@@ -16,6 +16,7 @@ type writer struct {
 	diags     *diag.List
 	result    *Query
 	streams   []sqltext.Ref
+	renames   []sqltext.Rename
 	metadata  bool
 	generated int // names that were made
 	// guesses are the macros in the text that tell types apart.

@@ -57,6 +57,9 @@ func (w *writer) table(t *table) {
 	if w.pipeline.Resolve != nil && (len(parts) > 1 || !slices.Contains(w.ctes, strings.ToLower(full))) {
 		full = w.pipeline.Resolve(named)
 	}
+	if full != strings.Join(parts, ".") {
+		w.rename(at, full)
+	}
 	if t.stream && (t.changes || !w.pipeline.Whole) {
 		schema := map[bool]string{true: sqltext.ChangesSchema, false: sqltext.StreamSchema}[t.changes]
 		w.put(`"`+schema+`".`, span{t.start, at.start})
@@ -72,6 +75,29 @@ func (w *writer) table(t *table) {
 	w.put(t.travel, t.span)
 	w.alias(t.alias, otherwise, at)
 	w.sample(t.sample)
+}
+
+// rename notes what a relation is called in the pipeline.
+func (w *writer) rename(at span, name string) {
+	parts := strings.Split(name, ".")
+	for i, part := range parts {
+		parts[i] = inBackticks(part)
+	}
+	w.renameTo(at, strings.Join(parts, "."))
+}
+
+func (w *writer) renameTo(at span, text string) {
+	if raw, same := w.expanded.back(at); same {
+		w.renames = append(w.renames, sqltext.Rename{Start: raw.start, End: raw.end, Text: text})
+	}
+}
+
+// inBackticks quotes a name where Spark would not read it as one.
+func inBackticks(name string) string {
+	if plainName(name) && !strings.Contains(reserved, " "+strings.ToLower(name)+" ") {
+		return name
+	}
+	return "`" + strings.ReplaceAll(name, "`", "``") + "`"
 }
 
 func (w *writer) sample(s *sample) {
@@ -105,6 +131,11 @@ func (w *writer) files(f *files) {
 	r := &w.result.Relations[f.found]
 	if w.pipeline.Source != nil {
 		r.Name = w.pipeline.Source(*r)
+		word := ""
+		if f.bare {
+			word = "STREAM "
+		}
+		w.renameTo(f.call, word+inBackticks(r.Name))
 	}
 	if r.Stream && !w.pipeline.Whole {
 		w.put(`"`+sqltext.StreamSchema+`".`, f.span)

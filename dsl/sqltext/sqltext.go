@@ -5,6 +5,7 @@
 package sqltext
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -36,8 +37,32 @@ type Query struct {
 	// nothing can be done about it. It is nil for a text that was not translated.
 	Rewrite func(offset int, message string) (*Query, bool)
 
+	// Renames say which stretches of Raw name a relation by something else than its name in the pipeline.
+	Renames []Rename
+
 	pieces []piece // of Text, in order, without gaps
 	origin Origin
+}
+
+// Rename is a stretch of a query's Raw, in bytes, and what to write in its place in the same dialect: the name that the
+// relation has in the pipeline.
+type Rename struct {
+	Start, End int
+	Text       string
+}
+
+// Renamed is the query as it is written in a file that has the names of the pipeline only.
+func (q *Query) Renamed() string {
+	renames := slices.Clone(q.Renames)
+	slices.SortFunc(renames, func(a, b Rename) int { return a.Start - b.Start })
+	var out strings.Builder
+	at := 0
+	for _, r := range slices.Compact(renames) { // what is written twice is named twice
+		out.WriteString(q.Raw[at:r.Start])
+		out.WriteString(r.Text)
+		at = r.End
+	}
+	return out.String() + q.Raw[at:]
 }
 
 // Ref is a name in a query and where it stands.

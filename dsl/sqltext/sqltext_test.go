@@ -202,7 +202,7 @@ func TestTimeTravel(t *testing.T) {
 			[]sqltext.Travel{{Name: "s.o", Since: "3", Until: "7", Relation: "s.o@changes=3..7"}, {Name: "o", Since: "2025-01-31", Relation: "o@changes=2025-01-31.."}}},
 		{"SELECT table_changes(1) FROM table_changes", "SELECT table_changes(1) FROM table_changes", nil},
 		{"SELECT e.id FROM event_log('04c78631') e, Event_Log(\"04c78631\")", "SELECT e.id FROM event_log e, event_log", nil},
-		{"FROM event_log(TABLE(a.b.orders)) WHERE x", "FROM event_log WHERE x", []sqltext.Travel{{Name: "event_log", Relation: "event_log", Of: "orders"}}},
+		{"FROM event_log(TABLE(a.b.orders)) WHERE x", "FROM event_log WHERE x", []sqltext.Travel{{Name: "event_log", Relation: "event_log", Of: "a.b.orders"}}},
 		{"SELECT event_log('x') FROM event_log", "SELECT event_log('x') FROM event_log", nil},
 	}
 	for _, tt := range tests {

@@ -124,7 +124,7 @@ func (b *builder) expression(s *specSQL, key string) *dsl.Expression {
 	if s == nil {
 		return nil
 	}
-	q, flawed := b.query(s, key)
+	q, flawed := b.condition(s, key)
 	if q == nil {
 		return nil
 	}
@@ -150,7 +150,7 @@ func (b *builder) from(s *specSQL, changes bool) *specSQL {
 	case !changes:
 		b.diags.Errorf("LF0164", s.at, "write sql: "+fromPrefix+text,
 			"from stands for changes, and the table has no auto_cdc")
-	case text != "" && !oneStream.MatchString(s.raw):
+	case text != "" && !b.isStream(s.raw):
 		b.diags.Errorf("LF0164", s.at, "write a query as sql: SELECT … FROM STREAM …",
 			"from is one stream, as in STREAM customers_changes or STREAM CHANGES(customers)")
 	case text != "":

@@ -24,10 +24,11 @@ type builder struct {
 	diags   *diag.List
 	texts   *option.Resolver
 	decoder *option.Decoder
+	spark   bool // the dialect of the table that is being read
 }
 
 func newBuilder(file, dir string, opts Options, diags *diag.List) *builder {
-	texts := &option.Resolver{Dir: dir, Params: map[string]any{}, Env: opts.Env, Diags: diags}
+	texts := &option.Resolver{Dir: dir, Params: map[string]any{}, Env: opts.Env, Diags: diags, Keep: opts.Keep}
 	keys := map[reflect.Type][]string{reflect.TypeFor[specSource](): {}, reflect.TypeFor[specSink](): {}}
 	for _, c := range opts.Connectors.Sources {
 		keys[reflect.TypeFor[specSource]()] = append(keys[reflect.TypeFor[specSource]()], c.Name)
@@ -55,6 +56,7 @@ func (b *builder) pipeline(s *specPipeline) *dsl.Pipeline {
 	}
 	for _, name := range inOrder(s.Tables, func(x specTable) option.Node { return x.Node }) {
 		x := s.Tables[name]
+		b.spark = cmp.Or(x.Dialect, s.Dialect) == sparkDialect
 		p.Tables = append(p.Tables, b.table(b.inSchema(name, &x, p.Target.Schema), &x))
 	}
 	for _, name := range inOrder(s.Sinks, func(x specSink) option.Node { return x.Node }) {

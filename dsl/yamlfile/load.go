@@ -23,6 +23,9 @@ type Options struct {
 	Beside *Beside
 	// Env looks up ${env:NAME}; nil means the environment of the process.
 	Env func(name string) (string, bool)
+	// Keep leaves ${references} in texts and paths as they are written, for who writes the file again: secrets are not
+	// among the values then. What mistakes there are, Load says without it.
+	Keep bool
 }
 
 // Beside is what is known of a pipeline of .sql files without the file beside them.

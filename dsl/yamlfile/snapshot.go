@@ -22,11 +22,14 @@ func (b *builder) snapshotFlow(table string, x *specAutoCDC) []*dsl.Flow {
 	prefix := fromPrefix
 	if b.versionUsesMetadata(x) {
 		prefix = "SELECT * EXCLUDE (" + metadataColumn + "), " + metadataColumn + " FROM "
+		if b.spark {
+			prefix = strings.Replace(prefix, "EXCLUDE", "EXCEPT", 1)
+		}
 	}
 	s := x.FromSnapshot
 	switch {
 	case text == "": // which is reported
-	case !oneStream.MatchString(s.raw):
+	case !b.isStream(s.raw):
 		b.diags.Errorf("LF0164", s.at, "declare a view with the query, and take the snapshots from it",
 			"from_snapshot is one source, table or view, as in STREAM daily_exports or export")
 		return nil

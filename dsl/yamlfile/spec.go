@@ -16,6 +16,7 @@ type specPipeline struct {
 	Description string                   `yaml:"description" jsonschema_description:"What the pipeline is for."`
 	Mode        string                   `yaml:"mode" jsonschema:"enum=triggered,enum=continuous,default=triggered" jsonschema_description:"triggered ends when everything that was there at the start is in the tables, continuous when it is stopped."`
 	Trigger     specTrigger              `yaml:"trigger" jsonschema_description:"When a batch of a stream is closed: by whichever comes first."`
+	Dialect     string                   `yaml:"dialect" jsonschema:"enum=duckdb,enum=spark,default=duckdb" jsonschema_description:"Dialect of SQL that the queries and expressions are written in: DuckDB's, or that of Spark and Databricks."`
 	Target      specTarget               `yaml:"target" jsonschema_description:"Where the tables are published."`
 	Parameters  map[string]specParameter `yaml:"parameters" jsonschema_description:"Typed values that SQL and texts refer to as ${name}. Overridden by --param name=value."`
 	Sources     map[string]specSource    `yaml:"sources" jsonschema_description:"Inputs by name."`
@@ -115,6 +116,7 @@ type specTable struct {
 	Layer         string                     `yaml:"layer" jsonschema:"enum=bronze,enum=silver,enum=gold" jsonschema_description:"A label."`
 	Description   string                     `yaml:"description" jsonschema_description:"What the table holds. Iceberg readers see it as the table's comment."`
 	Columns       map[string]specDescribed   `yaml:"columns" jsonschema_description:"What columns hold, by name, and their types. Where one has a type, all columns of the query are listed."`
+	Dialect       string                     `yaml:"dialect" jsonschema:"enum=duckdb,enum=spark" jsonschema_description:"Dialect of SQL of the table's queries and expressions. Default: the pipeline's."`
 	SQL           *specSQL                   `yaml:"sql" jsonschema_description:"The query. STREAM name reads the new rows of a source or table, a name alone reads all of it."`
 	SQLFile       *string                    `yaml:"sql_file" jsonschema:"example=sql/silver_flights.sql" jsonschema_description:"File that holds the query, relative to the pipeline file."`
 	Flows         map[string]specFlow        `yaml:"flows" jsonschema_description:"Several queries that append to a streaming table, by name."`
@@ -221,7 +223,7 @@ func (s *specSQL) Decode(d *option.Decoder, v *option.Value, at diag.Range, path
 
 // JSONSchema describes the type in the schema of the file.
 func (specSQL) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Type: "string", Description: "SQL in DuckDB's dialect."}
+	return &jsonschema.Schema{Type: "string", Description: "SQL in the dialect of the table."}
 }
 
 // specPartition is a column or a transform of one.

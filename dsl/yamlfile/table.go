@@ -13,6 +13,7 @@ import (
 	"github.com/lakeflow/lakeflow/dsl"
 	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/option"
+	"github.com/lakeflow/lakeflow/dsl/spark"
 	"github.com/lakeflow/lakeflow/dsl/sqltext"
 	"github.com/lakeflow/lakeflow/schemas"
 )
@@ -34,7 +35,7 @@ func (b *builder) table(name string, s *specTable) *dsl.Table {
 	for _, rule := range inOrder(s.Expectations, func(x specExpectation) option.Node { return x.Node }) {
 		x := s.Expectations[rule]
 		b.ruleName(rule, x.Range)
-		if q, flawed := b.query(x.Expect, "expectation "+rule); q != nil {
+		if q, flawed := b.condition(x.Expect, "expectation "+rule); q != nil {
 			x.Flawed = flawed
 			t.Expectations = append(t.Expectations, dsl.Expectation{Node: x.Node, Name: rule, Expect: q, Violation: dsl.Action(cmp.Or(x.Violation, string(dsl.Warn)))})
 		}
@@ -188,7 +189,7 @@ func (b *builder) flow(name string, w writtenQuery, changes bool) []*dsl.Flow {
 
 // sqlFile reads the file of a query.
 func (b *builder) sqlFile(written string, at diag.Range) *specSQL {
-	path := b.texts.Path(written, at)
+	path := b.texts.Resolving().Path(written, at)
 	if path == "" {
 		return nil
 	}
@@ -222,8 +223,22 @@ func (b *builder) query(s *specSQL, what string) (q *sqltext.Query, flawed bool)
 		return nil, true
 	}
 	before := len(*b.diags)
-	q = sqltext.New(s.raw, s.origin, b.texts.Params, b.diags)
-	return q, len(*b.diags) > before
+	if b.spark {
+		q = b.sparkText(s, spark.Translate)
+	} else {
+		q = sqltext.New(s.raw, s.origin, b.texts.Params, b.diags)
+	}
+	return q, option.Flawed((*b.diags)[before:])
+}
+
+// condition reads an expression over a row, and says whether it has mistakes.
+func (b *builder) condition(s *specSQL, what string) (q *sqltext.Query, flawed bool) {
+	if s == nil || !b.spark || strings.TrimSpace(s.raw) == "" {
+		return b.query(s, what)
+	}
+	before := len(*b.diags)
+	q = b.sparkText(s, spark.Expression)
+	return q, option.Flawed((*b.diags)[before:])
 }
 
 var transform = regexp.MustCompile(`^\s*([A-Za-z]+)\s*\((?:\s*([0-9]+)\s*,)?\s*("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)\s*\)\s*$`)

@@ -91,6 +91,17 @@ func (p *PartitionColumns) Decode(d *option.Decoder, v *option.Value, at diag.Ra
 	return true
 }
 
+// Encode implements option.Written.
+func (p *PartitionColumns) Encode() *option.Value {
+	switch {
+	case p.None:
+		return option.TextValue("none")
+	case p.Names == nil:
+		return nil
+	}
+	return option.ListValue(p.Names...)
+}
+
 // JSONSchema describes the type in the schema of the file.
 func (PartitionColumns) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", Enum: []any{"auto", "none"}}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}}}}

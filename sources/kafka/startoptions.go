@@ -33,6 +33,9 @@ func (o *Offset) Decode(d *option.Decoder, v *option.Value, at diag.Range, path 
 	return d.Decode(&o.value, v, at, path)
 }
 
+// Encode implements option.Written.
+func (o *Offset) Encode() *option.Value { return option.IntValue(o.value) }
+
 // JSONSchema describes the type in the schema of the file.
 func (Offset) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "integer", Minimum: "0"}
@@ -59,6 +62,21 @@ func (s *StartOptions) Decode(d *option.Decoder, v *option.Value, at diag.Range,
 		return false
 	}
 	return true
+}
+
+// Encode implements option.Written.
+func (s *StartOptions) Encode() *option.Value {
+	place := struct {
+		Timestamp *option.Text                 `yaml:"timestamp"`
+		Offsets   map[string]map[string]Offset `yaml:"offsets"`
+	}{s.Timestamp, s.Offsets}
+	switch {
+	case s.word == "" && s.Timestamp == nil && s.Offsets == nil:
+		return nil
+	case s.word != "":
+		return option.TextValue(s.word)
+	}
+	return new(option.Encoder).Encode(&place)
 }
 
 // JSONSchemaExtend adds the words.
