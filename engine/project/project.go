@@ -88,11 +88,7 @@ type Project struct {
 // disk, brokers that do not answer, topics without any record that tells the columns.
 func Open(ctx context.Context, file string, opts Options) (_ *Project, err error) {
 	db := duck.Start() // it is needed after the file and the lake were read
-	params := map[string]string{}
-	for _, p := range opts.Params {
-		params[p.Name] = p.Value
-	}
-	pipeline, diags, err := load.Load(file, load.Options{Connectors: Connectors(), Params: params, Overlay: opts.Overlay, Target: opts.Target, Resource: opts.Resource})
+	pipeline, diags, err := opts.load(file)
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -110,6 +106,15 @@ func Open(ctx context.Context, file string, opts Options) (_ *Project, err error
 		return nil, hide(pipeline.Secrets, errors.Join(err, p.close()))
 	}
 	return p, nil
+}
+
+// load reads what declares the pipeline.
+func (o Options) load(file string) (*dsl.Pipeline, diag.List, error) {
+	params := map[string]string{}
+	for _, p := range o.Params {
+		params[p.Name] = p.Value
+	}
+	return load.Load(file, load.Options{Connectors: Connectors(), Params: params, Overlay: o.Overlay, Target: o.Target, Resource: o.Resource})
 }
 
 func newProject(pipeline *dsl.Pipeline, file string, opts Options, diags diag.List) *Project {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
-	"github.com/lakeflow/lakeflow/dsl/yamlfile"
 	"github.com/lakeflow/lakeflow/engine/audit"
 	"github.com/lakeflow/lakeflow/engine/definitions"
 	"github.com/lakeflow/lakeflow/engine/duckerr"
@@ -42,18 +41,16 @@ func (p *Project) recompute(ctx context.Context) *audit.Recompute {
 // look makes the plan as those do who only look, in a project of its own: this one has neither sources nor a plan. That
 // the file says other things of the tables than are stored is no obstacle.
 func (p *Project) look(ctx context.Context) (made *plan.Plan, err error) {
-	params := map[string]string{}
-	for _, v := range p.opts.Params {
-		params[v.Name] = v.Value
-	}
-	pipeline, diags, err := yamlfile.Load(p.file, yamlfile.Options{Connectors: Connectors(), Params: params})
+	pipeline, diags, err := p.opts.load(p.file)
 	if err != nil {
 		return nil, err
 	}
 	if pipeline == nil {
 		return nil, diags
 	}
-	other := newProject(pipeline, p.file, Options{Purpose: Look, Params: p.opts.Params}, diags)
+	opts := p.opts
+	opts.Purpose, opts.Events, opts.Placed = Look, nil, nil
+	other := newProject(pipeline, p.file, opts, diags)
 	other.lenient = true
 	defer func() { err = errors.Join(err, other.close()) }()
 	if err := other.open(ctx); err != nil {
