@@ -403,7 +403,7 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	t.Log(counts)
-	if counts["wrong"] == 0 {
+	if counts["wrong"] == 0 && os.Getenv("LAKEFLOW_SPARK_ANSWERS") == "" { // a Spark may be asked a part of the questions
 		checkPage(t, all)
 	}
 }
