@@ -230,7 +230,7 @@ func takePipeline(cmd *cobra.Command, flags *globalFlags) {
 			return run(cmd, args)
 		}
 		if _, err := os.Stat(flags.pipeline); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("pipeline") {
-			return usagef("there is no pipeline.yaml in this folder; name the pipeline file or a folder of .sql files, or make one with lakeflow init")
+			return usagef("there is no pipeline in this folder; name the pipeline file or a folder of .sql files, or make one with lakeflow init")
 		}
 		return run(cmd, []string{flags.pipeline})
 	}

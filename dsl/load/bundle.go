@@ -137,7 +137,9 @@ func (b *bundle) project(path, key string, v *option.Value) (*dsl.Pipeline, erro
 		x.mode = dsl.Continuous
 	}
 	for _, e := range entries(at(v, "configuration")) {
-		x.configuration[e.Key] = b.text(e.Value)
+		if value, ok := b.setting(e.Key, e.Value); ok {
+			x.configuration[e.Key] = value
+		}
 	}
 	for _, library := range items(at(v, "libraries")) {
 		files, err := b.library(library)
@@ -183,20 +185,55 @@ func (b *bundle) from(v *option.Value, path string) string {
 
 var variable = regexp.MustCompile(`\$\{([^{}]+)\}`)
 
-// text is a value in which ${var.x} and the like are replaced.
+// unknownVariable is one without a value, and where it stands.
+type unknownVariable struct {
+	name string
+	at   diag.Range
+}
+
+func (u unknownVariable) help() string {
+	return "give it, as in --param " + strings.TrimPrefix(u.name, "var.") + "=value"
+}
+
+// text is a value in which ${var.x} and the like are replaced. Each that has no value is reported once.
 func (b *bundle) text(v *option.Value) string {
+	text, unknown := b.resolved(v)
+	for _, u := range unknown {
+		if !b.asked[u.name] {
+			b.asked[u.name] = true
+			b.diags.Errorf("LF0560", u.at, u.help(), "${%s} has no value here", u.name)
+		}
+	}
+	return text
+}
+
+// setting is a value of the configuration. One that refers to what only a workspace knows is left out with a warning: it
+// is a mistake where a query needs it.
+func (b *bundle) setting(key string, v *option.Value) (string, bool) {
+	if _, given := b.opts.Params[key]; given {
+		return "", false // in its place
+	}
+	text, unknown := b.resolved(v)
+	if len(unknown) > 0 {
+		b.diags.Warnf("LF0560", v.At, unknown[0].help(), "${%s} has no value here, so that %s has none in the configuration", unknown[0].name, key)
+	}
+	return text, len(unknown) == 0
+}
+
+// resolved is a value with its variables replaced, and those that have no value.
+func (b *bundle) resolved(v *option.Value) (text string, unknown []unknownVariable) {
 	if v == nil {
-		return ""
+		return "", nil
 	}
 	if v.Kind >= option.KindMapping {
 		b.diags.Errorf("LF0102", v.At, "write a text", "this must be a single value, not %s", v.Kind)
-		return ""
+		return "", nil
 	}
-	return b.replaced(v.Written, v, 0)
+	return b.replaced(v, 0)
 }
 
-func (b *bundle) replaced(text string, v *option.Value, depth int) string {
-	return variable.ReplaceAllStringFunc(text, func(ref string) string {
+func (b *bundle) replaced(v *option.Value, depth int) (text string, unknown []unknownVariable) {
+	text = variable.ReplaceAllStringFunc(v.Written, func(ref string) string {
 		name := strings.TrimSpace(ref[2 : len(ref)-1])
 		var value *option.Value
 		switch {
@@ -211,14 +248,14 @@ func (b *bundle) replaced(text string, v *option.Value, depth int) string {
 			return given
 		}
 		if value == nil || value.Kind >= option.KindMapping || depth > 10 {
-			if !b.asked[name] {
-				b.asked[name] = true
-				b.diags.Errorf("LF0560", v.At, "give it, as in --param "+strings.TrimPrefix(name, "var.")+"=value", "%s has no value here", ref)
-			}
+			unknown = append(unknown, unknownVariable{name, v.At})
 			return ""
 		}
-		return b.replaced(value.Written, value, depth+1)
+		inner, more := b.replaced(value, depth+1)
+		unknown = append(unknown, more...)
+		return inner
 	})
+	return text, unknown
 }
 
 // variable is the value of a variable: of the target, or its default.

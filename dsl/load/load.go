@@ -5,6 +5,7 @@ package load
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -25,12 +26,16 @@ type Options struct {
 	Target, Resource string
 }
 
-// The files that a folder may have instead of .sql files, by their names.
+// The files of a folder that matter by their names.
 const (
 	pipelineFile = "pipeline.yaml"
-	sparkFile    = "spark-pipeline.yaml"
-	bundleFile   = "databricks.yml"
 	overlayFile  = "lakeflow.yaml"
+)
+
+// The names of specs and of bundles, as spark-pipelines and Databricks' own command look for them.
+var (
+	sparkFiles  = []string{"spark-pipeline.yaml", "spark-pipeline.yml"}
+	bundleFiles = []string{"databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml"}
 )
 
 // Load reads the pipeline that path names.
@@ -43,11 +48,12 @@ func Load(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
 	var p *dsl.Pipeline
 	var err error
 	base := strings.ToLower(filepath.Base(path))
-	switch name := strings.TrimSuffix(base, filepath.Ext(base)); {
+	bundled := slices.Contains(bundleFiles, base)
+	switch {
 	case l.diags.HasErrors():
-	case name == "spark-pipeline":
+	case slices.Contains(sparkFiles, base):
 		p, err = l.spark(path)
-	case name == "databricks" || name == "bundle":
+	case bundled:
 		p, err = l.bundle(path)
 	case filepath.Ext(base) == ".yaml" || filepath.Ext(base) == ".yml":
 		p, err = l.pipeline(path)
@@ -56,8 +62,19 @@ func Load(path string, opts Options) (*dsl.Pipeline, diag.List, error) {
 	default:
 		p, err = l.folder(path)
 	}
+	if !bundled {
+		l.withoutEffect("--target", opts.Target, "name a databricks.yml, or leave the flag out", "only bundles have targets")
+		l.withoutEffect("--resource", opts.Resource, "name a databricks.yml, or leave the flag out", "only bundles have several pipelines")
+	}
 	l.diags.Sort()
 	return p, l.diags, err
+}
+
+// withoutEffect refuses a flag that does not go with what is named.
+func (l *loader) withoutEffect(flag, value, help, why string) {
+	if value != "" {
+		l.diags.Errorf("LF0561", diag.Range{File: flag}, help, "%s has no effect: %s", flag, why)
+	}
 }
 
 // loader reads one pipeline.
@@ -71,17 +88,25 @@ func (l *loader) inFolder(path string) string {
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		return path
 	}
-	spec, short := filepath.Join(path, sparkFile), filepath.Join(path, "spark-pipeline.yml")
-	if isFile(spec) && isFile(short) {
-		l.diags.Errorf("LF0551", diag.Range{File: path}, "remove one of them, or name the one that is meant",
-			"the folder has both %s and %s", filepath.Base(spec), filepath.Base(short))
+	if isFile(filepath.Join(path, pipelineFile)) {
+		return filepath.Join(path, pipelineFile)
 	}
-	for _, file := range []string{filepath.Join(path, pipelineFile), spec, short, filepath.Join(path, bundleFile)} {
-		if isFile(file) {
-			return file
+	for _, names := range [][]string{sparkFiles, bundleFiles} {
+		found := existing(path, names)
+		if len(found) > 1 {
+			l.diags.Errorf("LF0551", diag.Range{File: path}, "remove one of them, or name the one that is meant",
+				"the folder has both %s and %s", found[0], found[1])
+		}
+		if len(found) > 0 {
+			return filepath.Join(path, found[0])
 		}
 	}
 	return path
+}
+
+// existing are those of the names that files of a folder have.
+func existing(dir string, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !isFile(filepath.Join(dir, name)) })
 }
 
 func isFile(path string) bool {
@@ -93,6 +118,7 @@ func isFile(path string) bool {
 func (l *loader) pipeline(path string) (*dsl.Pipeline, error) {
 	p, diags, err := yamlfile.Load(path, yamlfile.Options{Connectors: l.opts.Connectors, Params: l.opts.Params, Keep: l.opts.Keep})
 	l.diags = append(l.diags, diags...)
+	l.withoutEffect("--overlay", l.opts.Overlay, "write what it says into the pipeline file", "a pipeline file says the same itself")
 	if err != nil || p == nil || len(p.SQL.Files) == 0 {
 		return p, err
 	}
@@ -103,12 +129,26 @@ func (l *loader) pipeline(path string) (*dsl.Pipeline, error) {
 	return p, l.addSQL(p, files)
 }
 
-// Here is the file that declares the pipeline of the working folder, pipeline.yaml where there is none.
+// Here is what declares the pipeline of the working folder: a file in it, the spec or bundle of a folder above it, as
+// their own commands find them, or the folder itself for its .sql files. It is pipeline.yaml where nothing does.
 func Here() string {
-	for _, file := range []string{pipelineFile, sparkFile, "spark-pipeline.yml", bundleFile} {
-		if isFile(file) {
-			return file
+	if isFile(pipelineFile) {
+		return pipelineFile
+	}
+	names := slices.Concat(sparkFiles, bundleFiles)
+	if found := existing(".", names); len(found) == 1 {
+		return found[0]
+	}
+	for dir := "."; ; dir = filepath.Join("..", dir) {
+		if len(existing(dir, names)) > 0 {
+			return dir
 		}
+		if absolute, err := filepath.Abs(dir); err != nil || filepath.Dir(absolute) == absolute {
+			break
+		}
+	}
+	if found, _ := filepath.Glob("*.sql"); len(found) > 0 {
+		return "."
 	}
 	return pipelineFile
 }

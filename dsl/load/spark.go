@@ -72,6 +72,9 @@ func (l *loader) spark(path string) (*dsl.Pipeline, error) {
 		x.warehouse = l.storage(spec.Storage, x.name)
 	}
 	for _, library := range spec.Libraries {
+		if library.Glob.Include == "" {
+			continue // which is reported
+		}
 		files, err := l.library(dir, library.Glob.Include, library.Glob.At("include"))
 		if err != nil {
 			return nil, err

@@ -65,6 +65,11 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // ofPipelines leaves out files that no pipeline is made of.
 func ofPipelines(files []string) []string {
 	return slices.DeleteFunc(files, func(f string) bool {
@@ -131,24 +136,35 @@ func (l *loader) matching(p *dsl.Pipeline) ([]string, error) {
 			l.diags.Errorf("LF0553", pattern.Range, "write a path with * for a part of a name and ** for folders, as in sql/**/*.sql", "%q is no pattern of files: %v", pattern.Text, err)
 			continue
 		}
-		if len(found) == 0 {
-			l.diags.Errorf("LF0553", pattern.Range, "name .sql files that are there", "no file is named %s", pattern.Text)
+		of := ofPipelines(slices.Clone(found))
+		if !filepath.IsAbs(pattern.Text) {
+			of = shown(of, p)
 		}
-		files = append(files, ofPipelines(shown(found, p))...)
+		switch {
+		case len(found) == 0:
+			l.diags.Errorf("LF0553", pattern.Range, "name .sql files that are there", "no file is named %s", pattern.Text)
+		case len(of) == 0 && isFolder(path):
+			l.diags.Errorf("LF0553", pattern.Range, "write "+filepath.ToSlash(filepath.Join(pattern.Text, "**"))+" for all files in it", "%s is a folder", pattern.Text)
+		case len(of) == 0:
+			l.diags.Errorf("LF0553", pattern.Range, "name .sql files that are there", "none of these files is one of SQL")
+		}
+		files = append(files, of...)
 	}
 	return files, nil
 }
 
-// shown are paths as the user would write them: in the folder of the file that he named, where they are in it.
+// shown are paths as the user would write them: from where the file is that he named.
 func shown(paths []string, p *dsl.Pipeline) []string {
-	from := filepath.Dir(p.File)
-	if info, err := os.Stat(p.File); err == nil && info.IsDir() {
-		from = p.File
-	}
-	for i, path := range paths {
-		if relative, err := filepath.Rel(p.Dir, path); err == nil && filepath.IsLocal(relative) {
-			paths[i] = filepath.Join(from, relative)
+	for _, from := range []string{p.File, filepath.Dir(p.File)} {
+		if absolute, err := filepath.Abs(from); err != nil || absolute != p.Dir {
+			continue
 		}
+		for i, path := range paths {
+			if relative, err := filepath.Rel(p.Dir, path); err == nil {
+				paths[i] = filepath.Join(from, relative)
+			}
+		}
+		return paths
 	}
 	return paths
 }
