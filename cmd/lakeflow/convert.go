@@ -22,9 +22,12 @@ func newConvertCmd(flags *globalFlags) *cobra.Command {
 same pipeline, with the same tables in the same warehouse. Queries stay in the dialect that
 they are written in; long ones become files of the folder sql. What the file cannot say is
 listed on the standard error and in comments of the file.`,
-		Example: "  lakeflow convert shop\n  lakeflow convert shop -o shop-yaml",
+		Example: "  lakeflow convert shop -o shop-yaml\n  lakeflow convert databricks.yml --target dev -o yaml",
 		Args:    checkArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if folder == "" {
+				return usagef("name the folder to write to, as in lakeflow convert %s -o yaml", project.Quote(args[0]))
+			}
 			params, err := flags.parameters()
 			if err != nil {
 				return err
@@ -39,7 +42,7 @@ listed on the standard error and in comments of the file.`,
 			return writeConverted(cmd, made, force)
 		},
 	}
-	cmd.Flags().StringVarP(&folder, "output", "o", "", "folder to write to (default: the project's)")
+	cmd.Flags().StringVarP(&folder, "output", "o", "", "folder to write to; one beside the .sql files, which a folder with a pipeline.yaml would no longer be run by")
 	cobra.CheckErr(cmd.MarkFlagDirname("output"))
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite files that are there")
 	return cmd

@@ -135,9 +135,16 @@ func (c *converter) pipeline(folder string) *option.Value {
 	retention.Put("snapshots", number(p.Retention.Snapshots, dsl.DefaultSnapshots))
 	out.Put("retention", filled(retention))
 	out.Put("duckdb", c.duckdb())
+	functions := mapping()
 	for _, f := range p.Functions {
-		c.lose(f.Range, "write its expression into the queries that call it", "the function %s is not in the file", f.Name)
+		v := mapping()
+		if len(f.Parameters) > 0 {
+			v.Put("parameters", option.ListValue(f.Parameters...))
+		}
+		v.Put("sql", option.TextValue(strings.TrimSpace(f.SQL.Renamed())))
+		functions.Put(f.Name, v)
 	}
+	out.Put("functions", filled(functions))
 	return out
 }
 
@@ -195,8 +202,11 @@ func (c *converter) sources() *option.Value {
 			columns.Put(h.Name, option.TextValue(h.Type))
 		}
 		v.Put("schema", filled(columns))
-		if s.Texts {
+		switch {
+		case s.Texts:
 			v.Put("infer", text("none"))
+		case s.Declared:
+			v.Put("infer", text("declared"))
 		}
 		v.Put("schema_evolution", unless(s.Evolution, sources.AddNewColumns))
 		out.Put(s.Name, v)

@@ -62,7 +62,9 @@ func (b *builder) inSchema(key string, s *specTable, own string) string {
 	b.tableName("table", name, s.Range)
 	if s.Schema != nil {
 		at := s.At("schema")
-		written := b.texts.Text(*s.Schema, at)
+		texts := *b.texts
+		texts.Keep = false // it is a part of names
+		written := texts.Text(*s.Schema, at)
 		switch {
 		case schema != "" && !strings.EqualFold(schema, written):
 			b.diags.Errorf("LF0277", at, "remove it, or leave "+schema+". out of the name", "table %q is in schema %s by its name, and in %s by this", key, schema, written)

@@ -12,12 +12,12 @@ import (
 // Converted is a pipeline as the files of a folder: see package convert.
 type Converted struct {
 	convert.Result
-	Folder string // as it was given, or that of the pipeline
+	Folder string // as it was given
 	// Warnings are those of what was converted.
 	Warnings diag.List
 }
 
-// Convert gives the pipeline file of what file names, for a folder; empty: the pipeline's own. It writes nothing, and
+// Convert gives the pipeline file of what file names, for a folder. It writes nothing, and
 // looks neither at data nor at tables. Mistakes in the files are a diag.List. Secrets are not in the result: what refers
 // to them still does.
 func Convert(file string, from Options, folder string) (Converted, error) {
@@ -36,14 +36,6 @@ func Convert(file string, from Options, folder string) (Converted, error) {
 	kept, _, err := load.Load(file, opts)
 	if err != nil {
 		return Converted{}, err
-	}
-	if folder == "" {
-		folder = p.Dir
-		if wd, err := filepath.Abs("."); err == nil {
-			if rel, err := filepath.Rel(wd, p.Dir); err == nil && filepath.IsLocal(rel) {
-				folder = rel
-			}
-		}
 	}
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
