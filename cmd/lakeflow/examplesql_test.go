@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -57,5 +58,10 @@ func TestExampleLakehouse(t *testing.T) {
 			}
 		}
 		inDir(t, to, "lakeflow", "audit", "--deep")
+	}
+	// As a pipeline file it is the same pipeline: nothing is new.
+	inDir(t, once, "lakeflow", "convert", ".", "-o", "../yaml")
+	if got := output(t, filepath.Join(dir, "yaml"), "lakeflow run"); strings.Contains(got, " updated ") || strings.Count(got, " unchanged ") != 9 {
+		t.Errorf("the converted pipeline does something:\n%s", got)
 	}
 }

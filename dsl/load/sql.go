@@ -182,7 +182,9 @@ func (l *loader) addSQL(p *dsl.Pipeline, files []string) error {
 		opts.Functions[strings.ToLower(f.Name)] = true
 	}
 	for _, s := range p.SQL.External {
-		opts.External[strings.ToLower(s.Name)] = s
+		named := *s
+		named.Name = strings.ReplaceAll(s.Name, ".", "_") // as sources of pipeline files are called
+		opts.External[strings.ToLower(s.Name)] = &named
 	}
 	declared := map[string]diag.Range{}
 	for _, s := range p.Sources {

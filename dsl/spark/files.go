@@ -18,6 +18,7 @@ func (p *parser) readsFiles(at span, stream bool) relation {
 	if !readers[strings.ToLower(p.text(p.i))] || p.op(p.i+1) != "(" {
 		return nil
 	}
+	own := p.here()
 	c, ok := p.primaryExpression().(*call)
 	if !ok {
 		return nil
@@ -26,14 +27,14 @@ func (p *parser) readsFiles(at span, stream bool) relation {
 	for _, a := range c.args {
 		r.Args = append(r.Args, p.fileArgument(a))
 	}
-	return p.found(r, at, stream)
+	return p.found(r, at, own, stream)
 }
 
-// found adds a relation to the result.
-func (p *parser) found(r Relation, at span, stream bool) relation {
+// found adds a relation to the result. own is where it begins behind STREAM.
+func (p *parser) found(r Relation, at, own span, stream bool) relation {
 	r.Name = "__files_" + strconv.Itoa(len(p.result.Relations)+1)
 	r.Range = p.place(at.start, p.before())
-	f := &files{span: p.since(at), found: len(p.result.Relations), call: span{at.start, p.before()}, bare: r.Stream && !stream}
+	f := &files{span: p.since(at), found: len(p.result.Relations), call: span{own.start, p.before()}, bare: r.Stream && !stream}
 	p.result.Relations = append(p.result.Relations, r)
 	if !stream { // what STREAM stands in front of may have an alias behind its bracket
 		f.alias = p.alias()
@@ -71,9 +72,10 @@ func (p *parser) isPath() bool {
 }
 
 func (p *parser) path(at span, stream bool) relation {
+	own := p.here()
 	format := strings.ToLower(p.text(p.i))
 	p.i += 2
 	name := p.ident("a path")
 	arg := Argument{Value: name.name, Const: true, Range: p.place(name.start, name.end)}
-	return p.found(Relation{Function: format, Stream: stream, Args: []Argument{arg}}, at, stream)
+	return p.found(Relation{Function: format, Stream: stream, Args: []Argument{arg}}, at, own, stream)
 }
