@@ -63,7 +63,8 @@ func (r *reading) fileFormat(at spark.Argument) string {
 		format = strings.ToLower(f.Value)
 		at = f
 	} else if fileFormats[format] == "" {
-		if format = r.guessedFormat(at.Value); format == "" {
+		format = r.guessedFormat(at.Value)
+		if _, here := r.localPath(at); format == "" && here { // of one that is not, the path is reported
 			r.diags.Errorf("LF0577", r.call.Range, "write format => 'json', or csv, parquet, text or binaryFile", "the format of the files cannot be told from the path")
 		}
 		return format
