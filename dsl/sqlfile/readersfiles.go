@@ -63,7 +63,7 @@ func (r *reading) fileFormat(at spark.Argument) string {
 		format = strings.ToLower(f.Value)
 		at = f
 	} else if fileFormats[format] == "" {
-		format = r.guessedFormat(at.Value)
+		format = r.guessedFormat(at)
 		if _, here := r.localPath(at); format == "" && here { // of one that is not, the path is reported
 			r.diags.Errorf("LF0577", r.call.Range, "write format => 'json', or csv, parquet, text or binaryFile", "the format of the files cannot be told from the path")
 		}
@@ -83,9 +83,9 @@ func (r *reading) fileFormat(at spark.Argument) string {
 }
 
 // guessedFormat tells the format by the extension in the path, or of the first file in the folder.
-func (r *reading) guessedFormat(p string) string {
-	names := []string{path.Base(p)}
-	if local, ok := r.localPath(spark.Argument{Value: p, Range: r.call.Range}); ok && fixed(local) == local {
+func (r *reading) guessedFormat(at spark.Argument) string {
+	names := []string{path.Base(at.Value)}
+	if local, ok := r.localPath(at); ok && fixed(local) == local {
 		if entries, err := os.ReadDir(r.absolute(local)); err == nil {
 			for _, e := range entries {
 				if !e.IsDir() && e.Name()[0] != '.' && e.Name()[0] != '_' {
