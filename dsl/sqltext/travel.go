@@ -186,11 +186,10 @@ func changesCall(tokens []token, i int, text func(int) string) (t Travel, last i
 	if !ok || text(i+3) != "," {
 		return t, 0, wrong
 	}
-	named := significant(lex(name))
-	if _, end, ok := dotted(name, named, 0); !ok || end < len(named) {
+	// Names have no dots and quotes in them, so that those in the text are around its parts.
+	if t.Name = quotes.Replace(name); strings.Trim(t.Name, ". ") != t.Name {
 		return t, 0, wrong
 	}
-	t.Name = path(name, named)
 	if t.Since, ok = travelValue(tokens, i+4, text(i+4), true); !ok {
 		return t, 0, wrong
 	}
@@ -207,6 +206,8 @@ func changesCall(tokens []token, i int, text func(int) string) (t Travel, last i
 	t.Relation = t.Name + "@changes=" + t.Since + ".." + t.Until
 	return t, last, nil
 }
+
+var quotes = strings.NewReplacer(`"`, "", "`", "")
 
 // travelValue reads what stands after AS OF: a number or text for a version, a text for a time.
 func travelValue(tokens []token, i int, text string, version bool) (string, bool) {
