@@ -18,6 +18,7 @@ type declaredFlow struct {
 	target Name
 	flow   Flow
 	head   Head
+	about  *Word // COMMENT
 }
 
 // flow adds a flow to its table.
@@ -32,6 +33,9 @@ func (b *builder) flow(f declaredFlow) {
 			"write CREATE STREAMING TABLE "+target.name+"; in one of the files"),
 			"the flow feeds %s in %s, where the pipeline has no table of that name", target.name, target.place())
 		return
+	}
+	if f.about != nil {
+		t.ignore(f.about.Range, "COMMENT of a flow", f.about.Text)
 	}
 	before := len(*b.diags)
 	defer func() { t.Flawed = t.Flawed || option.Flawed((*b.diags)[before:]) }()

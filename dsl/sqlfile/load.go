@@ -227,10 +227,10 @@ func (b *builder) declareAll() {
 		case *CreateView:
 			b.createView(s, x)
 		case *CreateFlow:
-			b.flows = append(b.flows, declaredFlow{s, x.Name, x.Target, x.Flow, x.Head})
+			b.flows = append(b.flows, declaredFlow{s, x.Name, x.Target, x.Flow, x.Head, x.Comment})
 		case *ApplyChanges:
 			b.flows = append(b.flows, declaredFlow{s, Name{}, x.Target, Flow{Changes: &x.Changes,
-				Range: x.Range}, x.Head})
+				Range: x.Range}, x.Head, nil})
 		case *Refresh:
 			flag := map[bool]string{true: "--refresh ", false: "--full-refresh "}[x.Full.IsZero()]
 			b.without(x.Range, "REFRESH", "it is said of a table from outside of its pipeline",

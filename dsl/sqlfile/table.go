@@ -30,7 +30,7 @@ func (b *builder) createTable(s *scope, c *CreateTable) {
 	t.ignore(c.Private, "PRIVATE", "")
 	b.stored(t, c)
 	if c.Flow != nil {
-		b.flow(declaredFlow{s, Name{}, c.Name, *c.Flow, c.Head})
+		b.flow(declaredFlow{s, Name{}, c.Name, *c.Flow, c.Head, nil})
 	}
 }
 
@@ -181,8 +181,12 @@ func (b *builder) stored(t *table, c *CreateTable) {
 		b.refuse(f.Range, "filter the rows in a view", "this is a row filter")
 	}
 	if r := c.Clauses.RefreshPolicy; r != nil {
-		word, _, _ := strings.Cut(strings.ToLower(r.Text), " ")
-		t.Refresh, t.RefreshAt = dsl.RefreshPolicy(word), r.Range
+		// INCREMENTAL falls back to computing all rows, which only STRICT forbids.
+		t.RefreshAt = r.Range
+		t.Refresh = map[string]dsl.RefreshPolicy{"FULL": dsl.RefreshFull, "INCREMENTAL STRICT": dsl.RefreshIncremental}[strings.ToUpper(r.Text)]
+		if t.Refresh == "" {
+			t.Refresh = dsl.RefreshAuto
+		}
 		if t.Kind != dsl.MaterializedView {
 			b.diags.Errorf("LF0151", r.Range, "remove it; a streaming table only reads what is new",
 				"REFRESH POLICY has no effect on the streaming table %s", t.Name)
