@@ -95,9 +95,13 @@ func aggregate(w *writer, c *call) {
 	if len(c.args) == 4 {
 		w.put("list_transform([", c.nameAt)
 	}
-	w.around(c, "list_reduce(", func() { w.expr(c.args[0].value) }, ", lambda "+e+"a, "+e+": ")
-	w.body(merge, e+"a", e)
-	w.around(c, ", ", func() { w.expr(c.args[1].value) }, ")")
+	list, start := func() { w.expr(c.args[0].value) }, func() { w.expr(c.args[1].value) }
+	// What is collected may have another type than the elements, and DuckDB's list_reduce has one for both: here a pair.
+	w.around(c, "(list_reduce(list_transform(", list, ", lambda "+e+": struct_pack(e := "+e+", a := CASE WHEN false THEN ")
+	w.around(c, "", start, " END)), lambda "+e+"a, "+e+": struct_pack(e := "+e+".e, a := ")
+	w.body(merge, e+"a.a", e+".e")
+	w.around(c, "), struct_pack(e := (", list, ")[1], a := ")
+	w.around(c, "", start, "))).a")
 	if len(c.args) == 4 {
 		finish := w.lambdaOf(c, 3, 1, 1)
 		f := w.element()
