@@ -113,7 +113,7 @@ func query(q *sqltext.Query) string {
 var same = cmp.Options{
 	cmpopts.IgnoreTypes(option.Node{}, diag.Range{}, &dsl.Secrets{}),
 	cmpopts.IgnoreFields(dsl.Pipeline{}, "File", "SQL"), // what .sql files declare is in the file
-	cmpopts.IgnoreFields(dsl.Table{}, "Ignored"), // which is lost
+	cmpopts.IgnoreFields(dsl.Table{}, "Ignored"),        // which is lost
 	cmpopts.EquateEmpty(), cmpopts.EquateNaNs(),
 	cmp.Transformer("query", query),
 	cmp.Exporter(func(reflect.Type) bool { return true }),
