@@ -122,7 +122,7 @@ func (b *builder) sourceNamed(name string, s *specSource, path string) *dsl.Sour
 		case c.Type == nil:
 		case strings.TrimSpace(*c.Type) == "":
 			b.diags.Errorf("LF0114", c.At("type"), "write a type, as in INTEGER, or remove the column", "the type of column %q is empty", col)
-		case b.columnType(col, *c.Type, c.At("type")) && b.columnName(col, c, out.Schema):
+		case b.columnType(col, *c.Type, c.At("type")) && b.columnName(col, c, out):
 			out.Schema = append(out.Schema, dsl.ColumnHint{Node: c.Node, Name: col, Type: *c.Type})
 		}
 	}
@@ -153,14 +153,14 @@ func (b *builder) columnType(column, written string, at diag.Range) bool {
 }
 
 // columnName checks that a declared column is told from the others, as SQL does it.
-func (b *builder) columnName(column string, c specColumn, before []dsl.ColumnHint) bool {
+func (b *builder) columnName(column string, c specColumn, s *dsl.Source) bool {
 	for _, taken := range []string{"", "_metadata", "_rescued_data"} {
-		if strings.EqualFold(column, taken) {
-			b.diags.Errorf("LF0107", c.Range, "choose another name; the sources add _metadata and _rescued_data themselves", "the column name %q is taken", column)
+		if strings.EqualFold(column, taken) && (taken != "_rescued_data" || s.Evolution.Rescues()) {
+			b.diags.Errorf("LF0107", c.Range, "choose another name; sources add _metadata themselves, and those that rescue _rescued_data", "the column name %q is taken", column)
 			return false
 		}
 	}
-	for _, other := range before {
+	for _, other := range s.Schema {
 		if strings.EqualFold(other.Name, column) {
 			b.diags.Errorf("LF0107", c.Range, "remove one of them", "the columns %q and %q differ only in letter case, which SQL does not tell apart", other.Name, column)
 			return false

@@ -185,9 +185,9 @@ func (w *work) notDecodable(name string) error {
 	return nil
 }
 
-// lacks returns the columns of the file that the schema does not have.
-func lacks(t schemas.Table, header []string) []string {
-	return slices.DeleteFunc(slices.Clone(header), func(name string) bool { return t.Column(name) != nil || jsonrecords.Reserved(name) })
+// lacks returns those of the columns that the schema does not have.
+func (w *work) lacks(header []string) []string {
+	return slices.DeleteFunc(slices.Clone(header), func(name string) bool { return w.state.Schema.Column(name) != nil || w.own().Reserved(name) })
 }
 
 // infer takes the columns and types from all records of the files.
@@ -220,14 +220,14 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 		if err := c.formatted(ctx, w, more); err != nil {
 			return err
 		}
-		schema, added, clashes := jsonrecords.Extend(w.state.Schema, more)
+		schema, added, clashes := jsonrecords.Extend(w.state.Schema, more, w.own())
 		w.added(schema, added)
 		if !mode.Rescues() {
 			w.ignored(clashes...)
 		}
 	case mode == Fail:
 		for _, f := range w.files {
-			if unknown := lacks(w.state.Schema, f.header); len(unknown) > 0 {
+			if unknown := w.lacks(f.header); len(unknown) > 0 {
 				return newColumn(f.path, unknown[0])
 			}
 		}
@@ -235,8 +235,8 @@ func (c csvFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 	c.balance(ctx, w)
 	left := map[string]bool{}
 	for _, f := range w.files {
-		own := slices.DeleteFunc(slices.Clone(f.header), func(name string) bool { return !jsonrecords.Reserved(name) })
-		if f.csv != nil && (f.csv.odd || mode.Rescues() && len(lacks(w.state.Schema, f.header))+len(own) > 0) {
+		own := slices.DeleteFunc(slices.Clone(f.header), func(name string) bool { return !w.own().Reserved(name) })
+		if f.csv != nil && (f.csv.odd || mode.Rescues() && len(w.lacks(f.header))+len(own) > 0) {
 			w.slow = append(w.slow, f)
 		}
 		for _, name := range own {

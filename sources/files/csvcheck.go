@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/lakeflow/lakeflow/schemas"
-	"github.com/lakeflow/lakeflow/sources/jsonrecords"
 	"github.com/lakeflow/lakeflow/sources/records"
 	"github.com/lakeflow/lakeflow/sources/values"
 )
@@ -231,7 +230,7 @@ func (csvFormat) unified(w *work, known schemas.Table) schemas.Table {
 	guesses := map[string]values.Guess{}
 	for _, f := range w.files {
 		for i, name := range f.header {
-			if known.Column(name) != nil || jsonrecords.Reserved(name) || f.csv == nil {
+			if known.Column(name) != nil || w.own().Reserved(name) || f.csv == nil {
 				continue
 			}
 			if out.Column(name) == nil {

@@ -351,17 +351,18 @@ func TestDateFormats(t *testing.T) {
 	wantText(t, "rows", b.rows(batch), "2024-02-01 08:00:00+00\n")
 }
 
-// TestOwnNames has columns that are called like lakeflow's own: they are not read, with a notice, or rescued.
+// TestOwnNames has columns that are called like lakeflow's own: they are not read, with a notice, or rescued. The column
+// of what is rescued is one's own only where something is.
 func TestOwnNames(t *testing.T) {
 	for mode, want := range map[Evolution]string{
-		AddNewColumns: "1\n", None: "1\n", Fail: "1\n",
+		AddNewColumns: "1|x\n", None: "1|x\n", Fail: "1|x\n",
 		Rescue: `1|{"_metadata":"m","__lakeflow_row_1":"r","_rescued_data":"x","_file_path":"DIR/a.csv"}` + "\n",
 	} {
 		b := newBed(t)
 		b.put("a.csv", "_metadata,id,__lakeflow_row,_rescued_data\nm,1,r,x\n")
 		batch := b.next(b.source("csv", func(c *Config) { c.Evolution = mode }))
 		wantText(t, string(mode), strings.ReplaceAll(b.rows(batch), b.dir, "DIR"), want)
-		said := "column_ignored __lakeflow_row_1, column_ignored _metadata, column_ignored _rescued_data"
+		said := "column_ignored __lakeflow_row_1, column_ignored _metadata"
 		if mode == Rescue {
 			said = ""
 		}

@@ -17,7 +17,7 @@ func (jsonFormat) infer(ctx context.Context, w *work) error {
 	if err := w.looked.files(ctx); err != nil {
 		return err
 	}
-	w.state.Schema = jsonrecords.Grow(nil, w.looked.shape, w.src.cfg.Texts).Columns
+	w.state.Schema = jsonrecords.Grow(nil, w.looked.shape, w.src.cfg.Texts, w.own()).Columns
 	if len(w.state.Schema) == 0 {
 		w.looked.decide(w.src.hints)
 	}
@@ -51,7 +51,7 @@ func (j jsonFormat) evolve(ctx context.Context, w *work, mode Evolution) error {
 
 // grow adds the columns that a shape has.
 func (w *work) grow(shape *jsonrecords.Shape) {
-	g := jsonrecords.Grow(w.state.Schema, shape, w.src.cfg.Texts)
+	g := jsonrecords.Grow(w.state.Schema, shape, w.src.cfg.Texts, w.own())
 	w.added(g.Columns, g.Added)
 	if !w.rescues() {
 		g.Tell(w.src.cfg.Evolution.Ignores(), func(key, message string) { w.notice("column_ignored", key, message) })

@@ -35,7 +35,7 @@ func foldersOf(rel string) []folder {
 	var out []folder
 	for _, part := range parts[:len(parts)-1] {
 		key, value, ok := strings.Cut(part, "=")
-		if key = unescape(key); ok && speakable(key) {
+		if key = unescape(key); ok && speakable(key, jsonrecords.Own{Rescues: true}) {
 			out = append(out, folder{key, unescape(value), value == folderNull})
 		}
 	}
@@ -230,6 +230,6 @@ func (w *work) withFolders(relation string) string {
 }
 
 // speakable says whether SQL can have a column of this name.
-func speakable(name string) bool {
-	return !jsonrecords.Reserved(name) && !strings.Contains(name, "\x00")
+func speakable(name string, own jsonrecords.Own) bool {
+	return !own.Reserved(name) && !strings.Contains(name, "\x00")
 }

@@ -143,7 +143,7 @@ func (o *Options) Check(_ string, diags *diag.List) {
 		o.MaxFiles = 0
 	}
 	o.checkNames(diags)
-	if name := o.Rescued; name != "" && name != jsonrecords.RescuedColumn && jsonrecords.Reserved(name) {
+	if name := o.Rescued; name != "" && name != jsonrecords.RescuedColumn && (jsonrecords.Own{}).Reserved(name) {
 		diags.Errorf("LF0107", o.At("rescued_column"), "choose another name", "the column name %q is taken", name)
 	}
 	o.CSV.check(diags)

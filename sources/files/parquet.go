@@ -72,7 +72,7 @@ func parquetReader(files []*file, options string) string {
 // infer unites the columns of all files.
 func (p parquetFormat) infer(_ context.Context, w *work) error {
 	p.bound(w, nil)
-	w.state.Schema, _, _ = jsonrecords.Extend(nil, p.together(w))
+	w.state.Schema, _, _ = jsonrecords.Extend(nil, p.together(w), w.own())
 	for i := range w.state.Schema {
 		if c := &w.state.Schema[i]; !nested(c.Type) {
 			if h := w.src.hints.Column(c.Name); h != nil {
@@ -95,7 +95,7 @@ func (parquetFormat) together(w *work) schemas.Table {
 // bound drops files that would give the source too many columns.
 func (parquetFormat) bound(w *work, known schemas.Table) {
 	for _, group := range byShape(w.files) {
-		more, _, _ := jsonrecords.Extend(known, w.shapes[group[0].shape].table())
+		more, _, _ := jsonrecords.Extend(known, w.shapes[group[0].shape].table(), w.own())
 		n := fields(more)
 		if n <= mostFields {
 			known = more
@@ -111,7 +111,7 @@ func (parquetFormat) bound(w *work, known schemas.Table) {
 func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error {
 	if mode.Adds() {
 		p.bound(w, w.state.Schema)
-		schema, added, _ := jsonrecords.Extend(w.state.Schema, p.together(w))
+		schema, added, _ := jsonrecords.Extend(w.state.Schema, p.together(w), w.own())
 		if len(added) > 0 {
 			w.added(schema, added)
 		}
@@ -123,7 +123,7 @@ func (p parquetFormat) evolve(_ context.Context, w *work, mode Evolution) error 
 	}
 	for _, group := range byShape(w.files) {
 		s := w.shapes[group[0].shape]
-		_, added, clashes := jsonrecords.Extend(w.state.Schema, s.table())
+		_, added, clashes := jsonrecords.Extend(w.state.Schema, s.table(), w.own())
 		switch {
 		case mode.Rescues() && len(added)+len(clashes)+len(s.left) > 0:
 			w.slow = append(w.slow, group...)
@@ -144,7 +144,7 @@ func (parquetFormat) reportLeft(w *work) {
 		for _, c := range s.left {
 			w.ignored(c.name)
 		}
-		_, _, clashes := jsonrecords.Extend(w.state.Schema, s.table())
+		_, _, clashes := jsonrecords.Extend(w.state.Schema, s.table(), w.own())
 		w.ignored(clashes...)
 	}
 }
@@ -352,7 +352,7 @@ func (parquetFormat) rescued(w *work, s *shape, c conversion) []string {
 		col := w.state.Schema.Column(from.name)
 		more := []string{from.name}
 		if col != nil {
-			_, added, clashes := jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}))
+			_, added, clashes := jsonrecords.Extend(schemas.Table{*col}, settled(schemas.Table{{Name: col.Name, Type: from.known}}), w.own())
 			more = append(added, clashes...)
 		}
 		if len(more) > 0 {

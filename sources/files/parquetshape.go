@@ -273,7 +273,7 @@ func shapeOf(ctx context.Context, w *work, f *file, foot *footer) (*shape, error
 		if i < len(tops) {
 			c.name, c.known = tops[i][0].name, withNulls(c.full, tops[i])
 		}
-		if s.column(c.name) != nil || !speakable(c.name) {
+		if s.column(c.name) != nil || !speakable(c.name, w.own()) {
 			s.left = append(s.left, c)
 			continue
 		}

@@ -136,7 +136,7 @@ func New(cfg Config) (*Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", h.Name, err)
 		}
-		if jsonrecords.Reserved(h.Name) || slices.ContainsFunc(s.hints, func(c schemas.Column) bool { return c.Name == h.Name }) {
+		if s.own().Reserved(h.Name) || slices.ContainsFunc(s.hints, func(c schemas.Column) bool { return c.Name == h.Name }) {
 			return nil, fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
 		s.hints = append(s.hints, schemas.Column{Name: h.Name, Type: t})
@@ -211,6 +211,8 @@ func (s *Source) Rewind(p sources.Position) (sources.Position, error) {
 	}
 	return state{Schema: st.Schema, CSV: st.CSV, Partitions: st.Partitions}.encode()
 }
+
+func (s *Source) own() jsonrecords.Own { return jsonrecords.Own{Rescues: s.cfg.Evolution.Rescues()} }
 
 // visible is the schema that queries see.
 func (s *Source) visible(t schemas.Table) schemas.Table {

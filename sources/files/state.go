@@ -41,7 +41,7 @@ func decodeState(p sources.Position, s *Source) (state, error) {
 	}
 	st.CSV, st.Partitions, st.Read = pos.CSV, pos.Partitions, pos.Read
 	var err error
-	st.Schema, err = records.Recall(pos.Schema, s.hints)
+	st.Schema, err = records.Recall(pos.Schema, s.hints, s.own())
 	if s.cfg.Declared && !s.cfg.Evolution.Adds() {
 		st.Schema = slices.DeleteFunc(st.Schema, func(c schemas.Column) bool {
 			return s.hints.Column(c.Name) == nil && !slices.Contains(st.Partitions, c.Name)

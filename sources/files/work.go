@@ -150,7 +150,7 @@ func (w *work) learn(ctx context.Context) error {
 	w.state.Schema = jsonrecords.WithHints(w.state.Schema, w.src.hints)
 	if w.src.cfg.Format == "csv" { // the others have looked for themselves
 		var clashes []string
-		w.state.Schema, _, clashes = jsonrecords.Extend(nil, w.state.Schema)
+		w.state.Schema, _, clashes = jsonrecords.Extend(nil, w.state.Schema, w.own())
 		if !w.rescues() {
 			w.ignored(clashes...)
 		}
@@ -492,3 +492,5 @@ func metadata(files []*file, index string) string {
 }
 
 func (w *work) rescues() bool { return w.src.cfg.Evolution.Rescues() }
+
+func (w *work) own() jsonrecords.Own { return w.src.own() }

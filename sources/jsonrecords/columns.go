@@ -35,10 +35,11 @@ func nameable(name string) string {
 type columnSet struct {
 	paths map[string]bool
 	count int
+	own   Own
 }
 
-func newColumnSet(t schemas.Table) *columnSet {
-	s := &columnSet{paths: map[string]bool{}}
+func newColumnSet(t schemas.Table, own Own) *columnSet {
+	s := &columnSet{paths: map[string]bool{}, own: own}
 	for _, c := range t {
 		s.know(c.Name, c.Type)
 	}
@@ -74,7 +75,7 @@ func (s *columnSet) refusal(label, name string) string {
 	switch why := nameable(name); {
 	case why != "":
 		return why
-	case label == "" && Reserved(name):
+	case label == "" && s.own.Reserved(name):
 		return "lakeflow uses this name itself"
 	case s.paths[fold(label+name)]:
 		return "Iceberg has this name for another column, or for a field of one"
@@ -133,8 +134,8 @@ type Refusal struct{ Key, Why string }
 // Grow adds to the known columns what records of the shape have beyond them, also inside structs. Keys that can't be
 // columns are left out; those that differ from a known one in letter case only are that one. With texts, new columns
 // are VARCHAR.
-func Grow(known schemas.Table, s *Shape, texts bool) Growth {
-	g := &grower{set: newColumnSet(known), texts: texts}
+func Grow(known schemas.Table, s *Shape, texts bool, own Own) Growth {
+	g := &grower{set: newColumnSet(known, own), texts: texts}
 	g.out.Columns = g.grow(known, s.columns(), "", "")
 	return g.out
 }

@@ -42,7 +42,7 @@ type FitOptions struct {
 
 // NewFitter makes a fitter of records with these columns. Conn is asked about values; one goroutine uses it at a time.
 func NewFitter(conn *sql.Conn, t schemas.Table, o FitOptions) *Fitter {
-	return &Fitter{columns: newColumnSet(t), tree: NewTree(t), options: o, judge: newJudge(conn, new(sync.Mutex))}
+	return &Fitter{columns: newColumnSet(t, Own{o.Rescues}), tree: NewTree(t), options: o, judge: newJudge(conn, new(sync.Mutex))}
 }
 
 // Clone is another fitter for another goroutine.

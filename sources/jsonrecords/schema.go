@@ -37,17 +37,20 @@ const (
 // own are beginnings of names that lakeflow's own queries use.
 var own = []string{"__violations", "__json", "__lakeflow_"}
 
+// Own are the columns that a source adds itself: with Rescues also that of what was rescued.
+type Own struct{ Rescues bool }
+
 // Reserved names can't be columns of records: the source itself adds such a column, or SQL can't name it.
-func Reserved(name string) bool {
+func (o Own) Reserved(name string) bool {
 	name = strings.ToLower(name)
-	return name == "" || name == MetadataColumn || name == RescuedColumn || slices.ContainsFunc(own, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	return name == "" || name == MetadataColumn || o.Rescues && name == RescuedColumn || slices.ContainsFunc(own, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // Extend adds to known what inferred has beyond it, also inside structs, and returns the names of what it added. Names
 // that differ from a known one only in case are left out: DuckDB takes them for the same. So are those that clash with
 // another: Iceberg has the name a.b for the field b of a as well.
-func Extend(known, inferred schemas.Table) (extended schemas.Table, added, clashes []string) {
-	e := extension{set: newColumnSet(known)}
+func Extend(known, inferred schemas.Table, own Own) (extended schemas.Table, added, clashes []string) {
+	e := extension{set: newColumnSet(known, own)}
 	return e.table(known, inferred, "", ""), e.added, e.clashes
 }
 
@@ -61,7 +64,7 @@ type extension struct {
 func (e *extension) table(known, inferred schemas.Table, label, path string) schemas.Table {
 	known = known.Clone()
 	fresh := func(c schemas.Column) bool {
-		return known.Column(c.Name) == nil && (label != "" || !Reserved(c.Name)) && c.Name != ""
+		return known.Column(c.Name) == nil && (label != "" || !e.set.own.Reserved(c.Name)) && c.Name != ""
 	}
 	clash := make([]bool, len(inferred))
 	inferred = inferred.Clone()

@@ -96,7 +96,7 @@ func (b *batch) learn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.known = jsonrecords.Grow(nil, shape, b.cfg.Texts).Columns
+		b.known = jsonrecords.Grow(nil, shape, b.cfg.Texts, b.own()).Columns
 		if len(b.known) > 0 {
 			b.known = jsonrecords.WithHints(b.known, b.hints)
 			b.grow(shape)
@@ -104,7 +104,7 @@ func (b *batch) learn(ctx context.Context) error {
 		}
 	} else {
 		for _, s := range b.shapes() {
-			b.known, _ = extend(b.known, s.columns)
+			b.known, _ = extend(b.known, s.columns, b.own())
 		}
 	}
 	found := len(b.known) > 0

@@ -126,7 +126,7 @@ func (r *Reader) checkHints() error {
 		if err != nil {
 			return fmt.Errorf("column %s: %w", h.Name, err)
 		}
-		if jsonrecords.Reserved(h.Name) || r.hints.Column(h.Name) != nil || r.events != nil && debezium.Meta.Column(h.Name) != nil {
+		if r.own().Reserved(h.Name) || r.hints.Column(h.Name) != nil || r.events != nil && debezium.Meta.Column(h.Name) != nil {
 			return fmt.Errorf("the column name %q is taken; choose another", h.Name)
 		}
 		if len(r.cfg.Row) > 0 {
@@ -160,6 +160,8 @@ func (r *Reader) plain() schemas.Table {
 
 func (r *Reader) rescues() bool { return r.cfg.Evolution.Rescues() && r.plain() == nil }
 
+func (r *Reader) own() jsonrecords.Own { return jsonrecords.Own{Rescues: r.rescues()} }
+
 // Visible are the columns of relations: those given, or the declared ones where there are none, and _rescued_data.
 func (r *Reader) Visible(t schemas.Table) schemas.Table {
 	if len(t) == 0 {
@@ -189,7 +191,7 @@ func (r *Reader) Recall(columns []Column) (schemas.Table, error) {
 	if plain := r.plain(); plain != nil {
 		return plain, nil
 	}
-	return Recall(columns, r.hints)
+	return Recall(columns, r.hints, r.own())
 }
 
 // declared are the columns that are known without a record.
@@ -208,9 +210,13 @@ func Remember(t schemas.Table) (out []Column) {
 	return out
 }
 
-// Recall gives the columns that a position holds, with the types of hints; nil when it has none.
-func Recall(columns []Column, hints schemas.Table) (t schemas.Table, err error) {
+// Recall gives the columns that a position holds, with the types of hints; nil when it has none. One that has the name of
+// a column that the source adds now, and did not add before, is left out.
+func Recall(columns []Column, hints schemas.Table, own jsonrecords.Own) (t schemas.Table, err error) {
 	for _, c := range columns {
+		if c.Name == jsonrecords.RescuedColumn && own.Rescues {
+			continue
+		}
 		typ, err := schemas.Parse(c.Type)
 		if err != nil {
 			return nil, fmt.Errorf("the stored position is damaged: column %s: %w", c.Name, err)

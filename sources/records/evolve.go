@@ -14,14 +14,14 @@ import (
 // learnEvents takes the columns of schemas, and infers those of records without one.
 func (b *batch) learnEvents(ctx context.Context) error {
 	for _, s := range b.shapes() {
-		b.known, _ = extend(b.known, s.columns)
+		b.known, _ = extend(b.known, s.columns, b.own())
 	}
 	if len(b.known) == 0 {
 		shape, err := b.shape(ctx, nil)
 		if err != nil {
 			return err
 		}
-		b.known = jsonrecords.Grow(nil, shape, b.cfg.Texts).Columns
+		b.known = jsonrecords.Grow(nil, shape, b.cfg.Texts, b.own()).Columns
 	}
 	if b.known = jsonrecords.WithHints(b.known, b.hints); len(b.known) == 0 {
 		return nil
@@ -165,7 +165,7 @@ func (b *batch) addColumns(ctx context.Context) error {
 
 // grow adds the columns that a shape has.
 func (b *batch) grow(shape *jsonrecords.Shape) {
-	g := jsonrecords.Grow(b.known, shape, b.cfg.Texts)
+	g := jsonrecords.Grow(b.known, shape, b.cfg.Texts, b.own())
 	b.added(g.Columns, g.Added)
 	if !b.rescues() {
 		g.Tell(b.cfg.Evolution.Ignores(), func(key, message string) { b.notice("column_ignored", key, message) })
@@ -258,7 +258,7 @@ func (b *batch) eachOdd(do func(s Single) (bool, error)) error {
 // evolveTyped compares the schemas that the records were written with.
 func (b *batch) evolveTyped(mode sources.Evolution) error {
 	for _, s := range b.shapes() {
-		schema, added := extend(b.known, s.columns)
+		schema, added := extend(b.known, s.columns, b.own())
 		schema = jsonrecords.WithHints(schema, b.hints)
 		if schema.Equal(b.known) {
 			continue
@@ -278,8 +278,8 @@ func (b *batch) evolveTyped(mode sources.Evolution) error {
 
 // extend is jsonrecords.Extend for columns whose types are known: types of known columns are widened where all their
 // values stay the same.
-func extend(known, columns schemas.Table) (schemas.Table, []string) {
-	out, added, _ := jsonrecords.Extend(known, columns)
+func extend(known, columns schemas.Table, own jsonrecords.Own) (schemas.Table, []string) {
+	out, added, _ := jsonrecords.Extend(known, columns, own)
 	for _, c := range columns {
 		k := out.Column(c.Name)
 		if k == nil || k.Name != c.Name || k.Type.Equal(c.Type) {
