@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -77,19 +78,27 @@ func (m *marks) each(ctx context.Context, yield func(sources.LedgerEntry, error)
 	rows, err := m.db.Conn().QueryContext(ctx, fmt.Sprintf(`SELECT path, arg_max(mark, "commit") FROM %s WHERE "table" = $1 AND flow = $2 AND source = $3 GROUP BY path ORDER BY path`,
 		duck.ReadFiles(c.Schema, c.Files)), m.key.Table, m.key.Flow, m.key.Input)
 	if err != nil {
-		return err
+		return named(c.Files, err)
 	}
 	defer rows.Close()
 	var mark sources.LedgerEntry
 	for rows.Next() {
 		if err := rows.Scan(&mark.Key, &mark.Value); err != nil {
-			return err
+			return named(c.Files, err)
 		}
 		if !yield(mark, nil) {
 			return nil
 		}
 	}
-	return rows.Err()
+	return named(c.Files, rows.Err())
+}
+
+// named is the error of the file that is damaged, where that is why reading failed: DuckDB does not always say which.
+func named(files []lake.DataFile, err error) error {
+	if err == nil {
+		return nil
+	}
+	return cmp.Or(lake.Checked{}.Check(files), err)
 }
 
 // newEntries holds the entries of the commit that is being made.

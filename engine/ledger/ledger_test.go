@@ -1,8 +1,11 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,6 +110,38 @@ func TestMarks(t *testing.T) {
 	l.expect(b, "")
 	for range ledger.Of(l.db, l, b).All(t.Context()) {
 		break // a reader may stop early
+	}
+}
+
+// A file that cannot be read is named, whatever byte of it is another one.
+func TestDamagedFile(t *testing.T) {
+	l := newLake(t)
+	k := input("t")
+	l.change(ledger.Change{Key: k, Set: marks("a", "1", "b", "2")})
+	path := l.files[0].Path
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for i := rand.IntN(5); i < len(content); i += 5 {
+		damaged := bytes.Clone(content)
+		damaged[i] ^= 16
+		if err := os.WriteFile(path, damaged, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range ledger.Of(l.db, l, k).All(t.Context()) {
+			if err == nil {
+				continue // what reads it compares a hash of all marks
+			}
+			failed++
+			if !strings.Contains(err.Error(), path) {
+				t.Errorf("byte %d: %v", i, err)
+			}
+		}
+	}
+	if failed == 0 {
+		t.Error("no damage was an error")
 	}
 }
 
