@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl"
@@ -69,6 +70,9 @@ func parse(path, dir, content string, opts Options, diags *diag.List) *dsl.Pipel
 	if !ok {
 		return nil
 	}
+	if opts.Beside != nil && nothing.MatchString(content) {
+		content = "{}"
+	}
 	root := parseYAML(path, content, diags)
 	if root == nil {
 		return nil
@@ -94,6 +98,9 @@ func parse(path, dir, content string, opts Options, diags *diag.List) *dsl.Pipel
 	pipeline.Parameters, pipeline.Secrets = parameters, dsl.NewSecrets(b.texts.Secrets)
 	return pipeline
 }
+
+// nothing is a file without anything but comments.
+var nothing = regexp.MustCompile(`^(\s*(#.*|---)?[\r\n]*)*$`)
 
 // Parse reads a file of YAML that is no pipeline file. It is nil for one with mistakes, which are added to diags; the
 // error is a failure to read it.
