@@ -93,7 +93,7 @@ func (s *source) split(tokens []spark.Token) [][]spark.Token {
 			depth--
 		case t.Kind == spark.Word && i > start && s.begins(tokens, start, i, depth):
 			end := tokens[i-1].End
-			s.diags.Errorf("LF0502", s.span(end, end),
+			s.diags.Warnf("LF0502", s.span(end, end),
 				"write a semicolon here; line "+lineNumber(s.pos(t.Start))+" begins another statement",
 				"the statement has no semicolon at its end")
 			out = append(out, tokens[start:i])
