@@ -1,4 +1,4 @@
-.PHONY: build test lint ci bench chaos differential spark-diff
+.PHONY: build test lint ci bench chaos kills differential spark-diff
 
 # The binary to hand on, without debugger tables and without the paths of this machine.
 build:
@@ -22,6 +22,10 @@ bench:
 # A pipeline that reads a real Apache Kafka (java, mvn and openssl are needed) is killed a thousand times. LAKEFLOW_CHAOS_SEED=n repeats a run.
 chaos:
 	LAKEFLOW_CHAOS_KILLS=$${LAKEFLOW_CHAOS_KILLS:-1000} exec go test ./cmd/lakeflow -run '^TestChaos$$' -count=1 -v -timeout 3h
+
+# Updates are killed at each place where the tests take a sample of them.
+kills:
+	LAKEFLOW_KILLS=all LAKEFLOW_DAMAGE=all go test ./engine/project ./cmd/lakeflow -run 'Killed|Damaged' -count=1 -timeout 3h
 
 # Random histories of changes against a model, and random views and changes against their queries evaluated in full. INCREMENTAL_SEED and CDC_SEED repeat a run.
 differential:

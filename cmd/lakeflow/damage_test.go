@@ -42,7 +42,7 @@ func TestDamagedState(t *testing.T) {
 	all := append(fileDamage(t, warehouse), catalogDamage(t, warehouse)...)
 	if os.Getenv("LAKEFLOW_DAMAGE") != "all" {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		all = all[:30]
+		all = all[:16]
 	}
 	for _, d := range all {
 		t.Run(d.name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func TestReadersBesideExpiry(t *testing.T) {
 		{"dead-letters", "list", "-f", file},
 		{"audit", file},
 	}
-	for i := range 100 {
+	for i := range 40 {
 		var out bytes.Buffer
 		root := newRoot()
 		root.SetArgs(commands[i%len(commands)])

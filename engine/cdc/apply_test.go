@@ -350,7 +350,7 @@ func TestHistories(t *testing.T) {
 		s.load(t, conn)
 	}
 	seed := number(t, "CDC_SEED", int(time.Now().UnixNano()))
-	n := number(t, "CDC_HISTORIES", 2000)
+	n := number(t, "CDC_HISTORIES", 800)
 	if testing.Short() {
 		n = 200
 	}

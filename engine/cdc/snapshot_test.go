@@ -147,7 +147,7 @@ func TestSnapshots(t *testing.T) {
 		s.load(t, conn)
 	}
 	seed := number(t, "CDC_SEED", int(time.Now().UnixNano()))
-	for i, n := 0, number(t, "CDC_HISTORIES", 300); n > 0; i++ {
+	for i, n := 0, number(t, "CDC_HISTORIES", 150); n > 0; i++ {
 		r := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
 		w := newWorld(t, conn, r, all, sequences)
 		clear(w.ignored)

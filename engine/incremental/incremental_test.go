@@ -193,7 +193,7 @@ func TestRandomViews(t *testing.T) {
 	classes := functions(t, conn)
 	n := &tally{techniques: map[string]int{}, batches: map[string]int{}, fallbacks: map[string]int{}}
 	seed := uint64(count(t, "INCREMENTAL_SEED", 1))
-	for i := range count(t, "INCREMENTAL_VIEWS", 300) {
+	for i := range count(t, "INCREMENTAL_VIEWS", 150) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			g := &grammar{r: r}

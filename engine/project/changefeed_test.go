@@ -109,7 +109,7 @@ func TestKilledInChanges(t *testing.T) {
 	c := newChanging(t, 7)
 	put(t, c.file, mergePipeline+changedTables+fmt.Sprintf(changedSinks, broker))
 	places := slices.Concat(failpoint.Names, failpoint.Sinks, failpoint.Sinks)
-	killed, rounds := 0, 6
+	killed, rounds := 0, 4
 	if n, err := strconv.Atoi(os.Getenv("LAKEFLOW_CASES")); err == nil {
 		rounds = n
 	}

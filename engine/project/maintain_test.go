@@ -39,7 +39,7 @@ func mustMaintain(t *testing.T, file string, grace time.Duration) {
 	}
 }
 
-// TestKilledInMaintain kills maintenance at every place that it passes. The tables stay as they are and agree with the
+// TestKilledInMaintain kills maintenance at places that it passes. The tables stay as they are and agree with the
 // accounting, and the next one finishes the work.
 func TestKilledInMaintain(t *testing.T) {
 	c := newCrash(t, 3)
@@ -50,7 +50,7 @@ func TestKilledInMaintain(t *testing.T) {
 			places = append(places, name)
 		}
 	}
-	for i, name := range places {
+	for i, name := range sample(places) {
 		files := 6 + 4*i
 		c.grow(files - 2)
 		c.run(engine.Options{})

@@ -157,7 +157,7 @@ func TestKilledInMerge(t *testing.T) {
 	c.grow()
 	c.run(engine.Options{})
 	c.expect()
-	killed, rounds := 0, 8
+	killed, rounds := 0, 5
 	if n, err := strconv.Atoi(os.Getenv("LAKEFLOW_CASES")); err == nil {
 		rounds = n
 	}

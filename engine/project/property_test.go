@@ -84,7 +84,7 @@ const propertyCustomers = "k,region\na,north\nb,south\nc,north\nd,\"we/st %20 é
 // and kills them at random failpoints until one completes. Tables, dead letters and figures must be those of one clean
 // update over the same files. LAKEFLOW_CASES is the number of cases, LAKEFLOW_SEED repeats one.
 func TestExactlyOnce(t *testing.T) {
-	first, cases := uint64(time.Now().UnixNano()), 4
+	first, cases := uint64(time.Now().UnixNano()), 2
 	if n, err := strconv.Atoi(os.Getenv("LAKEFLOW_CASES")); err == nil {
 		cases = n
 	}

@@ -105,7 +105,7 @@ func (c *following) expect() {
 // TestKilledInSnapshot kills updates of tables that follow snapshots, anywhere, updates again, and compares with what SQL
 // makes of all records. Snapshots are in several batches, and batches have several snapshots.
 func TestKilledInSnapshot(t *testing.T) {
-	seed, rounds := uint64(1), 6
+	seed, rounds := uint64(1), 4
 	if n, err := strconv.Atoi(os.Getenv("LAKEFLOW_CASES")); err == nil {
 		rounds, seed = n, uint64(n)
 	}
