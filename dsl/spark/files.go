@@ -24,6 +24,7 @@ func (p *parser) readsFiles(at span, stream bool) relation {
 		return nil
 	}
 	r := Relation{Function: c.name, Stream: stream || c.name == "cloud_files"}
+	p.readsStream = p.readsStream || r.Stream
 	for _, a := range c.args {
 		r.Args = append(r.Args, p.fileArgument(a))
 	}

@@ -20,6 +20,8 @@ type parser struct {
 	result *Query
 	// paths are the tables that are named with a schema.
 	paths [][]ident
+	// readsStream is set when something is read as a stream.
+	readsStream bool
 }
 
 // mistake unwinds the parser and the writer.

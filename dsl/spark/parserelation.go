@@ -139,6 +139,7 @@ func (p *parser) streams() bool {
 // stream reads STREAM t, STREAM(t), STREAM CHANGES(t), STREAM read_files(…).
 func (p *parser) stream(at span) relation {
 	p.i++
+	p.readsStream = true
 	bracket := p.accept("(")
 	var r relation
 	switch {

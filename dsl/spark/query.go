@@ -117,6 +117,7 @@ type Relation struct {
 	Name     string
 	Function string // in lower case: read_files, cloud_files, read_kafka and so on; for json.`path`, the format: json
 	Stream   bool
+	Assumed  bool // STREAM is not written, but has to be: see Pipeline.Streaming
 	Args     []Argument
 	Range    diag.Range
 }
@@ -146,6 +147,8 @@ type Pipeline struct {
 	// Source is the name of the relation that files or another system are read through; nil: Relation.Name. It gives the
 	// same name again for a relation at the same place.
 	Source func(Relation) string
+	// Streaming says that the query has to read a stream: where it reads none, read_files(…) and the like are.
+	Streaming bool
 	// Whole says that STREAM reads all rows of what stands behind it, as what is there without it does.
 	Whole bool
 	// Legacy is set where spark.sql.ansi.enabled is false: a cast, a division by zero or an element that is not there gives
@@ -193,6 +196,11 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 		p := newParser(e.text, w.place, diags, result)
 		write := read(p)
 		w.paths = p.paths
+		if in.Streaming && !p.readsStream {
+			for i := range result.Relations {
+				result.Relations[i].Stream, result.Relations[i].Assumed = true, true
+			}
+		}
 		if p.i < len(p.toks) {
 			p.fail("the query ends", "a comma, an operator or a quote may be missing in front of it")
 		}

@@ -132,7 +132,7 @@ func (w *writer) files(f *files) {
 	if w.pipeline.Source != nil {
 		r.Name = w.pipeline.Source(*r)
 		word := ""
-		if f.bare {
+		if f.bare || r.Assumed {
 			word = "STREAM "
 		}
 		w.renameTo(f.call, word+inBackticks(r.Name))

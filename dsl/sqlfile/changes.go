@@ -91,7 +91,7 @@ func (b *builder) insert(t *table, name string, at diag.Range, f declaredFlow) {
 		b.mixed(t, at)
 		return
 	}
-	b.addFlow(t, feed{name: name, at: at, once: f.flow.once()}, f.scope, *f.flow.Query)
+	b.addFlow(t, feed{name: name, at: at, once: f.flow.once(), streaming: t.Kind == dsl.StreamingTable && !f.flow.once()}, f.scope, *f.flow.Query)
 }
 
 func (b *builder) mixed(t *table, at diag.Range) {
@@ -105,6 +105,8 @@ type feed struct {
 	at    diag.Range
 	once  bool
 	whole bool // STREAM reads all rows, each time
+	// streaming says that the query has to read a stream.
+	streaming bool
 }
 
 func (f *Flow) once() bool { return !f.Once.IsZero() }
@@ -121,7 +123,7 @@ func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
 	}
 	b.names[key] = t
 	before, whole := len(b.sources), t.around(s, parts)
-	q, flawed := b.query(s, t.Table, f.whole, whole...)
+	q, flawed := b.query(s, t.Table, f, whole...)
 	text := slices.IndexFunc(parts, func(p any) bool { _, ok := p.(Text); return ok })
 	node := option.Node{Range: at, Fields: map[string]diag.Range{"sql": parts[text].(Text).Range}, Flawed: flawed}
 	if f.once {
@@ -130,7 +132,7 @@ func (b *builder) addFlow(t *table, f feed, s *scope, parts ...any) {
 	flow := &dsl.Flow{Node: node, Name: name, SQL: q, Once: f.once}
 	t.Flows = append(t.Flows, flow)
 	if len(b.sources) > before {
-		b.readings = append(b.readings, func() { flow.SQL, _ = b.query(s, t.Table, f.whole, whole...) })
+		b.readings = append(b.readings, func() { flow.SQL, _ = b.query(s, t.Table, f, whole...) })
 	}
 }
 
@@ -171,7 +173,7 @@ func (b *builder) changes(t *table, name string, at diag.Range, f declaredFlow) 
 	if c.Where != nil {
 		parts = append(parts, " WHERE ", *c.Where)
 	}
-	b.addFlow(t, feed{name: name, at: at, once: f.flow.once()}, f.scope, parts...)
+	b.addFlow(t, feed{name: name, at: at, once: f.flow.once(), streaming: !f.flow.once()}, f.scope, parts...)
 }
 
 // notChanges reports what lakeflow does not have.

@@ -135,9 +135,8 @@ func (b *builder) text(s *scope, t Text) string {
 	return c.sql.String()
 }
 
-// query makes a query that feeds a table of parts: of Texts, and of words of ours before and behind them. With whole, it
-// reads all rows of streams.
-func (b *builder) query(s *scope, table *dsl.Table, whole bool, parts ...any) (*sqltext.Query, bool) {
+// query makes a query that feeds a table of parts: of Texts, and of words of ours before and behind them.
+func (b *builder) query(s *scope, table *dsl.Table, f feed, parts ...any) (*sqltext.Query, bool) {
 	before := len(*b.diags)
 	raw, origin := b.compose(s, parts...)
 	if s.duckdb {
@@ -145,13 +144,14 @@ func (b *builder) query(s *scope, table *dsl.Table, whole bool, parts ...any) (*
 	}
 	quiet := option.Flawed((*b.diags)[before:]) // a name may miss a part
 	in := b.mode(s)
-	in.Whole = whole
+	in.Whole, in.Streaming = f.whole, f.streaming
 	in.Resolve = func(t spark.Table) string { return b.resolve(s, t, quiet) }
 	in.Source = func(r spark.Relation) string { return b.source(table.Name, r) }
 	q := spark.Translate(raw, origin, in, b.diags)
-	if whole {
+	if f.whole {
 		b.wholeStreams(table, q)
 	}
+	b.assumedStreams(table, q)
 	return q.Query, option.Flawed((*b.diags)[before:])
 }
 
@@ -171,6 +171,16 @@ func (b *builder) wholeStreams(t *dsl.Table, q *spark.Query) {
 	if len(streams) > 0 {
 		b.diags.Warnf("LF0528", streams[0], "write CREATE STREAMING TABLE "+t.Name+" for one that reads only what is new, or leave out STREAM",
 			"the LIVE TABLE %s is a materialized view: it reads all rows of the stream", t.Name)
+	}
+}
+
+// assumedStreams warns of what a streaming table reads as a stream though STREAM is not written.
+func (b *builder) assumedStreams(t *dsl.Table, q *spark.Query) {
+	for _, r := range q.Relations {
+		if r.Assumed {
+			b.diags.Warnf("LF0532", r.Range, "write STREAM in front of it, without which Databricks does not make a streaming table of it",
+				"the streaming table %s reads %s as a stream", t.Name, r.Function)
+		}
 	}
 }
 

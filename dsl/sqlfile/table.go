@@ -69,7 +69,7 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 	if !ok { // which is reported, and so are mistakes in the rest
 		b.expectations(s, &table{Table: &dsl.Table{}}, d.Expectations)
 		if d.Query != nil {
-			b.query(s, &dsl.Table{}, false, *d.Query)
+			b.query(s, &dsl.Table{}, feed{}, *d.Query)
 		}
 		return nil
 	}
@@ -91,7 +91,7 @@ func (b *builder) dataset(s *scope, kind dsl.Kind, head Head, d *Dataset) *table
 	if d.Query != nil {
 		t.Fields["sql"] = d.Query.Range
 		whole := kind == dsl.MaterializedView && !d.Live.IsZero()
-		b.addFlow(t, feed{name: t.Name, at: d.Name.Range, whole: whole}, s, *d.Query)
+		b.addFlow(t, feed{name: t.Name, at: d.Name.Range, whole: whole, streaming: kind == dsl.StreamingTable}, s, *d.Query)
 	}
 	b.ignored(t, d)
 	return t
