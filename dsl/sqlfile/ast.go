@@ -95,10 +95,16 @@ type Column struct {
 	Comment    *Word
 	Default    *Text
 	Generated  *Text       // AS (expression)
-	Identity   diag.Range  // GENERATED … AS IDENTITY (…)
+	Identity   *Identity   // GENERATED … AS IDENTITY (…)
 	Constraint *Constraint // PRIMARY KEY, REFERENCES, without columns
 	Mask       *Function
 	Collation  *Word
+}
+
+// Identity numbers rows: the first one is Start, each other one Step behind the one before it. Both are written numbers.
+type Identity struct {
+	Start, Step string
+	Range       diag.Range
 }
 
 // Expectation is CONSTRAINT name EXPECT (condition) [ON VIOLATION DROP ROW | FAIL UPDATE | QUARANTINE | WARN].

@@ -129,16 +129,36 @@ func (p *parser) generated(c *Column, start int) {
 	if !p.expect("IDENTITY") {
 		return
 	}
+	c.Identity = &Identity{Start: "1", Step: "1"}
 	if p.is("(") {
 		p.inside("START WITH and INCREMENT BY", func() {
-			for p.accept("START", "WITH") || p.accept("INCREMENT", "BY") {
-				p.accept("-")
-				p.word("a number")
+			for {
+				switch {
+				case p.accept("START", "WITH"):
+					c.Identity.Start = p.wholeNumber()
+				case p.accept("INCREMENT", "BY"):
+					c.Identity.Step = p.wholeNumber()
+				default:
+					return
+				}
 				p.accept(",")
 			}
 		})
 	}
-	c.Identity = p.from(start)
+	c.Identity.Range = p.from(start)
+}
+
+// wholeNumber reads a number with its sign.
+func (p *parser) wholeNumber() string {
+	sign := ""
+	if p.accept("-") {
+		sign = "-"
+	}
+	if p.kind(p.i) != spark.Number {
+		p.expected("a number")
+		return "1"
+	}
+	return sign + p.word("a number").Text
 }
 
 // mask reads what follows MASK.

@@ -37,8 +37,15 @@ func (b *builder) columns(s *scope, t *table, columns []Column) {
 		case c.Mask != nil:
 			b.refuse(c.Mask.Range, "compute what may be seen in a view", "this is a mask of a column")
 		}
-		b.refuse(c.Identity, "number the rows in a view, or use a key of the source", "this is an identity column")
+		if c.Identity != nil && t.Kind != dsl.MaterializedView {
+			b.refuse(c.Identity.Range, "number the rows in a materialized view, or use a key of the source, a hash or uuid()", "this is an identity column of a streaming table")
+		}
 	}
+}
+
+// numbers is the expression of an identity column: rows are numbered each time that the view is computed.
+func (i *Identity) numbers() Text {
+	return Text{SQL: "(CAST(row_number() OVER () AS BIGINT) - 1) * " + i.Step + " + " + i.Start, Range: i.Range}
 }
 
 // notNull makes rules of columns that must not be NULL.
@@ -66,8 +73,13 @@ func (t *table) around(s *scope, parts []any) []any {
 	before := "SELECT *, ("
 	for _, c := range t.columns {
 		names = append(names, inBackticks(c.Name.Text))
-		if c.Generated != nil {
-			out = append(out, before, *c.Generated)
+		generated := c.Generated
+		if c.Identity != nil && t.Kind == dsl.MaterializedView {
+			numbers := c.Identity.numbers()
+			generated = &numbers
+		}
+		if generated != nil {
+			out = append(out, before, *generated)
 			before = ") AS " + inBackticks(c.Name.Text) + ", ("
 		}
 	}
