@@ -70,8 +70,9 @@ func (v *runView) begin(p *project.Project) error {
 	return nil
 }
 
-// warn shows what the compiler warns of.
+// warn shows what the compiler warns of, but for notes.
 func (v *runView) warn(list diag.List) {
+	list = slices.DeleteFunc(slices.Clone(list), func(d diag.Diagnostic) bool { return d.Severity == diag.Note })
 	if v.live != nil {
 		v.live.print(func(w io.Writer) { _ = diag.Render(w, list, os.ReadFile, v.color) })
 		return

@@ -61,11 +61,7 @@ type diagnostic struct {
 func diagnostics(list diag.List) []diagnostic {
 	out := []diagnostic{}
 	for _, d := range list {
-		severity := "error"
-		if d.Severity == diag.Warning {
-			severity = "warning"
-		}
-		out = append(out, diagnostic{d, severity})
+		out = append(out, diagnostic{d, d.Severity.String()})
 	}
 	return out
 }

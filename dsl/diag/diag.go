@@ -13,7 +13,13 @@ const (
 	Error Severity = iota
 	// Warning is shown and does not stop anything.
 	Warning
+	// Note is Warning for what nothing has to be done about. It is shown when a pipeline is looked at, and not each time
+	// that it runs.
+	Note
 )
+
+// String is the word for it.
+func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
 
 // Pos is a place in a file. Line and Column count from 1; Column counts characters, not bytes.
 // The zero Pos means "no place in the file is known".
@@ -62,6 +68,11 @@ func (l *List) Errorf(code string, at Range, help string, format string, args ..
 // Warnf appends a warning.
 func (l *List) Warnf(code string, at Range, help string, format string, args ...any) {
 	*l = append(*l, Diagnostic{Code: code, Severity: Warning, Range: at, Message: fmt.Sprintf(format, args...), Help: help})
+}
+
+// Notef appends a note.
+func (l *List) Notef(code string, at Range, help string, format string, args ...any) {
+	*l = append(*l, Diagnostic{Code: code, Severity: Note, Range: at, Message: fmt.Sprintf(format, args...), Help: help})
 }
 
 // HasErrors reports whether the list holds a diagnostic that stops the pipeline.

@@ -57,11 +57,11 @@ func (l List) first(n int) List {
 			errors++
 		}
 	}
-	room := map[Severity]int{Error: n, Warning: max(0, n-errors)}
+	room := map[bool]int{true: n, false: max(0, n-errors)}
 	var out List
 	for _, d := range l {
-		if room[d.Severity] > 0 {
-			room[d.Severity]--
+		if wrong := d.Severity == Error; room[wrong] > 0 {
+			room[wrong]--
 			out = append(out, d)
 		}
 	}
@@ -86,10 +86,7 @@ type renderer struct {
 }
 
 func (r *renderer) diagnostic(d Diagnostic) {
-	word, tint := "error", red
-	if d.Severity == Warning {
-		word, tint = "warning", yellow
-	}
+	word, tint := d.Severity.String(), map[Severity]string{Error: red, Warning: yellow, Note: blue}[d.Severity]
 	if d.Code != "" {
 		word += "[" + d.Code + "]"
 	}

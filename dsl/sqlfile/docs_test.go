@@ -19,7 +19,7 @@ This page is generated: ` + "`go test ./dsl/sqlfile -update`" + ` reads each exa
 
 - **accepted**: read without a remark.
 - **no effect**: read, and listed among what the table's file says and lakeflow does not do.
-- **warning**: runs, and lakeflow says what it does not do.
+- **warning**, **note**: runs, and lakeflow says what it does not do.
 - **refused**: an error, with what to write instead.
 
 Only the reading is shown here. Types, and which tables may be streams, are checked when the pipeline is compiled, by ` + "`lakeflow validate`" + `.
@@ -78,7 +78,7 @@ func outcome(t *testing.T, sql string) string {
 		if d.Range.File == beside {
 			t.Fatalf("%s: %s in the tables beside it", d.Code, d.Message)
 		}
-		what := map[bool]string{true: "**refused**", false: "**warning**"}[d.Severity == diag.Error]
+		what := map[diag.Severity]string{diag.Error: "**refused**", diag.Warning: "**warning**", diag.Note: "**note**"}[d.Severity]
 		text := fmt.Sprintf("%s %s: %s; %s", what, d.Code, d.Message, d.Help)
 		said = append(said, strings.ReplaceAll(text, dir+string(filepath.Separator), ""))
 	}

@@ -282,7 +282,7 @@ func (b *builder) use(s *scope, u *Use) {
 
 // without warns of something that Databricks takes and that has no effect here.
 func (b *builder) without(at diag.Range, what, why, help string) {
-	b.diags.Warnf("LF0523", at, help, "%s has no effect here: %s", what, why)
+	b.diags.Notef("LF0523", at, help, "%s has no effect here: %s", what, why)
 }
 
 // refuse reports something that Databricks has and lakeflow does not.

@@ -261,7 +261,7 @@ func (r *reading) tellIgnored() {
 		if len(names) > 1 {
 			verb = "have"
 		}
-		r.diags.Warnf("LF0574", all[0].Range, "leave it, or remove it for lakeflow alone", "%s %s no effect here: %s", strings.Join(names, ", "), verb, why)
+		r.diags.Notef("LF0574", all[0].Range, "leave it, or remove it for lakeflow alone", "%s %s no effect here: %s", strings.Join(names, ", "), verb, why)
 	}
 }
 

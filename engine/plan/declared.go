@@ -283,7 +283,7 @@ func (c *compiler) noEffect(context.Context) error {
 		names[i] = name + " (" + strings.Join(in, ", ") + ")"
 	}
 	if len(names) > 0 {
-		c.diags.Warnf(codeNoEffect, first.Range, "lakeflow plan --format json has all of them with their values, as ignored",
+		c.diags.Notef(codeNoEffect, first.Range, "lakeflow plan --format json has all of them with their values, as ignored",
 			"accepted, without effect here: %s; %s", strings.Join(names, ", "), count(tables, "table"))
 	}
 	return nil

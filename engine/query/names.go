@@ -220,7 +220,7 @@ func (q *names) whyUnknown(name string) string {
 	}
 	for _, t := range q.Pipeline.Tables {
 		if strings.EqualFold(t.Name, name) {
-			return fmt.Sprintf("table %s has no rows yet; run the pipeline first: lakeflow run", t.Name)
+			return fmt.Sprintf("table %s has no rows yet; run the pipeline first: %s", t.Name, q.Again)
 		}
 	}
 	if q.isSource(name) {

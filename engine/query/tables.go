@@ -30,6 +30,8 @@ type Tables struct {
 	State *lake.State
 	// DB reads the files; the folder of the lake is open to it.
 	DB *duck.DB
+	// Again is the command of an update.
+	Again string
 }
 
 const eventLog = "event_log"
