@@ -91,8 +91,7 @@ func describe(sql, name string) string {
 		fmt.Fprintln(&b, "-- uses _metadata")
 	}
 	for _, d := range diags {
-		word := map[diag.Severity]string{diag.Error: "error", diag.Warning: "warning"}[d.Severity]
-		fmt.Fprintf(&b, "-- %s %s at %s to %d:%d: %s; %s\n", word, d.Code, d.Range, d.Range.End.Line, d.Range.End.Column, d.Message, d.Help)
+		fmt.Fprintf(&b, "-- %s %s at %s to %d:%d: %s; %s\n", d.Severity, d.Code, d.Range, d.Range.End.Line, d.Range.End.Column, d.Message, d.Help)
 	}
 	return b.String()
 }

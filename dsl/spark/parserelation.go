@@ -321,7 +321,7 @@ func (p *parser) watermark(at span) {
 	p.accept("as")
 	p.accept("delay", "of")
 	p.expression()
-	p.diags.Warnf(codeIgnored, p.place(at.start, p.before()), "leave it out; state is kept for all rows",
+	p.diags.Notef(codeIgnored, p.place(at.start, p.before()), "leave it for Spark, or remove it; state is kept for all rows",
 		"WATERMARK has no effect: lakeflow drops no late rows")
 }
 
