@@ -35,7 +35,10 @@ func TestExampleLakehouse(t *testing.T) {
 		}
 		writeFile(t, filepath.Join(daily, file), string(content))
 	}
-	inDir(t, daily, "lakeflow", "run", "databricks.yml", "--target", "prod")
+	inDir(t, daily, "lakeflow", "run", "databricks.yml", "--target", "dev")
+	if got := output(t, daily, "lakeflow run --target prod"); strings.Count(got, " updated ") != 9 {
+		t.Errorf("another target does not begin with empty tables:\n%s", got)
+	}
 	inDir(t, once, "lakeflow", "run")
 	want := map[string]string{
 		"SELECT day, rides, long_rides, avg_minutes, rain_mm FROM rides_by_day ORDER BY day": "day,rides,long_rides,avg_minutes,rain_mm\n" +

@@ -124,8 +124,11 @@ func (b *bundle) choose(all map[string]*option.Value) (string, bool) {
 // project reads one pipeline.
 func (b *bundle) project(path, key string, v *option.Value) (*dsl.Pipeline, error) {
 	x := project{name: projectName(key), file: path, dir: b.dir, configuration: map[string]string{}}
-	if name := at(v, "name"); name != nil && !strings.Contains(name.Written, "${") {
-		x.name = projectName(name.Written)
+	if name, unknown := b.resolved(at(v, "name")); name != "" && len(unknown) == 0 {
+		x.name = projectName(name)
+	}
+	if b.chosen != nil { // targets have nothing in common, as workspaces have not
+		x.warehouse = filepath.Join(b.dir, "warehouse", b.target)
 	}
 	x.catalog = b.text(at(v, "catalog"))
 	for _, field := range []string{"target", "schema"} {

@@ -207,7 +207,7 @@ func Rebase(from, to string) func(path string, absolute bool) string {
 			return path
 		case absolute || filepath.IsAbs(path):
 			inside, err := filepath.Rel(from, path)
-			if err != nil || !filepath.IsLocal(inside) || !absolute {
+			if err != nil || !filepath.IsLocal(inside) {
 				return path
 			}
 			path = inside

@@ -18,6 +18,7 @@ func TestRebase(t *testing.T) {
 		{"/p/a", "/p/b", "data/*.json", false, "../a/data/*.json"},
 		{"/p/a", "/p/a/sub", "../data", false, "../../data"},
 		{"/p/a", "/p/b", "/data/x", false, "/data/x"},
+		{"/p/a", "/p/b", "/p/a/data/*.json", false, "../a/data/*.json"},
 		{"/p/a", "/p/b", "/p/a/warehouse", true, "../a/warehouse"},
 		{"/p/a", "/p/b", "/lake", true, "/lake"},
 		{"/p/a", "/p/b", "${base}/x", false, "${base}/x"},

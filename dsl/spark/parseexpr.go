@@ -303,6 +303,11 @@ func (p *parser) primaryExpression() expr {
 		return &tuple{p.since(at), items}
 	case p.is("["):
 		p.fail("a value is missing", "write a list as array(1, 2)")
+	case p.is(":") && p.token(p.i+1).Kind == Word:
+		name := p.token(p.i + 1).Text(p.sql)
+		p.diags.Errorf(codeParameter, p.place(at.start, p.token(p.i+1).End), "write --param "+name+"=value, SET "+name+" = value; before it in the file, or "+
+			name+" under configuration: of the pipeline", ":%s has no value", name)
+		panic(mistake{})
 	case p.is("?") || p.is(":"):
 		p.refuse(at, "write ${name} and set it in the configuration of the pipeline", "a query of a pipeline has no parameter markers")
 	case p.is("{"):

@@ -192,7 +192,7 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 		diags.Errorf(codeParameter, w.out.Place(unknown.start, unknown.end), "set it under configuration: of the pipeline",
 			"the parameter %s has no value", raw[unknown.start:unknown.end])
 	}
-	if !known || len(e.unknown) > 0 || !attempt(func() {
+	broken := !known || len(e.unknown) > 0 || !attempt(func() {
 		p := newParser(e.text, w.place, diags, result)
 		write := read(p)
 		w.paths = p.paths
@@ -205,12 +205,13 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 			p.fail("the query ends", "a comma, an operator or a quote may be missing in front of it")
 		}
 		write(w)
-	}) {
+	})
+	if broken {
 		w.out = sqltext.NewBuilder(raw, at)
 		w.out.Put(otherwise, 0, len(raw))
 	}
 	result.Query = w.out.Query()
-	result.Spark, result.Rewrite = true, result.rewrite
+	result.Spark, result.Rewrite, result.Broken = true, result.rewrite, broken
 	result.Streams, result.guesses = w.streams, w.guesses
 	result.UsesMetadata, result.Renames = w.metadata, w.renames
 	for _, s := range e.bound {

@@ -146,7 +146,7 @@ func (b *builder) query(s *scope, table *dsl.Table, f feed, parts ...any) (*sqlt
 	in := b.mode(s)
 	in.Whole, in.Streaming = f.whole, f.streaming
 	in.Resolve = func(t spark.Table) string { return b.resolve(s, t, quiet) }
-	in.Source = func(r spark.Relation) string { return b.source(table.Name, r) }
+	in.Source = func(r spark.Relation) string { return b.source(table.Name, r, quiet) }
 	q := spark.Translate(raw, origin, in, b.diags)
 	if f.whole {
 		b.wholeStreams(table, q)
@@ -239,11 +239,16 @@ const (
 )
 
 // source is the name of the source that a relation is read through, as far as it has one yet.
-func (b *builder) source(table string, r spark.Relation) string {
+func (b *builder) source(table string, r spark.Relation, quiet bool) string {
 	source := b.sources[r.Range]
 	if source == nil {
 		var ok bool
-		if source, ok = b.reader(table, r); !ok { // a source without anything, so that nothing else is said of what reads it
+		said := len(*b.diags)
+		source, ok = b.reader(table, r)
+		if quiet { // its path and options may miss a part, which is said
+			*b.diags, ok = (*b.diags)[:said], false
+		}
+		if !ok { // a source without anything, so that nothing else is said of what reads it
 			source = &dsl.Source{Node: option.Node{Range: r.Range, Flawed: true}, Name: fmt.Sprint("unread_", len(b.sources)+1)}
 			b.bySource[source.Name] = source
 		}

@@ -25,6 +25,8 @@ type Query struct {
 	Text string // for DuckDB
 	// Streams are the names read through STREAM, in order, with where they stand; those of STREAM CHANGES too.
 	Streams []Ref
+	// Broken says that the query could not be read, which is reported: Text stands for it.
+	Broken bool
 	// Params are the parameters that were bound.
 	Params []Ref
 	// UsesMetadata is true when an identifier _metadata occurs.

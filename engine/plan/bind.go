@@ -74,7 +74,7 @@ func (c *compiler) clear(ctx context.Context) error {
 
 // ready reports whether the columns of everything that the flow reads are known.
 func (c *compiler) ready(f *flow) bool {
-	ready := f.facts != nil && !f.failed
+	ready := f.facts != nil && !f.failed && !f.query.Broken
 	for _, r := range f.refs {
 		if r.dataset != nil {
 			ready = ready && !r.dataset.failed && len(r.columns) > 0

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -91,7 +92,7 @@ func (c *compiler) noStreamHelp(f *flow) string {
 		if r.streamable() {
 			help := "write STREAM " + r.name + " to read its new rows"
 			if f.ds.changes == nil {
-				help += ", or declare kind: materialized_view"
+				help += ", or declare " + f.ds.asKind(dsl.MaterializedView)
 			}
 			return help
 		}
@@ -100,7 +101,7 @@ func (c *compiler) noStreamHelp(f *flow) string {
 		if d := r.dataset; d != nil && d.decl.Kind != dsl.View {
 			help := "write STREAM CHANGES(" + r.name + ") to read what was changed in it"
 			if f.ds.changes == nil {
-				help += ", or declare kind: materialized_view"
+				help += ", or declare " + f.ds.asKind(dsl.MaterializedView)
 			}
 			return help
 		}
@@ -108,7 +109,15 @@ func (c *compiler) noStreamHelp(f *flow) string {
 	if f.ds.changes != nil {
 		return "take changes from a source or a streaming table"
 	}
-	return "declare kind: materialized_view"
+	return "declare " + f.ds.asKind(dsl.MaterializedView)
+}
+
+// asKind is a kind as it is written where the dataset is declared.
+func (d *dataset) asKind(kind dsl.Kind) string {
+	if filepath.Ext(d.decl.Range.File) != ".sql" {
+		return "kind: " + string(kind)
+	}
+	return map[dsl.Kind]string{dsl.MaterializedView: "a MATERIALIZED VIEW", dsl.StreamingTable: "a STREAMING TABLE"}[kind]
 }
 
 // checkRefs checks every reference of a flow by itself.
@@ -120,7 +129,7 @@ func (c *compiler) checkRefs(f *flow) bool {
 			ok = false
 			continue
 		case r.stream && f.ds.decl.Kind == dsl.MaterializedView:
-			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare kind: streaming_table",
+			c.diags.Errorf(codeStreamInView, r.at, "read it whole, without STREAM; or declare "+f.ds.asKind(dsl.StreamingTable),
 				"the materialized view %s cannot read a stream", f.ds.name)
 		case r.changes && r.dataset == nil:
 			c.diags.Errorf(codeNoFeed, r.at, "write STREAM "+r.name+" for its new records", "%s is a source, which has records and no changes", r.name)
@@ -191,11 +200,11 @@ func (c *compiler) warnBatchOps(f *flow) {
 		switch {
 		case op.order && !orders:
 			orders = true
-			c.diags.Warnf(codeBatchOrder, place, "leave it out, or declare kind: materialized_view",
+			c.diags.Warnf(codeBatchOrder, place, "leave it out, or declare "+f.ds.asKind(dsl.MaterializedView),
 				"%s applies to each batch of new rows by itself, not to the table", op.what)
 		case !op.order && !computes:
 			computes = true
-			c.diags.Warnf(codeBatchOnly, place, "declare kind: materialized_view to compute it over all rows",
+			c.diags.Warnf(codeBatchOnly, place, "declare "+f.ds.asKind(dsl.MaterializedView)+" to compute it over all rows",
 				"%s is computed within each batch of new rows only", op.what)
 		}
 	}
