@@ -267,44 +267,6 @@ func (w *writer) lateralView(v *lateralView) {
 	}
 }
 
-// pivot writes PIVOT, which DuckDB has in the same form.
-func (w *writer) pivot(v *pivot) {
-	w.relation(v.x)
-	at := span{v.x.at().end, v.x.at().end}
-	w.put(" PIVOT (", at)
-	for i, a := range v.aggregates {
-		if i > 0 {
-			w.put(", ", a.span)
-		}
-		w.expr(a.x)
-		if a.alias != nil {
-			w.put(" AS ", a.alias.span)
-			w.ident(*a.alias)
-		}
-	}
-	w.put(" FOR ", at)
-	if len(v.columns) > 1 {
-		w.put("(", at)
-	}
-	w.list(v.columns)
-	if len(v.columns) > 1 {
-		w.put(")", at)
-	}
-	w.put(" IN (", at)
-	for i, a := range v.values {
-		if i > 0 {
-			w.put(", ", a.span)
-		}
-		w.expr(a.x)
-		if a.alias != nil {
-			w.put(" AS ", a.alias.span)
-			w.ident(*a.alias)
-		}
-	}
-	w.put("))", span{v.end, v.end})
-	w.alias(v.alias, "", v.span)
-}
-
 func (w *writer) unpivot(u *unpivot) {
 	w.relation(u.x)
 	at := span{u.x.at().end, u.x.at().end}
