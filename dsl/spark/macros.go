@@ -10,7 +10,7 @@ package spark
 // An argument is cast to the type of its parameter: a DECIMAL would become DECIMAL(18, 3). What DuckDB has no type for
 // while it binds (an alias of the same select list, an aggregate, a column of a query around) fits every form. It would
 // take the only one with a type, and be wrong without a word; of two it cannot choose, and says so. So each of these has
-// two forms with types at least, if need be one for TIME, which Spark has not, and Ambiguous leaves the macro out.
+// two forms with types at least, if need be one for TIME, which Spark has not, and the type is asked for; see ask.go.
 var macros = map[string]string{
 	"as_string": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(x AS VARCHAR) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN @double_text(CAST(x AS VARCHAR))
 	WHEN typeof(x) = 'BLOB' THEN decode(TRY_CAST(x AS BLOB)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN CAST(@local(TRY_CAST(x AS TIMESTAMP)) AS VARCHAR) ELSE CAST(x AS VARCHAR) END`,

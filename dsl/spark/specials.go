@@ -84,7 +84,7 @@ func concat(w *writer, c *call) {
 func (w *writer) concatAll(c *call, b *binary) {
 	texts := false
 	for _, a := range c.args {
-		k := kindOf(a.value)
+		k := w.kindOf(a.value)
 		texts = texts || k == text || k.isNumber() || k == date || k == instant || k == boolean
 	}
 	if !texts {
@@ -103,7 +103,7 @@ func (w *writer) concatAll(c *call, b *binary) {
 
 func concatWords(w *writer, c *call) {
 	w.need(c, 1, -1, "concat_ws(', ', a, b)")
-	if kindOf(c.args[0].value) == text {
+	if w.kindOf(c.args[0].value) == text {
 		w.put("array_to_string(", c.nameAt)
 	} else {
 		w.put(w.macro("joined")+"(", c.nameAt)
@@ -115,7 +115,7 @@ func concatWords(w *writer, c *call) {
 		if i > 0 {
 			w.put(" || ", span{a.value.at().start, a.value.at().start})
 		}
-		if k := kindOf(a.value); k != unknown && k != other {
+		if k := w.kindOf(a.value); k != unknown && k != other {
 			w.around(c, "[", func() { w.coerced(a.value, text) }, "]")
 		} else if w.guess("strings", a.value) {
 			w.around(c, "@strings(", func() { w.expr(a.value) }, ")")
@@ -296,7 +296,7 @@ func roundTo(w *writer, c *call) {
 		digits = func() { w.coerced(c.args[1].value, integer) }
 	}
 	value := func() { w.coerced(x, numeric) }
-	switch k := kindOf(x); {
+	switch k := w.kindOf(x); {
 	case constant && (k == double || k == text):
 		w.around(c, "@round_double(", value, ", ")
 		w.around(c, "", digits, ")")
@@ -322,7 +322,7 @@ func rounding(w *writer, c *call) {
 		w.around(c, "("+name+"(", func() { w.coerced(x, numeric) }, " * pow(10, ")
 		w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, ")) / pow(10, ")
 		w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, "))")
-	case kindOf(x) == decimals:
+	case w.kindOf(x) == decimals:
 		w.around(c, name+"(", func() { w.expr(x) }, ")")
 	default:
 		w.around(c, "CAST("+name+"(", func() { w.coerced(x, numeric) }, ") AS BIGINT)")
@@ -418,7 +418,7 @@ func misplaced(w *writer, c *call) {
 func elementAt(w *writer, c *call) {
 	w.need(c, 2, 2, c.name+"(list, 1)")
 	key := c.args[1].value
-	if kindOf(key) == text {
+	if w.kindOf(key) == text {
 		w.around(c, "(", func() { w.expr(c.args[0].value) }, ")[")
 		w.around(c, "", func() { w.expr(key) }, "]")
 		return

@@ -192,7 +192,7 @@ func (w *writer) charset(x expr) {
 // aggregate writes an aggregate or window function.
 func (w *writer) aggregate(c *call, v *variant) {
 	before, after, _ := strings.Cut(v.wrap, "$")
-	if c.name == "sum" && kindOf(c.args[0].value) == integer { // DuckDB's is a HUGEINT
+	if c.name == "sum" && w.kindOf(c.args[0].value) == integer { // DuckDB's is a HUGEINT
 		before, after = "CAST(", " AS BIGINT)"
 	}
 	if v.window && c.over == nil {
