@@ -55,11 +55,8 @@ func (w *writer) toldMacros() {
 		return
 	}
 	names := []string{"whole", "fraction", "text_date", "text_timestamp", "text_boolean", "round_double"}
-	if w.mode.legacy {
-		names = append(names, "beside", "as_bigint", "as_double", "as_boolean", "as_date", "as_timestamp", "as_string")
-	}
-	if w.mode.zone != "" {
-		names = append(names, "local", "instant", "as_date", "as_timestamp", "as_string")
+	if w.mode != (mode{}) { // see castInMode
+		names = append(names, "beside", "local", "instant", "as_bigint", "as_double", "as_boolean", "as_date", "as_timestamp", "as_string")
 	}
 	for _, name := range names {
 		w.macro(name)
