@@ -24,7 +24,8 @@ func (w *writer) guess(macro string, x expr, others ...expr) bool {
 	all := append(others, x)
 	var of []span
 	for _, y := range all {
-		blind = blind || w.choices.unclear[y.at()] || !bindable(y)
+		_, answered := w.choices.types[y.at()]
+		blind = blind || answered || w.asks[y.at()] || w.choices.unclear[y.at()] || !bindable(y)
 		deep = deep || depth(y) > deepestGuess
 		of = append(of, y.at())
 	}
@@ -94,7 +95,7 @@ func (q *Query) told(message string) (*Query, bool) {
 		}
 	}
 	c := q.choices
-	c.types = types
+	c.types, c.asks = types, q.asks
 	return q.again(c), true
 }
 

@@ -76,7 +76,9 @@ func (w *writer) anyBody(b body) {
 			op += " BY NAME"
 		}
 		w.operandOfSet(b.l)
-		w.put(" "+op+" ", span{b.l.at().end, b.r.at().start})
+		w.put(" ", span{b.l.at().end, b.opAt.start})
+		w.put(op, b.opAt)
+		w.put(" ", span{b.opAt.end, b.r.at().start})
 		w.operandOfSet(b.r)
 	}
 }
