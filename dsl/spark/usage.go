@@ -26,9 +26,9 @@ func Usage(name string) string {
 	if f := functions()[name]; len(f.variants) > 0 && specials[name] == nil {
 		usage := strings.Join(signatures(f), " or ")
 		if strings.HasPrefix(name, "map_") {
-			usage = strings.Replace(usage, "any", "map", 1)
+			usage = strings.ReplaceAll(usage, "(any", "(map")
 		} else if strings.HasPrefix(name, "array_") || strings.Contains(ofArrays, " "+name+" ") {
-			usage = strings.Replace(usage, "any", "array", 1)
+			usage = strings.ReplaceAll(usage, "(any", "(array")
 		}
 		return strings.ReplaceAll(usage, "any", "x")
 	}

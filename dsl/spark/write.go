@@ -29,6 +29,7 @@ type writer struct {
 	ctes     []string  // in lower case, that are seen at this place
 	paths    [][]ident // tables that are named with a schema
 	row      string    // the name of the only relation behind FROM
+	windows  []namedWindow
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
 	mode     mode

@@ -116,9 +116,9 @@ func (w *writer) values(v *values) {
 
 func (w *writer) selection(s *selection) {
 	w.windowGroups(s)
-	row := w.row
-	w.row = nameOfRows(s.from)
-	defer func() { w.row = row }()
+	row, windows := w.row, w.windows
+	w.row, w.windows = nameOfRows(s.from), s.windows
+	defer func() { w.row, w.windows = row, windows }()
 	w.put("SELECT ", span{s.start, s.start})
 	if s.distinct {
 		w.put("DISTINCT ", span{s.start, s.start})

@@ -29,10 +29,17 @@ const castOne = "cast one of them: CAST(x AS STRING)"
 var sparkRules = []sparkRule{
 	{regexp.MustCompile(`^Cannot compare values of type (.+?) and (?:type )?(\S.*?) (?:in IN/ANY/ALL clause )?- an explicit cast`), "{1} and {2} cannot be compared", ""},
 	{regexp.MustCompile(`^Cannot mix values of type (.+?) and (.+?) in (?:COALESCE operator|CASE expression|.*?) - an explicit cast`), "the values have no type in common: {1} and {2}", ""},
+	{regexp.MustCompile(`^Cannot combine types of (.+?) and (.+?) - an explicit cast`), "the values have no type in common: {1} and {2}", ""},
+	{regexp.MustCompile(`^Cannot concatenate lists of types (.+?) and (.+?) - an explicit cast`), "the arrays have other elements: {1} and {2}", "cast one of them: CAST(x AS {1})"},
+	{regexp.MustCompile(`^Cannot unpivot columns of types (.+?) and (.+?) - an explicit cast`), "the columns of UNPIVOT have no type in common: {1} and {2}", "cast them in a subquery"},
 	{regexp.MustCompile(`(?s)^Cannot deduce template type .*- '(.+?)', from first.*- '(.+?)', which`), "the arguments of {call} do not go together: {1} and {2}", ""},
 	{regexp.MustCompile(`^Cannot extract field '(.+?)' from expression`), "the field $1 is taken of what is no struct",
 		"only structs have fields; of a text with JSON, take column:$1 or get_json_object(column, '$$.$1')"},
 	{regexp.MustCompile(`^Invalid LIST argument`), "the function {word} needs an array", "write {usage}; a text becomes an array with split(x, ',')"},
+	{regexp.MustCompile(`^Parameter type needs to be List`), "the function {word} needs arrays", "write {usage}"},
+	{regexp.MustCompile(`^(GROUP|ORDER)(?: BY)? term out of range - should be between 1 and (\d+)`), "a number in $1 BY is the place of a column, from 1 to $2", "name the column"},
+	{regexp.MustCompile(`^at least one window function must appear`), "QUALIFY needs a window function", "write the condition in WHERE, or in HAVING behind GROUP BY"},
+	{regexp.MustCompile(`^QUANTILE can only take`), "the percentage of {word} is from 0 to 1", "write 0.5 for the median"},
 	{regexp.MustCompile(`^UNNEST\(\) can only be applied to .*, not (.*)$`), "{word} makes rows of an array or a map, and not of {1}", arrayHelp},
 	{regexp.MustCompile(`^UNNEST not supported here`), "{word} is not given an array or a map", arrayHelp},
 	{regexp.MustCompile(`^WHERE clause cannot contain aggregates`), "WHERE comes before the aggregation, and cannot contain aggregates", "write the condition in HAVING, behind GROUP BY"},
@@ -47,7 +54,7 @@ var sparkRules = []sparkRule{
 	{regexp.MustCompile(`^Could not find key "(.+?)" in struct`), `there is no field "$1"`, ""},
 	{regexp.MustCompile(`^Ambiguous reference to column name "(.+?)"`), "more than one table has a column $1", "name the table: t.$1"},
 	{regexp.MustCompile(`^Referenced table "(.+?)" not found`), "there is no table $1 in FROM", ""},
-	{regexp.MustCompile(`^Table "(.+?)" does not have a column named "(.+?)"`), `$1 has no column "$2"`, ""},
+	{regexp.MustCompile(`^(?i:table|values list|subquery|view) "(.+?)" does not have a column named "(.+?)"`), `$1 has no column "$2"`, ""},
 	{regexp.MustCompile(`^Could not convert string '(.*?)' to (\S+)`), `"$1" is no {2}`, "correct the text, or use try_cast(x AS {2}), which gives NULL"},
 }
 
@@ -81,15 +88,15 @@ func (e *duckError) explainSpark(b binding, offset int) (message, help string) {
 				types = append(types, typ)
 				s = strings.ReplaceAll(s, fmt.Sprintf("{%d}", i), typ)
 			}
-			if s == "" {
+			if s == "" && strings.Contains(r.message, "{1}") {
 				s = cmp.Or(castAdvice(types), hint)
 			}
-			return strings.NewReplacer("{word}", lowered(word), "{call}", lowered(call), "{usage}", cmp.Or(spark.Usage(word), word+"(array, …)")).Replace(s)
+			return strings.NewReplacer("{word}", lowered(word), "of {call} ", strings.Replace("of "+lowered(call)+" ", "of  ", "", 1), "{usage}", cmp.Or(spark.Usage(word), word+"(array, …)")).Replace(s)
 		}
 		if r.help == "" && hint != "" && !strings.Contains(hint, "CAST(") && !strings.HasPrefix(hint, "Type '") {
 			return fill(r.message), hint
 		}
-		return fill(r.message), cmp.Or(fill(r.help), castOne)
+		return fill(r.message), cmp.Or(fill(r.help), "name one of those that are there")
 	}
 	return plain, cmp.Or(hint, "where a value has another type than is needed, write CAST(x AS type)")
 }
@@ -105,14 +112,27 @@ func lowered(word string) string {
 func noMatch(signature, word, operator string) (message, help string) {
 	name, list, _ := strings.Cut(strings.TrimSuffix(signature, ")"), "(")
 	types := spark.TypeNames(list)
+	switch indexed := strings.HasSuffix(word, "]"); {
+	case indexed && name != "" && !nameByte(name[0]): // the index is counted from 1 here
+		return "the index of " + word + " is " + types[0], "take an INT, or make it one: CAST(x AS INT)"
+	case indexed && strings.HasPrefix(types[0], "STRUCT"):
+		return "no element can be taken of " + types[0], castAdvice(types[:1])
+	case indexed:
+		return "no element can be taken of " + types[0], arrayHelp
+	}
 	if operator != "" || name != "" && !nameByte(name[0]) {
 		message = fmt.Sprintf("the operator %s does not take %s", cmp.Or(operator, name), strings.Join(types, " and "))
 		return message, castAdvice(types)
+	}
+	if !strings.EqualFold(name, word) { // the others may be what the translation has added
+		types = types[:1]
 	}
 	message = fmt.Sprintf("the function %s does not take %s", cmp.Or(lowered(word), name), strings.Join(types, ", "))
 	help = castAdvice(types)
 	switch usage := spark.Usage(word); {
 	case usage == "":
+	case strings.Contains(usage, " AS "):
+		help = "it is " + usage
 	case (strings.Contains(usage, "(array") || strings.Contains(usage, "(list")) && !strings.HasPrefix(help, "take"):
 		help = "it is " + usage + "; " + arrayHelp
 	default:
@@ -169,6 +189,9 @@ var blamed = []struct{ says, calls *regexp.Regexp }{
 	{regexp.MustCompile(`during lambda function binding`), regexp.MustCompile(`\blist_(transform|filter|reduce|sort)\(`)},
 	{regexp.MustCompile(`in COALESCE operator`), regexp.MustCompile(`\bcoalesce\(`)},
 	{regexp.MustCompile(`in CASE expression`), regexp.MustCompile(`\bCASE\b`)},
+	{regexp.MustCompile(`^GROUP BY term`), regexp.MustCompile(`\bGROUP BY\b`)},
+	{regexp.MustCompile(`at least one window function`), regexp.MustCompile(`\bQUALIFY\b`)},
+	{regexp.MustCompile(`^Cannot unpivot`), regexp.MustCompile(`\bUNPIVOT\b`)},
 	{regexp.MustCompile(`^Set operations`), regexp.MustCompile(`\b(UNION|EXCEPT|INTERSECT)\b`)},
 }
 

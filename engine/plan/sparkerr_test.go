@@ -46,6 +46,13 @@ func TestSparkMistakes(t *testing.T) {
 		{"SELECT id FROM orders o JOIN orders p ON o.id = p.id", "id FROM", "more than one table has a column id", "name the table"},
 		{"SELECT id FROM orders HAVING id > 1", "id FROM", "neither in GROUP BY nor in an aggregate", "GROUP BY ALL"},
 		{"SELECT items.none AS a FROM orders", "none", `there is no field "none"`, "write one of"},
+		{"SELECT items[0][1] AS a FROM orders", "items[0]", "no element can be taken of STRUCT", "x.field"},
+		{"SELECT array(1, 2)[amount] AS a FROM orders", "array", "the index of", "CAST(x AS INT)"},
+		{"SELECT greatest(id, items) AS a FROM orders", "items", "no type in common", "take an element"},
+		{"SELECT zip_with(items, id, (x, y) -> x) AS a FROM orders", "zip_with", "zip_with needs arrays", "zip_with(a, b, (x, y) -> …)"},
+		{"SELECT id FROM orders GROUP BY 5", "5", "a number in GROUP BY is the place of a column", "name the column"},
+		{"SELECT id FROM orders QUALIFY id = 1", "id = 1", "QUALIFY needs a window function", "WHERE"},
+		{"SELECT t.none FROM orders LATERAL VIEW explode(items) t AS x", "t.none", `t has no column "none"`, "name one"},
 	} {
 		_, diags := compileSpark(t, pipeline([]string{"orders"}, inSpark(t, "v", dsl.MaterializedView, x.query)))
 		if len(diags) == 0 {
