@@ -252,6 +252,16 @@ func (t told) call(c *call) kind {
 			}
 			return numeric
 		}
+	case "avg", "mean", "try_avg":
+		if len(c.args) > 0 {
+			switch k := t.kindOf(c.args[0].value); k {
+			case unknown, decimals, numeric:
+				return numeric
+			case duration:
+				return k
+			}
+			return double
+		}
 	case "if", "iff":
 		if len(c.args) == 3 {
 			return t.commonKind(c.args[1].value, c.args[2].value)

@@ -55,7 +55,14 @@ var macros = map[string]string{
 
 	// numeral is what can be cast to a DECIMAL.
 	"numeral": `(x VARCHAR) AS trim(x), (x TIMESTAMP) AS epoch(x), (x BOOLEAN) AS CAST(x AS INTEGER), (x) AS x`,
-	"number":  `(x VARCHAR) AS CAST(x AS DOUBLE), (x TIME) AS x, (x) AS x`,
+	// average_type is the type of the average a of what has the type of s, as from_json takes it. With more than 15 decimals
+	// it stays a DOUBLE, which has no more digits.
+	"average_type": `(a, s) AS CASE WHEN typeof(s) LIKE 'DECIMAL%' AND TRY_CAST(regexp_extract(typeof(s), ',([0-9]+)', 1) AS INTEGER) <= 11
+	THEN '"DECIMAL(' || CAST(least(38, TRY_CAST(regexp_extract(typeof(s), '[0-9]+') AS INTEGER) + 4) AS VARCHAR) || ',' || CAST(TRY_CAST(regexp_extract(typeof(s), ',([0-9]+)', 1) AS INTEGER) + 4 AS VARCHAR) || ')"'
+	ELSE '"' || typeof(a) || '"' END`,
+	// summed is what can be summed: of an interval there is an average, and no sum.
+	"summed": `(x VARCHAR) AS CAST(x AS DOUBLE), (x INTERVAL) AS 0, (x) AS x`,
+	"number": `(x VARCHAR) AS CAST(x AS DOUBLE), (x TIME) AS x, (x) AS x`,
 	// like_other is the first value in the type that both values have in common: only a text changes.
 	"like_other": `(x VARCHAR, y VARCHAR) AS x, (x VARCHAR, y BIGINT) AS CAST(@whole(x) AS BIGINT), (x VARCHAR, y DECIMAL) AS CAST(@fraction(x) AS DOUBLE),
 	(x VARCHAR, y DOUBLE) AS CAST(@fraction(x) AS DOUBLE), (x VARCHAR, y BOOLEAN) AS @text_boolean(x), (x VARCHAR, y DATE) AS @text_date(x),
