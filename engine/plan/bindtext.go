@@ -60,7 +60,7 @@ func (c *compiler) bindText(ctx context.Context, b binding) (bound, error) {
 			}
 		}
 		offset, known := b.offset(e, p, c.in.Macros)
-		if b.query.Spark && !known && len(p) == 0 {
+		if b.query.Spark && len(p) == 0 && (!known || castRefused.MatchString(e.Message)) {
 			offset = c.blame(ctx, b, e, offset)
 		}
 		name := e.missing()

@@ -24,6 +24,9 @@ type sparkRule struct {
 // arrayHelp is for what is no array.
 const arrayHelp = "a text becomes an array with split(x, ','), one value with array(x)"
 
+// castRefused is what DuckDB says of the type that the macro unfit makes of what cannot be cast.
+var castRefused = regexp.MustCompile(`^Could not find key "(.+) is no (\S+)" in struct`)
+
 const castOne = "cast one of them: CAST(x AS STRING)"
 
 var sparkRules = []sparkRule{
@@ -51,6 +54,7 @@ var sparkRules = []sparkRule{
 	{regexp.MustCompile(`^(?:Columns can only be referenced within the aggregate|PIVOT expression)`), "PIVOT needs an aggregate", "write PIVOT (sum(x) FOR name IN ('a', 'b'))"},
 	{regexp.MustCompile(`aggregate function calls cannot be nested`), "an aggregate stands inside of an aggregate", "compute the inner one in a subquery"},
 	{regexp.MustCompile(`^aggregate function calls cannot contain window`), "a window function stands inside of an aggregate", "compute it in a subquery"},
+	{castRefused, "{1} cannot be cast to {2}", ""},
 	{regexp.MustCompile(`^Could not find key "(.+?)" in struct`), `there is no field "$1"`, ""},
 	{regexp.MustCompile(`^Ambiguous reference to column name "(.+?)"`), "more than one table has a column $1", "name the table: t.$1"},
 	{regexp.MustCompile(`^Referenced table "(.+?)" not found`), "there is no table $1 in FROM", ""},
@@ -69,7 +73,7 @@ func (e *duckError) explainSpark(b binding, offset int) (message, help string) {
 		call = b.query.Written(callAround(b.sql, offset))
 	}
 	plain, hint := e.explain()
-	if strings.Contains(hint, "duckdb.org") || strings.HasPrefix(hint, "in DuckDB's dialect") || strings.HasPrefix(hint, "Candidate") {
+	if strings.Contains(hint, "duckdb.org") || strings.HasPrefix(hint, "in DuckDB's dialect") || strings.HasPrefix(hint, "Candidate") || castRefused.MatchString(e.Message) {
 		hint = ""
 	}
 	if e.Subtype == "NO_MATCHING_FUNCTION" {
@@ -85,6 +89,9 @@ func (e *duckError) explainSpark(b binding, offset int) (message, help string) {
 			var types []string
 			for i := 1; i < len(m)/2; i++ {
 				typ := spark.TypeName(e.Message[m[2*i]:m[2*i+1]])
+				if r.says == castRefused {
+					typ = refusedType(e.Message[m[2*i]:m[2*i+1]])
+				}
 				types = append(types, typ)
 				s = strings.ReplaceAll(s, fmt.Sprintf("{%d}", i), typ)
 			}
@@ -99,6 +106,15 @@ func (e *duckError) explainSpark(b binding, offset int) (message, help string) {
 		return fill(r.message), cmp.Or(fill(r.help), "name one of those that are there")
 	}
 	return plain, cmp.Or(hint, "where a value has another type than is needed, write CAST(x AS type)")
+}
+
+// refusedType is a type that castRefused found, where it has lost its capital letters, and its fields theirs.
+func refusedType(lower string) string {
+	typ := spark.TypeName(strings.ToUpper(lower))
+	if before, _, found := strings.Cut(typ, "STRUCT<"); found {
+		typ = before + "STRUCT<…>" + strings.Repeat(">", strings.Count(before, "<"))
+	}
+	return typ
 }
 
 func lowered(word string) string {
@@ -161,6 +177,23 @@ func castAdvice(types []string) string {
 	return ""
 }
 
+var castMacro = regexp.MustCompile(`^spark\."?as_(\w+)`)
+
+// nothing is a NULL in the place of a call, of its type where that is known.
+func nothing(call string) string {
+	m := castMacro.FindStringSubmatch(call)
+	if m == nil {
+		return "NULL"
+	}
+	return "CAST(NULL AS " + cmp.Or(map[string]string{"string": "VARCHAR", "binary": "BLOB"}[m[1]], m[1]) + ")"
+}
+
+// firstLine is what a message says without suggestions, which change.
+func firstLine(message string) string {
+	line, _, _ := strings.Cut(message, "\n")
+	return line
+}
+
 // callAround is where the name of the call begins that stands around an offset, or -1.
 func callAround(sql string, offset int) int {
 	depth := 0
@@ -192,6 +225,7 @@ var blamed = []struct{ says, calls *regexp.Regexp }{
 	{regexp.MustCompile(`^GROUP BY term`), regexp.MustCompile(`\bGROUP BY\b`)},
 	{regexp.MustCompile(`at least one window function`), regexp.MustCompile(`\bQUALIFY\b`)},
 	{regexp.MustCompile(`^Cannot unpivot`), regexp.MustCompile(`\bUNPIVOT\b`)},
+	{castRefused, regexp.MustCompile(`\bspark\.(as_\w+|"as_[^"]+")\(`)},
 	{regexp.MustCompile(`^Set operations`), regexp.MustCompile(`\b(UNION|EXCEPT|INTERSECT)\b`)},
 }
 
@@ -217,7 +251,7 @@ func (c *compiler) blame(ctx context.Context, b binding, e *duckError, offset in
 	}
 	var all []int
 	macro := spark.MacroAt(c.in.Macros, e.Offset())
-	if macro != "" {
+	if macro != "" && !castRefused.MatchString(e.Message) {
 		all = spark.Calls(b.sql, macro)
 	}
 	for _, x := range blamed {
@@ -248,8 +282,8 @@ func (c *compiler) blame(ctx context.Context, b binding, e *duckError, offset in
 		if shut < 0 || shut-at >= smallest {
 			continue
 		}
-		_, err := c.describe(ctx, b.before+b.sql[:at]+"NULL"+b.sql[shut+1:]+b.after)
-		if other := readDuckError(err); err == nil || other != nil && other.Type != "Parser" && other.Message != e.Message {
+		_, err := c.describe(ctx, b.before+b.sql[:at]+nothing(b.sql[at:])+b.sql[shut+1:]+b.after)
+		if other := readDuckError(err); err == nil || other != nil && other.Type != "Parser" && firstLine(other.Message) != firstLine(e.Message) {
 			offset, smallest = at, shut-at
 		}
 	}
