@@ -100,23 +100,26 @@ func runIn(conn *sql.Conn, query string, in spark.Pipeline, made map[string]bool
 	if err := diags.Err(); err != nil && diags.HasErrors() {
 		return answer{Error: err.Error()}, ""
 	}
-	got, offset := runText(conn, q, made)
+	written := q.Query
+	got, offset := runText(conn, written, made)
 	for got.Error != "" {
-		again, ok := q.Elements(got.Error)
-		if !ok && offset >= 0 && strings.Contains(got.Error, "has multiple overloads") {
-			again, ok = q.Ambiguous(offset)
-		}
+		again, ok := written.Rewrite(offset, got.Error)
 		if !ok {
 			break
 		}
-		q = again
-		got, offset = runText(conn, q, made)
+		for _, m := range again.Macros { // they are made before a query is bound
+			if !slices.Contains(q.Macros, m) {
+				return answer{Error: "calls " + m + " only when it is written again"}, again.Text
+			}
+		}
+		written = again
+		got, offset = runText(conn, written, made)
 	}
-	return got, q.Text
+	return got, written.Text
 }
 
 // runText runs a query. The offset is where DuckDB finds a mistake, or -1.
-func runText(conn *sql.Conn, q *spark.Query, made map[string]bool) (got answer, offset int) {
+func runText(conn *sql.Conn, q *sqltext.Query, made map[string]bool) (got answer, offset int) {
 	failed := func(err error) (answer, int) {
 		return answer{Error: message(err)}, position(err)
 	}

@@ -53,7 +53,7 @@ The same questions and Spark's answers are a test. Of %d questions, %d have the 
 What holds everywhere:
 
 - A sum of integers is computed with 128 bits. It is a BIGINT where it is stored, and overflows there.
-- A DECIMAL may have more digits in front of the point than Spark's. Its scale is the same.
+- A DECIMAL may have more digits in front of the point than Spark's. Its scale is the same. A quotient of DECIMALs is a DOUBLE, and the average of one with more than 11 decimals.
 - NULL that nothing gives a type has the type INTEGER.
 - TIMESTAMP and TIMESTAMP_NTZ are one type: a moment without a zone, in UTC.
 - An error is an error in both; its text is not Spark's.

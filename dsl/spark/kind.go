@@ -1,5 +1,7 @@
 package spark
 
+import "strings"
+
 // kind is what is known of the type of an expression before DuckDB has seen it. It decides where a cast is written that
 // Spark leaves to be understood; where it is unknown, a macro with overloads by type decides.
 type kind string
@@ -23,8 +25,52 @@ const (
 
 func (k kind) isNumber() bool { return k == integer || k == double || k == decimals || k == numeric }
 
+// told are DuckDB's types of expressions of which nothing else is known, by the places of these.
+type told map[span]string
+
 // kindOf is what is known of an expression's type.
-func kindOf(x expr) kind {
+func (t told) kindOf(x expr) kind {
+	k := t.written(x)
+	if typ := t[x.at()]; typ != "" && (k == unknown || k == numeric) {
+		return duckKind(typ)
+	}
+	return k
+}
+
+// duckKind is the kind of a type of DuckDB.
+func duckKind(typ string) kind {
+	if strings.HasSuffix(typ, "[]") {
+		return other
+	}
+	switch name, _, _ := strings.Cut(typ, "("); name {
+	case "BOOLEAN":
+		return boolean
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "INTEGER_LITERAL":
+		return integer
+	case "FLOAT", "DOUBLE":
+		return double
+	case "DECIMAL":
+		return decimals
+	case "VARCHAR", "STRING_LITERAL":
+		return text
+	case "BLOB":
+		return bytes
+	case "DATE":
+		return date
+	case "TIMESTAMP":
+		return instant
+	case "INTERVAL":
+		return duration
+	case "JSON":
+		return jsonKind
+	case `"NULL"`:
+		return unknown
+	}
+	return other
+}
+
+// written is what an expression itself tells of its type.
+func (t told) written(x expr) kind {
 	switch x := x.(type) {
 	case *literal:
 		return x.is()
@@ -34,12 +80,12 @@ func kindOf(x expr) kind {
 		if x.op == "NOT" {
 			return boolean
 		}
-		if k := kindOf(x.x); k.isNumber() {
+		if k := t.kindOf(x.x); k.isNumber() {
 			return k
 		}
 		return numeric
 	case *binary:
-		return x.is()
+		return t.binary(x)
 	case *cast:
 		return x.to.is()
 	case *between, *in, *like, *is:
@@ -51,9 +97,9 @@ func kindOf(x expr) kind {
 	case *path:
 		return text
 	case *caseOf:
-		return commonKind(x.results()...)
+		return t.commonKind(x.results()...)
 	case *call:
-		return x.is()
+		return t.call(x)
 	case *tuple, *lambda:
 		return other
 	}
@@ -90,10 +136,10 @@ func (l *literal) is() kind {
 	return integer
 }
 
-func (b *binary) is() kind {
+func (t told) binary(b *binary) kind {
 	switch b.op {
 	case "+", "-", "*", "%":
-		l, r := kindOf(b.l), kindOf(b.r)
+		l, r := t.kindOf(b.l), t.kindOf(b.r)
 		switch {
 		case l == duration && r == duration:
 			return duration
@@ -116,7 +162,7 @@ func (b *binary) is() kind {
 	case "DIV", "&", "|", "^", "<<", ">>", ">>>":
 		return integer
 	case "||":
-		if l, r := kindOf(b.l), kindOf(b.r); l == text || r == text || l.isNumber() || r.isNumber() {
+		if l, r := t.kindOf(b.l), t.kindOf(b.r); l == text || r == text || l.isNumber() || r.isNumber() {
 			return text
 		}
 		return unknown
@@ -160,10 +206,10 @@ func (c *caseOf) results() []expr {
 }
 
 // commonKind is the kind of a value that is one of several.
-func commonKind(all ...expr) kind {
+func (t told) commonKind(all ...expr) kind {
 	found := nullKind
 	for _, x := range all {
-		switch k := kindOf(x); {
+		switch k := t.kindOf(x); {
 		case k == nullKind || k == found:
 		case found == nullKind:
 			found = k
@@ -191,7 +237,7 @@ var specialKinds = map[string]kind{"concat_ws": text, "struct": other, "named_st
 	"try_to_binary": bytes, "parse_url": text, "try_parse_url": text, "mask": text, "format_string": text, "printf": text, "encode": bytes,
 	"from_utc_timestamp": instant, "to_utc_timestamp": instant, "div": integer, "mod": numeric, "pmod": numeric}
 
-func (c *call) is() kind {
+func (t told) call(c *call) kind {
 	if k := specialKinds[c.name]; k != unknown {
 		return k
 	}
@@ -201,20 +247,30 @@ func (c *call) is() kind {
 	switch c.name {
 	case "round":
 		if len(c.args) > 0 {
-			if k := kindOf(c.args[0].value); k != text && k != unknown {
+			if k := t.kindOf(c.args[0].value); k != text && k != unknown {
 				return k
 			}
 			return numeric
 		}
+	case "avg", "mean", "try_avg":
+		if len(c.args) > 0 {
+			switch k := t.kindOf(c.args[0].value); k {
+			case unknown, decimals, numeric:
+				return numeric
+			case duration:
+				return k
+			}
+			return double
+		}
 	case "if", "iff":
 		if len(c.args) == 3 {
-			return commonKind(c.args[1].value, c.args[2].value)
+			return t.commonKind(c.args[1].value, c.args[2].value)
 		}
 	case "dateadd", "date_add":
 		return map[bool]kind{true: date, false: instant}[len(c.args) == 2]
 	case "concat":
 		for _, a := range c.args {
-			if k := kindOf(a.value); k == text || k.isNumber() {
+			if k := t.kindOf(a.value); k == text || k.isNumber() {
 				return text
 			}
 		}
@@ -222,13 +278,13 @@ func (c *call) is() kind {
 	if f, v := lookup(c.name, len(c.args)); f != nil && v != nil {
 		switch v.gives {
 		case "1":
-			return kindOf(c.args[0].value)
+			return t.kindOf(c.args[0].value)
 		case "common":
 			var all []expr
 			for _, a := range c.args {
 				all = append(all, a.value)
 			}
-			return commonKind(all...)
+			return t.commonKind(all...)
 		}
 		return v.gives
 	}

@@ -6,8 +6,8 @@
 // stands for.
 //
 // Types are not inferred. Where Spark casts without being told, and it cannot be seen what a value is, the text calls a
-// macro of the schema "spark", see Create, and DuckDB's binder decides; macros.go says how. Twice it needs help:
-// Query.Ambiguous and Query.Elements write the query again after an error of DuckDB.
+// macro of the schema "spark", see Create, and DuckDB's binder decides; macros.go says how. Where it cannot,
+// Query.Rewrite writes the query again after an error of DuckDB.
 package spark
 
 import (

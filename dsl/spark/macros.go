@@ -10,7 +10,7 @@ package spark
 // An argument is cast to the type of its parameter: a DECIMAL would become DECIMAL(18, 3). What DuckDB has no type for
 // while it binds (an alias of the same select list, an aggregate, a column of a query around) fits every form. It would
 // take the only one with a type, and be wrong without a word; of two it cannot choose, and says so. So each of these has
-// two forms with types at least, if need be one for TIME, which Spark has not, and Ambiguous leaves the macro out.
+// two forms with types at least, if need be one for TIME, which Spark has not, and the type is asked for; see ask.go.
 var macros = map[string]string{
 	"as_string": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(x AS VARCHAR) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN @double_text(CAST(x AS VARCHAR))
 	WHEN typeof(x) = 'BLOB' THEN decode(TRY_CAST(x AS BLOB)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN CAST(@local(TRY_CAST(x AS TIMESTAMP)) AS VARCHAR) ELSE CAST(x AS VARCHAR) END`,
@@ -31,20 +31,25 @@ var macros = map[string]string{
 	"as_int":      toInteger("INTEGER"),
 	"as_bigint":   toInteger("BIGINT"),
 	"as_float":    `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(@fraction(CAST(x AS VARCHAR)) AS FLOAT) ELSE CAST(@as_double(x) AS FLOAT) END`,
-	"as_double": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(@fraction(CAST(x AS VARCHAR)) AS DOUBLE) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN epoch(TRY_CAST(x AS TIMESTAMP))
+	"as_double": `(x) AS CASE WHEN @unfit(x, 'DOUBLE', '^BLOB$') THEN NULL WHEN typeof(x) = 'VARCHAR' THEN CAST(@fraction(CAST(x AS VARCHAR)) AS DOUBLE) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN epoch(TRY_CAST(x AS TIMESTAMP))
 	WHEN typeof(x) IN ('DATE', 'BLOB', 'INTERVAL') OR typeof(x) LIKE '%[]' OR typeof(x) LIKE '%(% %)' AND typeof(x) NOT LIKE 'DECIMAL%' THEN CAST(@mismatch(x) AS DOUBLE) ELSE TRY_CAST(x AS DOUBLE) END`,
 	"fraction": `(x) AS regexp_replace(x, '([0-9.])[dDfF] *$', '\1')`,
+	// unfit is false, and a mistake of the query where x has a type that is not cast to to: a nested one, or one that a
+	// regular expression says. It costs nothing for a row, for only its type is asked for: a struct has to have a
+	// field when a query is bound. The list is for the time when the macro is made: x has no type then.
+	"unfit":      `(x, to_type, types) AS [x] IS NULL AND struct_extract(struct_pack(fits := false), @unfit_type(x, to_type, types))`,
+	"unfit_type": `(x, to_type, types) AS CASE WHEN regexp_matches(typeof(x), '\[\]$|^(STRUCT|MAP)\(|' || types) THEN typeof(x) || ' is no ' || to_type ELSE 'fits' END`,
 	// mismatch is a text that cannot be cast to a number, or NULL.
 	"mismatch":   `(x) AS CASE WHEN x IS NOT NULL THEN '[DATATYPE_MISMATCH] no number is made of ' || typeof(x) END`,
-	"as_boolean": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_boolean(CAST(x AS VARCHAR)) ELSE TRY_CAST(x AS BOOLEAN) END`,
+	"as_boolean": `(x) AS CASE WHEN @unfit(x, 'BOOLEAN', '^(DATE|TIMESTAMP.*|BLOB|INTERVAL)$') THEN NULL WHEN typeof(x) = 'VARCHAR' THEN @text_boolean(CAST(x AS VARCHAR)) ELSE TRY_CAST(x AS BOOLEAN) END`,
 	"text_boolean": `(x) AS CASE WHEN lower(trim(x)) IN ('t', 'true', 'y', 'yes', '1') THEN true WHEN lower(trim(x)) IN ('f', 'false', 'n', 'no', '0') THEN false
 	ELSE CAST('[CAST_INVALID_INPUT] ' || x AS BOOLEAN) END`,
-	"as_binary": `(x) AS CASE WHEN typeof(x) = 'BLOB' THEN TRY_CAST(x AS BLOB) ELSE encode(CAST(x AS VARCHAR)) END`,
-	"as_date":   `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_date(CAST(x AS VARCHAR)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN CAST(@local(TRY_CAST(x AS TIMESTAMP)) AS DATE) ELSE TRY_CAST(x AS DATE) END`,
+	"as_binary": `(x) AS CASE WHEN @unfit(x, 'BINARY', '^(BOOLEAN|TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|FLOAT|DOUBLE|DECIMAL.*|DATE|TIMESTAMP.*)$') THEN NULL WHEN typeof(x) = 'BLOB' THEN TRY_CAST(x AS BLOB) ELSE encode(CAST(x AS VARCHAR)) END`,
+	"as_date":   `(x) AS CASE WHEN @unfit(x, 'DATE', '^(BOOLEAN|TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|FLOAT|DOUBLE|DECIMAL.*|BLOB|INTERVAL)$') THEN NULL WHEN typeof(x) = 'VARCHAR' THEN @text_date(CAST(x AS VARCHAR)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN CAST(@local(TRY_CAST(x AS TIMESTAMP)) AS DATE) ELSE TRY_CAST(x AS DATE) END`,
 	"text_date": `(x) AS CAST(CASE WHEN regexp_matches(x, '^ *[0-9]{4} *$') THEN trim(x) || '-01-01' WHEN regexp_matches(x, '^ *[0-9]{4}-[0-9]{1,2} *$') THEN trim(x) || '-01'
 	WHEN regexp_matches(x, '^ *[+-]?[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2} *$') THEN trim(x)
 	WHEN regexp_matches(x, '^ *[+-]?[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2}[ T]') THEN regexp_extract(x, '[+-]?[0-9]+-[0-9]+-[0-9]+') ELSE '[CAST_INVALID_INPUT] ' || x END AS DATE)`,
-	"as_timestamp": `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN @text_timestamp(CAST(x AS VARCHAR)) WHEN typeof(x) = 'DATE' THEN @instant(TRY_CAST(x AS TIMESTAMP)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN TRY_CAST(x AS TIMESTAMP)
+	"as_timestamp": `(x) AS CASE WHEN @unfit(x, 'TIMESTAMP', '^(BLOB|INTERVAL)$') THEN NULL WHEN typeof(x) = 'VARCHAR' THEN @text_timestamp(CAST(x AS VARCHAR)) WHEN typeof(x) = 'DATE' THEN @instant(TRY_CAST(x AS TIMESTAMP)) WHEN typeof(x) LIKE 'TIMESTAMP%' THEN TRY_CAST(x AS TIMESTAMP)
 	ELSE make_timestamp(CAST(TRY_CAST(x AS DOUBLE) * 1000000 AS BIGINT)) END`,
 	"text_timestamp": `(x) AS CASE WHEN regexp_matches(x, ':.*([zZ]|[+-][0-9]{1,2}(:?[0-9]{2})?|UTC|GMT) *$') THEN CAST(CAST(regexp_replace(x, ' *(UTC|GMT) *$', 'Z') AS TIMESTAMPTZ) AS TIMESTAMP)
 	ELSE @instant(CAST(CASE WHEN regexp_matches(x, '^ *[0-9]{4} *$') THEN trim(x) || '-01-01' WHEN regexp_matches(x, '^ *[0-9]{4}-[0-9]{1,2} *$') THEN trim(x) || '-01' ELSE x END AS TIMESTAMP)) END`,
@@ -55,7 +60,14 @@ var macros = map[string]string{
 
 	// numeral is what can be cast to a DECIMAL.
 	"numeral": `(x VARCHAR) AS trim(x), (x TIMESTAMP) AS epoch(x), (x BOOLEAN) AS CAST(x AS INTEGER), (x) AS x`,
-	"number":  `(x VARCHAR) AS CAST(x AS DOUBLE), (x TIME) AS x, (x) AS x`,
+	// average_type is the type of the average a of what has the type of s, as from_json takes it. With more than 15 decimals
+	// it stays a DOUBLE, which has no more digits.
+	"average_type": `(a, s) AS CASE WHEN typeof(s) LIKE 'DECIMAL%' AND TRY_CAST(regexp_extract(typeof(s), ',([0-9]+)', 1) AS INTEGER) <= 11
+	THEN '"DECIMAL(' || CAST(least(38, TRY_CAST(regexp_extract(typeof(s), '[0-9]+') AS INTEGER) + 4) AS VARCHAR) || ',' || CAST(TRY_CAST(regexp_extract(typeof(s), ',([0-9]+)', 1) AS INTEGER) + 4 AS VARCHAR) || ')"'
+	ELSE '"' || typeof(a) || '"' END`,
+	// summed is what can be summed: of an interval there is an average, and no sum.
+	"summed": `(x VARCHAR) AS CAST(x AS DOUBLE), (x INTERVAL) AS 0, (x) AS x`,
+	"number": `(x VARCHAR) AS CAST(x AS DOUBLE), (x TIME) AS x, (x) AS x`,
 	// like_other is the first value in the type that both values have in common: only a text changes.
 	"like_other": `(x VARCHAR, y VARCHAR) AS x, (x VARCHAR, y BIGINT) AS CAST(@whole(x) AS BIGINT), (x VARCHAR, y DECIMAL) AS CAST(@fraction(x) AS DOUBLE),
 	(x VARCHAR, y DOUBLE) AS CAST(@fraction(x) AS DOUBLE), (x VARCHAR, y BOOLEAN) AS @text_boolean(x), (x VARCHAR, y DATE) AS @text_date(x),
@@ -167,7 +179,7 @@ var macros = map[string]string{
 
 // toInteger cuts fractions off, takes the seconds of a moment, and refuses a text that is no integer.
 func toInteger(typ string) string {
-	return `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(@whole(CAST(x AS VARCHAR)) AS ` + typ + `)
+	return `(x) AS CASE WHEN @unfit(x, '` + typ + `', '^BLOB$') THEN NULL WHEN typeof(x) = 'VARCHAR' THEN CAST(@whole(CAST(x AS VARCHAR)) AS ` + typ + `)
 	WHEN typeof(x) IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'BOOLEAN') THEN CAST(TRY_CAST(x AS HUGEINT) AS ` + typ + `)
 	WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN CAST(trunc(TRY_CAST(x AS DOUBLE)) AS ` + typ + `)
 	WHEN typeof(x) LIKE 'DECIMAL%' THEN CAST(regexp_extract(CAST(x AS VARCHAR), '^-?[0-9]+') AS ` + typ + `)

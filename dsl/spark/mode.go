@@ -107,10 +107,13 @@ var legacyMacros = map[string]string{
 	"as_smallint": wrapToInteger("SMALLINT", "32768"),
 	"as_int":      wrapToInteger("INTEGER", "2147483648"),
 	"as_bigint":   wrapToInteger("BIGINT", "9223372036854775808"),
-	"divisor":     `(x) AS nullif(x, 0)`,
-	"added":       wrapped("+"),
-	"subtracted":  wrapped("-"),
-	"multiplied":  wrapped("*"),
+	"as_boolean":  `(x) AS CASE WHEN @unfit(x, 'BOOLEAN', '^(BLOB|INTERVAL)$') THEN NULL WHEN typeof(x) = 'VARCHAR' THEN @text_boolean(CAST(x AS VARCHAR)) ELSE TRY_CAST(x AS BOOLEAN) END`,
+	"as_binary": `(x) AS CASE WHEN @unfit(x, 'BINARY', '^(BOOLEAN|FLOAT|DOUBLE|DECIMAL.*|DATE|TIMESTAMP.*)$') THEN NULL WHEN typeof(x) = 'BLOB' THEN TRY_CAST(x AS BLOB)
+	ELSE encode(CAST(x AS VARCHAR)) END`,
+	"divisor":    `(x) AS nullif(x, 0)`,
+	"added":      wrapped("+"),
+	"subtracted": wrapped("-"),
+	"multiplied": wrapped("*"),
 	// beside is a value that meets another one in CASE or COALESCE: where one is a text, both are.
 	"beside": `(x VARCHAR, y VARCHAR) AS x, (x VARCHAR, y) AS x, (x, y VARCHAR) AS @as_string(x), (x, y) AS x`,
 	// chosen is NULL where there is no such text.
@@ -129,7 +132,7 @@ func wrapToInteger(typ, half string) string {
 	}
 	double := "CASE WHEN isnan(TRY_CAST(x AS DOUBLE)) THEN 0 WHEN TRY_CAST(x AS DOUBLE) >= " + whole + " THEN CAST(" + whole + " AS HUGEINT) - 1 WHEN TRY_CAST(x AS DOUBLE) <= -" + whole +
 		" THEN -CAST(" + whole + " AS HUGEINT) ELSE TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS HUGEINT) END"
-	return `(x) AS CASE WHEN typeof(x) = 'VARCHAR' THEN TRY_CAST(@whole(CAST(x AS VARCHAR)) AS ` + typ + `)
+	return `(x) AS CASE WHEN @unfit(x, '` + typ + `', '^BLOB$') THEN NULL WHEN typeof(x) = 'VARCHAR' THEN TRY_CAST(@whole(CAST(x AS VARCHAR)) AS ` + typ + `)
 	WHEN typeof(x) IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'BOOLEAN') THEN ` + around("TRY_CAST(x AS HUGEINT)", typ, half) + `
 	WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN ` + around(double, typ, half) + `
 	WHEN typeof(x) LIKE 'DECIMAL%' THEN ` + around("TRY_CAST(regexp_extract(CAST(x AS VARCHAR), '^-?[0-9]+') AS HUGEINT)", typ, half) + `

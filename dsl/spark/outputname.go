@@ -9,10 +9,9 @@ func outputName(x expr) (string, bool) {
 	case *column, *star:
 		return "", false
 	case *field:
-		if _, ok := x.x.(*item); ok { // a field of an element
-			return pretty(x), true
+		if name := nameOf(x); name != "" {
+			return name, true
 		}
-		return "", false
 	case *path:
 		if name := x.steps[len(x.steps)-1].name; name != "" {
 			return name, true
@@ -32,13 +31,15 @@ func outputName(x expr) (string, bool) {
 	return pretty(x), true
 }
 
-// nameOf is the name of a column or field.
+// nameOf is the name of a column, or of a field of one.
 func nameOf(x expr) string {
 	switch x := x.(type) {
 	case *column:
 		return x.path[len(x.path)-1].name
 	case *field:
-		return x.name.name
+		if nameOf(x.x) != "" {
+			return x.name.name
+		}
 	}
 	return ""
 }

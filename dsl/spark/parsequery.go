@@ -122,7 +122,7 @@ func (o order) suffix() string {
 func (p *parser) setOperations(level int) body {
 	l := p.bodyTerm(level)
 	for {
-		op := ""
+		op, at := "", p.here()
 		switch {
 		case level == 0 && p.accept("union"):
 			op = "UNION"
@@ -139,6 +139,7 @@ func (p *parser) setOperations(level int) body {
 			p.accept("distinct")
 		}
 		s.name = p.accept("by", "name")
+		s.opAt = p.since(at)
 		s.r = p.bodyTerm(level)
 		s.span = l.at().to(s.r.at())
 		l = s

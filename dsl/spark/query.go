@@ -33,20 +33,26 @@ type Query struct {
 	macros    []string // that Text calls; see Create
 	guesses   []guess
 	choices   choices
+	asks      map[span]bool
 	again     func(choices) *Query
 }
 
 // choices are what DuckDB taught of the types in a query.
 type choices struct {
-	plain map[span]bool   // expressions that are written without the macros that tell types apart
-	lists map[string]bool // fields that are taken of lists, behind the last name of the list and a dot
+	unclear map[span]bool   // expressions that are written without the macros that tell types apart
+	asks    map[span]bool   // expressions that DuckDB is asked for
+	types   told            // what DuckDB told of expressions; empty for nothing
+	lists   map[string]bool // fields that are taken of lists, behind the last name of the list and a dot
 }
 
-// rewrite is Elements or Ambiguous, whichever goes with what DuckDB says.
+// rewrite is elements, ambiguous or told, whichever goes with what DuckDB says.
 func (q *Query) rewrite(offset int, message string) (*sqltext.Query, bool) {
-	again, ok := q.Elements(message)
+	again, ok := q.elements(message)
 	if !ok && strings.Contains(message, "multiple overloads") {
-		again, ok = q.Ambiguous(offset)
+		again, ok = q.ambiguous(offset)
+	}
+	if !ok {
+		again, ok = q.told(message)
 	}
 	if !ok {
 		return nil, false
@@ -54,14 +60,20 @@ func (q *Query) rewrite(offset int, message string) (*sqltext.Query, bool) {
 	return again.Query, true
 }
 
-// Ambiguous writes the query again when DuckDB cannot choose a form of the macro that stands at an offset of Text, which
+// ambiguous writes the query again when DuckDB cannot choose a form of the macro that stands at an offset of Text, which
 // it says with "multiple overloads". It is false when no such macro stands there.
-func (q *Query) Ambiguous(offset int) (*Query, bool) {
+func (q *Query) ambiguous(offset int) (*Query, bool) {
 	for _, g := range q.guesses {
 		if g.start <= offset && offset < g.end {
-			plain := map[span]bool{g.x: true}
-			maps.Copy(plain, q.choices.plain)
-			return q.again(choices{plain, q.choices.lists}), true
+			c := q.choices
+			c.unclear = maps.Clone(c.unclear)
+			if c.unclear == nil {
+				c.unclear = map[span]bool{}
+			}
+			for _, x := range g.of {
+				c.unclear[x] = true
+			}
+			return q.again(c), true
 		}
 	}
 	return nil, false
@@ -69,9 +81,9 @@ func (q *Query) Ambiguous(offset int) (*Query, bool) {
 
 var notStruct = regexp.MustCompile(`Cannot extract field '([^']+)' from expression "(.*)" because it is not a struct`)
 
-// Elements writes the query again when DuckDB's message says that a field is taken of what is no struct: of a list of
+// elements writes the query again when DuckDB's message says that a field is taken of what is no struct: of a list of
 // structs, Spark gives the list of the fields. It is false for another message, and where that was tried.
-func (q *Query) Elements(message string) (*Query, bool) {
+func (q *Query) elements(message string) (*Query, bool) {
 	m := notStruct.FindStringSubmatch(message)
 	if m == nil {
 		return nil, false
@@ -84,9 +96,10 @@ func (q *Query) Elements(message string) (*Query, bool) {
 	if q.choices.lists[key] {
 		return nil, false
 	}
-	lists := map[string]bool{key: true}
-	maps.Copy(lists, q.choices.lists)
-	return q.again(choices{q.choices.plain, lists}), true
+	c := q.choices
+	c.lists = map[string]bool{key: true}
+	maps.Copy(c.lists, q.choices.lists)
+	return q.again(c), true
 }
 
 func listField(list, field string) string { return strings.ToLower(list + "." + field) }
@@ -185,7 +198,11 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 	e := expand(raw, in.Parameters)
 	result := &Query{choices: chosen}
 	result.again = func(c choices) *Query { return translate(raw, at, in, new(diag.List), otherwise, c, read) }
-	w := &writer{raw: raw, origin: at, expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, pipeline: in}
+	w := &writer{raw: raw, origin: at, expanded: e, out: sqltext.NewBuilder(raw, at), diags: diags, result: result, choices: chosen, pipeline: in,
+		asks: map[span]bool{}, asked: map[span]bool{}, told: chosen.types}
+	for x := range chosen.asks {
+		w.wonder(x)
+	}
 	set, known := in.mode(diags, w.out.Place(0, len(raw)))
 	w.mode = set
 	for _, unknown := range e.unknown {
@@ -210,6 +227,12 @@ func translate(raw string, at sqltext.Origin, in Pipeline, diags *diag.List, oth
 		w.out = sqltext.NewBuilder(raw, at)
 		w.out.Put(otherwise, 0, len(raw))
 	}
+	if len(w.asked) < len(w.asks) && len(chosen.asks) < len(w.asks) { // it was found out too late that they are to be asked for
+		chosen.asks = w.asks
+		return translate(raw, at, in, new(diag.List), otherwise, chosen, read)
+	}
+	result.asks = w.asked
+	w.toldMacros()
 	result.Query = w.out.Query()
 	result.Spark, result.Rewrite, result.Broken = true, result.rewrite, broken
 	result.Streams, result.guesses = w.streams, w.guesses

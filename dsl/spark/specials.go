@@ -18,7 +18,7 @@ func init() { // they call each other
 		"filter": filter, "exists": exists, "forall": forall, "aggregate": aggregate, "reduce": aggregate,
 		"zip_with": zipWith, "map_filter": mapFilter, "transform_values": transformValues, "transform_keys": transformKeys,
 		"element_at": elementAt, "try_element_at": elementAt, "first": firstLast, "last": firstLast, "first_value": firstLast, "last_value": firstLast,
-		"collect_list": collect, "collect_set": collect, "array_agg": collect, "count": count, "from_json": fromJSON, "assert_true": assertTrue,
+		"avg": average, "mean": average, "try_avg": average, "collect_list": collect, "collect_set": collect, "array_agg": collect, "count": count, "from_json": fromJSON, "assert_true": assertTrue,
 		"input_file_name": inputFile, "explode": misplaced, "explode_outer": misplaced, "posexplode": misplaced, "posexplode_outer": misplaced,
 		"stack": misplaced, "json_tuple": misplaced, "variant_explode": misplaced, "variant_explode_outer": misplaced, "inline": misplaced, "inline_outer": misplaced, "make_interval": makeInterval, "make_dt_interval": makeInterval, "make_ym_interval": makeInterval,
 		"window": timeWindow, "round": roundTo, "ceil": rounding, "ceiling": rounding, "floor": rounding, "arrays_zip": arraysZip,
@@ -84,7 +84,7 @@ func concat(w *writer, c *call) {
 func (w *writer) concatAll(c *call, b *binary) {
 	texts := false
 	for _, a := range c.args {
-		k := kindOf(a.value)
+		k := w.kindOf(a.value)
 		texts = texts || k == text || k.isNumber() || k == date || k == instant || k == boolean
 	}
 	if !texts {
@@ -103,7 +103,7 @@ func (w *writer) concatAll(c *call, b *binary) {
 
 func concatWords(w *writer, c *call) {
 	w.need(c, 1, -1, "concat_ws(', ', a, b)")
-	if kindOf(c.args[0].value) == text {
+	if w.kindOf(c.args[0].value) == text {
 		w.put("array_to_string(", c.nameAt)
 	} else {
 		w.put(w.macro("joined")+"(", c.nameAt)
@@ -115,7 +115,7 @@ func concatWords(w *writer, c *call) {
 		if i > 0 {
 			w.put(" || ", span{a.value.at().start, a.value.at().start})
 		}
-		if k := kindOf(a.value); k != unknown && k != other {
+		if k := w.kindOf(a.value); k != unknown && k != other {
 			w.around(c, "[", func() { w.coerced(a.value, text) }, "]")
 		} else if w.guess("strings", a.value) {
 			w.around(c, "@strings(", func() { w.expr(a.value) }, ")")
@@ -296,7 +296,11 @@ func roundTo(w *writer, c *call) {
 		digits = func() { w.coerced(c.args[1].value, integer) }
 	}
 	value := func() { w.coerced(x, numeric) }
-	switch k := kindOf(x); {
+	k := w.kindOf(x)
+	if k == numeric && constant && !bindable(x) { // an average or a sum
+		w.wonder(x.at())
+	}
+	switch {
 	case constant && (k == double || k == text):
 		w.around(c, "@round_double(", value, ", ")
 		w.around(c, "", digits, ")")
@@ -322,7 +326,7 @@ func rounding(w *writer, c *call) {
 		w.around(c, "("+name+"(", func() { w.coerced(x, numeric) }, " * pow(10, ")
 		w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, ")) / pow(10, ")
 		w.around(c, "", func() { w.coerced(c.args[1].value, integer) }, "))")
-	case kindOf(x) == decimals:
+	case w.kindOf(x) == decimals:
 		w.around(c, name+"(", func() { w.expr(x) }, ")")
 	default:
 		w.around(c, "CAST("+name+"(", func() { w.coerced(x, numeric) }, ") AS BIGINT)")
@@ -418,7 +422,7 @@ func misplaced(w *writer, c *call) {
 func elementAt(w *writer, c *call) {
 	w.need(c, 2, 2, c.name+"(list, 1)")
 	key := c.args[1].value
-	if kindOf(key) == text {
+	if w.kindOf(key) == text {
 		w.around(c, "(", func() { w.expr(c.args[0].value) }, ")[")
 		w.around(c, "", func() { w.expr(key) }, "]")
 		return
@@ -486,6 +490,36 @@ func collect(w *writer, c *call) {
 	w.expr(c.args[0].value)
 	w.behind(&inner)
 	w.put(", [])", span{c.end, c.end})
+}
+
+// average writes avg. That of a DECIMAL is a DECIMAL with four decimals more, which is known when the query is bound: a sum
+// has as many decimals, and is not computed where only its type is asked for.
+func average(w *writer, c *call) {
+	w.need(c, 1, 1, c.name+"(number)")
+	v := &variant{params: []kind{numeric}, body: "avg($1)"}
+	x := c.args[0].value
+	if k := w.kindOf(x); k != unknown && k != decimals && k != numeric {
+		w.aggregate(c, v)
+		return
+	}
+	w.written("cast_to_type(", c.nameAt)
+	w.aggregate(c, v)
+	w.written(", from_json('null', @average_type(", c.nameAt)
+	w.aggregate(c, v)
+	switch {
+	case c.over != nil:
+		w.written(", ", c.nameAt)
+		w.coerced(x, numeric)
+	case w.guess("summed", x):
+		w.written(", sum(@summed(", c.nameAt)
+		w.expr(x)
+		w.written("))", c.nameAt)
+	default:
+		w.written(", sum(", c.nameAt)
+		w.coerced(x, numeric)
+		w.written(")", c.nameAt)
+	}
+	w.written(")))", span{c.end, c.end})
 }
 
 func count(w *writer, c *call) {

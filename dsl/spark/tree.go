@@ -233,6 +233,7 @@ type selected struct {
 type setOperation struct {
 	span
 	op   string // UNION, INTERSECT, EXCEPT
+	opAt span
 	all  bool
 	name bool // BY NAME
 	l, r body

@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -249,3 +250,64 @@ func Fields(ddl string) (fields []Field, err error) {
 
 // DatePattern is Spark's pattern of dates and times in the letters of DuckDB's strptime.
 func DatePattern(pattern string) (string, error) { return datePattern(pattern, true) }
+
+// sparkNames are the types that have another name in Spark.
+var sparkNames = map[string]string{"VARCHAR": "STRING", "STRING_LITERAL": "STRING", "INTEGER": "INT", "INTEGER_LITERAL": "INT", "BLOB": "BINARY", "HUGEINT": "BIGINT",
+	"JSON": "VARIANT", `"NULL"`: "VOID"}
+
+// TypeName is a type of DuckDB as Spark names it: ARRAY<STRING> for VARCHAR[].
+func TypeName(duck string) string {
+	duck = strings.TrimSpace(duck)
+	if element, ok := strings.CutSuffix(duck, "[]"); ok {
+		return "ARRAY<" + TypeName(element) + ">"
+	}
+	name, inside, parts := strings.Cut(strings.TrimSuffix(duck, ")"), "(")
+	if !parts || name != "STRUCT" && name != "MAP" {
+		return cmp.Or(sparkNames[duck], duck)
+	}
+	var all []string
+	for _, part := range splitTypes(inside) {
+		if name == "MAP" {
+			all = append(all, TypeName(part))
+			continue
+		}
+		field := strings.IndexByte(part, ' ')
+		if strings.HasPrefix(part, `"`) {
+			field = strings.LastIndexByte(part, '"') + 1
+		}
+		if field <= 0 {
+			return duck
+		}
+		all = append(all, strings.Trim(part[:field], `"`)+": "+TypeName(part[field:]))
+	}
+	return name + "<" + strings.Join(all, ", ") + ">"
+}
+
+// splitTypes takes types apart at the commas that stand outside of brackets and quotes.
+func splitTypes(list string) []string {
+	var all []string
+	depth, start, quoted := 0, 0, false
+	for i, c := range list {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		case c == ',' && depth == 0:
+			all, start = append(all, strings.TrimSpace(list[start:i])), i+1
+		}
+	}
+	return append(all, strings.TrimSpace(list[start:]))
+}
+
+// TypeNames are the types of DuckDB in a list with commas, as Spark names them.
+func TypeNames(list string) []string {
+	var names []string
+	for _, t := range splitTypes(list) {
+		names = append(names, TypeName(t))
+	}
+	return names
+}

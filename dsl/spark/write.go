@@ -20,12 +20,16 @@ type writer struct {
 	metadata  bool
 	generated int // names that were made
 	// guesses are the macros in the text that tell types apart.
-	choices  choices
-	guesses  []guess
+	choices choices
+	guesses []guess
+	// asks are expressions whose types DuckDB is asked for, and asked those of them that are written so.
+	asks, asked map[span]bool
+	told
 	pipeline Pipeline
 	ctes     []string  // in lower case, that are seen at this place
 	paths    [][]ident // tables that are named with a schema
 	row      string    // the name of the only relation behind FROM
+	windows  []namedWindow
 	// replaced are parameters of lambdas, and what stands for them in the text.
 	replaced map[string]string
 	mode     mode
@@ -85,130 +89,6 @@ func (w *writer) idents(names []ident) {
 	}
 }
 
-// guess is a macro with forms for several types in the text, for an expression of which nothing is known.
-type guess struct {
-	start, end int // of its name in the text
-	x          span
-}
-
-// guess reports whether a macro may ask for the type of x. Where it may, the name of the macro has to be written next.
-func (w *writer) guess(macro string, x expr) bool {
-	if w.choices.plain[x.at()] || kindOf(x) == nullKind || !bindable(x) || depth(x) > deepestGuess {
-		return false
-	}
-	at := w.out.Len()
-	w.guesses = append(w.guesses, guess{at, at + len(Schema) + 1 + len(quoteName(macro+w.mode.suffix())), x.at()})
-	return true
-}
-
-// deepestGuess is how many macros with several forms there may be inside of each other: DuckDB looks at what is in them
-// twice for each.
-const deepestGuess = 3
-
-// depth is how many macros may be inside of each other in an expression.
-func depth(x expr) int {
-	n := 0
-	all := func(xs ...expr) {
-		for _, x := range xs {
-			if x != nil {
-				n = max(n, depth(x))
-			}
-		}
-	}
-	switch x := x.(type) {
-	case *unary:
-		all(x.x)
-	case *binary:
-		all(x.l, x.r)
-		n++
-	case *cast:
-		all(x.x)
-	case *item:
-		all(x.x, x.key)
-		n++
-	case *field:
-		all(x.x)
-	case *path:
-		all(x.x)
-	case *caseOf:
-		all(x.results()...)
-		n++
-	case *call:
-		for _, a := range x.args {
-			all(a.value)
-		}
-		n++
-	case *between, *in, *like, *is:
-		n = 1
-	}
-	return n
-}
-
-// leaf is a part of an expression that has its type, as far as that is to be seen.
-func leaf(x expr) expr {
-	switch x := x.(type) {
-	case *caseOf:
-		for _, r := range x.results() {
-			if kindOf(r) != nullKind {
-				return leaf(r)
-			}
-		}
-	case *call:
-		switch x.name {
-		case "coalesce", "nvl", "ifnull", "nullif", "greatest", "least":
-			for _, a := range x.args {
-				if kindOf(a.value) != nullKind {
-					return leaf(a.value)
-				}
-			}
-		case "if":
-			if len(x.args) == 3 {
-				return leaf(x.args[1].value)
-			}
-		}
-	case *binary:
-		if x.op != "||" && kindOf(x) == unknown {
-			return leaf(x.l)
-		}
-	}
-	return x
-}
-
-// bindable reports whether DuckDB knows the type of an expression while it looks for a macro.
-func bindable(x expr) bool {
-	switch x := x.(type) {
-	case *call:
-		f, _ := lookup(x.name, len(x.args))
-		if x.over != nil || f == nil || f.Aggregate {
-			return false
-		}
-		for _, a := range x.args {
-			if !bindable(a.value) {
-				return false
-			}
-		}
-	case *unary:
-		return bindable(x.x)
-	case *binary:
-		return bindable(x.l) && bindable(x.r)
-	case *cast:
-		return bindable(x.x)
-	case *item:
-		return bindable(x.x)
-	case *field:
-		return bindable(x.x)
-	case *caseOf:
-		for _, r := range x.results() {
-			if !bindable(r) {
-				return false
-			}
-		}
-	case *subquery, *lambda:
-		return false
-	}
-	return true
-}
-
 // macroOf writes macro(x).
 func (w *writer) macroOf(macro string, x expr) {
 	at := x.at()
@@ -236,6 +116,10 @@ func (w *writer) list(all []expr) {
 
 // expr writes an expression so that it can stand beside any operator.
 func (w *writer) expr(x expr) {
+	if at := x.at(); w.asks[at] && !w.asked[at] {
+		w.ask(x)
+		return
+	}
 	switch x := x.(type) {
 	case *column:
 		w.column(x)
@@ -409,7 +293,7 @@ func (w *writer) cast(c *cast) {
 		w.castTo(to, c.x, c.span)
 	case strings.HasPrefix(to, "DECIMAL"):
 		w.put(open, span{c.start, c.start})
-		switch k := kindOf(c.x); {
+		switch k := w.kindOf(c.x); {
 		case k.isNumber():
 			w.expr(c.x)
 		case k == text:
@@ -434,7 +318,7 @@ func (w *writer) cast(c *cast) {
 
 // castTo writes a cast to a type without parts. What is known of the value saves a macro.
 func (w *writer) castTo(to string, x expr, at span) {
-	k := kindOf(x)
+	k := w.kindOf(x)
 	if w.mode != (mode{}) && k != nullKind {
 		open, close := w.castInMode(to, k)
 		w.put(open, span{at.start, x.at().start})
@@ -501,7 +385,7 @@ func (w *writer) oneOf(all []expr, i int) {
 		if n == i {
 			continue
 		}
-		if k := kindOf(x); k != nullKind && (k != kindOf(all[i]) || k == unknown) {
+		if k := w.kindOf(x); k != nullKind && (k != w.kindOf(all[i]) || k == unknown) {
 			if w.mode.legacy {
 				w.besides(all[i], x)
 			} else {
@@ -515,14 +399,14 @@ func (w *writer) oneOf(all []expr, i int) {
 
 // besides writes x, which is a text where the other value is one and the session is not in ANSI mode.
 func (w *writer) besides(x, other expr) {
-	k, o := kindOf(x), kindOf(other)
+	k, o := w.kindOf(x), w.kindOf(other)
 	switch {
 	case k == text || k == nullKind || k == jsonKind:
 		w.expr(x)
 	case o == text:
 		w.castTo("VARCHAR", x, x.at())
 	case k.isNumber() && o == unknown || k == unknown && o == unknown:
-		if !bindable(other) || depth(other) > deepestGuess || w.choices.plain[other.at()] || !w.guess("beside", x) {
+		if !w.guess("beside", x, other) {
 			w.expr(x)
 			return
 		}
@@ -567,7 +451,7 @@ func (w *writer) jsonPath(p *path) {
 func (w *writer) item(x *item) {
 	list := func() { w.expr(x.x) }
 	end := span{x.end, x.end}
-	switch kindOf(x.key) {
+	switch w.kindOf(x.key) {
 	case text:
 		w.put("(", x.span)
 		list()

@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/lakeflow/lakeflow/dsl/diag"
@@ -192,7 +193,7 @@ func (w *writer) charset(x expr) {
 // aggregate writes an aggregate or window function.
 func (w *writer) aggregate(c *call, v *variant) {
 	before, after, _ := strings.Cut(v.wrap, "$")
-	if c.name == "sum" && kindOf(c.args[0].value) == integer { // DuckDB's is a HUGEINT
+	if c.name == "sum" && w.kindOf(c.args[0].value) == integer { // DuckDB's is a HUGEINT
 		before, after = "CAST(", " AS BIGINT)"
 	}
 	if v.window && c.over == nil {
@@ -278,6 +279,9 @@ func (w *writer) orderBy(all []order) {
 
 // window writes what stands behind OVER.
 func (w *writer) window(s *window) {
+	if s.name != "" && !slices.ContainsFunc(w.windows, func(n namedWindow) bool { return strings.EqualFold(n.name.name, s.name) }) {
+		w.fail(codeArguments, s.span, "write OVER (PARTITION BY … ORDER BY …), or WINDOW "+s.name+" AS (…) behind FROM", "there is no window %s", s.name)
+	}
 	if s.name != "" && len(s.partition)+len(s.order)+len(s.frame) == 0 {
 		w.put(quoteName(s.name), s.span)
 		return

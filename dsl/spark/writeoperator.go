@@ -17,7 +17,7 @@ var kindTypes = map[kind]string{text: "VARCHAR", integer: "INTEGER", double: "DO
 
 // coerced writes an expression as a value of a kind, as Spark does where no cast is written.
 func (w *writer) coerced(x expr, to kind) {
-	k := kindOf(x)
+	k := w.kindOf(x)
 	typ := kindTypes[to]
 	switch {
 	case to == numeric && k == text:
@@ -41,8 +41,8 @@ func smallInteger(x expr) bool {
 
 // operand writes x, which meets another value in an operator: a text becomes what the other value is.
 func (w *writer) operand(x, with expr) {
-	with = leaf(with)
-	k, o := kindOf(x), kindOf(with)
+	with = w.leaf(with)
+	k, o := w.kindOf(x), w.kindOf(with)
 	_, constant := x.(*literal)
 	at := x.at()
 	like := map[kind]string{integer: "like_bigint", date: "like_date", instant: "like_timestamp", boolean: "like_boolean"}
@@ -50,7 +50,7 @@ func (w *writer) operand(x, with expr) {
 	switch {
 	case w.mode.zone != "" && k == date && o == instant:
 		w.castTo("TIMESTAMP", x, at)
-	case w.mode.zone != "" && (k == date && o == unknown || k == unknown && o == instant) && bindable(with) && depth(with) <= deepestGuess && !w.choices.plain[with.at()] && w.guess("like_other", x):
+	case w.mode.zone != "" && (k == date && o == unknown || k == unknown && o == instant) && w.guess("like_other", x, with):
 		w.put(w.macro("like_other")+"(", span{at.start, at.start})
 		w.expr(x)
 		w.put(", ", span{at.end, at.end})
@@ -60,7 +60,7 @@ func (w *writer) operand(x, with expr) {
 		w.expr(x)
 	case k != unknown && k != text || o == nullKind || o == text || o == other || o == jsonKind || o == duration || o == bytes:
 		w.expr(x)
-	case o == unknown && bindable(with) && depth(with) <= deepestGuess && !w.choices.plain[with.at()] && w.guess("like_other", x):
+	case o == unknown && w.guess("like_other", x, with):
 		w.put(w.macro("like_other")+"(", span{at.start, at.start})
 		w.expr(x)
 		w.put(", ", span{at.end, at.end})
@@ -156,13 +156,13 @@ func (w *writer) logical(b *binary) {
 
 // arithmetic writes + - *. A date with an interval of whole days stays a date.
 func (w *writer) arithmetic(b *binary) {
-	l, r := kindOf(b.l), kindOf(b.r)
+	l, r := w.kindOf(b.l), w.kindOf(b.r)
 	macro := ""
 	moment, span1 := b.l, b.r
 	if l == duration && r != duration {
 		moment, span1 = b.r, b.l
 	}
-	if v, ok := span1.(*interval); ok && b.op != "*" && kindOf(moment) != duration {
+	if v, ok := span1.(*interval); ok && b.op != "*" && w.kindOf(moment) != duration {
 		macro = "moment"
 		if v.daysOnly {
 			macro = "shifted"
@@ -182,7 +182,8 @@ func (w *writer) arithmetic(b *binary) {
 		w.infix(b, "-", func() { w.local(b.l) }, func() { w.local(b.r) })
 		return
 	}
-	if l == unknown && r == unknown && b.op == "-" && bindable(b.r) && depth(b.r) <= deepestGuess && !w.choices.plain[b.r.at()] && w.guess("minus", b.l) {
+	moments := (l == unknown || l == date || l == instant) && (r == unknown || r == date || r == instant)
+	if moments && (l == unknown || r == unknown) && b.op == "-" && w.guess("minus", b.l, b.r) {
 		w.put(w.macro("minus")+"(", span{b.start, b.start})
 		w.expr(b.l)
 		w.put(", ", b.opAt)
@@ -194,7 +195,7 @@ func (w *writer) arithmetic(b *binary) {
 		w.needsUTC(b.span, "an interval that is computed")
 	}
 	integers := (l == integer || l == unknown) && (r == integer || r == unknown)
-	if w.mode.legacy && integers && bindable(b.r) && depth(b.r) <= deepestGuess && !w.choices.plain[b.r.at()] && w.guess(overflowing[b.op], b.l) {
+	if w.mode.legacy && integers && w.guess(overflowing[b.op], b.l, b.r) {
 		w.put(w.macro(overflowing[b.op])+"(", span{b.start, b.start})
 		w.addend(b.l, b.r)
 		w.put(", ", b.opAt)
@@ -212,7 +213,7 @@ var overflowing = map[string]string{"+": "added", "-": "subtracted", "*": "multi
 func (w *writer) shift(b *binary, macro string, moment, v expr) {
 	open, close := "(", ")"
 	between := " " + b.op + " "
-	k := kindOf(moment)
+	k := w.kindOf(moment)
 	if w.mode.zone != "" && k == date && macro == "moment" {
 		moment, k = &cast{moment.at(), moment, &dataType{span: moment.at(), name: "TIMESTAMP"}, false}, instant
 	}
@@ -237,7 +238,7 @@ func (w *writer) shift(b *binary, macro string, moment, v expr) {
 
 // addend writes an operand of arithmetic. Texts become numbers.
 func (w *writer) addend(x, with expr) {
-	k, o := kindOf(x), kindOf(with)
+	k, o := w.kindOf(x), w.kindOf(with)
 	number := o == unknown || o.isNumber() || o == text || o == nullKind
 	switch b, arithmetic := x.(*binary); {
 	case k == text && (o == integer || o == text) && !w.mode.legacy:
@@ -269,7 +270,7 @@ func (w *writer) division(b *binary, op string) {
 }
 
 func (w *writer) concatenation(b *binary) {
-	l, r := kindOf(b.l), kindOf(b.r)
+	l, r := w.kindOf(b.l), w.kindOf(b.r)
 	if (l == unknown || l == other) && (r == unknown || r == other) { // lists, or texts
 		w.infix(b, "||", func() { w.expr(b.l) }, func() { w.expr(b.r) })
 		return

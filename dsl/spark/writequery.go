@@ -76,7 +76,9 @@ func (w *writer) anyBody(b body) {
 			op += " BY NAME"
 		}
 		w.operandOfSet(b.l)
-		w.put(" "+op+" ", span{b.l.at().end, b.r.at().start})
+		w.put(" ", span{b.l.at().end, b.opAt.start})
+		w.put(op, b.opAt)
+		w.put(" ", span{b.opAt.end, b.r.at().start})
 		w.operandOfSet(b.r)
 	}
 }
@@ -114,9 +116,9 @@ func (w *writer) values(v *values) {
 
 func (w *writer) selection(s *selection) {
 	w.windowGroups(s)
-	row := w.row
-	w.row = nameOfRows(s.from)
-	defer func() { w.row = row }()
+	row, windows := w.row, w.windows
+	w.row, w.windows = nameOfRows(s.from), s.windows
+	defer func() { w.row, w.windows = row, windows }()
 	w.put("SELECT ", span{s.start, s.start})
 	if s.distinct {
 		w.put("DISTINCT ", span{s.start, s.start})

@@ -114,6 +114,16 @@ func (q *Query) At(offset, length int) diag.Range {
 	return q.rawRange(start, max(end, start))
 }
 
+// Written is what the token at an offset of Text stands for in Raw.
+func (q *Query) Written(offset int) string {
+	if offset < 0 || offset >= len(q.Text) {
+		return ""
+	}
+	start, _ := q.rawAt(offset)
+	_, end := q.rawAt(offset + max(tokenLength(q.Text, offset), 1) - 1)
+	return q.Raw[start:max(start, end)]
+}
+
 // rawAt gives the stretch of Raw that the byte at offset of Text comes from.
 func (q *Query) rawAt(offset int) (start, end int) {
 	i := sort.Search(len(q.pieces), func(i int) bool { return q.pieces[i].out+q.pieces[i].outLen > offset })

@@ -60,6 +60,9 @@ func (c *compiler) bindText(ctx context.Context, b binding) (bound, error) {
 			}
 		}
 		offset, known := b.offset(e, p, c.in.Macros)
+		if b.query.Spark && len(p) == 0 && (!known || castRefused.MatchString(e.Message)) {
+			offset = c.blame(ctx, b, e, offset)
+		}
 		name := e.missing()
 		if !doubtful || name != "" && !told[name] && written(b.query, name) {
 			c.refusedBinding(b, e, offset)
@@ -79,6 +82,8 @@ func (c *compiler) refusedBinding(b binding, e *duckError, offset int) {
 	}
 	message, help := e.explain()
 	switch {
+	case b.query.Spark:
+		message, help = e.explainSpark(b, offset)
 	case e.Subtype == "COLUMN_NOT_FOUND" && offset >= 0 && offset < len(b.sql) && b.sql[offset] == '"' && !strings.HasPrefix(help, "did you mean"):
 		help = "double quotes are for names; write a text in single quotes: " + sqltext.Literal(e.Name)
 	case e.Type == "Invalid Input" && strings.HasPrefix(e.Message, "Malformed JSON") && findName(b.sql, "from_json") >= 0:

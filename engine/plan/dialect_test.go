@@ -95,3 +95,20 @@ func TestOwnFunction(t *testing.T) {
 		}
 	}
 }
+
+// What is compared with an aggregate, a window function or a subquery of texts is cast as in Spark. A mistake elsewhere in
+// such a query is still told at its place.
+func TestSparkAggregateTypes(t *testing.T) {
+	_, diags := compileSpark(t, pipeline([]string{"orders"}, inSpark(t, "gold", dsl.MaterializedView,
+		"SELECT id, coalesce(max(amount), 0) AS m, max(amount) > 5 AS big FROM orders GROUP BY id HAVING sum(amount) > 10 AND max(amount) = 1"),
+		inSpark(t, "ranks", dsl.MaterializedView,
+			"SELECT id, lag(amount) OVER (ORDER BY id) > 5 AS more FROM orders WHERE id > (SELECT min(amount) FROM orders)")))
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	_, diags = compileSpark(t, pipeline([]string{"orders"}, inSpark(t, "gold", dsl.MaterializedView,
+		"SELECT max(amount) > 5 AS big, nothing FROM orders")))
+	if len(diags) != 1 || !strings.Contains(diags[0].Message, `there is no column "nothing"`) || diags[0].Range.Start.Column != 32 {
+		t.Errorf("%v", diags)
+	}
+}
