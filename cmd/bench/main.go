@@ -28,6 +28,7 @@ var workloads = []struct {
 	{"rules", rules},
 	{"noop", noop},
 	{"validate", validate},
+	{"sql", pipelineSQL},
 	{"memory", memory},
 	{"many-files", manyFiles},
 	{"backlog", backlog},
