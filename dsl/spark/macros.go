@@ -53,6 +53,9 @@ var macros = map[string]string{
 	ELSE replace(replace(replace(lower(regexp_replace(regexp_replace(typeof(x), '^(.*)\[\]$', 'array<\1>'), '^MAP\((.*), (.*)\)$', 'map<\1,\2>')),
 	'integer', 'int'), 'varchar', 'string'), '"null"', 'void') END`,
 
+	"string_of":    `(x VARCHAR) AS x, (x TIME) AS @as_string(x), (x) AS @as_string(x)`,
+	"date_of":      `(x DATE) AS x, (x TIMESTAMP) AS CAST(@local(x) AS DATE), (x) AS @as_date(x)`,
+	"timestamp_of": `(x TIMESTAMP) AS x, (x DATE) AS @instant(CAST(x AS TIMESTAMP)), (x) AS @as_timestamp(x)`,
 	// numeral is what can be cast to a DECIMAL.
 	"numeral": `(x VARCHAR) AS trim(x), (x TIMESTAMP) AS epoch(x), (x BOOLEAN) AS CAST(x AS INTEGER), (x) AS x`,
 	"number":  `(x VARCHAR) AS CAST(x AS DOUBLE), (x TIME) AS x, (x) AS x`,

@@ -106,7 +106,7 @@ func TestMacroAt(t *testing.T) {
 // TestExpression reads conditions, as expectations have them.
 func TestExpression(t *testing.T) {
 	for raw, want := range map[string]string{
-		"a > 1 AND b RLIKE '^x'": "((spark.like_bigint(a) > 1) AND (regexp_matches(spark.as_string(b), '^x')))",
+		"a > 1 AND b RLIKE '^x'": "((spark.like_bigint(a) > 1) AND (regexp_matches(spark.string_of(b), '^x')))",
 		"a IS NOT NULL":          "(a IS NOT NULL)",
 		"a >":                    "NULL",
 		"SELECT 1":               "NULL",
