@@ -25,6 +25,7 @@ var workloads = []struct {
 }{
 	{"orders", orders},
 	{"orders-csv", ordersCSV},
+	{"spark", ordersSpark},
 	{"rules", rules},
 	{"noop", noop},
 	{"validate", validate},
