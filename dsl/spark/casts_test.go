@@ -13,7 +13,7 @@ import (
 // every type; both are types and texts as DuckDB gives them.
 func TestTypedCasts(t *testing.T) {
 	conn := open(t)
-	if _, err := conn.ExecContext(context.Background(), spark.Create([]string{"string_of", "date_of", "timestamp_of"})); err != nil {
+	if _, err := conn.ExecContext(context.Background(), spark.Create([]string{"string_of", "date_of", "timestamp_of"}, 0)); err != nil {
 		t.Fatal(err)
 	}
 	values := []string{"'2026-03-01 10:20:30'", "CAST(NULL AS VARCHAR)", "DATE '2026-03-01'", "TIMESTAMP '2026-03-01 10:20:30.5'", "TIMESTAMPTZ '2026-03-01 10:20:30+02'",
@@ -36,7 +36,7 @@ func TestTypedCasts(t *testing.T) {
 // TestUntypedCasts binds casts of what has no type while DuckDB looks for a macro.
 func TestUntypedCasts(t *testing.T) {
 	conn := open(t)
-	if _, err := conn.ExecContext(context.Background(), "CREATE TABLE t AS SELECT 1.5::DOUBLE AS d, 'a' AS s, TIMESTAMP '2026-03-01 10:20:30' AS at"); err != nil {
+	if _, err := conn.ExecContext(context.Background(), "CREATE TABLE t AS SELECT 1.5::DOUBLE AS d, 'a' AS s, TIMESTAMP '2026-03-01 10:20:30' AS at, ['a', NULL, 'b'] AS texts, [1.5e10::DOUBLE, 2] AS numbers, [[1]] AS lists, CAST(NULL AS VARCHAR[]) AS none"); err != nil {
 		t.Fatal(err)
 	}
 	made := map[string]bool{}
@@ -45,6 +45,12 @@ func TestUntypedCasts(t *testing.T) {
 		"SELECT s AS e, at AS f, concat(upper(e), upper(f)) FROM t":                                        "A2026-03-01 10:20:30",
 		"SELECT at AS e, CAST(e AS DATE) AS f, CAST(CAST(f AS DATE) AS STRING) FROM t":                     "2026-03-01",
 		"SELECT 1, max(d) AS m, upper(CAST(m AS STRING)) FROM t":                                           "1.5",
+		"SELECT array_join(texts, '+') FROM t":                                                             "a+b",
+		"SELECT array_join(numbers, '+') FROM t":                                                           "1.5E10+2.0",
+		"SELECT array_join(sort_array(numbers), '+') FROM t":                                               "2.0+1.5E10",
+		"SELECT coalesce(array_join(none, '+'), 'none') FROM t":                                            "none",
+		"SELECT numbers AS n, array_join(n, '+') FROM t":                                                   "1.5E10+2.0",
+		"SELECT array_join(collect_list(d), '+') FROM t":                                                   "1.5",
 		"SELECT 1, upper(max(d)) FROM t":                                                                   "1.5",
 		"SELECT 1, (SELECT upper(t.d) FROM (SELECT 1 AS one) AS u) FROM t":                                 "1.5",
 		"SELECT d AS e, " + strings.Repeat("concat(e, ", 12) + "'!'" + strings.Repeat(")", 12) + " FROM t": strings.Repeat("1.5", 12) + "!",

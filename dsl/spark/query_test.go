@@ -88,7 +88,7 @@ func TestMacroAt(t *testing.T) {
 	conn := open(t)
 	var diags diag.List
 	q := spark.Translate("SELECT 1,\n  size(year(d)) FROM (SELECT date'2024-01-01' AS d)", sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
-	created := spark.Create(q.Macros)
+	created := spark.Create(q.Macros, len(q.Text))
 	if _, err := conn.ExecContext(context.Background(), created); err != nil || len(diags) > 0 {
 		t.Fatal(err, diags)
 	}
