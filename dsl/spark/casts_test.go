@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeflow/lakeflow/dsl/diag"
 	"github.com/lakeflow/lakeflow/dsl/spark"
+	"github.com/lakeflow/lakeflow/dsl/sqltext"
 )
 
 // TestTypedCasts compares the casts that ask for the type of a column with those that take any value, for columns of
@@ -58,6 +60,25 @@ func TestUntypedCasts(t *testing.T) {
 		if got, text := run(conn, raw, made); got.Error != "" || len(got.Rows) != 1 || got.Rows[0][len(got.Rows[0])-1] != want {
 			t.Errorf("%s gives %v %s, want %s\n%s", raw, got.Rows, got.Error, want, text)
 		}
+	}
+}
+
+// TestManyUntypedCasts has no cast ask for a type when many could not.
+func TestManyUntypedCasts(t *testing.T) {
+	var diags diag.List
+	q := spark.Translate("SELECT "+strings.Repeat("upper(a), upper(b), upper(c), ", 10)+"1 FROM t", sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
+	if asked := strings.Count(q.Text, "spark.string_of("); asked != 30 || len(diags) > 0 {
+		t.Fatalf("%d casts ask, %v: %s", asked, diags, q.Text)
+	}
+	for again := 1; strings.Contains(q.Text, "spark.string_of("); again++ {
+		next, ok := q.Ambiguous(strings.Index(q.Text, "spark.string_of("))
+		if !ok || again > 4 {
+			t.Fatalf("written %d times: %s", again, q.Text)
+		}
+		q = next
+	}
+	if casts := strings.Count(q.Text, "spark.as_string("); casts < 26 {
+		t.Errorf("%d casts are left: %s", casts, q.Text)
 	}
 }
 

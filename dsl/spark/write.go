@@ -462,7 +462,7 @@ func (w *writer) castTo(to string, x expr, at span) {
 		open, close = w.macro("text_"+strings.ToLower(to))+"(", ")"
 	case k == text && to == "BLOB":
 		open, close = "encode(", ")"
-	case k == unknown && typedCasts[to] != "" && w.guess(typedCasts[to], x):
+	case k == unknown && typedCasts[to] != "" && len(w.choices.plain) <= mostPlain && w.guess(typedCasts[to], x):
 		open, close = w.macro(typedCasts[to])+"(", ")"
 	default:
 		open, close = w.macro(castMacros[to])+"(", ")"
