@@ -18,12 +18,13 @@ var children = map[string]func(ctx context.Context, args []string, in io.Reader,
 	floorCommand: func(ctx context.Context, _ []string, in io.Reader, out io.Writer) error {
 		return runFloor(ctx, in, out)
 	},
-	timedCommand: runTimed,
-	"broker":     runBroker,
-	"fill":       runFill,
-	"consume":    runConsume,
-	"produce":    runProduce,
-	"watch":      runWatch,
+	timedCommand:     runTimed,
+	translateCommand: runTranslate,
+	"broker":         runBroker,
+	"fill":           runFill,
+	"consume":        runConsume,
+	"produce":        runProduce,
+	"watch":          runWatch,
 }
 
 // process is a child that runs beside others.

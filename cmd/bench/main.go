@@ -25,9 +25,11 @@ var workloads = []struct {
 }{
 	{"orders", orders},
 	{"orders-csv", ordersCSV},
+	{"spark", ordersSpark},
 	{"rules", rules},
 	{"noop", noop},
 	{"validate", validate},
+	{"sql", pipelineSQL},
 	{"memory", memory},
 	{"many-files", manyFiles},
 	{"backlog", backlog},

@@ -131,8 +131,8 @@ func runText(conn *sql.Conn, q *sqltext.Query, made map[string]bool) (got answer
 		}
 	}
 	if len(macros) > 0 {
-		if _, err := conn.ExecContext(context.Background(), strings.TrimSpace(spark.Create(macros))); err != nil {
-			return failed(fmt.Errorf("%s: %w", strings.TrimSpace(spark.Create(macros)), err))
+		if _, err := conn.ExecContext(context.Background(), strings.TrimSpace(spark.Create(macros, 0))); err != nil {
+			return failed(fmt.Errorf("%s: %w", strings.TrimSpace(spark.Create(macros, 0)), err))
 		}
 	}
 	rows, err := conn.QueryContext(context.Background(), q.Text)

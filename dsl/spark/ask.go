@@ -20,26 +20,31 @@ type guess struct {
 // guess reports whether a macro may ask for the type of x, and of others that it is called with. Where it may, the name of
 // the macro has to be written next. What no macro can tell is asked for instead.
 func (w *writer) guess(macro string, x expr, others ...expr) bool {
-	deep, blind := false, false
-	all := append(others, x)
+	ok, blind := w.tells(macro, x, others...)
+	for _, y := range append(others, x) {
+		if k := w.kindOf(y); blind && (k == unknown || k == other) {
+			w.wonder(y.at())
+		}
+	}
+	return ok
+}
+
+// tells is guess for a macro that can be done without, so that nothing is asked for. blind says that no macro can tell.
+func (w *writer) tells(macro string, x expr, others ...expr) (ok, blind bool) {
+	deep := false
 	var of []span
-	for _, y := range all {
+	for _, y := range append(others, x) {
 		_, answered := w.choices.types[y.at()]
 		blind = blind || answered || w.asks[y.at()] || w.choices.unclear[y.at()] || !bindable(y)
 		deep = deep || depth(y) > deepestGuess
 		of = append(of, y.at())
 	}
-	for _, y := range all {
-		if k := w.kindOf(y); blind && (k == unknown || k == other) {
-			w.wonder(y.at())
-		}
-	}
-	ok := !deep && !blind && w.kindOf(x) != nullKind
+	ok = !deep && !blind && w.kindOf(x) != nullKind
 	if ok {
 		at := w.out.Len()
 		w.guesses = append(w.guesses, guess{at, at + len(Schema) + 1 + len(quoteName(macro+w.mode.suffix())), of})
 	}
-	return ok
+	return ok, blind
 }
 
 // wonder has DuckDB asked for the type of what stands at a place, unless it was.

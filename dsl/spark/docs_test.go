@@ -57,7 +57,7 @@ func TestFunctions(t *testing.T) {
 			t.Errorf("%s is %s, with forms %v and reason %q", f.Name, f.How, f.Forms, f.Reason)
 		}
 	}
-	if _, err := conn.ExecContext(t.Context(), spark.Create(macros)); err != nil {
+	if _, err := conn.ExecContext(t.Context(), spark.Create(macros, 0)); err != nil {
 		t.Error(err)
 	}
 	t.Log(counts)

@@ -199,15 +199,15 @@ func (v *variant) param(i int) kind {
 	return v.params[min(i, len(v.params)-1)]
 }
 
-// MacroOffset is where the statements of Create begin. DuckDB places a mistake that it finds in the body of a macro, say
-// a type that it has no function for, where the macro was written; no query is as long as this.
-const MacroOffset = 1 << 20
-
 // Create gives the statements that make the schema "spark" and the macros of the names in it, and all that those call.
-// They stand in one text, to be run at once.
-func Create(names []string) string {
+// They stand in one text, to be run at once. longest is the length in bytes of the longest text that calls them.
+//
+// DuckDB places a mistake that it finds in the body of a macro, say a type that it has no function for, where the macro
+// was written. The statements begin behind the end of every text, so that MacroAt tells such a place from one in a query;
+// there is room for what a query becomes when it is written again.
+func Create(names []string, longest int) string {
 	var b strings.Builder
-	b.WriteString(strings.Repeat(" ", MacroOffset) + "CREATE SCHEMA IF NOT EXISTS " + Schema + ";\n")
+	b.WriteString(strings.Repeat(" ", 1<<16+4*longest) + "CREATE SCHEMA IF NOT EXISTS " + Schema + ";\n")
 	done := map[string]bool{}
 	var add func(name string)
 	add = func(name string) {
@@ -237,7 +237,7 @@ func Create(names []string) string {
 // MacroAt is the name of the macro at an offset of what Create gave, or empty.
 func MacroAt(created string, offset int) string {
 	const before = "CREATE OR REPLACE MACRO " + Schema + "."
-	if offset < MacroOffset || offset > len(created) {
+	if offset < 0 || offset > len(created) {
 		return ""
 	}
 	i := strings.LastIndex(created[:offset], before)

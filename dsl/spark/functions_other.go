@@ -11,7 +11,7 @@ array_union(any, any) any = @array_distinct($1 || $2)
 array_intersect(any, any) any = @array_distinct(list_filter($1, lambda x: list_position($2, x) > 0))
 array_except(any, any) any = @array_distinct(list_filter($1, lambda x: coalesce(list_position($2, x), 0) = 0))
 arrays_overlap(any, any) bool = CASE WHEN list_has_any($1, $2) THEN true WHEN list_count($1) < len($1) OR list_count($2) < len($2) THEN NULL ELSE false END
-array_join(any, text) text = array_to_string(list_transform($1, lambda x: @as_string(x)), $2)
+array_join(any, text) text = @texts_joined($1, $2) ! array_to_string(list_transform($1, lambda x: @as_string(x)), $2)
 array_join(any, text, text) text = array_to_string(list_transform($1, lambda x: coalesce(@as_string(x), $3)), $2)
 array_max(any) any = list_max($*)
 array_min(any) any = list_min($*)

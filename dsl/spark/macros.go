@@ -58,6 +58,10 @@ var macros = map[string]string{
 	ELSE replace(replace(replace(lower(regexp_replace(regexp_replace(typeof(x), '^(.*)\[\]$', 'array<\1>'), '^MAP\((.*), (.*)\)$', 'map<\1,\2>')),
 	'integer', 'int'), 'varchar', 'string'), '"null"', 'void') END`,
 
+	// These are casts of the second sort: a form for each type costs DuckDB's binder a fraction of all branches.
+	"string_of":    `(x VARCHAR) AS x, (x BIGINT) AS CAST(x AS VARCHAR), (x DATE) AS CAST(x AS VARCHAR), (x TIMESTAMP) AS CAST(@local(x) AS VARCHAR), (x) AS @as_string(x)`,
+	"date_of":      `(x DATE) AS x, (x TIMESTAMP) AS CAST(@local(x) AS DATE), (x) AS @as_date(x)`,
+	"timestamp_of": `(x TIMESTAMP) AS x, (x DATE) AS @instant(CAST(x AS TIMESTAMP)), (x) AS @as_timestamp(x)`,
 	// numeral is what can be cast to a DECIMAL.
 	"numeral": `(x VARCHAR) AS trim(x), (x TIMESTAMP) AS epoch(x), (x BOOLEAN) AS CAST(x AS INTEGER), (x) AS x`,
 	// average_type is the type of the average a of what has the type of s, as from_json takes it. With more than 15 decimals
@@ -131,8 +135,10 @@ var macros = map[string]string{
 	WHEN upper(x) IN ('TH', 'THU', 'THURSDAY') THEN 4 WHEN upper(x) IN ('FR', 'FRI', 'FRIDAY') THEN 5 WHEN upper(x) IN ('SA', 'SAT', 'SATURDAY') THEN 6
 	WHEN upper(x) IN ('SU', 'SUN', 'SUNDAY') THEN 7 WHEN x IS NOT NULL THEN CAST('[ILLEGAL_DAY_OF_WEEK] ' || x AS INTEGER) END`,
 	// chosen is one of several texts.
-	"chosen":   `(l, n) AS CASE WHEN n < 1 OR n > len(l) THEN l[CAST('[INVALID_ARRAY_INDEX] there is no argument ' || CAST(n AS VARCHAR) AS BIGINT)] ELSE l[n] END`,
-	"joined":   `(l, s) AS CASE WHEN s IS NOT NULL THEN array_to_string(l, s) END`,
+	"chosen": `(l, n) AS CASE WHEN n < 1 OR n > len(l) THEN l[CAST('[INVALID_ARRAY_INDEX] there is no argument ' || CAST(n AS VARCHAR) AS BIGINT)] ELSE l[n] END`,
+	"joined": `(l, s) AS CASE WHEN s IS NOT NULL THEN array_to_string(l, s) END`,
+	"texts_joined": `(l VARCHAR[], s) AS array_to_string(l, s), (l TIME[], s) AS array_to_string(list_transform(l, lambda x: @as_string(x)), s),
+	(l, s) AS array_to_string(list_transform(l, lambda x: @as_string(x)), s)`,
 	"reverse":  `(x VARCHAR) AS reverse(x), (x TIME) AS x, (x) AS list_reverse(x)`,
 	"size":     `(x MAP(VARCHAR, VARCHAR)) AS CAST(cardinality(x) AS INTEGER), (x TIME) AS NULL, (x) AS CAST(len(x) AS INTEGER)`,
 	"any_true": `(l) AS CASE WHEN list_bool_or(l) THEN true WHEN list_count(l) < len(l) THEN NULL WHEN l IS NOT NULL THEN false END`,

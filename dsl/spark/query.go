@@ -45,6 +45,10 @@ type choices struct {
 	lists   map[string]bool // fields that are taken of lists, behind the last name of the list and a dot
 }
 
+// mostUnclear is how many expressions of a query are found, one by one, to have no type. With more of them casts no longer
+// ask for types: those that take any value are right as well, and only slower to bind.
+const mostUnclear = 3
+
 // rewrite is elements, ambiguous or told, whichever goes with what DuckDB says.
 func (q *Query) rewrite(offset int, message string) (*sqltext.Query, bool) {
 	again, ok := q.elements(message)

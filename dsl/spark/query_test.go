@@ -88,7 +88,7 @@ func TestMacroAt(t *testing.T) {
 	conn := open(t)
 	var diags diag.List
 	q := spark.Translate("SELECT 1,\n  size(year(d)) FROM (SELECT date'2024-01-01' AS d)", sqltext.WholeFile("q.sql"), spark.Pipeline{}, &diags)
-	created := spark.Create(q.Macros)
+	created := spark.Create(q.Macros, len(q.Text))
 	if _, err := conn.ExecContext(context.Background(), created); err != nil || len(diags) > 0 {
 		t.Fatal(err, diags)
 	}
@@ -106,7 +106,7 @@ func TestMacroAt(t *testing.T) {
 // TestExpression reads conditions, as expectations have them.
 func TestExpression(t *testing.T) {
 	for raw, want := range map[string]string{
-		"a > 1 AND b RLIKE '^x'": "((spark.like_bigint(a) > 1) AND (regexp_matches(spark.as_string(b), '^x')))",
+		"a > 1 AND b RLIKE '^x'": "((spark.like_bigint(a) > 1) AND (regexp_matches(spark.string_of(b), '^x')))",
 		"a IS NOT NULL":          "(a IS NOT NULL)",
 		"a >":                    "NULL",
 		"SELECT 1":               "NULL",

@@ -25,6 +25,10 @@ var castMacros = map[string]string{
 	"VARCHAR": "as_string", "BLOB": "as_binary", "DATE": "as_date", "TIMESTAMP": "as_timestamp",
 }
 
+// typedCasts are the same for values whose type DuckDB knows while it looks for a macro. Most values have the type
+// already: DuckDB binds a column then, and not all that a value of another type would take.
+var typedCasts = map[string]string{"VARCHAR": "string_of", "DATE": "date_of", "TIMESTAMP": "timestamp_of"}
+
 // duck is DuckDB's spelling of a type.
 func (t *dataType) duck() string {
 	switch t.name {

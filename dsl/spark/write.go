@@ -348,6 +348,11 @@ func (w *writer) castTo(to string, x expr, at span) {
 		open, close = "encode(", ")"
 	default:
 		open, close = w.macro(castMacros[to])+"(", ")"
+		if typed := typedCasts[to]; k == unknown && typed != "" && len(w.choices.unclear) <= mostUnclear {
+			if ok, _ := w.tells(typed, x); ok {
+				open = w.macro(typed) + "("
+			}
+		}
 	}
 	w.put(open, span{at.start, x.at().start})
 	w.expr(x)

@@ -110,6 +110,9 @@ func signatures(f *Function) []string {
 // scalar writes a function of values of one row.
 func (w *writer) scalar(c *call, v *variant) {
 	if v.fallback != "" {
+		for _, name := range macroCalls(v.fallback) { // for when the query is written again
+			w.macro(name)
+		}
 		if strings.HasPrefix(v.body, "@") && w.guess(macroCalls(v.body)[0], c.args[0].value) {
 			w.template(v.body, c, v)
 		} else {

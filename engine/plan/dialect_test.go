@@ -34,7 +34,7 @@ func compileSpark(t *testing.T, p *dsl.Pipeline) (*plan.Plan, diag.List) {
 		}
 	}
 	conn := connect(t)
-	made := spark.Create(called)
+	made := spark.Create(called, 1000)
 	if _, err := conn.ExecContext(context.Background(), made); err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,11 @@ import (
 // functions, and those of Spark. They are empty where there are none. A query that is written again calls no others.
 func macros(p *dsl.Pipeline) string {
 	var called []string
+	longest := 0
 	add := func(q *sqltext.Query) {
 		if q != nil {
 			called = append(called, q.Macros...)
+			longest = max(longest, len(q.Text))
 		}
 	}
 	expression := func(all ...*dsl.Expression) {
@@ -47,7 +49,7 @@ func macros(p *dsl.Pipeline) string {
 		return ""
 	}
 	slices.Sort(called)
-	text := spark.Create(slices.Compact(called))
+	text := spark.Create(slices.Compact(called), longest)
 	for _, f := range p.Functions {
 		parameters := make([]string, len(f.Parameters))
 		for i, name := range f.Parameters {

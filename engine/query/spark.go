@@ -74,7 +74,7 @@ func (s *Statement) bind(ctx context.Context, db *duck.DB) error {
 		return nil
 	}
 	if len(s.Macros) > 0 {
-		if err := db.Exec(ctx, spark.Create(s.Macros)); err != nil {
+		if err := db.Exec(ctx, spark.Create(s.Macros, len(s.Text))); err != nil {
 			return fmt.Errorf("make the functions that the query calls: %w", err)
 		}
 	}
