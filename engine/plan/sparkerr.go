@@ -177,7 +177,8 @@ func castAdvice(types []string) string {
 	return ""
 }
 
-var castMacro = regexp.MustCompile(`^spark\."?as_(\w+)`)
+// castMacro finds the type that a macro casts to.
+var castMacro = regexp.MustCompile(`^spark\."?(?:as_([a-z]+)|([a-z]+)_of\b)`)
 
 // nothing is a NULL in the place of a call, of its type where that is known.
 func nothing(call string) string {
@@ -185,7 +186,8 @@ func nothing(call string) string {
 	if m == nil {
 		return "NULL"
 	}
-	return "CAST(NULL AS " + cmp.Or(map[string]string{"string": "VARCHAR", "binary": "BLOB"}[m[1]], m[1]) + ")"
+	to := cmp.Or(m[1], m[2])
+	return "CAST(NULL AS " + cmp.Or(map[string]string{"string": "VARCHAR", "binary": "BLOB"}[to], to) + ")"
 }
 
 // firstLine is what a message says without suggestions, which change.
@@ -225,7 +227,7 @@ var blamed = []struct{ says, calls *regexp.Regexp }{
 	{regexp.MustCompile(`^GROUP BY term`), regexp.MustCompile(`\bGROUP BY\b`)},
 	{regexp.MustCompile(`at least one window function`), regexp.MustCompile(`\bQUALIFY\b`)},
 	{regexp.MustCompile(`^Cannot unpivot`), regexp.MustCompile(`\bUNPIVOT\b`)},
-	{castRefused, regexp.MustCompile(`\bspark\.(as_\w+|"as_[^"]+")\(`)},
+	{castRefused, regexp.MustCompile(`\bspark\.((as_\w+|\w+_of)|"(as_[^"]+|\w+_of)")\(`)},
 	{regexp.MustCompile(`^Set operations`), regexp.MustCompile(`\b(UNION|EXCEPT|INTERSECT)\b`)},
 }
 
