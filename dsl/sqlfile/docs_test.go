@@ -33,7 +33,7 @@ func TestPage(t *testing.T) {
 	for _, s := range pageSections {
 		fmt.Fprintf(&page, "\n## %s\n\n| clause | example | here |\n|---|---|---|\n", s.title)
 		for _, e := range s.examples {
-			fmt.Fprintf(&page, "| `%s` | `%s` | %s |\n", inCell(e.clause), inCell(e.sql), inCell(outcome(t, e.sql)))
+			fmt.Fprintf(&page, "| %s | %s | %s |\n", codeInCell(e.clause), codeInCell(e.sql), inCell(outcome(t, e.sql)))
 		}
 	}
 	page.WriteString(pageFunctions())
@@ -93,6 +93,15 @@ func outcome(t *testing.T, sql string) string {
 		return "accepted"
 	}
 	return strings.Join(said, "<br>")
+}
+
+// codeInCell is a code span in a cell of a table. What has backticks itself is between double ones, and spaces, which
+// Markdown takes away, part them from those at an end.
+func codeInCell(s string) string {
+	if strings.Contains(s, "`") {
+		return "`` " + inCell(s) + " ``"
+	}
+	return "`" + inCell(s) + "`"
 }
 
 // inCell is a text in a cell of a table.
