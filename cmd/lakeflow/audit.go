@@ -41,7 +41,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 				if err != nil {
 					return err
 				}
-				if err := write(r, cmd.OutOrStdout()); err != nil {
+				if err := write(r, p.Again(), cmd.OutOrStdout()); err != nil {
 					return err
 				}
 				if n := findings(r); n > 0 {
@@ -57,7 +57,7 @@ The exit code is 0 when everything agrees, and 1 when something does not.`,
 	return cmd
 }
 
-func auditWriter(format string) func(*audit.Report, io.Writer) error {
+func auditWriter(format string) func(*audit.Report, string, io.Writer) error {
 	switch format {
 	case "text":
 		return auditText
@@ -74,17 +74,17 @@ func findings(r *audit.Report) (n int) {
 	return n
 }
 
-func auditJSON(r *audit.Report, w io.Writer) error {
+func auditJSON(r *audit.Report, _ string, w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
 }
 
-// auditText writes a line for each table, then one for each finding.
-func auditText(r *audit.Report, w io.Writer) error {
+// auditText writes a line for each table, then one for each finding; again is the command that runs the pipeline.
+func auditText(r *audit.Report, again string, w io.Writer) error {
 	if r.Commit == 0 {
-		_, err := fmt.Fprintf(w, "%s has no commits yet, so there is nothing to audit; start with lakeflow run\n", r.Pipeline)
+		_, err := fmt.Fprintf(w, "%s has no commits yet, so there is nothing to audit; start with %s\n", r.Pipeline, again)
 		return err
 	}
 	t := table.NewWriter()

@@ -31,7 +31,7 @@ Readers are not disturbed. Updates of the same pipeline wait their turn: it stop
 time; the next one goes on.`,
 		Example: "  lakeflow maintain pipeline.yaml --dry-run\n  lakeflow maintain pipeline.yaml --older-than 24h --format json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write := map[string]func(*maintain.Report, io.Writer) error{"text": maintainText, "json": maintainJSON}[format]
+			write := map[string]func(*maintain.Report, string, io.Writer) error{"text": maintainText, "json": maintainJSON}[format]
 			if write == nil {
 				return unknownFormat(format, "text or json")
 			}
@@ -40,7 +40,7 @@ time; the next one goes on.`,
 				if err != nil {
 					return err
 				}
-				return write(r, cmd.OutOrStdout())
+				return write(r, p.Again(), cmd.OutOrStdout())
 			})
 		},
 	}
@@ -50,17 +50,17 @@ time; the next one goes on.`,
 	return cmd
 }
 
-func maintainJSON(r *maintain.Report, w io.Writer) error {
+func maintainJSON(r *maintain.Report, _ string, w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
 }
 
-// maintainText writes a line for each table, and what was freed.
-func maintainText(r *maintain.Report, w io.Writer) error {
+// maintainText writes a line for each table, and what was freed; again is the command that runs the pipeline.
+func maintainText(r *maintain.Report, again string, w io.Writer) error {
 	if len(r.Tables) == 0 {
-		_, err := fmt.Fprintln(w, "there are no commits yet, so there is nothing to maintain; start with lakeflow run")
+		_, err := fmt.Fprintf(w, "there are no commits yet, so there is nothing to maintain; start with %s\n", again)
 		return err
 	}
 	t := table.NewWriter()

@@ -27,6 +27,9 @@ func (p *Project) Arguments() string {
 	return text
 }
 
+// Again is the command that runs the pipeline.
+func (p *Project) Again() string { return "lakeflow run " + p.Arguments() }
+
 var plainArgument = regexp.MustCompile(`^[\pL\pN_./@%+=:,-]+$`)
 
 // Quote is an argument as a shell reads it.

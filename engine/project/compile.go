@@ -121,7 +121,7 @@ func (p *Project) checkStored(ctx context.Context) error {
 	if err := p.claim(ctx); err != nil {
 		return err
 	}
-	err := engine.CheckDefinitions(p.plan, p.place.state, engine.Options{Selection: definitions.Selection{Again: "lakeflow run " + p.Arguments()}})
+	err := engine.CheckDefinitions(p.plan, p.place.state, engine.Options{Selection: definitions.Selection{Again: p.Again()}})
 	var changed diag.List
 	if !errors.As(err, &changed) {
 		return err

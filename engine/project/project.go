@@ -208,7 +208,7 @@ func (p *Project) Explain(ctx context.Context) (*plan.Plan, error) {
 
 // tables are what is published, for queries.
 func (p *Project) tables() *query.Tables {
-	return &query.Tables{Pipeline: p.Pipeline, Lake: p.place.lake, State: p.place.state, DB: p.db, Again: "lakeflow run " + p.Arguments()}
+	return &query.Tables{Pipeline: p.Pipeline, Lake: p.place.lake, State: p.place.state, DB: p.db, Again: p.Again()}
 }
 
 // Close closes everything and gives up the writer's place. Rows of queries are closed before it.

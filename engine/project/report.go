@@ -40,7 +40,7 @@ func (p *Project) shown(rows *query.Rows, err error) (*query.Rows, error) {
 // data files, and computes the rows again that can be. It changes nothing.
 func (p *Project) Audit(ctx context.Context, deep bool) (*audit.Report, error) {
 	in := audit.Input{Pipeline: p.Pipeline.Name, State: p.place.state, Lake: p.place.lake, DB: p.db,
-		DeadLetter: p.Pipeline.DeadLetter.Table, Verify: files.Verify, Deep: deep, Again: "lakeflow run " + p.Arguments()}
+		DeadLetter: p.Pipeline.DeadLetter.Table, Verify: files.Verify, Deep: deep, Again: p.Again()}
 	for _, t := range p.Pipeline.Tables {
 		in.Tables = append(in.Tables, t.Name)
 	}
@@ -73,7 +73,7 @@ func (p *Project) Report(ctx context.Context, update string) (*report.Report, er
 
 func (p *Project) report(ctx context.Context, update string) (*report.Report, error) {
 	if p.place.state.Commit == 0 {
-		return nil, fmt.Errorf("%s has no updates yet; start one with lakeflow run", p.Pipeline.Name)
+		return nil, fmt.Errorf("%s has no updates yet; start one with %s", p.Pipeline.Name, p.Again())
 	}
 	stored, err := p.tables().Relations(ctx, iceberg.EventLog, p.Pipeline.DeadLetter.Table)
 	if err != nil {

@@ -24,7 +24,7 @@ func (p *Project) Run(ctx context.Context, opts engine.Options) (*engine.Result,
 	if err := p.claim(ctx); err != nil {
 		return nil, p.hide(err)
 	}
-	opts.Again = "lakeflow run " + p.Arguments()
+	opts.Again = p.Again()
 	env := engine.Env{Plan: p.plan, Compile: p.recompile, Sources: p.ends.sources, Sinks: p.ends.sinks, Lake: p.place.lake,
 		State: p.place.state, Epoch: p.place.epoch, DB: p.db, Update: p.update, Events: p.opts.Events, Fold: p.fold()}
 	var result *engine.Result
