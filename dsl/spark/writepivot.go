@@ -55,6 +55,10 @@ func collects(x expr) bool {
 // lists they are 0 in Spark too. Of each form only one aggregate may be used, which is NULL over no rows.
 func (w *writer) pivoted(x expr, counts bool) {
 	c, ok := x.(*call)
+	if ok && len(c.args) == 1 && (c.name == "avg" || c.name == "mean") { // average writes several
+		w.aggregate(c, &variant{params: []kind{numeric}, body: "avg($1)"})
+		return
+	}
 	if !ok || !counts || c.filter != nil || c.over != nil || len(c.args) != 1 || c.name != "count" && c.name != "count_if" {
 		w.expr(x)
 		return
