@@ -29,14 +29,14 @@ tables:
       even: {expect: amount % 2 = 0, on_violation: drop}
       known: {expect: "id < ${limit}", on_violation: fail}
   gold: {kind: materialized_view, sql: "SELECT count(*) AS n, sum(amount) AS amount FROM silver"}
-  gold_copy: {kind: materialized_view, sql: SELECT * FROM gold}
+  copies.gold_copy: {kind: materialized_view, sql: SELECT * FROM gold}
 `
 
 // crashState is everything that must be right: rows and sums of the tables and dead letters, and the views.
 const crashState = `SELECT (SELECT count(*) FROM bronze) AS a, (SELECT sum(id) FROM bronze) AS b,
 	(SELECT count(*) FROM silver) AS c, (SELECT count(DISTINCT id) FROM silver) AS d, (SELECT sum(amount) FROM silver) AS e,
 	(SELECT count(*) FROM dead_letter WHERE status = 'open') AS f, (SELECT sum(CAST(row->>'amount' AS BIGINT)) FROM dead_letter WHERE status = 'open') AS g,
-	(SELECT n FROM gold) AS h, (SELECT amount FROM gold) AS i, (SELECT amount FROM gold_copy) AS j`
+	(SELECT n FROM gold) AS h, (SELECT amount FROM gold) AS i, (SELECT amount FROM copies.gold_copy) AS j`
 
 // state is what crashState gives after a run over files of ten records each: bronze, silver with its dead letters, the
 // views. Half of the rows are even.
