@@ -174,7 +174,11 @@ func (p *parser) bodyTerm(level int) body {
 		s.span = p.since(at)
 		return s
 	}
-	p.fail("a query is missing", "write SELECT …")
+	help := "write SELECT …"
+	if p.is("create") {
+		help = "write one SELECT …; in the place of a temporary view, begin it with WITH name AS (SELECT …)"
+	}
+	p.fail("a query is missing", help)
 	return nil
 }
 

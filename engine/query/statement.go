@@ -107,6 +107,9 @@ func (s *Statement) check(ctx context.Context, db *duck.DB) error {
 	}
 	const form = "write one SELECT, DESCRIBE, SUMMARIZE or SHOW"
 	switch {
+	case in.Failed != nil && in.Failed.Syntax && describes.MatchString(s.Text):
+		return fmt.Errorf("query: %s; there is DESCRIBE name, SUMMARIZE name, SHOW TABLES and SHOW ALL TABLES; what commits did is in event_log and table_changes('name', 1)%s",
+			in.Failed.Message, s.caretAt(in.Failed.At))
 	case in.Failed != nil && in.Failed.Syntax:
 		return fmt.Errorf("query: %s%s", in.Failed.Message, s.caretAt(in.Failed.At))
 	case in.Failed != nil && s.pivots():
