@@ -233,8 +233,8 @@ func (b *builder) declareAll() {
 				Range: x.Range}, x.Head, nil})
 		case *Refresh:
 			flag := map[bool]string{true: "--refresh ", false: "--full-refresh "}[x.Full.IsZero()]
-			b.without(x.Range, "REFRESH", "it is said of a table from outside of its pipeline",
-				"remove it, and say it when the pipeline runs: lakeflow run "+flag+lastPart(x.Name))
+			b.diags.Errorf("LF0503", x.Range, "remove it, and say it when the pipeline runs: lakeflow run "+flag+lastPart(x.Name),
+				"REFRESH is no statement of a pipeline")
 		case *Alter:
 			b.without(x.Range, "ALTER", "it is said of a table from outside of its pipeline",
 				"say it where the table is created")
