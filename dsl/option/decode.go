@@ -130,7 +130,7 @@ func (d *Decoder) mapping(into reflect.Value, v *Value, at diag.Range, path stri
 	for _, e := range v.Entries {
 		i := slices.Index(keys, e.Key)
 		if i < 0 {
-			help := diag.DidYouMean(e.Key, keys, "see the reference of the pipeline file")
+			help := diag.DidYouMean(e.Key, keys, "write one of: "+strings.Join(keys, ", "))
 			d.Diags.Errorf("LF0101", e.At, help, "unknown key %q%s", e.Key, inside(path))
 			// One that was meant to be a key is read as that key, so that what is missing or wrong behind it is no
 			// riddle.

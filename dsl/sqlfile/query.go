@@ -117,7 +117,7 @@ func (s *scope) named(sql string, before, rest []spark.Token) (string, bool) {
 func (b *builder) value(s *scope, file, written, key string, at diag.Pos) string {
 	value, ok := s.values[key]
 	if !ok {
-		help := "write SET " + key + " = value; before it in the file, or give it in the configuration of the pipeline"
+		help := "write --param " + key + "=value, SET " + key + " = value; before it in the file, or " + key + " under configuration: of the pipeline"
 		if near := diag.Suggest(key, slices.Sorted(maps.Keys(s.values))); near != "" {
 			help = "did you mean ${" + near + "}?"
 		}
