@@ -174,7 +174,11 @@ func fromJSON(w *writer, c *call) {
 	if t.name == "STRUCT" {
 		macro = "@json_object("
 	}
-	w.around(c, macro, func() { w.coerced(c.args[0].value, text) }, ", "+quoteText(jsonShape(t))+")")
+	open, close := macro, ", "+quoteText(jsonShape(t))+")"
+	if strings.Contains(jsonShape(t), "TIMESTAMPTZ") {
+		open, close = "CAST("+macro, close+" AS "+t.duck()+")"
+	}
+	w.around(c, open, func() { w.coerced(c.args[0].value, text) }, close)
 }
 
 // jsonSchema reads a schema: a type, or schema_of_json of a constant.
@@ -209,7 +213,7 @@ func (w *writer) schema(at span, ddl string) *dataType {
 	return nil
 }
 
-// jsonShape is a type as DuckDB's from_json takes it.
+// jsonShape is a type as DuckDB's from_json takes it. A moment is read with its offset, which a TIMESTAMP would leave out.
 func jsonShape(t *dataType) string {
 	quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 	switch t.name {
@@ -221,6 +225,8 @@ func jsonShape(t *dataType) string {
 			fields = append(fields, quote(f.name.name)+":"+jsonShape(f.typ))
 		}
 		return "{" + strings.Join(fields, ",") + "}"
+	case "TIMESTAMP", "TIMESTAMP_LTZ":
+		return quote("TIMESTAMPTZ")
 	}
 	return quote(t.duck())
 }

@@ -29,8 +29,7 @@ func (b *builder) flow(f declaredFlow) {
 	}
 	t := b.byName[target.key()]
 	if t == nil {
-		b.diags.Errorf("LF0524", f.target.Range, diag.DidYouMean(target.name, b.tableNames(),
-			"write CREATE STREAMING TABLE "+target.name+"; in one of the files"),
+		b.diags.Errorf("LF0524", f.target.Range, b.undeclared(target.name),
 			"the flow feeds %s in %s, where the pipeline has no table of that name", target.name, target.place())
 		return
 	}
@@ -92,6 +91,15 @@ func (b *builder) insert(t *table, name string, at diag.Range, f declaredFlow) {
 		return
 	}
 	b.addFlow(t, feed{name: name, at: at, once: f.flow.once(), streaming: t.Kind == dsl.StreamingTable && !f.flow.once()}, f.scope, *f.flow.Query)
+}
+
+// undeclared says how a flow gets the table that it feeds.
+func (b *builder) undeclared(name string) string {
+	help := "write CREATE STREAMING TABLE " + name + "; in one of the files"
+	if near := diag.Suggest(name, b.tableNames()); near != "" {
+		help = "did you mean " + near + "? Else " + help
+	}
+	return help
 }
 
 func (b *builder) mixed(t *table, at diag.Range) {

@@ -370,7 +370,7 @@ func (c *compiler) checkColumns(f *flow) bool {
 	if !found {
 		last = twice[0]
 	}
-	c.diags.Errorf(codeDuplicate, f.columnPlace(last), "name them with AS, or leave one out: * EXCLUDE ("+last+")",
+	c.diags.Errorf(codeDuplicate, f.columnPlace(last), "name them with AS, or leave one out: * "+map[bool]string{true: "EXCEPT", false: "EXCLUDE"}[f.query.Spark]+" ("+last+")",
 		"%s has two columns of one name, letter case aside: %s", f.ds.name, strings.Join(twice, ", "))
 	return false
 }
