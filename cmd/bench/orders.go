@@ -157,18 +157,15 @@ func (b *bench) ordersOf(ctx context.Context, format string, variants []variant)
 	return nil
 }
 
-// rules measures what twenty expectations cost.
-func rules(ctx context.Context, b *bench) error {
-	from, err := b.orderFeed(ctx, "json")
-	if err != nil {
-		return err
-	}
+// ordersBeside runs pipelines of the orders in turn, and checks the tables of the first one. They are named in the order of
+// the spaces and samples that it gives.
+func (b *bench) ordersBeside(ctx context.Context, from feed, pipelines map[string]string, names ...string) ([]*space, []samples, error) {
 	var jobs []job
 	var spaces []*space
-	for _, n := range []int{len(orderRules), 0} {
-		s, err := b.space(fmt.Sprintf("rules-%d", n), orderPipeline(from, declared, "", n))
+	for _, name := range names {
+		s, err := b.space(name, pipelines[name])
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		run := b.command("run", "--json", s.file)
 		run.fresh = []string{s.warehouse()}
@@ -176,12 +173,23 @@ func rules(ctx context.Context, b *bench) error {
 	}
 	got, err := inTurn(ctx, b.runs, jobs...)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if _, err := b.floor(orderFloor(spaces[0], from, readOptions(), "")).output(ctx); err != nil {
+		return nil, nil, err
+	}
+	return spaces, got, b.checkOrders(ctx, spaces[0])
+}
+
+// rules measures what twenty expectations cost.
+func rules(ctx context.Context, b *bench) error {
+	from, err := b.orderFeed(ctx, "json")
+	if err != nil {
 		return err
 	}
-	if err := b.checkOrders(ctx, spaces[0]); err != nil {
+	spaces, got, err := b.ordersBeside(ctx, from, map[string]string{"rules-20": orderPipeline(from, declared, "", len(orderRules)),
+		"rules-0": orderPipeline(from, declared, "", 0)}, "rules-20", "rules-0")
+	if err != nil {
 		return err
 	}
 	none := fmt.Sprintf("SELECT %d AS bronze, %d AS silver", orderRows, orderRows)

@@ -22,25 +22,9 @@ func ordersSpark(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	var jobs []job
-	var spaces []*space
-	for _, dialect := range []string{"spark", "duckdb"} {
-		s, err := b.space("orders-"+dialect, orderPipeline(from, declared, "dialect: "+dialect, 6))
-		if err != nil {
-			return err
-		}
-		run := b.command("run", "--json", s.file)
-		run.fresh = []string{s.warehouse()}
-		spaces, jobs = append(spaces, s), append(jobs, run)
-	}
-	got, err := inTurn(ctx, b.runs, jobs...)
+	spaces, got, err := b.ordersBeside(ctx, from, map[string]string{"orders-spark": orderPipeline(from, declared, "dialect: spark", 6),
+		"orders-duckdb": orderPipeline(from, declared, "dialect: duckdb", 6)}, "orders-spark", "orders-duckdb")
 	if err != nil {
-		return err
-	}
-	if _, err := b.floor(orderFloor(spaces[0], from, readOptions(), "")).output(ctx); err != nil {
-		return err
-	}
-	if err := b.checkOrders(ctx, spaces[0]); err != nil {
 		return err
 	}
 	var rows [2]string

@@ -38,6 +38,12 @@ type Range struct {
 // IsZero reports whether the range names no place.
 func (r Range) IsZero() bool { return r.File == "" && r.Start == (Pos{}) }
 
+// Holds reports whether a place of the same file is in the range.
+func (r Range) Holds(p Pos) bool {
+	before := func(a, b Pos) bool { return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column }
+	return !before(p, r.Start) && before(p, r.End)
+}
+
 func (r Range) String() string {
 	if r.Start.Line == 0 {
 		return r.File

@@ -2,6 +2,7 @@ package sqlfile
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/lakeflow/lakeflow/dsl/spark"
 )
@@ -154,11 +155,13 @@ func (p *parser) wholeNumber() string {
 	if p.accept("-") {
 		sign = "-"
 	}
-	if p.kind(p.i) != spark.Number {
-		p.expected("a number")
-		return "1"
+	if p.kind(p.i) == spark.Number {
+		if _, err := strconv.ParseInt(p.toks[p.i].Text(p.text), 10, 64); err == nil {
+			return sign + p.word("a number").Text
+		}
 	}
-	return sign + p.word("a number").Text
+	p.expected("a whole number")
+	return "1"
 }
 
 // mask reads what follows MASK.

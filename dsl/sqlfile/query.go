@@ -142,11 +142,12 @@ func (b *builder) query(s *scope, table *dsl.Table, f feed, parts ...any) (*sqlt
 	if s.duckdb {
 		return sqltext.New(raw, origin, nil, b.diags), option.Flawed((*b.diags)[before:])
 	}
-	quiet := option.Flawed((*b.diags)[before:]) // a name may miss a part
+	gaps := slices.Clone((*b.diags)[before:])
+	quiet := option.Flawed(gaps) // a name may miss a part
 	in := b.mode(s)
 	in.Whole, in.Streaming = f.whole, f.streaming
 	in.Resolve = func(t spark.Table) string { return b.resolve(s, t, quiet) }
-	in.Source = func(r spark.Relation) string { return b.source(table.Name, r, quiet) }
+	in.Source = func(r spark.Relation) string { return b.source(table.Name, r, gaps) }
 	q := spark.Translate(raw, origin, in, b.diags)
 	if f.whole {
 		b.wholeStreams(table, q)
@@ -238,15 +239,14 @@ const (
 	timeZone = "spark.sql.session.timeZone"
 )
 
-// source is the name of the source that a relation is read through, as far as it has one yet.
-func (b *builder) source(table string, r spark.Relation, quiet bool) string {
+// source is the name of the source that a relation is read through, as far as it has one yet. Of one that misses a part, as
+// gaps say, nothing is made and nothing more is said.
+func (b *builder) source(table string, r spark.Relation, gaps diag.List) string {
 	source := b.sources[r.Range]
 	if source == nil {
 		var ok bool
-		said := len(*b.diags)
-		source, ok = b.reader(table, r)
-		if quiet { // its path and options may miss a part, which is said
-			*b.diags, ok = (*b.diags)[:said], false
+		if !slices.ContainsFunc(gaps, func(d diag.Diagnostic) bool { return d.Severity == diag.Error && r.Range.Holds(d.Range.Start) }) {
+			source, ok = b.reader(table, r)
 		}
 		if !ok { // a source without anything, so that nothing else is said of what reads it
 			source = &dsl.Source{Node: option.Node{Range: r.Range, Flawed: true}, Name: fmt.Sprint("unread_", len(b.sources)+1)}

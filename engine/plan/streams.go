@@ -16,7 +16,7 @@ func (c *compiler) checkStreams(context.Context) error {
 	for _, d := range c.datasets {
 		d.out.Streaming = d.decl.Kind == dsl.StreamingTable || d.decl.Kind == dsl.View && d.streams()
 		for _, f := range d.flows {
-			if f.facts == nil || f.decl.Flawed { // of a query with mistakes it is not known what it reads
+			if f.facts == nil || f.query.Broken { // of a query that cannot be read it is not known what it reads
 				continue
 			}
 			if d.decl.Guessed {
